@@ -1,0 +1,1 @@
+"""The measuring room: accuracy against latency and memory; may import runtime and devices."""

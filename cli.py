@@ -1,0 +1,72 @@
+"""The front door: names every command, loads the one that runs; imports click only."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from . import __version__
+from .errors import AlledgeError
+
+# command -> (module:attribute, first line of its help): kept here, so that --help loads nothing
+COMMANDS: dict[str, tuple[str, str]] = {
+    "models": ("train.commands:models", "List the six architectures and their parameters."),
+    "train": ("train.commands:train", "Fine-tune one model on a data set."),
+    "evaluate": ("train.commands:evaluate", "Measure a run or a bundle on a data set."),
+    "export": ("export.commands:export", "Quantize a run and convert it into a bundle."),
+    "verify": ("runtime.commands:verify", "Prove that a bundle computes here what it did there."),
+    "classify": ("runtime.commands:classify", "Tell blasts from healthy blood in images."),
+    "demo": ("train.commands:demo", "Go the whole way on generated smears, in minutes."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports the module of a command only when that command runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(
+            importlib.import_module(f".{module}", __package__), attribute
+        )
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AlledgeError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="alledge")
+def main() -> None:
+    """Tell leukaemic from healthy blood smears, and prove that it is the same model.
+
+    Research software, not a medical device.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a Windows console may not know every character
+            stream.reconfigure(errors="backslashreplace")

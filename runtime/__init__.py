@@ -1,0 +1,1 @@
+"""The light room: what runs beside the microscope; numpy, Pillow and click only."""
