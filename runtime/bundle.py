@@ -45,7 +45,7 @@ class Format:
     threshold : float
         From this probability on, the answer is a positive label; in [0, 1].
     band : (float, float)
-        Probabilities strictly between these are indeterminate; equal where none are.
+        Probabilities from the first up to below the second are indeterminate.
     produced_by : dict
         Package versions that converted it.
     """
@@ -121,7 +121,7 @@ class Bundle:
             reason = getattr(error, "strerror", None) or error
             raise BundleError(
                 f"{path} is not a bundle: its {RECORD} cannot be read: {reason}",
-                fix="name a folder that `alledge export` wrote; one without a record is half-written",
+                fix="name a folder `alledge export` wrote; without a record it is half-written",
             ) from None
         try:
             record = json.loads(content)
