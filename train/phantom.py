@@ -22,16 +22,15 @@ from .. import __version__
 from ..errors import DataError, UsageError
 from ..runtime.datasets import GENERATED_MARK
 from .phantom_cells import (
-    BLAST,
     ERYTHROCYTE_UM,
-    NORMAL,
     Canvas,
-    Leucocyte,
+    Floats,
     draw_erythrocyte,
     draw_leucocyte,
     draw_platelet,
     draw_smudge,
 )
+from .phantom_kinds import BLAST, NORMAL, Leucocyte
 from .phantom_optics import CAMERAS, Camera, photograph
 
 Centroids = list[tuple[float, float]]
@@ -42,8 +41,11 @@ MIN_IMAGES, MIN_SIZE, MAX_SIZE = 4, 96, 4096
 JPEG_QUALITY = 92
 MAKE = "alledge"
 # Both kinds of field stain the same area of nuclei, or colour alone would tell them apart.
-NUCLEI_UM2 = (130.0, 330.0)
-SMUDGES, PLATELETS, CROWDING = 0.3, 5.0, (0.36, 0.58)  # mean counts; share of the field covered
+NUCLEI_UM2 = (110.0, 260.0)
+BYSTANDERS = 3  # normal leucocytes in either kind of field, at most
+SMUDGES, PLATELETS = 0.6, 6.0  # mean counts in a field
+CROWDING = (0.34, 0.56)  # share of the field that red cells cover
+SMUDGE_UM = (5.0, 7.5)  # radius of a burst nucleus
 
 
 def draw_field(
@@ -80,7 +82,10 @@ def draw_field(
     width, height = round(camera.width * size), round(camera.height * size)
     canvas = Canvas(width, height, width / camera.field_um * float(rng.uniform(0.94, 1.07)))
     cells = _leucocytes(rng, canvas, blast)
-    _scatter(rng, canvas, cells)
+    taken = np.array([(c.x, c.y, c.diameter / 2) for c in cells], np.float32)
+    _erythrocytes(rng, canvas, _smudges(rng, canvas, taken))
+    for _ in range(rng.poisson(PLATELETS * rng.gamma(1.5) / 1.5)):
+        draw_platelet(canvas, rng, rng.uniform(0, width), rng.uniform(0, height))
     for cell in cells:
         draw_leucocyte(canvas, rng, cell.kind, cell.x, cell.y, cell.diameter)
     return photograph(rng, canvas, camera), [(c.x, c.y) for c in cells if c.kind is BLAST]
@@ -95,71 +100,82 @@ class _Placed:
 
 
 def _leucocytes(rng: np.random.Generator, canvas: Canvas, blast: bool) -> list[_Placed]:
-    """Choose and place white cells until their nuclei cover the area drawn for this field."""
-    kinds, shares = list(NORMAL), np.array(list(NORMAL.values()))
+    """Choose and place white cells.
+
+    First those that make the field what it is, until their nuclei cover the area drawn for it;
+    then a few normal ones that either kind of field has.
+    """
     wanted, covered = rng.uniform(*NUCLEI_UM2), 0.0
     placed: list[_Placed] = []
-    while covered < wanted:
-        is_blast = blast and (not placed or rng.random() < 0.6)
-        kind = BLAST if is_blast else kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
+    while True:
+        kind = BLAST if blast else _normal(rng)
         diameter_um = rng.uniform(*kind.diameter_um)
         area = np.pi / 4 * diameter_um**2 * sum(kind.nucleus) / 2
         if placed and covered + area / 2 > wanted:
             break
         covered += area
-        spot = _free_spot(rng, canvas, placed, diameter_um * canvas.px_per_um)
-        if spot is not None:
-            placed.append(_Placed(kind, *spot, diameter_um * canvas.px_per_um))
+        _place(rng, canvas, placed, kind, diameter_um)
+    for _ in range(int(rng.integers(BYSTANDERS + 1))):
+        kind = _normal(rng)
+        _place(rng, canvas, placed, kind, rng.uniform(*kind.diameter_um))
     return placed
 
 
-def _free_spot(
-    rng: np.random.Generator, canvas: Canvas, placed: list[_Placed], diameter: float
-) -> tuple[float, float] | None:
-    """Return a place where a white cell lies wholly in the field and touches at most another."""
+def _normal(rng: np.random.Generator) -> Leucocyte:
+    kinds, shares = list(NORMAL), list(NORMAL.values())
+    return kinds[int(rng.choice(len(kinds), p=shares))]
+
+
+def _place(
+    rng: np.random.Generator,
+    canvas: Canvas,
+    placed: list[_Placed],
+    kind: Leucocyte,
+    diameter_um: float,
+) -> None:
+    """Put a white cell where it lies in the field beside the others; leave it out if it cannot."""
+    diameter = diameter_um * canvas.px_per_um
     margin = 0.45 * diameter
     for _ in range(60):
-        x = rng.uniform(margin, canvas.width - margin)
-        y = rng.uniform(margin, canvas.height - margin)
+        x = float(rng.uniform(margin, canvas.width - margin))
+        y = float(rng.uniform(margin, canvas.height - margin))
         if all(
             np.hypot(x - other.x, y - other.y) > 0.49 * (diameter + other.diameter)
             for other in placed
         ):
-            return float(x), float(y)
-    return None
+            placed.append(_Placed(kind, x, y, diameter))
+            return
 
 
-def _scatter(rng: np.random.Generator, canvas: Canvas, cells: list[_Placed]) -> None:
-    """Lay red cells, platelets and burst nuclei around the white cells."""
-    mean = ERYTHROCYTE_UM / 2 * canvas.px_per_um
-    taken = np.array([(c.x, c.y, c.diameter / 2) for c in cells]).reshape(-1, 3)
+def _smudges(rng: np.random.Generator, canvas: Canvas, taken: Floats) -> Floats:
+    """Lay burst nuclei where there is room; return `taken` with them."""
     for _ in range(rng.poisson(SMUDGES)):
         x, y = rng.uniform(0, canvas.width), rng.uniform(0, canvas.height)
-        if np.all(np.hypot(taken[:, 0] - x, taken[:, 1] - y) > taken[:, 2] * 1.8):
-            draw_smudge(canvas, rng, x, y)
-    reach = mean * 1.2
-    count = rng.uniform(*CROWDING) * (canvas.width + reach) * (canvas.height + reach)
+        radius = rng.uniform(*SMUDGE_UM) * canvas.px_per_um
+        if np.all(np.hypot(taken[:, 0] - x, taken[:, 1] - y) > taken[:, 2] + radius):
+            draw_smudge(canvas, rng, x, y, radius)
+            taken = np.vstack([taken, np.array([x, y, 0.7 * radius], np.float32)])
+    return taken
+
+
+def _erythrocytes(rng: np.random.Generator, canvas: Canvas, taken: Floats) -> None:
+    """Lay red cells beside what is taken, a few of them over each other, some cut by the edge."""
+    mean = ERYTHROCYTE_UM / 2 * canvas.px_per_um
     pallor, overlap = rng.uniform(0.2, 0.7), rng.uniform(1.5, 2.0)
-    for _ in range(int(count / (np.pi * mean**2))):
-        for _ in range(12):
-            x, y = (
-                rng.uniform(-reach, canvas.width + reach),
-                rng.uniform(-reach, canvas.height + reach),
-            )
-            apart = np.hypot(taken[:, 0] - x, taken[:, 1] - y)
-            # red cells may overlap each other (their radius is kept negative), not white ones
-            room = np.where(taken[:, 2] > 0, taken[:, 2] + 0.9 * mean, overlap * mean)
-            if np.all(apart > room) or (rng.random() < 0.03 and np.all(apart > 0.4 * room)):
+    low, high = -1.2 * mean, np.array([canvas.width, canvas.height]) + 1.2 * mean
+    count = int(rng.uniform(*CROWDING) * np.prod(high) / (np.pi * mean**2))
+    red = np.empty((0, 2))
+    for _ in range(count):
+        for x, y in rng.uniform(low, high, (12, 2)):
+            white = np.hypot(taken[:, 0] - x, taken[:, 1] - y) - taken[:, 2]
+            apart = np.hypot(red[:, 0] - x, red[:, 1] - y)
+            nearest = overlap * mean if rng.random() > 0.03 else 0.7 * mean
+            if np.all(white > 0.9 * mean) and np.all(apart > nearest):
+                red = np.vstack([red, (x, y)])
+                radius = mean * float(np.clip(rng.normal(1, 0.06), 0.8, 1.2))
+                hollow = float(np.clip(rng.normal(pallor, 0.12), 0, 0.95))
+                draw_erythrocyte(canvas, rng, x, y, radius, hollow)
                 break
-        else:
-            continue
-        radius = mean * float(np.clip(rng.normal(1, 0.06), 0.8, 1.2))
-        taken = np.vstack([taken, (x, y, -radius)])
-        draw_erythrocyte(
-            canvas, rng, x, y, radius, float(np.clip(rng.normal(pallor, 0.12), 0, 0.95))
-        )
-    for _ in range(rng.poisson(PLATELETS)):
-        draw_platelet(canvas, rng, rng.uniform(0, canvas.width), rng.uniform(0, canvas.height))
 
 
 def generate(

@@ -12,73 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .phantom_kinds import AZURE_DENSITY, Leucocyte
+
 Floats = NDArray[np.float32]
 
 EOSIN, AZURE, BLUE = range(3)  # planes of a canvas
 ERYTHROCYTE_UM = 7.4  # mean diameter
 _REACH = 1.25  # a cell's window, in radii: the outline's bumps and the halo must fit
 _SUPPORT_UM = 0.32  # width of a drawn edge
-
-
-@dataclass(frozen=True)
-class Leucocyte:
-    """What one kind of white cell looks like: a row of data, ranges as (low, high).
-
-    Parameters
-    ----------
-    name : str
-    diameter_um : (float, float)
-    nucleus : (float, float)
-        Share of the cell's area that its nucleus covers.
-    lobes : (int, int)
-        Number of lobes of the nucleus; 1 is round.
-    bend : float
-        How far the lobes lie apart, in cell radii.
-    chromatin : (float, float)
-        Contrast of the chromatin, and its grain in micrometres.
-    azure : float
-        Mean density of the nucleus.
-    cytoplasm : (float, float)
-        Densities of eosin and blue.
-    granules : (float, float)
-        Densities of eosin and azure in the cytoplasm's granules; 0 for none.
-    """
-
-    name: str
-    diameter_um: tuple[float, float]
-    nucleus: tuple[float, float]
-    lobes: tuple[int, int]
-    bend: float
-    chromatin: tuple[float, float]
-    azure: float
-    cytoplasm: tuple[float, float]
-    granules: tuple[float, float] = (0.0, 0.0)
-
-
-BLAST = Leucocyte(
-    "lymphoblast", (13.5, 17.5), (0.80, 0.91), (1, 1), 0.0, (0.10, 0.5), 0.88, (0.0, 1.35)
-)
-# With the share of each among a healthy field's leucocytes.
-NORMAL: dict[Leucocyte, float] = {
-    Leucocyte(
-        "lymphocyte", (8.5, 10.5), (0.58, 0.70), (1, 1), 0.0, (0.24, 1.3), 1.05, (0.05, 0.8)
-    ): 0.24,
-    Leucocyte(
-        "large lymphocyte", (12.0, 14.5), (0.40, 0.52), (1, 1), 0.0, (0.2, 1.1), 0.95, (0.0, 0.75)
-    ): 0.14,
-    Leucocyte(
-        "neutrophil", (12.0, 14.5), (0.30, 0.38), (3, 5), 0.55, (0.24, 1.2), 1.1, (0.34, 0.16),
-        (0.22, 0.06),
-    ): 0.38,
-    Leucocyte(
-        "eosinophil", (12.5, 14.5), (0.28, 0.36), (2, 2), 0.46, (0.22, 1.2), 1.0, (0.45, 0.1),
-        (1.15, 0.0),
-    ): 0.07,
-    Leucocyte(
-        "monocyte", (14.0, 17.0), (0.42, 0.52), (3, 3), 0.36, (0.2, 1.0), 0.85, (0.15, 0.75),
-        (0.1, 0.06),
-    ): 0.17,
-}  # fmt: skip
 
 
 class Canvas:
@@ -175,7 +116,8 @@ def grain(rng: np.random.Generator, shape: tuple[int, int], pitch: float) -> Flo
     rows, columns = (max(3, int(np.ceil(side / max(pitch, 1.0))) + 1) for side in shape)
     noise = Image.fromarray(rng.standard_normal((rows, columns), np.float32))
     smooth = noise.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-    return np.multiply(smooth, np.float32(1.3), dtype=np.float32)
+    blobs: Floats = np.asarray(smooth, np.float32) * np.float32(1.3)
+    return blobs
 
 
 def draw_erythrocyte(
@@ -206,7 +148,7 @@ def draw_erythrocyte(
 
 def draw_platelet(canvas: Canvas, rng: np.random.Generator, x: float, y: float) -> None:
     """Lay one platelet on the canvas: small, lilac, granular, irregular."""
-    radius = rng.uniform(0.9, 1.7) * canvas.px_per_um
+    radius = min(rng.gamma(6.0, 0.22), 3.5) * canvas.px_per_um
     window = _window(x, y, radius)
     u = _outline(window.z, radius, _bumps(rng, 0.14, 4))
     mask = _edge((1 - u) * np.float32(radius), canvas.px_per_um)
@@ -216,16 +158,17 @@ def draw_platelet(canvas: Canvas, rng: np.random.Generator, x: float, y: float) 
     canvas.stamp({AZURE: density * strength, BLUE: mask * np.float32(0.3)}, window.x, window.y)
 
 
-def draw_smudge(canvas: Canvas, rng: np.random.Generator, x: float, y: float) -> None:
+def draw_smudge(
+    canvas: Canvas, rng: np.random.Generator, x: float, y: float, radius: float
+) -> None:
     """Lay one burst nucleus on the canvas: ragged, streaked, without a cytoplasm."""
-    radius = rng.uniform(5.0, 7.5) * canvas.px_per_um
     window = _window(x, y, radius)
     u = _outline(window.z, radius * 0.85, _bumps(rng, 0.16, 6))
     shape = (u.shape[0], u.shape[1])
     ragged = u + np.float32(0.08) * grain(rng, shape, 1.4 * canvas.px_per_um)
     mask = np.clip((1 - ragged) * 4, 0, 1)
     streaks = grain(rng, shape, 1.2 * canvas.px_per_um)
-    density = mask * np.clip(rng.uniform(0.3, 0.6) * (1 + 0.3 * streaks), 0.05, 1.2)
+    density = mask * np.clip(rng.uniform(0.45, 1.0) * (1 + 0.25 * streaks), 0.05, 1.2)
     pink = mask * np.float32(0.25)
     canvas.stamp(
         {AZURE: density.astype(np.float32), EOSIN: pink}, window.x, window.y, cover=mask * 0.8
@@ -234,8 +177,11 @@ def draw_smudge(canvas: Canvas, rng: np.random.Generator, x: float, y: float) ->
 
 def _nucleus(
     rng: np.random.Generator, window: _Window, radius: float, kind: Leucocyte, cell: Floats
-) -> tuple[Floats, float]:
-    """Return the nucleus' mask's distance map in pixels, and the share of the cell it covers."""
+) -> Floats:
+    """Return how far inside the nucleus every pixel lies, in pixels.
+
+    The border is put where the nucleus covers exactly its share of the cell, whatever its shape.
+    """
     lobes = int(rng.integers(kind.lobes[0], kind.lobes[1] + 1))
     share = rng.uniform(*kind.nucleus)
     turn = np.exp(2j * np.pi * rng.random())
@@ -249,7 +195,7 @@ def _nucleus(
         size = kind.bend * radius
         spots = [(size * rng.uniform(0.85, 1.12)) * np.exp(1j * angle) * turn for angle in spread]
         # smooth union: neighbouring lobes grow bridges towards each other
-        pull = np.float32(4.5 / radius)
+        pull = np.float32(6.5 / radius)
         total = np.zeros(window.z.shape, np.float32)
         for spot in spots:
             apart = _outline(window.z - np.complex64(spot), 1.0, _bumps(rng, 0.06))
@@ -258,7 +204,25 @@ def _nucleus(
     inside = level[cell > 0.5]
     at = int(inside.size * (1 - share))
     border = np.partition(inside, at)[at]
-    return level - border, share
+    inwards: Floats = level - border
+    return inwards
+
+
+def _chromatin(
+    rng: np.random.Generator, window: _Window, kind: Leucocyte, level: Floats, scale: float
+) -> Floats:
+    """Return the azure density inside a nucleus: clumps, pale nucleoli, a darker membrane."""
+    clumps = np.float32(kind.chromatin) * grain(
+        rng, (level.shape[0], level.shape[1]), kind.grain_um * scale
+    )
+    chromatin = np.clip(1 + clumps, 0.35, 1.6)
+    for _ in range(int(rng.integers(kind.nucleoli[0], kind.nucleoli[1] + 1))):
+        spot = 3.2 * scale * np.sqrt(rng.random()) * np.exp(2j * np.pi * rng.random())
+        pale = np.abs(window.z - np.complex64(spot)) / np.float32(rng.uniform(0.7, 1.1) * scale)
+        chromatin -= np.float32(0.22) * np.exp(-(pale**4))
+    rim = np.float32(0.16) * np.exp(-((level / np.float32(0.6 * scale)) ** 2))
+    painted: Floats = (chromatin + rim) * np.float32(rng.uniform(*AZURE_DENSITY))
+    return painted
 
 
 def draw_leucocyte(
@@ -284,18 +248,14 @@ def draw_leucocyte(
     u = _outline(window.z, radius, _bumps(rng, 0.03))
     cell = _edge((1 - u) * np.float32(radius), scale)
     shape = (cell.shape[0], cell.shape[1])
-    level, _ = _nucleus(rng, window, radius, kind, cell)
+    level = _nucleus(rng, window, radius, kind, cell)
     nucleus = _edge(level, scale) * cell
 
-    contrast, pitch = kind.chromatin
-    chromatin = np.clip(1 + np.float32(contrast) * grain(rng, shape, pitch * scale), 0.35, 1.6)
-    rim = np.float32(0.16) * np.exp(-((level / np.float32(0.6 * scale)) ** 2))
-    azure = nucleus * np.float32(kind.azure * rng.normal(1, 0.06)) * (chromatin + rim)
-
+    azure = nucleus * _chromatin(rng, window, kind, level, scale)
     cytoplasm = cell * (1 - nucleus)
     cloud = 1 + np.float32(0.14) * grain(rng, shape, 1.6 * scale)
     deep = np.float32(0.6) + np.float32(0.5) * np.clip(u, 0, 1) ** 3
-    pink, blue = (np.float32(density) for density in kind.cytoplasm)
+    pink, blue = np.float32(rng.uniform(*kind.pink)), np.float32(rng.uniform(*kind.blue))
     eosin, tint = cytoplasm * cloud * pink, cytoplasm * cloud * deep * blue
     if max(kind.granules) > 0:
         specks = np.clip(grain(rng, shape, 0.45 * scale) * 0.7 + 0.35, 0, 1.6) * cytoplasm

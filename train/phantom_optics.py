@@ -69,7 +69,7 @@ def photograph(rng: np.random.Generator, canvas: Canvas, camera: Camera) -> Imag
         RGB, of the canvas' size.
     """
     height, width = canvas.height, canvas.width
-    strength = rng.normal(1, (0.13, 0.11, 0.16)).clip(0.6, 1.4)
+    strength = np.exp(rng.normal(0, (0.2, 0.18, 0.25)).clip(-0.5, 0.4))
     stains = STAINS * strength[:, None] * rng.normal(1, 0.05, (3, 3))
     eosin = canvas.planes[EOSIN]  # where red cells overlap, less darkens than the sum of the two
     np.tanh(eosin / SATURATION, out=eosin)
@@ -77,7 +77,7 @@ def photograph(rng: np.random.Generator, canvas: Canvas, camera: Camera) -> Imag
     # absorbance and the camera's gamma in one exponent
     bend = np.float32(camera.gamma)
     density = np.tensordot(canvas.planes, (-bend * stains).astype(np.float32), (0, 0))
-    light = np.array(camera.light) * rng.normal(1, 0.05) * rng.normal(1, 0.02, 3)
+    light = np.array(camera.light) * rng.normal(1, 0.07) * rng.normal(1, 0.028, 3)
     pixels = np.exp(density, out=density)
     pixels *= _illumination(rng, width, height)[..., None] ** bend
     pixels *= (255 * (light / 255) ** bend).astype(np.float32)
