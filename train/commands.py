@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,3 +28,87 @@ def models(as_json: bool) -> None:
 
     document = describe()
     click.echo(json.dumps(document, indent=2) if as_json else models_table(document))
+
+
+@click.command(short_help="Fine-tune one model on a data set.")
+@click.option("--model", required=True, metavar="NAME", help="See: alledge models.")
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder of the data set."
+)
+@click.option("--head", default="gap", show_default=True, help="gap or paper.")
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    metavar="imagenet|none|FILE",
+    help="Weights the base begins with.",
+)
+@click.option("--epochs", type=click.IntRange(0), help="At most.  [default: 12; 40 from scratch]")
+@click.option("--batch-size", type=click.IntRange(1), help="Images a step.  [default: 16]")
+@click.option("--lr", type=float, help="Highest learning rate.  [default: 5e-5; 1e-3 from scratch]")
+@click.option(
+    "--split",
+    default="grouped",
+    show_default=True,
+    metavar="grouped|FILE.csv",
+    help="How images are parted; a file has the columns image,fold[,group].",
+)
+@click.option(
+    "--folds", default=5, show_default=True, type=click.IntRange(1), help="1 holds one fifth out."
+)
+@click.option(
+    "--groups",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Images that stay together, columns image,group.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
+@click.option("--layout", metavar="NAME", help="Of the data set, where looking finds another.")
+@click.option(
+    "--geometry",
+    default="squash",
+    show_default=True,
+    type=click.Choice(["squash", "crop"]),
+    help="How an image becomes a square.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Folder of the run.  [default: runs/MODEL/TIME-SEED]",
+)
+@click.option("--resume", is_flag=True, help="Go on with the newest unfinished run of this kind.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def train(
+    model: str,
+    data: Path,
+    head: str,
+    weights: str,
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    geometry: str,
+    resume: bool,
+    quiet: bool,
+    **rest: Any,
+) -> None:
+    """Fine-tune one model on a data set.
+
+    Every fold is trained without its test images; metrics, temperature and threshold come from
+    them. Then the model is refitted on all images: that one is exported.
+
+    \b
+    Example:
+      alledge train --model mobilenetv2 --data ALL_IDB1 --folds 5
+    """
+    from ..runtime.imaging import ImagePath
+    from .recipe import recipe_for
+    from .session import Order
+    from .session import train as run_training
+    from .tables import run_table
+
+    recipe = recipe_for(weights, epochs=epochs, batch_size=batch_size, lr=lr)
+    order = Order(
+        model, data, recipe, head, weights, image_path=ImagePath(geometry=geometry), **rest
+    )
+    click.echo(run_table(run_training(order, resume=resume, quiet=quiet)))

@@ -91,6 +91,14 @@ def features_of(network: keras.Model) -> keras.Model:
     return _joined(row.reverse, network.get_layer(SCALING), base_of(network), None, name="features")
 
 
+def layers_of(network: keras.Model) -> list[Any]:
+    """Return every layer of a network, those inside its base and its head too."""
+    found = []
+    for layer in network.layers:
+        found += layers_of(layer) if isinstance(layer, keras.Model) else [layer]
+    return found
+
+
 def freeze(network: keras.Model, *, base: bool, norm: bool = False) -> None:
     """Freeze or free the base; `norm` keeps its batch normalization in inference mode.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..runtime.metrics import Json
+from .runs import Run
 
 
 def columns(rows: list[list[str]], *, left: int = 1) -> str:
@@ -56,3 +57,42 @@ def _paper(paper: dict[str, Any] | None) -> list[str]:
     if paper is None:
         return ["", "", ""]
     return [paper["base"], str(paper["epochs"]), f"{paper['reported_accuracy']:.2%}"]
+
+
+def run_table(run: Run) -> str:
+    """Return what a finished run amounts to, in a few lines."""
+    record = run.record
+    oof, against = record["oof"], record["against_probe"]
+    folds = record["split"]["folds"]
+    lines = [
+        f"{run.path}: {record['model']} on {record['data']['name']}, "
+        f"{oof['images']} images out of fold, {folds} fold{'s' if folds > 1 else ''}",
+        columns([["", "value", "95 % interval"], *_figures(oof)]),
+        f"threshold {record['threshold']:.3f}, to a person between {record['band'][0]:.3f} and "
+        f"{record['band'][1]:.3f}, temperature {record['temperature']:.2f}",
+    ]
+    if against:
+        difference = against["auc_difference"]
+        lines.append(
+            f"against the linear probe: right alone {against['only_model_right']}, wrong alone "
+            f"{against['only_probe_right']} (McNemar p = {against['mcnemar_p']:.3g}), AUC "
+            f"{difference['value']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"
+        )
+    for camera, figures in oof["cameras"].items() if len(oof["cameras"]) > 1 else ():
+        value = figures["accuracy"]
+        lines.append(
+            f"camera {camera}: accuracy {value['value']:.3f} "
+            f"({value['low']:.3f}–{value['high']:.3f}) on {figures['images']} images, "
+            f"{figures['positives']} of them positive"
+        )
+    return "\n".join(lines)
+
+
+def _figures(summary: Json) -> list[list[str]]:
+    rows = []
+    for name in ("accuracy", "sensitivity", "specificity", "auc"):
+        figure = summary[name]
+        if figure:
+            interval = f"{figure['low']:.3f}–{figure['high']:.3f}"
+            rows.append([name, f"{figure['value']:.3f}", interval])
+    return rows

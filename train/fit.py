@@ -1,0 +1,290 @@
+"""Fitting one network: a plain loop over epochs whose every random choice can be made again.
+
+Order, augmentation, dropout and learning rate are functions of (seed, epoch, step), and all
+that is not is in the state file: a fit that was cut off goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.files import replace_file
+from ..runtime.metrics import Json
+from .network import layers_of
+from .recipe import Recipe
+
+_ORDER = 0x0DE  # tells this use of the seed from the others
+PREDICT_BATCH = 16  # images; the last batch is padded, since every new shape is a new trace
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Weights = list[Floats]
+# (indices of images, epoch; None for the images as they are) -> what the network sees
+Source = Callable[[Ints, "int | None"], Floats]
+Report = Callable[[Json], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one fit learns from and is chosen by.
+
+    Parameters
+    ----------
+    train, chosen : (M,) ndarray of int
+        Indices of images; without `chosen` the last epoch is kept.
+    truth : (N,) ndarray of int
+        Label of every image of the set.
+    classes : int
+    """
+
+    train: Ints
+    chosen: Ints
+    truth: Ints
+    classes: int
+
+
+@dataclass
+class State:
+    """A fit between two epochs.
+
+    Parameters
+    ----------
+    weights, average, best : list of ndarray
+        As they are, their moving average, and the average of the best epoch.
+    optimizer : list of ndarray
+    epoch : int
+        Epochs done.
+    best_epoch : int
+    best_loss : float
+    steps : int
+    history : list of dict
+    """
+
+    weights: Weights
+    average: Weights
+    best: Weights
+    optimizer: Weights = field(default_factory=list)
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    steps: int = 0
+    history: list[Json] = field(default_factory=list)
+
+    _LISTS = ("weights", "average", "best", "optimizer")
+    _PLAIN = ("epoch", "best_epoch", "best_loss", "steps", "history")
+
+    def save(self, path: Path) -> None:
+        """Write the state beside its file and rename."""
+        arrays = {
+            f"{name}{index}": array
+            for name in self._LISTS
+            for index, array in enumerate(getattr(self, name))
+        }
+        text = json.dumps({name: getattr(self, name) for name in self._PLAIN})
+        with replace_file(path) as beside, beside.open("wb") as stream:
+            np.savez(stream, state=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> State:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            plain = json.loads(arrays["state"].tobytes().decode())
+            lists: dict[str, Any] = {}
+            for name in cls._LISTS:
+                count = sum(key.startswith(name) for key in arrays.files)
+                lists[name] = [arrays[f"{name}{index}"] for index in range(count)]
+        return cls(**lists, **plain)
+
+
+class Fitter:
+    """Fits one compiled network, again and again from given weights.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Compiled here; its trainable layers are what is fitted.
+    recipe : Recipe
+    seed : int
+    """
+
+    def __init__(self, network: keras.Model, recipe: Recipe, seed: int) -> None:
+        self.network, self.recipe, self.seed = network, recipe, seed
+        binary = network.output_shape[-1] == 1
+        network.compile(
+            optimizer=keras.optimizers.Adam(recipe.lr),
+            loss="binary_crossentropy" if binary else "categorical_crossentropy",
+            weighted_metrics=["accuracy"],
+        )
+        network.optimizer.build(network.trainable_variables)
+        self._fresh = [np.array(v) for v in network.optimizer.variables]
+        self._random = [
+            layer.seed_generator for layer in layers_of(network) if hasattr(layer, "seed_generator")
+        ]
+
+    def fit(
+        self,
+        part: Part,
+        source: Source,
+        start: Weights,
+        *,
+        epochs: int,
+        state_file: Path,
+        report: Report,
+    ) -> State:
+        """Fit from `start`, or go on where the state file stands.
+
+        Parameters
+        ----------
+        part : Part
+        source : callable
+        start : list of ndarray
+            Weights to begin with; they are epoch 0 and may turn out to be the best.
+        epochs : int
+            At most; the schedule of the rates is the recipe's own length.
+        state_file : Path
+            Written after every epoch.
+        report : callable
+            Given a row of the history after every epoch.
+
+        Returns
+        -------
+        State
+            Its `best` are the weights to keep.
+        """
+        state = State.load(state_file) if state_file.is_file() else State(start, start, start)
+        self._put(state)
+        if not state.history:
+            self._choose(state, part, source, {"epoch": 0, "loss": None, "accuracy": None})
+            report(state.history[-1])
+        while state.epoch < epochs and not self._stopped(state, part):
+            row = self._epoch(state, part, source)
+            self._choose(state, part, source, row)
+            state.save(state_file)
+            report(state.history[-1])
+        self.network.set_weights(state.best)
+        return state
+
+    def _put(self, state: State) -> None:
+        self.network.set_weights(state.weights)
+        values = state.optimizer or self._fresh
+        for variable, value in zip(self.network.optimizer.variables, values, strict=True):
+            variable.assign(value)
+
+    def _stopped(self, state: State, part: Part) -> bool:
+        return bool(len(part.chosen)) and state.epoch - state.best_epoch >= self.recipe.patience
+
+    def _epoch(self, state: State, part: Part, source: Source) -> Json:
+        """Go once through the training part; the state holds all that changed."""
+        began, epoch = time.perf_counter(), state.epoch + 1
+        order = np.random.default_rng([_ORDER, self.seed, epoch]).permutation(part.train)
+        size = min(self.recipe.batch_size, len(order))
+        steps = math.ceil(len(order) / size)
+        order = np.concatenate([order, order])[: steps * size]  # the last batch is filled up
+        target, weight = targets(part, self.recipe.class_weights)
+        for generator in self._random:
+            generator.state.assign([self.seed % 2**32, epoch * 2**16])
+        self.network.reset_metrics()
+        figures: dict[str, Any] = {}
+        for step in range(steps):
+            batch = order[step * size : (step + 1) * size]
+            self.network.optimizer.learning_rate = self.rate(state.epoch + step / steps)
+            figures = self.network.train_on_batch(
+                source(batch, epoch), target[batch], weight[batch], return_dict=True
+            )
+            state.steps += 1
+            self._average(state, steps)
+        state.epoch = epoch
+        state.weights = self.network.get_weights()
+        state.optimizer = [np.array(v) for v in self.network.optimizer.variables]
+        return {
+            "epoch": epoch,
+            "loss": float(figures["loss"]),
+            "accuracy": float(figures["accuracy"]),
+            "lr": self.rate(epoch - 1 / steps),
+            "seconds": time.perf_counter() - began,
+        }
+
+    def _average(self, state: State, steps: int) -> None:
+        """Move the average towards the weights; early on it forgets faster."""
+        memory = self.recipe.averaged_epochs * steps
+        keep = min(1 - 1 / memory, (1 + state.steps) / (10 + state.steps)) if memory > 1 else 0.0
+        state.average = [
+            keep * old + (1 - keep) * new
+            for old, new in zip(state.average, self.network.get_weights(), strict=True)
+        ]
+
+    def _choose(self, state: State, part: Part, source: Source, row: Json) -> None:
+        """Measure the averaged weights on the inner part, and keep them if they are the best."""
+        row = {"lr": 0.0, "seconds": 0.0} | row | {"val_loss": None, "val_accuracy": None}
+        if len(part.chosen):
+            self.network.set_weights(state.average)
+            said = predict(self.network, source(part.chosen, None))
+            self.network.set_weights(state.weights)
+            row["val_loss"] = balanced_loss(part.truth[part.chosen], said)
+            row["val_accuracy"] = float(np.mean(said.argmax(axis=1) == part.truth[part.chosen]))
+        if not len(part.chosen) or row["val_loss"] < state.best_loss:
+            state.best, state.best_epoch = state.average, state.epoch
+            state.best_loss = math.inf if row["val_loss"] is None else row["val_loss"]
+        state.history.append(row)
+
+    def rate(self, epochs_done: float) -> float:
+        """Return the learning rate at a point of the schedule: a short rise, then a cosine."""
+        recipe = self.recipe
+        rise = min(1.0, (epochs_done + 0.1) / recipe.warmup_epochs) if recipe.warmup_epochs else 1.0
+        wave = (1 + math.cos(math.pi * min(1.0, epochs_done / max(recipe.epochs, 1)))) / 2
+        return recipe.lr * rise * (recipe.lr_last + (1 - recipe.lr_last) * wave)
+
+
+def targets(part: Part, balanced: bool) -> tuple[Floats, Floats]:
+    """Return what the loss is told of every image: its target and its weight (mean 1)."""
+    truth = part.truth
+    one_hot = np.eye(part.classes, dtype=np.float32)[truth]
+    target = one_hot[:, 1:] if part.classes == 2 else one_hot
+    if not balanced:
+        return target, np.ones(len(truth), dtype=np.float32)
+    counts = np.bincount(truth[part.train], minlength=part.classes)
+    share = len(part.train) / (part.classes * np.maximum(counts, 1))
+    return target, share[truth].astype(np.float32)
+
+
+def balanced_loss(truth: Ints, scores: Floats) -> float:
+    """Return the log loss, every label weighing the same."""
+    given = -np.log(np.clip(scores[np.arange(len(scores)), truth], 1e-7, 1))
+    return float(np.mean([given[truth == label].mean() for label in np.unique(truth)]))
+
+
+def predict(network: keras.Model, inputs: Floats) -> Floats:
+    """Return probabilities in the order of the labels, two columns for a sigmoid.
+
+    Parameters
+    ----------
+    network : keras.Model
+    inputs : (N, ...) ndarray
+
+    Returns
+    -------
+    (N, C) ndarray of float32
+    """
+    said = forward(network, inputs)
+    return np.hstack([1 - said, said]) if said.shape[1] == 1 else said
+
+
+def forward(network: keras.Model, inputs: Sequence[Any] | NDArray[Any]) -> Floats:
+    """Return a network's raw output for any number of inputs, in batches of one shape."""
+    rows = []
+    for start in range(0, len(inputs), PREDICT_BATCH):
+        batch = np.asarray(inputs[start : start + PREDICT_BATCH], dtype=np.float32)
+        short = PREDICT_BATCH - len(batch)
+        padded = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)]) if short else batch
+        rows.append(np.asarray(network.predict_on_batch(padded))[: len(batch)])
+    return np.concatenate(rows)

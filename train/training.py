@@ -1,0 +1,256 @@
+"""One training run: every fold fitted, its predictions kept, then a refit on all images."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ..runtime.files import write_json
+from ..runtime.metrics import Json
+from .architectures import architecture, head_row, trains_base
+from .augmentation import augment
+from .examples import Examples
+from .fit import Fitter, Ints, Part, Source, State, Weights, forward, predict
+from .network import SCORES, build, features_of, freeze, head_of
+from .probe import Probe, fit_probe
+from .progress import TrainingProgress
+from .recipe import Recipe
+from .runs import MODEL, fold_folder
+from .splits import Fold, Split, inner_part
+
+REFIT = 0  # number of the fit on all images, among the folds
+HEAD_PHASE, BASE_PHASE = "head", "base"
+FOLD = "fold.json"  # written last in a fold's folder: the fold is done
+_HEAD_PASS = 1_000_000  # augmented passes for the head are epochs that fine-tuning never reaches
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, on what, and where it is kept.
+
+    Parameters
+    ----------
+    model, head, weights : str
+    seed : int
+    recipe : Recipe
+    examples : Examples
+    split : Split
+    folder : Path
+    """
+
+    model: str
+    head: str
+    weights: str
+    seed: int
+    recipe: Recipe
+    examples: Examples
+    split: Split
+    folder: Path
+
+
+class Trainer:
+    """Fits the folds of a task one after the other with one compiled network.
+
+    Parameters
+    ----------
+    task : Task
+    progress : TrainingProgress
+    """
+
+    def __init__(self, task: Task, progress: TrainingProgress) -> None:
+        keras.utils.set_random_seed(task.seed)
+        tf.config.experimental.enable_op_determinism()
+        self.task, self.progress, recipe = task, progress, task.recipe
+        self.classes = len(task.examples.dataset.labels)
+        self.network = self._build(task.weights)
+        self.start: Weights = self.network.get_weights()
+        self.base = trains_base(architecture(task.model), head_row(task.head))
+        freeze(self.network, base=not self.base, norm=recipe.freeze_norm)
+        self.solved = not head_row(task.head).dense  # one dense layer is solved, not trained
+        self.probing = task.weights != "none"
+        self.pooled: list[Floats] = []
+        self.maps: list[Floats] = []
+        self._fitters: dict[str, Fitter] = {}
+
+    @property
+    def phases(self) -> dict[str, int]:
+        """Epochs of each phase that is fitted step by step, at most."""
+        recipe, phases = self.task.recipe, {}
+        if not self.solved and (recipe.head_first or not self.base):
+            phases[HEAD_PHASE] = recipe.head_epochs
+        if self.base:
+            phases[BASE_PHASE] = recipe.epochs
+        return phases
+
+    def run(self) -> list[Json]:
+        """Fit every fold that is not done yet, then refit on all images.
+
+        Returns
+        -------
+        list of dict
+            One a fold, then the refit: history, best epochs, seconds; a fold's also holds the
+            scores of its test images and those of the linear probe.
+        """
+        done: list[Json] = []
+        length = sum(self.phases.values())
+        self.progress.plan(length * (len(self.task.split.folds) + 1))
+        for fold in self.task.split.folds:
+            name = f"fold {fold.number} of {len(self.task.split.folds)}"
+            done.append(self._kept(fold.number) or self._fold(fold, name))
+            self.progress.skip(length * len(done))
+        done.append(self._kept(REFIT) or self._refit(done))
+        return done
+
+    def _kept(self, number: int) -> Json | None:
+        path = self._folder(number) / FOLD
+        kept: Json | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return kept
+
+    def _fold(self, fold: Fold, name: str) -> Json:
+        task, truth, groups = self.task, self.task.examples.truth, self.task.split.groups
+        fitted, chosen = inner_part(truth, groups, fold.train, task.seed)
+        part = Part(fitted, chosen, truth, self.classes)
+        result = self._fit(part, fold.number, name, self.phases)
+        result["images"] = fold.test.tolist()
+        result["scores"] = predict(self.network, self._pixels(fold.test, None)).tolist()
+        if self.probing:
+            probe = self._probe(fold.train, passes=0)
+            result["probe"] = probe.scores(self.pooled[0][fold.test]).tolist()
+        return self._keep(fold.number, result)
+
+    def _refit(self, folds: list[Json]) -> Json:
+        """Fit all images for as many epochs as the folds found best."""
+        epochs = {
+            phase: round(statistics.median(fold["best"][phase] for fold in folds))
+            for phase in self.phases
+        }
+        truth = self.task.examples.truth
+        part = Part(np.arange(len(truth)), np.empty(0, dtype=np.int64), truth, self.classes)
+        return self._keep(REFIT, self._fit(part, REFIT, "refit on all images", epochs))
+
+    def _fit(self, part: Part, number: int, name: str, epochs: dict[str, int]) -> Json:
+        began, history, best = time.perf_counter(), [], {}
+        self.network.set_weights(self.start)
+        if self.probing and (self.task.recipe.head_first or not self.base):
+            self._features()
+            if self.solved:
+                self.progress.stage(f"{name}: head on frozen features")
+                self._set_head(self._probe(part.train, passes=self.task.recipe.head_passes))
+        for phase, length in epochs.items():
+            state = self._phase(phase, part, number, f"{name}, {phase}", length)
+            best[phase] = state.best_epoch
+            history += [{"fold": number, "phase": phase} | row for row in state.history]
+        return {
+            "number": number,
+            "best": best,
+            "history": history,
+            "seconds": round(time.perf_counter() - began, 1),
+        }
+
+    def _phase(self, phase: str, part: Part, number: int, name: str, epochs: int) -> State:
+        fitter, source = self._fitter(phase)
+        return fitter.fit(
+            part,
+            source,
+            fitter.network.get_weights(),
+            epochs=epochs,
+            state_file=self._folder(number) / f"{phase}.state.npz",
+            report=lambda row: self.progress.epoch(name, row),
+        )
+
+    def _fitter(self, phase: str) -> tuple[Fitter, Source]:
+        recipe, seed = self.task.recipe, self.task.seed
+        if phase == HEAD_PHASE:
+            self._features()
+        if phase not in self._fitters:
+            if phase == HEAD_PHASE:
+                length = max(recipe.head_epochs, 1)
+                short = replace(recipe, epochs=length, lr=recipe.head_lr, patience=length)
+                self._fitters[phase] = Fitter(head_of(self.network), short, seed)
+            else:
+                self._fitters[phase] = Fitter(self.network, recipe, seed)
+        return self._fitters[phase], self._maps if phase == HEAD_PHASE else self._pixels
+
+    def _pixels(self, images: Ints, epoch: int | None) -> Floats:
+        """Return images as the network sees them in an epoch; as they are without one."""
+        pixels, task = self.task.examples.pixels, self.task
+        if epoch is None:
+            return pixels[images].astype(np.float32)
+        how = task.recipe.augmentation
+        return np.stack(
+            [augment(pixels[i], how, seed=task.seed, epoch=epoch, sample=int(i)) for i in images]
+        ).astype(np.float32)
+
+    def _maps(self, images: Ints, epoch: int | None) -> Floats:
+        """Return frozen features, going round the augmented passes."""
+        return self.maps[0 if epoch is None else epoch % len(self.maps)][images]
+
+    def _features(self) -> None:
+        """Run the frozen base once over the images and once over each augmented pass."""
+        if self.pooled:
+            return
+        self.network.set_weights(self.start)
+        base, every = features_of(self.network), np.arange(len(self.task.examples.truth))
+        for number in range(self.task.recipe.head_passes + 1):
+            self.progress.stage(
+                f"features of the frozen base, pass {number + 1} "
+                f"of {self.task.recipe.head_passes + 1}"
+            )
+            epoch = _HEAD_PASS + number if number else None
+            parts = [
+                forward(base, self._pixels(some, epoch))
+                for some in np.array_split(every, max(1, len(every) // 64))
+            ]
+            self.pooled.append(np.concatenate([part.mean(axis=(1, 2)) for part in parts]))
+            if not self.solved:
+                self.maps.append(np.concatenate(parts))
+
+    def _probe(self, train: Ints, passes: int) -> Probe:
+        self._features()
+        groups = [self.task.split.groups[index] for index in train]
+        return fit_probe(
+            np.concatenate([features[train] for features in self.pooled[: passes + 1]]),
+            np.tile(self.task.examples.truth[train], passes + 1),
+            groups * (passes + 1),
+            balanced=self.task.recipe.class_weights,
+            seed=self.task.seed,
+        )
+
+    def _set_head(self, probe: Probe) -> None:
+        head_of(self.network).get_layer(SCORES).set_weights([probe.kernel, probe.bias])
+
+    def _keep(self, number: int, result: Json) -> Json:
+        """Save the network without its optimizer, then the result: the fold is done."""
+        folder = self._folder(number)
+        bare = self._build("none")
+        bare.set_weights(self.network.get_weights())
+        path = self.task.folder / MODEL if number == REFIT else folder / MODEL
+        folder.mkdir(parents=True, exist_ok=True)
+        bare.save(path)
+        write_json(folder / FOLD, result)
+        for state in folder.glob("*.state.npz"):
+            state.unlink()
+        return result
+
+    def _folder(self, number: int) -> Path:
+        return (
+            self.task.folder / "refit" if number == REFIT else fold_folder(self.task.folder, number)
+        )
+
+    def _build(self, weights: str) -> Any:
+        task = self.task
+        size = task.examples.pixels.shape[1]
+        return build(
+            task.model, task.head, self.classes, weights=weights, seed=task.seed, size=size
+        )
