@@ -44,7 +44,7 @@ MAKE = "alledge"
 NUCLEI_UM2 = (110.0, 260.0)
 BYSTANDERS = 3  # normal leucocytes in either kind of field, at most
 SMUDGES, PLATELETS = 0.6, 6.0  # mean counts in a field
-CROWDING = (0.34, 0.56)  # share of the field that red cells cover
+CROWDING = (0.34, 0.56)  # share of the field that red cells would cover, none refused
 SMUDGE_UM = (5.0, 7.5)  # radius of a burst nucleus
 
 
@@ -196,7 +196,8 @@ def generate(
     images : int
         ≥ 4, so that both cameras have both labels.
     seed : int
-        ≥ 0; the same seed gives the same bytes (with the same numpy and Pillow).
+        ≥ 0; the same seed gives the same bytes with the same numpy and Pillow on the same kind
+        of CPU. With other vector instructions a few pixels in a million differ by one grey level.
     size : int
         Width in pixels of the first camera's fields, 96 to 4096.
     camera_bias : float
