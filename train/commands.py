@@ -1,13 +1,24 @@
-"""The commands of the training room; imports click only, the rest when a command runs."""
+"""The commands of the training room; imports click and our errors, the rest when one runs."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..errors import MissingPackageError
+
+# What training imports beside the base install: module -> package.
+NEEDED = {
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "sklearn": "scikit-learn",
+    "matplotlib": "matplotlib",
+    "rich": "rich",
+}
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -101,6 +112,7 @@ def train(
     Example:
       alledge train --model mobilenetv2 --data ALL_IDB1 --folds 5
     """
+    _require("alledge train")
     from ..runtime.imaging import ImagePath
     from .recipe import recipe_for
     from .session import Order
@@ -112,3 +124,60 @@ def train(
         model, data, recipe, head, weights, image_path=ImagePath(geometry=geometry), **rest
     )
     click.echo(run_table(run_training(order, resume=resume, quiet=quiet)))
+
+
+@click.command(short_help="Measure a run or a bundle on a data set.")
+@click.argument("subject", metavar="RUN|BUNDLE", type=click.Path(path_type=Path))
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder of the data set."
+)
+@click.option("--layout", metavar="NAME", help="Of the data set, where looking finds another.")
+@click.option(
+    "--include-seen", is_flag=True, help="Measure on images the model was trained on too."
+)
+@JSON_OPTION
+@click.pass_context
+def evaluate(
+    context: click.Context,
+    subject: Path,
+    data: Path,
+    layout: str | None,
+    include_seen: bool,
+    as_json: bool,
+) -> None:
+    """Measure a run or a bundle on a data set.
+
+    Images whose pixels the model was trained on are left out, and counted.
+
+    \b
+    Example:
+      alledge evaluate bundles/mobilenetv2-int8 --data ALL_IDB2
+    """
+    from ..errors import RunError
+    from .runs import RECORD, SETTINGS, load_run
+    from .tables import evaluation_text
+
+    if (subject / "bundle.json").is_file():
+        from ..runtime.evaluation import evaluate_bundle
+
+        document = evaluate_bundle(subject, data, layout=layout, include_seen=include_seen)
+    elif (subject / RECORD).is_file() or (subject / SETTINGS).is_file():
+        _require("alledge evaluate RUN")
+        from .evaluation import evaluate_run
+
+        document = evaluate_run(load_run(subject), data, layout=layout, include_seen=include_seen)
+    else:
+        raise RunError(
+            f"{subject} is neither a run nor a bundle",
+            allowed="a folder with run.json or bundle.json",
+        )
+    click.echo(json.dumps(document, indent=2) if as_json else evaluation_text(document))
+    if document["failed"]:
+        context.exit(1)
+
+
+def _require(purpose: str) -> None:
+    """Refuse early, before any image is read, where a package of the extra is missing."""
+    for module, package in NEEDED.items():
+        if importlib.util.find_spec(module) is None:
+            raise MissingPackageError(package, "train-cpu", purpose)

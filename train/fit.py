@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.files import replace_file
 from ..runtime.metrics import Json
+from .engine import keras
 from .network import layers_of
 from .recipe import Recipe
 

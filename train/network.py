@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before tensorflow is loaded: no banners
-
-import keras
-
 from ..errors import RunError, UsageError
 from .architectures import INPUT_SIZE, Architecture, Head, architecture, head_row, trains_base
+from .engine import keras
 
 IMAGENET, NONE = "imagenet", "none"
 # Names of the layers.

@@ -47,7 +47,7 @@ class TrainingProgress:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def plan(self, epochs: int) -> None:
         """Say how many epochs there will be at most."""

@@ -96,3 +96,37 @@ def _figures(summary: Json) -> list[list[str]]:
             interval = f"{figure['low']:.3f}–{figure['high']:.3f}"
             rows.append([name, f"{figure['value']:.3f}", interval])
     return rows
+
+
+def evaluation_text(document: Json) -> str:
+    """Return the document of ``alledge evaluate`` as text."""
+    measured, seen = document["operating"], document["seen_included"]
+    mark = " (trained on some of these)" if seen else ""
+    lines = [
+        f"{document['subject']['name']} ({document['subject']['backend']}) on "
+        f"{document['data']['name']}: {measured['images']} of {document['data']['images']} images",
+        columns(
+            [
+                [f"at the threshold {measured['threshold']:.3f}{mark}", "value", "95 % interval"],
+                *_figures(measured),
+            ]
+        ),
+        columns([["truth \\ said", *measured["confusion"]["labels"]], *_confusion(measured)]),
+    ]
+    if document["seen_left_out"]:
+        lines.append(
+            f"{document['seen_left_out']} images left out: the model was trained on them "
+            "(--include-seen)"
+        )
+    if seen:
+        lines.append(f"{seen} images of these are ones the model was trained on: no fair figure")
+    lines += [f"not read: {row['image']}: {row['error']}" for row in document["failed"]]
+    return "\n".join(lines)
+
+
+def _confusion(summary: Json) -> list[list[str]]:
+    matrix = summary["confusion"]
+    return [
+        [label, *map(str, row)]
+        for label, row in zip(matrix["labels"], matrix["counts"], strict=True)
+    ]

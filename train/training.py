@@ -9,15 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from ..runtime.files import write_json
 from ..runtime.metrics import Json
 from .architectures import architecture, head_row, trains_base
 from .augmentation import augment
+from .engine import keras, tf
 from .examples import Examples
 from .fit import Fitter, Ints, Part, Source, State, Weights, forward, predict
 from .network import SCORES, build, features_of, freeze, head_of
