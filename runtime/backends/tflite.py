@@ -1,0 +1,77 @@
+"""The TFLite backend: ai-edge-litert, or tflite-runtime where litert has no wheel."""
+
+from __future__ import annotations
+
+import importlib
+import queue
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import BackendError
+
+
+def _interpreter_class() -> tuple[Any, str]:
+    """Return the interpreter and the engine's name; a broken litert is not passed over."""
+    try:
+        package, name = importlib.import_module("ai_edge_litert"), "ai-edge-litert"
+    except ModuleNotFoundError as missing:
+        if missing.name != "ai_edge_litert":
+            raise
+        package, name = importlib.import_module("tflite_runtime"), "tflite-runtime"
+        if int(np.__version__.split(".")[0]) >= 2:
+            raise BackendError(
+                f"tflite-runtime cannot work with numpy {np.__version__}",
+                allowed="numpy 1.26",
+                fix='pip install "numpy<2"',
+            ) from None
+    module = importlib.import_module(f"{package.__name__}.interpreter")
+    return module.Interpreter, f"{name} {getattr(package, '__version__', '?')}"
+
+
+class TfliteBackend:
+    """One interpreter a request, made when it is first needed: an interpreter is not shared."""
+
+    name = "tflite"
+
+    def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
+        self._class, self.engine = _interpreter_class()
+        self._file, self._threads = file, threads
+        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._to_make = threading.Semaphore(requests)
+        self._closed = False
+        self._to_make.acquire()
+        self._idle.put(self._make())
+
+    def _make(self) -> Any:
+        # The model is read by its path, so that its weights are mapped and not copied.
+        interpreter = self._class(model_path=str(self._file), num_threads=self._threads)
+        interpreter.allocate_tensors()
+        return interpreter
+
+    def _borrow(self) -> Any:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return self._make() if self._to_make.acquire(blocking=False) else self._idle.get()
+
+    def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self._closed:
+            raise BackendError("this backend was closed")
+        interpreter = self._borrow()
+        try:
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], batch)
+            interpreter.invoke()
+            output = interpreter.get_output_details()[0]["index"]
+            return np.asarray(interpreter.get_tensor(output), dtype=np.float32)
+        except (ValueError, RuntimeError) as error:
+            raise BackendError(f"{self.engine} failed: {error}") from error
+        finally:
+            self._idle.put(interpreter)
+
+    def close(self) -> None:
+        self._closed = True
+        self._idle = queue.LifoQueue()
