@@ -1,0 +1,220 @@
+"""The classifier: a bundle and a backend, from an image to an answer; thread-safe.
+
+Reading inputs and writing records are `inputs` and `records`; nothing here prints.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import AlledgeError, BackendError, unknown_name
+from .backends import AUTO, Backend, open_backend
+from .bundle import Bundle, find_bundle
+from .calibration import Decision, calibrate, decide
+from .imaging import RGB, load_rgb
+from .machine import usable_cores
+from .records import Result
+
+Mode = Literal["latency", "throughput"]
+MODES: tuple[Mode, ...] = ("latency", "throughput")
+IMAGES_AHEAD = 2  # per worker, waiting or being answered: what bounds the memory of a batch
+
+Source = str | Path | Image.Image | NDArray[np.uint8]
+
+
+class Classifier:
+    """A bundle, loaded and ready; use `Classifier.load`.
+
+    It may be used from several threads, and as a context manager, which frees the engine.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    backend : Backend
+    workers : int
+        Images of an iterable that are worked on at once.
+    """
+
+    def __init__(self, bundle: Bundle, backend: Backend, workers: int = 1) -> None:
+        self.bundle, self.backend = bundle, backend
+        self._workers = workers
+        self._format = bundle.formats[backend.name]
+        self._decision = Decision(self._format.threshold, self._format.band)
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | Path | Bundle | None = None,
+        backend: str = AUTO,
+        threads: int | None = None,
+        mode: Mode = "latency",
+    ) -> Classifier:
+        """Open a bundle, check the artifact's hash and load it.
+
+        Parameters
+        ----------
+        bundle : str, Path or Bundle, optional
+            Where not given, found as `alledge classify` finds it.
+        backend : str
+            ``"auto"``, ``"tflite"``, ``"onnx"`` or ``"openvino"``.
+        threads : int, optional
+            All that it may use; by default the physical cores within the container's quota.
+        mode : {"latency", "throughput"}
+            ``latency`` gives all threads to one image; ``throughput`` gives each thread an image
+            of its own, which answers more of them in the same time.
+
+        Returns
+        -------
+        Classifier
+
+        Raises
+        ------
+        UsageError
+            If there is no such backend or mode, or no bundle to be found.
+        BundleError
+            If the bundle cannot be read, or its artifact is not the file that was exported.
+        MissingPackageError
+            If the backend's package is not installed.
+        BackendError
+            If the engine cannot load the artifact.
+        """
+        if mode not in MODES:
+            raise unknown_name("mode", mode, MODES)
+        if not isinstance(bundle, Bundle):
+            bundle = Bundle.open(find_bundle(bundle))
+        threads = usable_cores() if threads is None else threads
+        if mode == "latency":
+            return cls(bundle, open_backend(bundle, backend, threads))
+        return cls(bundle, open_backend(bundle, backend, 1, max(threads, 1)), max(threads, 1))
+
+    @overload
+    def classify(self, source: Source) -> Result: ...  # type: ignore[overload-overlap]
+    @overload
+    def classify(self, source: Iterable[Source]) -> Iterator[Result]: ...
+
+    def classify(self, source: Source | Iterable[Source]) -> Result | Iterator[Result]:
+        """Answer one image, or many.
+
+        Parameters
+        ----------
+        source : str, Path, PIL.Image.Image, (H, W, 3) ndarray of uint8, or an iterable of these
+
+        Returns
+        -------
+        Result, or iterator of Result
+            In the order of the iterable, which is read as answers are taken: it may be endless.
+            A source that cannot be read gives a result whose status is ``"error"``.
+
+        Raises
+        ------
+        BackendError
+            If the engine fails, or was closed.
+        """
+        if isinstance(source, str | Path | Image.Image) or _is_one_array(source):
+            return self._answer(source)  # type: ignore[arg-type]
+        return self._answers(iter(source))  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.backend.close()
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def scores(self, rgb: RGB) -> NDArray[np.float64]:
+        """Return the calibrated scores of what `load_rgb` returned.
+
+        Parameters
+        ----------
+        rgb : (S, S, 3) ndarray of uint8
+
+        Returns
+        -------
+        (C,) ndarray of float64
+        """
+        raw = self.backend.predict(rgb[np.newaxis])
+        calibrated: NDArray[np.float64] = calibrate(raw, self._format.temperature)[0]
+        return calibrated
+
+    def _answers(self, sources: Iterator[Source]) -> Iterator[Result]:
+        if self._workers == 1:
+            yield from map(self._answer, sources)
+            return
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        waiting: deque[Future[Result]] = deque()
+        with ThreadPoolExecutor(self._workers, "alledge") as pool:
+            try:
+                for source in sources:
+                    waiting.append(pool.submit(self._answer, source))
+                    if len(waiting) >= IMAGES_AHEAD * self._workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _answer(self, source: Source) -> Result:
+        started = time.perf_counter()
+        name = str(source) if isinstance(source, str | Path) else None
+        try:
+            rgb = load_rgb(source, self.bundle.image_path)
+            scores = self.scores(rgb)
+        except BackendError:
+            raise
+        except AlledgeError as error:
+            return self._failed(name, error.one_line, started)
+        labels = self.bundle.labels
+        verdict = decide(scores[np.newaxis], labels, self.bundle.positive, self._decision)[0]
+        flags = ("indeterminate",) if verdict.indeterminate else ()
+        return Result(
+            image=name,
+            status="review" if flags else "ok",
+            label=verdict.label,
+            probability=verdict.probability,
+            scores=dict(zip(labels, map(float, scores), strict=True)),
+            threshold=self._decision.threshold,
+            flags=flags,
+            bundle=self.bundle.name,
+            digest=self.bundle.digest,
+            backend=self.backend.name,
+            ms=(time.perf_counter() - started) * 1000,
+        )
+
+    def _failed(self, name: str | None, why: str, started: float) -> Result:
+        return Result(
+            image=name,
+            status="error",
+            label=None,
+            probability=None,
+            scores=None,
+            threshold=self._decision.threshold,
+            flags=(),
+            bundle=self.bundle.name,
+            digest=self.bundle.digest,
+            backend=self.backend.name,
+            ms=(time.perf_counter() - started) * 1000,
+            error=why,
+        )
+
+
+def _is_one_array(source: object) -> bool:
+    return isinstance(source, np.ndarray) and source.ndim != 4

@@ -1,0 +1,170 @@
+"""The answer about one image, and the three ways it is written: text, JSON lines, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["ok", "review", "error"]
+FLAGS = ("blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate")
+BAR_CELLS = 20
+DIGEST_SHOWN = 12  # hex digits of the bundle's digest in the text output
+SCORE_DIGITS, MS_DIGITS = 6, 2
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer about one image.
+
+    Parameters
+    ----------
+    image : str or None
+        The path as given; None where pixels were given.
+    status : {"ok", "review", "error"}
+        ``review`` where a guard or the indeterminate band speaks: a person should look.
+    label : str or None
+    probability : float or None
+        Of any positive label, calibrated, in [0, 1].
+    scores : dict of str to float or None
+        Calibrated probability of each label.
+    threshold : float
+        From this probability on the label is a positive one.
+    flags : tuple of str
+        Of `FLAGS`: why to review.
+    bundle, digest, backend : str
+        What answered.
+    ms : float
+        Milliseconds from opening the file to the answer.
+    error : str or None
+        Why there is no answer.
+    """
+
+    image: str | None
+    status: Status
+    label: str | None
+    probability: float | None
+    scores: dict[str, float] | None
+    threshold: float
+    flags: tuple[str, ...]
+    bundle: str
+    digest: str
+    backend: str
+    ms: float
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as `alledge classify --json` prints it."""
+        return {
+            "image": self.image,
+            "status": self.status,
+            "label": self.label,
+            "probability": _rounded(self.probability),
+            "scores": self.scores
+            and {name: _rounded(score) for name, score in self.scores.items()},
+            "threshold": _rounded(self.threshold),
+            "flags": list(self.flags),
+            "bundle": self.bundle,
+            "digest": self.digest,
+            "backend": self.backend,
+            "ms": round(self.ms, MS_DIGITS),
+            "error": self.error,
+        }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, SCORE_DIGITS)
+
+
+def json_line(result: Result) -> str:
+    """Return the record as one line of JSON, in ASCII: every console can show it."""
+    return json.dumps(result.to_json(), allow_nan=False)
+
+
+def csv_header(labels: Sequence[str]) -> str:
+    """Return the first line of the CSV: the keys of the JSON, scores one column a label."""
+    row: list[str] = []
+    for key in Result.__dataclass_fields__:
+        row += [f"scores.{label}" for label in labels] if key == "scores" else [key]
+    return _csv_line(row)
+
+
+def csv_line(result: Result, labels: Sequence[str]) -> str:
+    """Return the record as one line of CSV; null is an empty cell, flags are joined by spaces."""
+    row: list[Any] = []
+    for key, value in result.to_json().items():
+        if key == "scores":
+            row += [value and value[label] for label in labels]
+        else:
+            row.append(" ".join(value) if key == "flags" else value)
+    return _csv_line(row)
+
+
+def _csv_line(row: Iterable[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(row)
+    return text.getvalue()
+
+
+@dataclass
+class TextTable:
+    """Text for a person, a line an image as it comes.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    width : int
+        Of the column of names, in characters.
+    """
+
+    labels: Sequence[str]
+    width: int = 28
+    counts: dict[str, int] = field(default_factory=lambda: {"ok": 0, "review": 0, "error": 0})
+    milliseconds: float = 0.0
+
+    def header(self, bundle: str, digest: str, engine: str) -> str:
+        """Return the line that names what answers."""
+        return f"{bundle}  {digest[: len('sha256:') + DIGEST_SHOWN]}  {engine}"
+
+    def line(self, result: Result) -> str:
+        """Return the line of one image, and count it."""
+        self.counts[result.status] += 1
+        self.milliseconds += result.ms
+        name = printable(result.image or "(pixels)").ljust(self.width)
+        if result.probability is None or result.label is None:
+            return f"{name}  error   {printable(result.error or '')}"
+        label = result.label.ljust(max(map(len, self.labels)))
+        bar = _bar(result.probability)
+        line = f"{name}  {label}  {result.probability:6.1%}  {bar}"
+        return f"{line}  review: {', '.join(result.flags)}" if result.flags else line
+
+    def footer(self, seconds: float) -> str:
+        """Return the line that sums up."""
+        total = sum(self.counts.values())
+        parts = [f"{count} {status}" for status, count in self.counts.items() if count]
+        rate = f"{total / seconds:.1f} a second" if total > 1 and seconds > 0 else None
+        image = "image" if total == 1 else "images"
+        said = [f"{total} {image}: {', '.join(parts)}", f"{seconds:.2f} s", rate]
+        return " · ".join(filter(None, [*said, "research software, not a medical device"]))
+
+
+def printable(text: str) -> str:
+    """Return text on one line: what a terminal would obey (newline, escape) is written out."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
+
+
+def _bar(share: float) -> str:
+    full, empty = "█", "░"
+    try:
+        (full + empty).encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        full, empty = "#", "."
+    filled = round(share * BAR_CELLS)
+    return full * filled + empty * (BAR_CELLS - filled)
