@@ -1,0 +1,242 @@
+"""Float TFLite to ONNX in every precision; loads tf2onnx and onnxruntime when called.
+
+From the float TFLite graph, not from Keras: batch normalization is folded there already, and
+tf2onnx then needs 5 GB for the largest model where it needed 11.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ExportError
+from .graph import INPUT_NAME, OUTPUT_NAME
+from .recipes import ENTROPY, MIN_MAX, PERCENTILE, Recipe
+
+Images = NDArray[np.uint8]
+OPSET = 17
+IR_VERSION = 10  # what the oldest runtime of the extra (1.20) reads
+PERCENTILE_KEPT = 99.99
+RANKING_IMAGES = 8
+FLOAT, PREPARED = "float.onnx", "prepared.onnx"
+DENSE = ("MatMul", "Gemm")
+
+
+def make_float(tflite: Path, out: Path) -> None:
+    """Write the float32 ONNX graph of a float32 TFLite model.
+
+    Parameters
+    ----------
+    tflite : Path
+        As `alledge.export.tflite.convert` makes it.
+    out : Path
+    """
+    import onnx
+    from tf2onnx import optimizer, tfonnx
+
+    graph = tfonnx.process_tf_graph(None, tflite_path=str(tflite), opset=OPSET)
+    # tf2onnx.convert would copy the whole graph before every pass, in case one fails: 11 GB
+    graph = optimizer.optimize_graph(graph, catch_errors=False)
+    proto = graph.make_model("alledge")
+    _rename(proto, proto.graph.input[0].name, INPUT_NAME)
+    _rename(proto, proto.graph.output[0].name, OUTPUT_NAME)
+    proto.ir_version = min(proto.ir_version, IR_VERSION)
+    onnx.save(proto, out)
+
+
+def convert(precision: str, recipe: Recipe, calibration: Images | None, sources: Path) -> Any:
+    """Return a model as an ONNX ``ModelProto``.
+
+    Parameters
+    ----------
+    precision : str
+    recipe : Recipe
+        Counts for int8 only.
+    calibration : (N, S, S, 3) ndarray of uint8, optional
+        Needed for int8.
+    sources : Path
+        Folder that holds the model's ``float.onnx``; half-way results are kept there.
+
+    Raises
+    ------
+    ExportError
+        If int8 is asked for without calibration images.
+    """
+    import onnx
+
+    if precision == "int8" and (calibration is None or not len(calibration)):
+        raise ExportError("int8 needs calibration images", fix="--calibration DATA")
+    with tempfile.TemporaryDirectory(dir=sources) as folder:
+        made = Path(folder) / "made.onnx"
+        _MAKERS[precision](sources, made, recipe, calibration)
+        proto = onnx.load(made)
+    proto.ir_version = min(proto.ir_version, IR_VERSION)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def _float32(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> None:
+    shutil.copyfile(sources / FLOAT, made)
+
+
+def _float16(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> None:
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    proto = convert_float_to_float16(onnx.load(sources / FLOAT), keep_io_types=True)
+    onnx.save(proto, made)
+
+
+def _dynamic(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> None:
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    source = _prepared(sources)
+    last, kinds = _last_layer(source), list(DENSE if recipe.dense_only else (*DENSE, "Conv"))
+    nodes = onnx.load(source, load_external_data=False).graph.node
+    if not any(node.op_type in kinds and node.name not in last for node in nodes):
+        raise ExportError("nothing is left to quantize: the last dense layer stays in float")
+    # ConvInteger has a kernel for unsigned weights only
+    quantize_dynamic(
+        source,
+        made,
+        weight_type=QuantType.QUInt8,
+        op_types_to_quantize=kinds,
+        nodes_to_exclude=last,
+    )
+
+
+def _int8(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> None:
+    source = _prepared(sources) if recipe.prepared else sources / FLOAT
+    in_float = _last_layer(source)
+    if recipe.float_layers:
+        in_float += _costliest(source, made, recipe, calibration, in_float)
+    _quantize(source, made, recipe, calibration, in_float)
+
+
+_MAKERS: dict[str, Callable[[Path, Path, Recipe, Images | None], None]] = {
+    "float32": _float32,
+    "float16": _float16,
+    "dynamic": _dynamic,
+    "int8": _int8,
+}
+
+
+def _prepared(sources: Path) -> Path:
+    """Return the graph with shapes inferred and what can be fused, fused."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    kept = sources / PREPARED
+    if not kept.is_file():
+        quant_pre_process(str(sources / FLOAT), str(kept), skip_symbolic_shape=True)
+    return kept
+
+
+def _quantize(
+    source: Path, made: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
+) -> None:
+    from onnxruntime.quantization import (
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    methods = {
+        MIN_MAX: CalibrationMethod.MinMax,
+        PERCENTILE: CalibrationMethod.Percentile,
+        ENTROPY: CalibrationMethod.Entropy,
+    }
+    quantize_static(
+        str(source),
+        str(made),
+        _reader(calibration),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        # unsigned activations, signed weights: on CPUs without VNNI their sums saturate unless
+        # the session computes at full precision, which the runtime asks for
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=methods[recipe.ranges],
+        nodes_to_exclude=in_float,
+        # one image at a time: otherwise every activation of every image is held at once
+        extra_options={"CalibPercentile": PERCENTILE_KEPT, "CalibStridedMinMax": 1},
+    )
+
+
+def _reader(calibration: Images | None) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self, images: Images) -> None:
+            self._images, self._left = images, iter(images)
+
+        def __len__(self) -> int:
+            return len(self._images)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self._left = iter(self._images[start_index:end_index])
+
+        def get_next(self) -> dict[str, Images] | None:
+            image = next(self._left, None)
+            return None if image is None else {INPUT_NAME: image[None]}
+
+    return Reader(np.zeros((0,), np.uint8) if calibration is None else calibration)
+
+
+def _last_layer(source: Path) -> list[str]:
+    """Return the nodes from the last dense layer on: what stays in float always."""
+    import onnx
+
+    nodes = onnx.load(source, load_external_data=False).graph.node
+    start = max(index for index, node in enumerate(nodes) if node.op_type in DENSE)
+    return [node.name for node in nodes[start:]]
+
+
+def _costliest(
+    source: Path, made: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
+) -> list[str]:
+    """Return the layers whose outputs are noisiest, relative to their own signal."""
+    from onnxruntime.quantization import qdq_loss_debug as debug
+
+    few = None if calibration is None else calibration[:RANKING_IMAGES]
+    trial, seen = made.with_name("trial.onnx"), []
+    _quantize(source, trial, recipe, calibration, in_float)
+    for number, model in enumerate((source, trial)):
+        wide = made.with_name(f"wide{number}.onnx")
+        debug.modify_model_output_intermediate_tensors(str(model), str(wide))
+        seen.append(debug.collect_activations(str(wide), _reader(few)))
+    errors = debug.compute_activation_error(debug.create_activation_matching(seen[1], seen[0]))
+    noise = {name: -float(row["qdq_err"]) for name, row in errors.items()}  # err is a ratio in dB
+    return _producers(source, noise, in_float)[: recipe.float_layers]
+
+
+def _producers(source: Path, noise: dict[str, float], in_float: list[str]) -> list[str]:
+    """Return the nodes that make these tensors, the noisiest first."""
+    import onnx
+
+    maker = {
+        output: node.name
+        for node in onnx.load(source, load_external_data=False).graph.node
+        for output in node.output
+        if node.name not in in_float
+    }
+    ranked = sorted(noise, key=lambda name: (-noise[name], name))
+    return [maker[name] for name in ranked if name in maker]
+
+
+def _rename(proto: Any, old: str, new: str) -> None:
+    for node in proto.graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
+    for value in (*proto.graph.input, *proto.graph.output):
+        if value.name == old:
+            value.name = new

@@ -1,0 +1,166 @@
+"""How far an artifact is from the float model, on the references; numpy only.
+
+What it may differ by is a constant a precision, with its reason.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.calibration import calibrate
+from ..runtime.metrics import assign, positive_score
+from .source import Reading
+
+Json = dict[str, Any]
+Scores = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+SCHEMA, SCHEMA_VERSION = "alledge/parity", 1
+PASS, FAIL, VAGUE = "pass", "fail", "not informative"
+NEAR = 0.15  # calibrated probability: so far from the threshold is still its neighbourhood
+LEAST_A_SIDE, LEAST_NEAR = 4, 4  # references, of 32, for parity to say anything
+# Of the same artifact on another machine. Float sums in another order: 1e-5 was the most seen
+# between engines; int8 kernels agree to rounding where they do not saturate (0.02 was promised,
+# 0.0000 to 0.006 seen under emulation of a CPU without VNNI: docs/export.md).
+HERE = {"float32": 1e-3, "float16": 5e-3, "dynamic": 0.05, "int8": 0.02}
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What an artifact may differ from the float model by, on raw positive scores.
+
+    Parameters
+    ----------
+    max_dp, mean_dp : float
+    """
+
+    max_dp: float
+    mean_dp: float
+
+
+TOLERANCES = {
+    # the same arithmetic in another order: ≤ 1e-5 measured on all six models
+    "float32": Tolerance(1e-3, 1e-4),
+    # 11 bits of mantissa in every weight: ≤ 0.006 measured where the slope is steepest
+    "float16": Tolerance(0.03, 0.005),
+    # The references stand where the score is steepest, on purpose; good int8 recipes reached
+    # 0.33 at most and 0.03 in the mean on real fields, ruined ones 0.56 and 0.10 or more.
+    "dynamic": Tolerance(0.45, 0.08),
+    "int8": Tolerance(0.45, 0.08),
+}
+
+
+def positive(scores: Scores, reading: Reading, labels: list[str], of: list[str]) -> Floats:
+    """Return the calibrated probability of any positive label, (N,)."""
+    return positive_score(calibrate(scores, reading.temperature), labels, of)
+
+
+def compare(
+    real: Scores,
+    made: Scores,
+    real_reading: Reading,
+    made_reading: Reading,
+    labels: list[str],
+    positives: list[str],
+) -> Json:
+    """Return how an artifact's answers differ from the float model's on the same images.
+
+    Parameters
+    ----------
+    real, made : (N, C) ndarray of float32
+        Raw scores of the float model and of the artifact.
+    real_reading, made_reading : Reading
+        How each is read on a device.
+    labels, positives : list of str
+
+    Returns
+    -------
+    dict
+        ``max_dp``, ``mean_dp`` (raw), ``agreement`` of labels, ``lost_positives`` (float at or
+        above its threshold, artifact below its band) and ``to_review`` (another label, but
+        inside the artifact's band).
+    """
+    apart = np.abs(
+        positive_score(real, labels, positives) - positive_score(made, labels, positives)
+    )
+    said = [
+        assign(
+            calibrate(scores, reading.temperature), labels, positives, reading.decision.threshold
+        )
+        for scores, reading in ((real, real_reading), (made, made_reading))
+    ]
+    p_real = positive(real, real_reading, labels, positives)
+    p_made = positive(made, made_reading, labels, positives)
+    low, high = made_reading.decision.band
+    bottom = min(low, made_reading.decision.threshold)
+    same = np.asarray(said[0]) == np.asarray(said[1])
+    return {
+        "max_dp": round(float(min(apart.max(), 1.0)), 6),
+        "mean_dp": round(float(apart.mean()), 6),
+        "agreement": round(float(same.mean()), 6),
+        "lost_positives": int(
+            np.sum((p_real >= real_reading.decision.threshold) & (p_made < bottom))
+        ),
+        "to_review": int(np.sum(~same & (p_made >= low) & (p_made < high))),
+    }
+
+
+def coverage(real: Scores, reading: Reading, labels: list[str], positives: list[str]) -> Json:
+    """Return how the references lie about the threshold, and whether that says anything."""
+    p, threshold = positive(real, reading, labels, positives), reading.decision.threshold
+    below, above = int(np.sum(p < threshold)), int(np.sum(p >= threshold))
+    near = int(np.sum(np.abs(p - threshold) <= NEAR))
+    informative = min(below, above) >= LEAST_A_SIDE and near >= LEAST_NEAR
+    return {
+        "below": below,
+        "above": above,
+        "near_threshold": near,
+        "informative": informative,
+    }
+
+
+def judge(precision: str, comparison: Json, covered: Json) -> Json:
+    """Return the row of ``parity.json`` of one artifact, with its verdict."""
+    allowed = TOLERANCES[precision]
+    close = comparison["max_dp"] <= allowed.max_dp and comparison["mean_dp"] <= allowed.mean_dp
+    verdict = FAIL if not close else PASS if covered["informative"] else VAGUE
+    return {
+        **comparison,
+        "coverage": covered,
+        "tolerance": {
+            "max_dp": allowed.max_dp,
+            "mean_dp": allowed.mean_dp,
+            "here_max_dp": HERE[precision],
+        },
+        "verdict": verdict,
+    }
+
+
+def cpu() -> Json:
+    """Return what the references were scored on: machine and instruction sets."""
+    flags: list[str] = []
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123
+            for line in stream:
+                key, _, value = line.partition(":")
+                if key.strip() in ("flags", "Features"):
+                    flags = sorted(set(value.split()) & INTERESTING)
+                    break
+    except OSError:  # not Linux: the machine's name has to do
+        pass
+    return {"machine": platform.machine(), "flags": flags}
+
+
+# The instruction sets that integer and half-precision kernels are chosen by.
+INTERESTING = frozenset(
+    {
+        *("sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl"),
+        *("avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
+        *("asimd", "asimddp", "asimdhp", "fphp", "i8mm", "bf16", "sve"),
+    }
+)

@@ -1,0 +1,85 @@
+"""What `alledge export` prints when it is done; imports no converter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..train.tables import columns
+from .jobs import MEMORY_BUDGET_MIB
+from .process import Export, Made
+
+
+def summary(result: Export) -> str:
+    """Return one line an artifact, then where the bundle is and what to type next."""
+    order = result.order
+    rows = [
+        [
+            "format",
+            "parity",
+            "max Δp",
+            "mean Δp",
+            "agree",
+            "lost",
+            "review",
+            "AUC float/here",
+            "gate",
+            "MiB",
+        ]
+    ]
+    rows += [_row(made, order.out) for made in result.made.values()]
+    peak = max((step.get("peak_mib", 0) for step in result.log), default=0)
+    seconds = sum(step.get("seconds", 0.0) for step in result.log)
+    over = " (over the budget of 8 GiB)" if peak > MEMORY_BUDGET_MIB else ""
+    return "\n".join(
+        [
+            columns(rows, left=2),
+            "",
+            *_recipes(result),
+            f"{len(result.log)} steps, {seconds:.0f} s, at most {peak} MiB at once{over}",
+            f"bundle {order.out}",
+            f"next: alledge verify {order.out}",
+        ]
+    )
+
+
+def _row(made: Made, out: Path) -> list[str]:
+    row, gate = made.parity, made.gate
+    size = sum(path.stat().st_size for path in _files(made, out)) / 2**20
+    areas, verdict = "-", "-"
+    if gate is not None and gate["evaluated"]:
+        price = gate["price"]
+        areas = f"{price['auc_float']:.4f}/{price['auc']:.4f}"
+        verdict = f"passed, {price['lost_positives']} lost"
+    elif gate is not None:
+        verdict = "not evaluated"
+    return [
+        made.form,
+        row["verdict"],
+        f"{row['max_dp']:.4f}",
+        f"{row['mean_dp']:.4f}",
+        f"{row['agreement']:.3f}",
+        str(row["lost_positives"]),
+        str(row["to_review"]),
+        areas,
+        verdict,
+        f"{size:.1f}",
+    ]
+
+
+def _files(made: Made, out: Path) -> list[Path]:
+    return (
+        sorted(out.glob("model.xml")) + sorted(out.glob("model.bin"))
+        if (made.form == "openvino")
+        else sorted(out.glob(f"model.{made.form}"))
+    )
+
+
+def _recipes(result: Export) -> list[str]:
+    lines = []
+    for made in result.made.values():
+        if made.gate is not None and len(made.gate.get("tried", [])) > 1:
+            lines.append(
+                f"{made.form}: {made.recipe.name}, after {len(made.gate['tried']) - 1} "
+                "recipes outside the budget"
+            )
+    return [*lines, ""] if lines else []
