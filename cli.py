@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export.commands:export", "Quantize a run and convert it into a bundle."),
     "verify": ("runtime.commands:verify", "Prove that a bundle computes here what it did there."),
     "classify": ("runtime.commands:classify", "Tell blasts from healthy blood in images."),
-    "demo": ("train.commands:demo", "Go the whole way on generated smears, in minutes."),
+    "demo": ("train.demo:demo", "Go the whole way on generated smears, in minutes."),
 }
 
 
