@@ -56,7 +56,7 @@ class AlledgeError(Exception):
     @property
     def one_line(self) -> str:
         """The whole message on one line, for a record or a table."""
-        return "; ".join(" ".join(str(self).split("\n")).splitlines())
+        return "; ".join(str(self).splitlines())
 
 
 class UsageError(AlledgeError):
