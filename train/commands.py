@@ -56,7 +56,7 @@ def models(as_json: bool) -> None:
 )
 @click.option("--epochs", type=click.IntRange(0), help="At most.  [default: 12; 40 from scratch]")
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step.  [default: 16]")
-@click.option("--lr", type=float, help="Highest learning rate.  [default: 5e-5; 1e-3 from scratch]")
+@click.option("--lr", type=float, help="Highest learning rate.  [default: 2e-5; 1e-3 from scratch]")
 @click.option(
     "--split",
     default="grouped",

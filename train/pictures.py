@@ -64,7 +64,7 @@ def draw_curves(path: Path, history: Sequence[Json], title: str) -> None:
         axes[1].set_ylim(top=1.01)
         handles, names = axes[0].get_legend_handles_labels()
         unique = dict(zip(names, handles, strict=True))
-        axes[0].legend(unique.values(), unique.keys(), loc="upper right")
+        figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=2)
         figure.suptitle(f"{title}: one line a fold", x=0.01, ha="left", weight="bold")
         figure.savefig(path, dpi=DPI)
 
@@ -160,7 +160,9 @@ def draw_augmented(path: Path, examples: Examples, how: Augmentation, seed: int)
 
 
 def _last_phase(rows: list[Json]) -> list[Json]:
-    return [row for row in rows if row["phase"] == rows[-1]["phase"]]
+    """Return the rows of the last phase that something was chosen in."""
+    measured = [row for row in rows if row["val_loss"] is not None] or rows
+    return [row for row in rows if row["phase"] == measured[-1]["phase"]]
 
 
 def _line(axis: Any, rows: list[Json], name: str, colour: str, label: str) -> None:

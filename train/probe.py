@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from .splits import group_folds
 
-# Inverse strength of the penalty; the best is chosen inside the training part by log loss.
+# Inverse strength of the penalty, chosen inside the training part by log loss.
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))
 CHOOSING_PARTS = 5
+FEW_GROUPS_STRENGTH = 0.01  # where a class has one group and nothing can be chosen
+TINY = 1e-7
 ITERATIONS = 2000
 
 Floats = NDArray[np.floating]
@@ -68,6 +70,11 @@ def fit_probe(
     -------
     Probe
         The standardisation is folded into its weights.
+
+    References
+    ----------
+    The rule of one standard error: L. Breiman, J. Friedman, R. Olshen, C. Stone,
+    "Classification and regression trees" (1984), section 3.4.3.
     """
     centre, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > 1e-6, spread, 1.0)
@@ -82,25 +89,35 @@ def fit_probe(
 def _strength(
     table: Floats, truth: Ints, groups: Sequence[str], balanced: bool, seed: int
 ) -> float:
+    """Return the strongest penalty whose loss is within one standard error of the least."""
     part = group_folds(truth, groups, CHOOSING_PARTS, seed)
     labels = set(truth.tolist())
-    usable = [p for p in np.unique(part) if set(truth[part != p].tolist()) == labels]
-    if len(usable) < 2:
-        return 1e-2
-    losses = [
-        sum(_loss(table, truth, part == p, strength, balanced) for p in usable)
-        for strength in STRENGTHS
-    ]
-    return STRENGTHS[int(np.argmin(losses))]
+    if any(set(truth[part != number].tolist()) != labels for number in np.unique(part)):
+        return FEW_GROUPS_STRENGTH
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    sizes = np.bincount(group)
+    losses = np.array(
+        [
+            np.bincount(group, _losses(table, truth, part, strength, balanced)) / sizes
+            for strength in STRENGTHS
+        ]
+    )
+    means = losses.mean(axis=1)
+    best = int(means.argmin())
+    error = losses[best].std(ddof=1) / np.sqrt(len(sizes))
+    return STRENGTHS[int(np.flatnonzero(means <= means[best] + error)[0])]
 
 
-def _loss(
-    table: Floats, truth: Ints, left_out: NDArray[np.bool_], strength: float, balanced: bool
-) -> float:
-    fitted = _regression(table[~left_out], truth[~left_out], strength, balanced)
-    given = fitted.predict_proba(table[left_out])
-    column = np.searchsorted(fitted.classes_, truth[left_out])
-    return float(-np.log(np.clip(given[np.arange(len(given)), column], 1e-7, 1)).sum())
+def _losses(
+    table: Floats, truth: Ints, part: Ints, strength: float, balanced: bool
+) -> NDArray[np.float64]:
+    """Return the loss of every row, each from a regression that has not seen its part."""
+    losses = np.empty(len(truth))
+    for number in np.unique(part):
+        out = part == number
+        given = _regression(table[~out], truth[~out], strength, balanced).predict_proba(table[out])
+        losses[out] = -np.log(np.clip(given[np.arange(len(given)), truth[out]], TINY, 1))
+    return losses
 
 
 def _regression(table: Floats, truth: Ints, strength: float, balanced: bool):  # type: ignore[no-untyped-def]

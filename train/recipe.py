@@ -27,6 +27,9 @@ class Recipe:
         Over which the rate rises from 0.
     patience : int
         Epochs without a better inner loss before a fold stops.
+    whole_folds : bool
+        Once a fold has found its best epoch, fit it again on all its training images for as
+        long: that is also how the exported network is made, so the figures speak of it.
     averaged_epochs : float
         Memory of the moving average of the weights; 0 averages nothing.
     freeze_norm : bool
@@ -45,10 +48,11 @@ class Recipe:
 
     epochs: int = 12
     batch_size: int = 16
-    lr: float = 5e-5
+    lr: float = 2e-5
     lr_last: float = 0.05
     warmup_epochs: float = 1.0
     patience: int = 5
+    whole_folds: bool = True
     averaged_epochs: float = 2.0
     freeze_norm: bool = True
     head_first: bool = True
@@ -69,6 +73,7 @@ FROM_SCRATCH = Recipe(
     epochs=40,
     lr=1e-3,
     patience=12,
+    whole_folds=False,
     averaged_epochs=1.0,
     freeze_norm=False,
     head_first=False,

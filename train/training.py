@@ -28,6 +28,7 @@ from .splits import Fold, Split, inner_part
 
 REFIT = 0  # number of the fit on all images, among the folds
 HEAD_PHASE, BASE_PHASE = "head", "base"
+WHOLE = "-whole"  # a phase fitted again on all training images of the fold
 FOLD = "fold.json"  # written last in a fold's folder: the fold is done
 _HEAD_PASS = 1_000_000  # augmented passes for the head are epochs that fine-tuning never reaches
 
@@ -102,7 +103,7 @@ class Trainer:
             scores of its test images and those of the linear probe.
         """
         done: list[Json] = []
-        length = sum(self.phases.values())
+        length = sum(self.phases.values()) * (2 if self.task.recipe.whole_folds else 1)
         self.progress.plan(length * (len(self.task.split.folds) + 1))
         for fold in self.task.split.folds:
             name = f"fold {fold.number} of {len(self.task.split.folds)}"
@@ -121,6 +122,11 @@ class Trainer:
         fitted, chosen = inner_part(truth, groups, fold.train, task.seed)
         part = Part(fitted, chosen, truth, self.classes)
         result = self._fit(part, fold.number, name, self.phases)
+        if task.recipe.whole_folds and len(chosen):
+            whole = Part(fold.train, chosen[:0], truth, self.classes)
+            again = self._fit(whole, fold.number, f"{name}, whole", result["best"], WHOLE)
+            result["history"] += again["history"]
+            result["seconds"] += again["seconds"]
         result["images"] = fold.test.tolist()
         result["scores"] = predict(self.network, self._pixels(fold.test, None)).tolist()
         if self.probing:
@@ -138,7 +144,9 @@ class Trainer:
         part = Part(np.arange(len(truth)), np.empty(0, dtype=np.int64), truth, self.classes)
         return self._keep(REFIT, self._fit(part, REFIT, "refit on all images", epochs))
 
-    def _fit(self, part: Part, number: int, name: str, epochs: dict[str, int]) -> Json:
+    def _fit(
+        self, part: Part, number: int, name: str, epochs: dict[str, int], suffix: str = ""
+    ) -> Json:
         began, history, best = time.perf_counter(), [], {}
         self.network.set_weights(self.start)
         if self.probing and (self.task.recipe.head_first or not self.base):
@@ -147,9 +155,10 @@ class Trainer:
                 self.progress.stage(f"{name}: head on frozen features")
                 self._set_head(self._probe(part.train, passes=self.task.recipe.head_passes))
         for phase, length in epochs.items():
-            state = self._phase(phase, part, number, f"{name}, {phase}", length)
+            file = self._folder(number) / f"{phase}{suffix}.state.npz"
+            state = self._phase(phase, part, file, f"{name}, {phase}", length)
             best[phase] = state.best_epoch
-            history += [{"fold": number, "phase": phase} | row for row in state.history]
+            history += [{"fold": number, "phase": phase + suffix} | row for row in state.history]
         return {
             "number": number,
             "best": best,
@@ -157,14 +166,14 @@ class Trainer:
             "seconds": round(time.perf_counter() - began, 1),
         }
 
-    def _phase(self, phase: str, part: Part, number: int, name: str, epochs: int) -> State:
+    def _phase(self, phase: str, part: Part, file: Path, name: str, epochs: int) -> State:
         fitter, source = self._fitter(phase)
         return fitter.fit(
             part,
             source,
             fitter.network.get_weights(),
             epochs=epochs,
-            state_file=self._folder(number) / f"{phase}.state.npz",
+            state_file=file,
             report=lambda row: self.progress.epoch(name, row),
         )
 
