@@ -28,6 +28,8 @@ UNKNOWN_CAMERA = "unknown"
 # Pillow refuses above twice its own limit, before decoding; this puts that line at ours.
 Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 1_000_000 // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Damaged tags make Pillow talk on stderr; what it makes of the pixels is what counts.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 RGB = NDArray[np.uint8]
 
@@ -157,13 +159,40 @@ def load_rgb(source: str | Path | Image.Image | RGB, settings: ImagePath | None 
     ImageError
         If the file is not an image, is damaged or truncated, or its pixels have no known range.
     """
+    return load_image(source, settings)[0]
+
+
+def load_image(
+    source: str | Path | Image.Image | RGB, settings: ImagePath | None = None
+) -> tuple[RGB, Header]:
+    """Return the pixels the model sees, as `load_rgb`, and what the file says of itself.
+
+    Parameters
+    ----------
+    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
+    settings : ImagePath, optional
+
+    Returns
+    -------
+    (size, size, 3) ndarray of uint8, RGB
+    Header
+        An array names no camera.
+
+    Raises
+    ------
+    ImageError
+        As `load_rgb`.
+    """
     settings = settings or ImagePath()
     if isinstance(source, np.ndarray):
-        return _to_model(_from_array(source), settings)
+        image = _from_array(source)
+        return _to_model(image, settings), Header(*image.size, UNKNOWN_CAMERA)
     if isinstance(source, Image.Image):
-        return _decode(source, "the given image", settings)
+        header = _header(source)
+        return _decode(source, "the given image", settings), header
     with open_image(source) as image:
-        return _decode(image, str(source), settings)
+        header = _header(image)
+        return _decode(image, str(source), settings), header
 
 
 def read_header(path: str | Path) -> Header:
@@ -183,15 +212,20 @@ def read_header(path: str | Path) -> Header:
         As `open_image`.
     """
     with open_image(path) as image:
-        try:
-            exif = image.getexif()
-            model, make = exif.get(ExifTags.Base.Model), exif.get(ExifTags.Base.Make)
-            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        except Exception:  # damaged EXIF says nothing of the camera; the pixels may be whole
-            model, make, turned = None, None, False
-        camera = str(model or make or "").replace("\x00", " ").strip()
-        width, height = image.size[::-1] if turned else image.size
-        return Header(width, height, camera or UNKNOWN_CAMERA)
+        return _header(image)
+
+
+def _header(image: Image.Image) -> Header:
+    try:
+        exif = image.getexif()
+        model, make = exif.get(ExifTags.Base.Model), exif.get(ExifTags.Base.Make)
+        turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    except Exception:  # damaged EXIF says nothing of the camera; the pixels may be whole
+        model, make, turned = None, None, False
+    camera = str(model or make or "").replace("\x00", " ").strip()
+    # Pillow turns a TIFF itself, and gives its upright size from the first
+    width, height = image.size[::-1] if turned and image.format != "TIFF" else image.size
+    return Header(width, height, camera or UNKNOWN_CAMERA)
 
 
 def _decode(image: Image.Image, name: str, settings: ImagePath) -> RGB:

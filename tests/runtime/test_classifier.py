@@ -1,0 +1,143 @@
+"""The Python API: one image or many, in order, from any thread."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alledge.errors import BackendError, BundleError, TamperedError, UsageError
+from alledge.runtime.backends import BACKENDS
+from alledge.runtime.bundle import Bundle
+from alledge.runtime.classifier import MODES, Classifier, Mode
+from alledge.runtime.imaging import load_rgb
+
+Maker = Callable[..., Image.Image]
+every_mode = pytest.mark.parametrize("mode", MODES)
+
+
+@pytest.fixture
+def images(tmp_path: Path, make_picture: Maker) -> list[Path]:
+    paths = [tmp_path / f"{number}.png" for number in range(12)]
+    for number, path in enumerate(paths):
+        make_picture(seed=number).save(path)
+    return paths
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_backend_gives_the_networks_answer(
+    bundle: Path, images: list[Path], tiny: ModuleType, backend: str
+) -> None:
+    with Classifier.load(bundle, backend) as classifier:
+        for path in images:
+            result = classifier.classify(path)
+            wanted = tiny.expected(load_rgb(path))
+            assert result.probability == pytest.approx(wanted, abs=1e-5)
+            assert result.label == ("blast" if wanted >= 0.5 else "healthy")
+            assert (result.status == "review") == (0.45 <= wanted < 0.55)
+            assert (result.image, result.backend) == (str(path), backend)
+            assert result.digest == Bundle.open(bundle).digest
+
+
+def test_path_image_and_array_are_answered_alike(bundle: Path, images: list[Path]) -> None:
+    with Classifier.load(bundle) as classifier, Image.open(images[0]) as image:
+        array = np.asarray(image)
+        answers = [classifier.classify(given) for given in (images[0], str(images[0]), array)]
+        answers.append(classifier.classify(image))
+    assert len({answer.probability for answer in answers}) == 1
+    assert [answer.image is None for answer in answers] == [False, False, True, True]
+
+
+@every_mode
+def test_many_are_answered_in_order(bundle: Path, images: list[Path], mode: Mode) -> None:
+    with Classifier.load(bundle, threads=3, mode=mode) as classifier:
+        many = [result.probability for result in classifier.classify(images)]
+        assert many == [classifier.classify(path).probability for path in images]
+
+
+@every_mode
+def test_an_endless_iterable_is_read_only_as_answers_are_taken(
+    bundle: Path, images: list[Path], mode: Mode
+) -> None:
+    read = 0
+
+    def endless() -> Iterator[Path]:
+        nonlocal read
+        for path in itertools.cycle(images):
+            read += 1
+            yield path
+
+    with Classifier.load(bundle, threads=2, mode=mode) as classifier:
+        answers = classifier.classify(endless())
+        for _ in range(5):
+            next(answers)
+    assert 5 <= read <= 10
+
+
+def test_a_stack_of_arrays_is_many_images(bundle: Path, images: list[Path]) -> None:
+    stack = np.stack([load_rgb(path) for path in images])
+    with Classifier.load(bundle) as classifier:
+        assert len(list(classifier.classify(stack))) == len(images)
+
+
+@every_mode
+def test_a_bad_file_is_an_error_record_and_the_rest_go_on(
+    bundle: Path, images: list[Path], tmp_path: Path, mode: Mode
+) -> None:
+    images[3].write_bytes(b"")
+    given = [*images, tmp_path / "missing.jpg", np.zeros((3, 3), np.float32)]
+    with Classifier.load(bundle, threads=2, mode=mode) as classifier:
+        statuses = [result.status for result in classifier.classify(given)]
+    assert [at for at, status in enumerate(statuses) if status == "error"] == [3, 12, 13]
+
+
+def test_threads_may_share_a_classifier(bundle: Path, images: list[Path]) -> None:
+    with Classifier.load(bundle, mode="throughput", threads=2) as classifier:
+        alone = [classifier.classify(path).probability for path in images]
+        with ThreadPoolExecutor(6) as pool:
+            many = pool.map(classifier.classify, images * 5)
+            assert [result.probability for result in many] == alone * 5
+
+
+def test_leaving_the_context_frees_the_engine(bundle: Path, images: list[Path]) -> None:
+    with Classifier.load(bundle) as classifier:
+        pass
+    with pytest.raises(BackendError, match="closed"):
+        classifier.classify(images[0])
+    with pytest.raises(BackendError, match="closed"):
+        list(classifier.classify(images))
+
+
+def test_an_unknown_mode_names_the_nearest(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'latency'"):
+        Classifier.load(bundle, mode="latancy")  # type: ignore[arg-type]
+
+
+def test_a_bundle_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is not a bundle"):
+        Classifier.load(tmp_path)
+
+
+def test_a_tampered_artifact_is_refused(own_bundle: Path) -> None:
+    (own_bundle / "model.tflite").write_bytes(b"other")
+    with pytest.raises(TamperedError, match=r"model\.tflite"):
+        Classifier.load(own_bundle, "tflite")
+
+
+def test_the_temperature_of_the_format_is_applied(
+    own_bundle: Path, bundles: ModuleType, images: list[Path]
+) -> None:
+    formats = Bundle.open(own_bundle).record["formats"]
+    formats["onnx"]["temperature"] = 3.0
+    bundles.edit(own_bundle, formats=formats)
+    with Classifier.load(own_bundle, "onnx") as soft, Classifier.load(own_bundle, "tflite") as raw:
+        p, q = soft.classify(images[0]).probability, raw.classify(images[0]).probability
+    assert p is not None
+    assert q is not None
+    assert abs(p - 0.5) < abs(q - 0.5)

@@ -1,0 +1,177 @@
+"""`alledge classify` and `alledge verify`, as they are typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from alledge import runtime
+from alledge.cli import main
+
+SCHEMAS = Path(runtime.__file__).parent / "schemas"
+Maker = Callable[..., Image.Image]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def schema(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    return document
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_picture: Maker) -> Path:
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    for number in range(3):
+        make_picture(seed=number).save(folder / f"{number}.jpg")
+    return folder
+
+
+def test_json_is_a_valid_record_a_line(folder: Path, bundle: Path) -> None:
+    (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nand no more")
+    result = run("classify", folder, folder / "missing", "--bundle", bundle, "--json")
+    assert result.exit_code == 1
+    records = lines(result)
+    validator = jsonschema.Draft202012Validator(schema("classify"))
+    for record in records:
+        validator.validate(record)
+    assert [Path(record["image"]).name for record in records] == [
+        "0.jpg", "1.jpg", "2.jpg", "bad.png", "missing",
+    ]  # fmt: skip
+    assert [record["status"] == "error" for record in records] == [False] * 3 + [True] * 2
+
+
+def test_all_well_is_exit_code_zero(folder: Path, bundle: Path) -> None:
+    assert run("classify", folder, "--bundle", bundle).exit_code == 0
+
+
+def test_csv_has_a_line_an_image(folder: Path, bundle: Path) -> None:
+    result = run("classify", folder, "--bundle", bundle, "--csv")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert len(rows) == 3
+    assert {row["bundle"] for row in rows} == {"tiny-float32"}
+
+
+def test_text_names_the_bundle_once(folder: Path, bundle: Path) -> None:
+    result = run("classify", folder, "--bundle", bundle, "--backend", "onnx")
+    assert result.stdout.count("tiny-float32") == 1
+    assert "onnxruntime" in result.stdout
+    assert "3 images" in result.stdout
+    assert "not a medical device" in result.stdout
+
+
+@pytest.mark.parametrize("mode", ["latency", "throughput"])
+def test_both_modes_say_the_same(folder: Path, bundle: Path, mode: str) -> None:
+    common = ("classify", folder, "--bundle", bundle, "--json")
+    found = lines(run(*common, "--mode", mode, "--threads", 2))
+    assert [r["scores"] for r in found] == [r["scores"] for r in lines(run(*common))]
+
+
+def test_the_environments_bundle_is_found(
+    folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALLEDGE_BUNDLE", str(bundle))
+    assert lines(run("classify", folder, "--json"))[0]["bundle"] == "tiny-float32"
+
+
+def test_without_a_bundle_the_exit_code_is_two(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    result = run("classify", folder)
+    assert result.exit_code == 2
+    assert "--bundle" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "extra", [["--backend", "none"], ["--threads", "0"], ["--mode", "fast"], []]
+)
+def test_wrong_usage_is_exit_code_two(bundle: Path, folder: Path, extra: list[str]) -> None:
+    images = [folder] if extra else []
+    assert run("classify", *images, "--bundle", bundle, *extra).exit_code == 2
+
+
+def test_verify_says_pass_on_every_backend(bundle: Path) -> None:
+    result = run("verify", bundle, "--json")
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    jsonschema.Draft202012Validator(schema("verify")).validate(document)
+    assert {row["status"] for row in document["backends"].values()} == {"pass"}
+    assert "verdict    pass" in run("verify", bundle).stdout
+
+
+def test_verify_refuses_a_tampered_file(own_bundle: Path) -> None:
+    (own_bundle / "parity.json").write_text("{}", encoding="utf-8")
+    result = run("verify", own_bundle)
+    assert result.exit_code == 1
+    assert "parity.json" in result.stderr
+    assert result.stderr.count("sha256:") == 2
+
+
+def test_classify_refuses_a_tampered_artifact(
+    own_bundle: Path, folder: Path, bundles: ModuleType
+) -> None:
+    (own_bundle / "model.onnx").write_bytes(b"other")
+    result = run("classify", folder, "--bundle", own_bundle, "--backend", "onnx")
+    assert result.exit_code == 1
+    assert result.stderr.count("sha256:") == 2
+
+
+def test_a_name_with_a_leading_dash_is_a_file_after_two_dashes(
+    folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "0.jpg").rename(folder / "-0.jpg")
+    found = lines(run("classify", "--bundle", bundle, "--json", "--", "-0.jpg"))
+    assert [record["status"] for record in found] != ["error"]
+
+
+HEAVY = ("tensorflow", "keras", "scipy", "sklearn", "matplotlib", "jsonschema", "rich", "pandas")
+
+
+@pytest.mark.parametrize("backend", ["tflite", "onnx", "openvino"])
+@pytest.mark.parametrize("command", ["classify", "verify"])
+def test_the_device_path_imports_nothing_heavy(
+    folder: Path, bundle: Path, backend: str, command: str
+) -> None:
+    arguments = ["verify", bundle]
+    if command == "classify":
+        arguments = ["classify", folder, "--bundle", bundle, "--backend", backend]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "alledge", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    imported = {
+        line.rsplit("|", 1)[1].strip().split(".")[0]
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
+    assert "numpy" in imported
+    assert imported.isdisjoint(HEAVY)
+
+
+def test_help_of_the_commands_has_an_example() -> None:
+    for command in ("classify", "verify"):
+        assert "Example:" in run(command, "--help").stdout
