@@ -41,7 +41,7 @@ check-constraints: $(READY)  ## a dry run: the constraints resolve for 3.10 to 3
 	for version in 3.10 3.11 3.12 3.13; do for platform in linux windows; do \
 		echo "Python $$version, $$platform"; \
 		$(BIN)/uv pip compile --quiet setup.cfg --extra dev --python-version $$version \
-			--python-platform $$platform --constraint constraints.txt --output-file - > /dev/null || exit 1; \
+			--python-platform $$platform --constraint constraints.txt > /dev/null || exit 1; \
 	done; done
 
 demo: $(READY)  ## the whole way on generated smears, within minutes

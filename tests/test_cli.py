@@ -1,0 +1,98 @@
+"""The front door: every command is named once, helps, and loads nothing it does not need."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from alledge.cli import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = (
+    *("tensorflow", "keras", "onnxruntime", "openvino", "matplotlib", "scipy", "sklearn"),
+    *("rich", "jinja2", "ai_edge_litert", "tflite_runtime", "onnx", "nncf", "jsonschema"),
+)
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has after `code`."""
+    script = f"import sys\n{code}\nprint(' '.join({{name.split('.')[0] for name in sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_front_door_and_the_light_room_loads_nothing_heavy():
+    modules = " ".join(
+        f"alledge.runtime.{path.stem},"
+        for path in sorted((ROOT / "runtime").glob("*.py"))
+        if path.stem != "__init__"
+    )
+    loaded = loaded_by(f"import alledge.cli, {modules.rstrip(',')}, alledge.runtime.backends")
+    assert not loaded & set(HEAVY)
+
+
+def test_help_loads_no_command():
+    code = "from click.testing import CliRunner; from alledge.cli import main\n"
+    code += "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+    code += "assert not [m for m in sys.modules if m.startswith('alledge.') and m.count('.') > 1]"
+    assert not loaded_by(code) & set(HEAVY)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_an_example_and_a_place_in_the_readme(name):
+    command = main.get_command(click.Context(main), name)
+    line = COMMANDS[name][1]
+    assert len(line) < 60
+    assert command.get_short_help_str(limit=80) == line
+    for flag in ("-h", "--help"):
+        result = CliRunner().invoke(main, [name, flag])
+        assert result.exit_code == 0
+        assert re.search(rf"Example:\n\s+alledge {name}\b", result.output)
+    assert f"alledge {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_option_says_what_it_does():
+    for name in COMMANDS:
+        command = main.get_command(click.Context(main), name)
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert option.help or option.show_default, f"{name} {option.opts}"
+
+
+def test_unknown_command_names_the_nearest():
+    result = CliRunner().invoke(main, ["clasify"])
+    assert result.exit_code == 2
+    assert "Did you mean 'classify'?" in result.output
+
+
+def test_an_error_of_ours_is_printed_with_its_fix_and_its_exit_code(tmp_path):
+    result = CliRunner().invoke(main, ["verify", str(tmp_path / "nowhere")])
+    assert result.exit_code == 1
+    assert result.output.startswith("error: ")
+    assert "fix: " in result.output
+    assert "Traceback" not in result.output
+
+
+def test_version_is_the_one_that_is_installed():
+    from importlib.metadata import version
+
+    import alledge
+
+    assert version("alledge") == alledge.__version__
+    assert alledge.__version__ in CliRunner().invoke(main, ["--version"]).output
+
+
+def test_module_runs_as_the_script_does():
+    done = subprocess.run(
+        [sys.executable, "-m", "alledge", "--help"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.startswith("Usage: alledge")
