@@ -17,7 +17,7 @@ from ..runtime.metrics import Json
 
 # Tells this use of the run's seed from the others.
 _PURPOSE = 0xA06
-_MARGIN = 0.3  # share of the side mirrored outwards, so that no corner stays empty
+_MARGIN = 0.3  # share of the side mirrored outwards at least, so that no corner stays empty
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,10 @@ def augment(pixels: RGB, how: Augmentation, *, seed: int, epoch: int, sample: in
 def _turned(pixels: RGB, angle: float, zoom: float) -> RGB:
     """Return the image turned about its centre and zoomed, its surroundings mirrored."""
     side = pixels.shape[0]
-    margin = math.ceil(_MARGIN * side)
-    wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
     cosine, sine, centre = math.cos(angle) / zoom, math.sin(angle) / zoom, side / 2
+    reach = centre * (abs(cosine) + abs(sine))
+    margin = math.ceil(max(_MARGIN * side, reach - centre + 1))
+    wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
     start = margin + centre
     matrix = (
         cosine,

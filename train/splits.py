@@ -112,19 +112,17 @@ def inner_part(
     (fitted, chosen) : tuple of ndarray of int
         Indices without a common group; `chosen` is empty where a class has but one group.
     """
-    parts = min(INNER_PARTS, *_groups_per_class(truth[train], [groups[i] for i in train]))
-    if parts < 2:
-        return train, train[:0]
-    part = _parts(truth[train], [groups[index] for index in train], parts, seed)
-    return train[part != 0], train[part == 0]
+    part = group_folds(truth[train], [groups[index] for index in train], INNER_PARTS, seed)
+    return (train[part != 0], train[part == 0]) if part.any() else (train, train[:0])
 
 
 def group_folds(truth: Indices, groups: Sequence[str], parts: int, seed: int) -> Indices:
     """Return a part for each image, stratified by label and never parting a group.
 
-    Fewer parts than asked for are made where a class has fewer groups.
+    Fewer parts than asked for are made where a class has fewer groups; one, where it has one.
     """
-    return _parts(truth, groups, min(parts, *_groups_per_class(truth, groups)), seed)
+    parts = min(parts, *_groups_per_class(truth, groups))
+    return _parts(truth, groups, parts, seed) if parts > 1 else np.zeros(len(truth), np.int64)
 
 
 def _grouped(examples: Examples, folds: int, seed: int) -> Split:
