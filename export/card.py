@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .parity import REFERENCES
+
 Json = dict[str, Any]
 
 NOTICE = "Research software, not a medical device: no diagnosis may rest on it."
@@ -90,23 +92,27 @@ def _artifacts(formats: Json) -> str:
 
 def _parity(parity: Json) -> str:
     source = parity["reference"]["source"]
-    rows = [["format", "max Δp", "mean Δp", "agreement", "lost positives", "to review", "verdict"]]
+    columns = ("max Δp", "mean Δp", "agreement", "lost positives", "to review")
+    rows = [["format", "on", *columns, "verdict"]]
     for name, row in parity["formats"].items():
-        rows.append(
-            [
-                name,
-                f"{row['max_dp']:.4f}",
-                f"{row['mean_dp']:.4f}",
-                f"{row['agreement']:.3f}",
-                str(row["lost_positives"]),
-                str(row["to_review"]),
-                row["verdict"],
-            ]
-        )
+        rows.append([name, f"{row['images']} {row['measured_on']}", *_said(row), row["verdict"]])
+        if row["measured_on"] != REFERENCES:
+            many = f"{parity['reference']['images']} {REFERENCES}"
+            rows.append([name, many, *_said(row["references"]), "-"])
     return (
-        f"On {parity['reference']['images']} {source} references, chosen about the threshold, "
-        f"where a difference shows most.\n\n{table(rows)}"
+        f"The references are {source} and chosen about the threshold, where a difference shows "
+        f"most; they are what `alledge verify` replays.\n\n{table(rows)}"
     )
+
+
+def _said(row: Json) -> list[str]:
+    return [
+        f"{row['max_dp']:.4f}",
+        f"{row['mean_dp']:.4f}",
+        f"{row['agreement']:.3f}",
+        str(row["lost_positives"]),
+        str(row["to_review"]),
+    ]
 
 
 def _gate(gate: Json) -> str:

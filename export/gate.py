@@ -22,7 +22,7 @@ from ..train.calibration import fit_decision, fit_temperature
 from ..train.runs import Run
 from .conversion import Conversion
 from .jobs import Jobs
-from .parity import compare
+from .parity import compare, coverage
 from .recipes import Recipe
 from .source import Material, Reading
 
@@ -118,6 +118,11 @@ class Gate:
             If a conversion fails.
         """
         return self._figures(form, recipe, np.concatenate([*map(self._of, self._folds)]))
+
+    def covered(self) -> Json:
+        """Return how the out-of-fold images lie about the float model's threshold."""
+        reading = fit_reading(self.truth, self.real, self.labels, self.positives)
+        return coverage(self.real, reading, self.labels, self.positives, least_near=0)
 
     def price(self, form: str, recipes: tuple[Recipe, ...]) -> Json:
         """Return what the choosing of a recipe costs, cross-fitted.

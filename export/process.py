@@ -30,7 +30,17 @@ from .card import model_card
 from .conversion import Conversion
 from .gate import Budget, Gate
 from .jobs import Jobs
-from .parity import FAIL, SCHEMA, SCHEMA_VERSION, compare, coverage, cpu, judge, positive
+from .parity import (
+    FAIL,
+    OUT_OF_FOLD,
+    SCHEMA,
+    SCHEMA_VERSION,
+    compare,
+    coverage,
+    cpu,
+    judge,
+    positive,
+)
 from .recipes import Recipe, describe, ladder
 from .source import Material, Reading, read_material
 
@@ -267,13 +277,13 @@ class _Work:
         tried: list[Json] = []
         why = "every recipe failed the gate"
         for recipe, row, reading in self._candidates(form, tried):
-            made = self._convert(form, recipe, reading)
+            made = self._convert(form, recipe, reading, row)
             if made.parity["verdict"] != FAIL:
                 made.gate = self._gate_row(form, row, tried)
                 return made
             why = (
                 f"max Δp {made.parity['max_dp']:.4f}, mean {made.parity['mean_dp']:.4f} on the "
-                f"references, allowed {made.parity['tolerance']['max_dp']} and "
+                f"{made.parity['measured_on']}, allowed {made.parity['tolerance']['max_dp']} and "
                 f"{made.parity['tolerance']['mean_dp']}"
             )
         if tried and not any(entry["passed"] for entry in tried):
@@ -292,12 +302,19 @@ class _Work:
         else:
             yield from self._gate.passing(form, recipes, tried)
 
-    def _convert(self, form: str, recipe: Recipe, reading: Reading) -> Made:
+    def _convert(
+        self, form: str, recipe: Recipe, reading: Reading, gate: Json | None = None
+    ) -> Made:
         folder = self.folder / "artifacts" / form
         artifact, said = self.conversion.artifact(form, self.order.precision, recipe, folder)
         scores = self.conversion.scores(form, artifact, self.images)
         compared = compare(self.real, scores, self.reading, reading, self.labels, self.positives)
-        self.parities[form] = judge(self.order.precision, compared, self.covered)
+        precision = self.order.precision
+        if self._gate is not None and gate is not None:
+            found = judge(precision, gate, self._gate.covered(), OUT_OF_FOLD)
+        else:
+            found = judge(precision, compared, self.covered)
+        self.parities[form] = {**found, "references": {**compared, "coverage": self.covered}}
         return Made(form, recipe, reading, folder, scores, said, self.parities[form], None)
 
     def _gate_row(self, form: str, row: Json | None, tried: list[Json]) -> Json | None:
