@@ -51,7 +51,7 @@ def serving_model(model: Any) -> Any:
     pixels = keras.ops.cast(image, "float32")
     if int(model.outputs[0].shape[-1]) > 1:
         return keras.Model(image, model(pixels, training=False), name="serving")
-    bodies, dense = _before_last_dense(model)
+    bodies, dense = before_last_dense(model)
     for body in bodies:
         pixels = body(pixels, training=False)
     pair = keras.layers.Dense(2, activation="softmax", name=OUTPUT_NAME)
@@ -84,14 +84,14 @@ def float_scores(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.concatenate([1 - scores, scores], axis=1) if scores.shape[1] == 1 else scores
 
 
-def _before_last_dense(model: Any) -> tuple[list[Any], Any]:
+def before_last_dense(model: Any) -> tuple[list[Any], Any]:
     """Return the models that come before the last dense unit, in their order, and that unit."""
     import keras
 
     last, node, _ = model.outputs[0]._keras_history  # where the output tensor was made
     before = [keras.Model(model.inputs, last._inbound_nodes[node].input_tensors[0])]
     if isinstance(last, keras.Model):
-        inner, dense = _before_last_dense(last)
+        inner, dense = before_last_dense(last)
         return [*before, *inner], dense
     if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.sigmoid:
         raise ExportError(

