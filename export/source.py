@@ -46,15 +46,18 @@ class Material:
     Parameters
     ----------
     images : (N, S, S, 3) ndarray of uint8
+        First those that were predicted out of fold, then those that were always trained on.
     predictions : Predictions
-        Of the same images, in the same order.
-    labels : tuple of str
+        Of the former, in the same order.
+    names, labels, cameras : tuple of str
         Of each image.
     """
 
     images: Images
     predictions: Predictions
+    names: tuple[str, ...]
     labels: tuple[str, ...]
+    cameras: tuple[str, ...]
 
     def training_part(self, fold: int | None = None) -> Images:
         """Return the calibration images: of all, or of those a fold was trained on.
@@ -66,9 +69,10 @@ class Material:
         """
         held_out = set() if fold is None else set(np.flatnonzero(self.predictions.folds == fold))
         usable = [index for index in range(len(self.images)) if index not in held_out]
-        names, cameras = self.predictions.images, self.predictions.cameras
         chosen = choose(
-            usable, lambda index: names[index], lambda index: (self.labels[index], cameras[index])
+            usable,
+            lambda index: self.names[index],
+            lambda index: (self.labels[index], self.cameras[index]),
         )
         return self.images[chosen]
 
@@ -99,11 +103,19 @@ def read_material(run: Run) -> Material | str:
             return f"the images under {root} are not those of the run any more"
         predictions = run.predictions()
         samples = {found.relative(sample): sample for sample in found.samples}
-        chosen = [samples[name] for name in predictions.images]
+        predicted = set(predictions.images)
+        names = (*predictions.images, *(name for name in samples if name not in predicted))
+        chosen = [samples[name] for name in names]
     except KeyError as error:
         return f"the run's image {error} is not under {root} any more"
     except AlledgeError as error:
         return error.one_line
     settings = ImagePath.from_json(run.record["image_path"])
     images = np.stack([load_rgb(sample.path, settings) for sample in chosen])
-    return Material(images, predictions, tuple(sample.label for sample in chosen))
+    return Material(
+        images,
+        predictions,
+        tuple(names),
+        tuple(sample.label for sample in chosen),
+        tuple(sample.camera for sample in chosen),
+    )

@@ -158,6 +158,7 @@ def _distance(bundle: Bundle, name: str, found: Scores, wanted: Scores) -> Json:
 
 def _row(status: str, engine: str | None, here: Json | None, desk: Json, error: str | None) -> Json:
     kept = ("max_dp", "mean_dp", "agreement", "lost_positives", "to_review", "verdict")
+    kept += ("measured_on", "images")
     return {
         "status": status,
         "engine": engine,
@@ -191,7 +192,8 @@ def verify_text(document: Json) -> str:
         desk = row["float"]
         if desk["max_dp"] is not None:
             lines.append(
-                f"  artifact and float model, on the desk: max |Δp| {desk['max_dp']:.4f}, "
+                f"  artifact and float model, on {desk['images']} {desk['measured_on']}: "
+                f"max |Δp| {desk['max_dp']:.4f}, "
                 f"mean {desk['mean_dp']:.4f}, {desk['lost_positives']} lost positives: "
                 f"{desk['verdict']}"
             )

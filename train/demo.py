@@ -72,17 +72,19 @@ def demo(out: Path, weights: str | None, force: bool, images: int, epochs: int |
     if epochs is not None:
         training = (*training, "--epochs", str(epochs))
     answers = {}
-    for step in _steps(out, training):
+    steps = _steps(out, training)
+    for step in steps:
         answers[step.arguments[0]] = _run(step)
     from .demo_page import write_page
 
-    page = write_page(out, answers, [step.command for step in _steps(out, training)])
+    page = write_page(out, answers, [step.command for step in steps])
     minutes = (time.monotonic() - started) / 60
     click.echo(_ending(page, minutes))
 
 
 def _steps(out: Path, training: tuple[str, ...]) -> list[Step]:
     smears, new, run = out / "smears", out / "new-smears", out / "run"
+    resume = ("--resume",) if run.is_dir() else ()
     bundle = out / "bundles" / f"{MODEL}-int8"
     shown = [str(path) for path in sorted((new / "im").glob("*.jpg"))[:SHOWN]]
     return [
@@ -90,7 +92,7 @@ def _steps(out: Path, training: tuple[str, ...]) -> list[Step]:
             "Train, one fifth held out, then refit on all",
             (
                 *("train", "--model", MODEL, "--data", str(smears), *training),
-                *("--folds", "1", "--resume", "--out", str(run)),
+                *("--folds", "1", "--out", str(run), *resume),
             ),
             run / "run.json",
         ),

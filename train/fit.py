@@ -126,7 +126,7 @@ class Fitter:
             weighted_metrics=["accuracy"],
         )
         network.optimizer.build(network.trainable_variables)
-        self._fresh = [np.array(v) for v in network.optimizer.variables]
+        self._fresh = _values(network.optimizer)
         self._random = [
             layer.seed_generator for layer in layers_of(network) if hasattr(layer, "seed_generator")
         ]
@@ -205,7 +205,7 @@ class Fitter:
             self._average(state, steps)
         state.epoch = epoch
         state.weights = self.network.get_weights()
-        state.optimizer = [np.array(v) for v in self.network.optimizer.variables]
+        state.optimizer = _values(self.network.optimizer)
         return {
             "epoch": epoch,
             "loss": float(figures["loss"]),
@@ -232,7 +232,9 @@ class Fitter:
             self.network.set_weights(state.weights)
             row["val_loss"] = balanced_loss(part.truth[part.chosen], said)
             row["val_accuracy"] = float(np.mean(said.argmax(axis=1) == part.truth[part.chosen]))
-        if not len(part.chosen) or row["val_loss"] < state.best_loss:
+        # from scratch epoch 0 knows nothing, and beats every epoch that is surely wrong somewhere
+        candidate = state.epoch > 0 or self.recipe.head_first
+        if candidate and (not len(part.chosen) or row["val_loss"] < state.best_loss):
             state.best, state.best_epoch = state.average, state.epoch
             state.best_loss = math.inf if row["val_loss"] is None else row["val_loss"]
         state.history.append(row)
@@ -243,6 +245,10 @@ class Fitter:
         rise = min(1.0, (epochs_done + 0.1) / recipe.warmup_epochs) if recipe.warmup_epochs else 1.0
         wave = (1 + math.cos(math.pi * min(1.0, epochs_done / max(recipe.epochs, 1)))) / 2
         return recipe.lr * rise * (recipe.lr_last + (1 - recipe.lr_last) * wave)
+
+
+def _values(optimizer: Any) -> Weights:
+    return [keras.ops.convert_to_numpy(variable) for variable in optimizer.variables]
 
 
 def targets(part: Part, balanced: bool) -> tuple[Floats, Floats]:

@@ -74,7 +74,7 @@ FROM_SCRATCH = Recipe(
     lr=1e-3,
     patience=12,
     whole_folds=False,
-    averaged_epochs=1.0,
+    averaged_epochs=0.0,  # statistics of batch normalization belong to one set of weights
     freeze_norm=False,
     head_first=False,
 )

@@ -45,6 +45,8 @@ def write_bundle(
             "to_review": 0,
             "coverage": {"below": 4, "above": 4, "near_threshold": 0, "informative": True},
             "tolerance": {"max_dp": 0.1, "here_max_dp": 0.001},
+            "measured_on": "references",
+            "images": 32,
             "verdict": "pass",
         }
     np.savez(folder / "reference" / "inputs.npz", inputs=inputs)
