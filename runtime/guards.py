@@ -1,0 +1,330 @@
+"""Guards: may the model judge this image? Statistics of the pixels it would see; numpy only.
+
+The desk measures every training image and stores what is usual in the bundle::
+
+    statistics = [measure(*load_image(sample.path, settings)) for sample in dataset.samples]
+    record["guards"] = fit_guards(statistics)  # a JSON object; None for fewer than 16 images
+
+The device measures the image it is given, and `flags` compares. Nothing is assumed of how a smear
+looks: what is usual is what the model was trained on, single cells on black as well as fields.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BundleError
+from .imaging import RGB, UNKNOWN_CAMERA, Header
+
+SCHEMA_VERSION = 1
+MIN_IMAGES = 16  # fewer do not say what is usual
+FOLDS = 5  # limits come from images that the centre was not fitted on
+CAMERA = "camera"
+
+# What a stained smear looks like under any microscope: white-balanced stain and arrangement.
+SMEAR = (
+    "depth_50", "depth_75", "cover", "hue_2", "hue_3", "red_green", "green_blue", "red_depth",
+    "blue_depth", "direction", "grid", "uneven", "uneven_hue", "contrast",
+)  # fmt: skip
+BANDS = (1.5, 4.0, 8.0, 14.0, 24.0, 40.0, 64.0, 112.0)  # cycles across the square
+FINE = 4  # from this band on: what defocus takes first
+# What tells one microscope, stain and camera from another, beside that.
+MICROSCOPE = (
+    *SMEAR, "light_red", "light_green", "light_blue", "depth_95", "hue_1", "edges",
+    *(f"band_{number}" for number in range(len(BANDS) - 1)),
+)  # fmt: skip
+EXPOSURE = ("light", "brightness", "white", "black")
+
+DEPTH_OF_CELL = 0.12  # optical density of green above the background's
+SMEAR_SHRINKAGE, MICROSCOPE_SHRINKAGE = 0.5, 0.2  # of the correlations, towards none
+RIDGE, LEAST_SCALE = 0.05, 1e-3
+# Limits on the distance, in root mean square of standard deviations: so many spreads (of its
+# logarithm) above the usual; a smear under another microscope stays below the second (docs).
+SPREADS, OFF_DOMAIN_FACTOR = 2.0, 1.5
+BLUR_SPREADS, DARK_SPREADS = 2.6, 3.5
+CLIPPED_SHARE = 0.05  # of the pixels, beyond what was usual
+
+Statistics = Mapping[str, Any]
+Json = dict[str, Any]
+Floats = NDArray[np.float64]
+
+_LOG = np.log(np.arange(256, dtype=np.float32) + 1)
+
+
+def measure(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
+    """Return the statistics of an image.
+
+    Parameters
+    ----------
+    rgb : (S, S, 3) ndarray of uint8
+        As `load_rgb` returns it.
+    header : Header, optional
+        Where it names a camera, that is one of the statistics.
+
+    Returns
+    -------
+    dict
+        ``camera`` (str), and a float for every other name; about 5 ms.
+    """
+    logs = _LOG[rgb[::2, ::2]]  # a quarter of the pixels says as much of stain and light
+    light = np.percentile(logs.reshape(-1, 3).T.copy(), 90, axis=1).astype(np.float32)
+    red, green, blue = (rgb[..., channel].astype(np.float32) for channel in range(3))
+    grey = (red + green + blue) / 3
+    return {
+        CAMERA: header.camera if header else UNKNOWN_CAMERA,
+        "light_red": float(light[0]),
+        "light_green": float(light[1]),
+        "light_blue": float(light[2]),
+        "light": float(light.mean()),
+        "brightness": float(grey.mean()) / 255,
+        "white": float((grey >= 250).mean()),
+        "black": float((grey <= 8).mean()),
+        **_stain(light - logs),
+        **_texture(np.log(grey + 8)),
+    }
+
+
+def _stain(depth: NDArray[np.float32]) -> dict[str, float]:
+    """Return how optical density is spread, over pixels, colours and the field."""
+    green = depth[..., 1]
+    level = np.percentile(green, (50, 75, 95))
+    flat = depth.reshape(-1, 3)
+    weight = np.clip(flat[:, 1], 0, None)
+    # einsum and sums, never a product by BLAS: its threads would fight with the engine's
+    red, total, blue = np.einsum("n,nc->c", weight, flat).tolist()
+    centred = flat - flat.mean(axis=0)
+    spread = np.einsum("nc,nd->cd", centred, centred).astype(np.float64) / len(flat)
+    axes = np.linalg.eigvalsh(spread + 1e-6 * np.eye(3))
+    across = np.sqrt(np.diag(spread) + 1e-9)
+    side = len(depth) // 4
+    blocks = depth[: 4 * side, : 4 * side].reshape(4, side, 4, side, 3).mean(axis=(1, 3))
+    return {
+        "depth_50": float(level[0]),
+        "depth_75": float(level[1]),
+        "depth_95": float(level[2]),
+        "cover": float((green > DEPTH_OF_CELL).mean()),
+        "red_depth": red / (total + 1e-3),
+        "blue_depth": blue / (total + 1e-3),
+        "hue_1": float(np.log(axes[2])),
+        "hue_2": float(np.log(axes[1] / axes[2])),
+        "hue_3": float(np.log(axes[0] / axes[2])),
+        "red_green": float(spread[0, 1] / (across[0] * across[1])),
+        "green_blue": float(spread[1, 2] / (across[1] * across[2])),
+        "uneven": float(np.log(blocks[..., 1].std() + 0.01)),
+        "uneven_hue": float(np.log((blocks[..., 0] - blocks[..., 2]).std() + 0.01)),
+    }
+
+
+def _texture(grey: NDArray[np.float32]) -> dict[str, float]:
+    """Return how the detail of a square is spread over scales and directions."""
+    window, band, double, fourfold = _frequencies(len(grey))
+    waves = np.fft.rfft2((grey - grey.mean()) * window)
+    flat = (waves.real**2 + waves.imag**2).ravel()
+    bands = np.bincount(band, flat, minlength=len(BANDS) + 1)[1 : len(BANDS)] + 1e-6
+    shares = np.log(bands / bands.sum())
+    middle = float(bands[1:6].sum())
+    turned = complex((flat * double).sum())
+    across, down = grey[:-1, 1:] - grey[:-1, :-1], grey[1:, :-1] - grey[:-1, :-1]
+    steps = across * across + down * down
+    mean = float(steps.mean())
+    return {
+        "contrast": float(np.log(bands.sum())),
+        "direction": abs(turned) / middle,
+        "grid": float((flat * fourfold).sum()) / middle,
+        "edges": float(np.log(float((steps * steps).mean()) / (mean**2 + 1e-9) + 1e-3)),
+        "sharpness": float(np.log(bands[FINE:].sum() / bands[1:FINE].sum())),
+        **{f"band_{number}": float(share) for number, share in enumerate(shares)},
+    }
+
+
+@lru_cache(maxsize=2)
+def _frequencies(
+    side: int,
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.complex128], Floats]:
+    """Return window, band of each frequency, and twice and four times its direction."""
+    hann = np.hanning(side).astype(np.float32)
+    y = np.fft.fftfreq(side)[:, None] * side
+    x = np.fft.rfftfreq(side)[None, :] * side
+    band = np.digitize(np.hypot(y, x).ravel(), BANDS)
+    angle = np.arctan2(y, x).ravel()
+    middle = (band >= 2) & (band < 7)
+    return np.outer(hann, hann), band, middle * np.exp(2j * angle), middle * np.cos(4 * angle)
+
+
+def fit_guards(statistics: Sequence[Statistics]) -> Json | None:
+    """Return what is usual among the training images, for the bundle's record.
+
+    Parameters
+    ----------
+    statistics : sequence of dict
+        What `measure` returned for each training image.
+
+    Returns
+    -------
+    dict or None
+        The ``guards`` of ``bundle.json``; None where there are fewer than 16 images.
+    """
+    if len(statistics) < MIN_IMAGES:
+        return None
+    cameras = sorted({str(row[CAMERA]) for row in statistics})
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "images": len(statistics),
+        "cameras": [] if UNKNOWN_CAMERA in cameras else cameras,
+        "off_domain": _fit_distance(statistics, SMEAR, SMEAR_SHRINKAGE, OFF_DOMAIN_FACTOR),
+        "unfamiliar_microscope": _fit_distance(statistics, MICROSCOPE, MICROSCOPE_SHRINKAGE, 1.0),
+        "blurred": {"sharpness": [_low(_column(statistics, "sharpness"), BLUR_SPREADS), None]},
+        "exposure": {name: _usual_range(name, _column(statistics, name)) for name in EXPOSURE},
+    }
+
+
+def _column(statistics: Sequence[Statistics], name: str) -> Floats:
+    return np.array([row[name] for row in statistics], dtype=np.float64)
+
+
+def _low(values: Floats, spreads: float) -> float:
+    """Return the limit below what is usual; the spread is that of the lower half."""
+    middle = float(np.median(values))
+    lower = values[values <= middle]
+    return round(middle - spreads * max(math.sqrt(np.mean((lower - middle) ** 2)), 0.05), 6)
+
+
+def _usual_range(name: str, values: Floats) -> list[float | None]:
+    if name in ("white", "black"):
+        return [None, round(float(values.max()) + CLIPPED_SHARE, 6)]
+    return [_low(values, DARK_SPREADS), None]  # bright is no fault as long as nothing is clipped
+
+
+def _fit_distance(
+    statistics: Sequence[Statistics], names: tuple[str, ...], shrinkage: float, factor: float
+) -> Json:
+    table = np.stack([_column(statistics, name) for name in names], axis=1)
+    fold = np.random.default_rng(0).permutation(len(table)) % FOLDS
+    held_out = np.zeros(len(table))
+    for number in range(FOLDS):
+        fitted = _gaussian(table[fold != number], shrinkage)
+        held_out[fold == number] = _distances(table[fold == number], *fitted)
+    logs = np.log(held_out + 1e-6)
+    limit = math.exp(float(np.median(logs)) + SPREADS * float(logs.std()))
+    centre, scale, precision = _gaussian(table, shrinkage)
+    return {
+        "features": list(names),
+        "centre": np.round(centre, 6).tolist(),
+        "scale": np.round(scale, 6).tolist(),
+        "precision": np.round(precision, 5).tolist(),
+        "limit": round(factor * limit, 4),
+    }
+
+
+def _gaussian(table: Floats, shrinkage: float) -> tuple[Floats, Floats, Floats]:
+    """Return centre, scale and precision of statistics, robust and shrunk for small sets."""
+    centre: Floats = np.median(table, axis=0)
+    robust = 1.4826 * np.median(np.abs(table - centre), axis=0)
+    scale: Floats = np.maximum(robust, table.std(axis=0) / 2) + LEAST_SCALE
+    covariance = np.cov(((table - centre) / scale).T)
+    shrunk = (1 - shrinkage) * covariance + shrinkage * np.diag(np.diag(covariance))
+    return centre, scale, np.asarray(np.linalg.inv(shrunk + RIDGE * np.eye(len(shrunk))), float)
+
+
+def _distances(table: Floats, centre: Floats, scale: Floats, precision: Floats) -> Floats:
+    """Return the Mahalanobis distance of each row, over the root of the number of features."""
+    z = (table - centre) / scale
+    squared: Floats = np.einsum("ni,ij,nj->n", z, precision, z)
+    return np.sqrt(np.maximum(squared, 0) / len(centre))
+
+
+class Guards:
+    """The guards of a bundle.
+
+    Parameters
+    ----------
+    record : dict or None
+        The ``guards`` of ``bundle.json``; None guards nothing.
+
+    Raises
+    ------
+    BundleError
+        If the record is damaged or of another version.
+    """
+
+    def __init__(self, record: Json | None) -> None:
+        self.active = record is not None
+        if record is None:
+            return
+        try:
+            if record["schema_version"] != SCHEMA_VERSION:
+                raise ValueError(f"schema_version {record['schema_version']!r}")
+            self._cameras = frozenset(map(str, record["cameras"]))
+            self._ranges = {name: dict(record[name]) for name in ("blurred", "exposure")}
+            self._far = {name: _Far(record[name]) for name in FAR}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(
+                f"the guards of the bundle are damaged: {type(error).__name__}: {error}",
+                fix="copy the bundle again, whole, or update alledge on this machine",
+            ) from None
+
+    def flags(self, statistics: Statistics) -> tuple[str, ...]:
+        """Return what speaks against judging an image, none where nothing does.
+
+        Parameters
+        ----------
+        statistics : dict
+            What `measure` returned.
+
+        Returns
+        -------
+        tuple of str
+            Of ``blurred``, ``exposure``, ``off_domain``, ``unfamiliar_microscope``; never both of
+            the last two.
+        """
+        if not self.active:
+            return ()
+        found = [
+            name
+            for name, ranges in self._ranges.items()
+            if any(_outside(float(statistics[key]), limits) for key, limits in ranges.items())
+        ]
+        if self._far["off_domain"](statistics):
+            found.append("off_domain")
+        elif self._far["unfamiliar_microscope"](statistics) or self._other_camera(statistics):
+            found.append("unfamiliar_microscope")
+        return tuple(found)
+
+    def _other_camera(self, statistics: Statistics) -> bool:
+        camera = statistics[CAMERA]
+        return bool(self._cameras) and camera != UNKNOWN_CAMERA and camera not in self._cameras
+
+
+FAR = ("off_domain", "unfamiliar_microscope")
+
+
+class _Far:
+    """Whether an image is farther from the usual than a limit."""
+
+    def __init__(self, record: Json) -> None:
+        self._names = [str(name) for name in record["features"]]
+        self._fitted = tuple(
+            np.asarray(record[key], dtype=np.float64) for key in ("centre", "scale", "precision")
+        )
+        self._limit = float(record["limit"])
+        count = len(self._names)
+        if [part.shape for part in self._fitted] != [(count,), (count,), (count, count)]:
+            raise ValueError(f"{count} features do not fit their statistics")
+
+    def distance(self, statistics: Statistics) -> float:
+        row = np.array([[statistics[name] for name in self._names]], dtype=np.float64)
+        return float(_distances(row, *self._fitted)[0])
+
+    def __call__(self, statistics: Statistics) -> bool:
+        return not self.distance(statistics) <= self._limit
+
+
+def _outside(value: float, limits: Sequence[float | None]) -> bool:
+    low, high = limits
+    return not ((low is None or value >= low) and (high is None or value <= high))
