@@ -6,7 +6,7 @@ that fold's training part, and judged on that fold's held-out images; the folds 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,8 @@ class Gate:
     budget : Budget
     calibration : (N, S, S, 3) ndarray of uint8, optional
         Instead of each fold's training part.
+    say : callable, optional
+        Called with why a recipe did not pass.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class Gate:
         precision: str,
         budget: Budget,
         calibration: Images | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
+        self._say = say
         self.labels, self.positives = list(run.labels), list(run.positive)
         self.budget = budget
         self._run, self._material, self._jobs = run, material, jobs
@@ -163,6 +167,11 @@ class Gate:
             passed = self.budget.passes(row)
             kept = {key: row[key] for key in ("auc_drop", "lost_positives", "max_dp", "mean_dp")}
             tried.append({"recipe": recipe.name, **kept, "passed": passed})
+            if not passed:
+                self._say(
+                    f"{form}, {recipe.name}: out of budget, AUC drop {row['auc_drop']:.4f}, "
+                    f"{row['lost_positives']} lost positives"
+                )
             if passed:
                 yield recipe, row, reading
 

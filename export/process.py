@@ -248,6 +248,7 @@ class _Work:
             order.precision,
             order.budget,
             override,
+            self.say,
         )
 
     def _choose_references(self) -> None:
@@ -286,6 +287,7 @@ class _Work:
                 f"{made.parity['measured_on']}, allowed {made.parity['tolerance']['max_dp']} and "
                 f"{made.parity['tolerance']['mean_dp']}"
             )
+            self.say(f"{form}, {recipe.name}: {why}")
         if tried and not any(entry["passed"] for entry in tried):
             self.gates[form] = {"evaluated": True, "tried": tried}
             self._convert(form, ladder(form, self.order.precision)[0], self.reading)
