@@ -109,7 +109,9 @@ def measure(
         document["probe"] = summarize(
             predictions.truth, predictions.probe, *common, EVEN, *rest, seed=seed
         )
-        document["against_probe"] = _against(predictions, scores, labels, positive, seed)
+        document["against_probe"] = _against(
+            predictions, scores, predictions.probe, labels, positive, seed
+        )
     return document
 
 
@@ -208,20 +210,20 @@ def _fold(
 def _against(
     predictions: Predictions,
     scores: Floats,
+    probe: Floats,
     labels: Sequence[str],
     positive: Sequence[str],
     seed: int,
 ) -> Json:
     """Return the comparison with the linear probe on the same images."""
-    assert predictions.probe is not None
     truth = predictions.truth
     ill = np.isin(truth, _columns(labels, positive))
     ours = assign(scores, labels, positive, EVEN) == truth
-    theirs = assign(predictions.probe, labels, positive, EVEN) == truth
+    theirs = assign(probe, labels, positive, EVEN) == truth
     difference, low, high = paired_auc_difference(
         ill,
         positive_score(scores, labels, positive),
-        positive_score(predictions.probe, labels, positive),
+        positive_score(probe, labels, positive),
         predictions.groups,
         seed=seed,
     )

@@ -143,24 +143,25 @@ def _run(
     history = [row for fold in (*folds, refit) for row in fold["history"]]
     _write(folder, examples, split, predictions, history, metrics)
     _draw(folder, order, examples, predictions, history, metrics)
-    record = (
-        settings
-        | settled
-        | {
-            "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSION,
-            "refit": refit["best"],
-            "oof": metrics["oof"],
-            "against_probe": metrics["against_probe"],
-            "seen": outcome.seen(examples, settings["data"]["fingerprint"]),
-            "code": outcome.code(),
-            "versions": outcome.versions(),
-            "started": started,
-            "finished": outcome.now(),
-        }
-    )
+    record = settings | settled | _record(examples, settings, metrics, refit, started)
     write_json(folder / RECORD, record)  # last: from now on the run is finished
     return load_run(folder)
+
+
+def _record(examples: Examples, settings: Json, metrics: Json, refit: Json, started: str) -> Json:
+    """Return what the record holds beside the settings and the calibration."""
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "refit": refit["best"],
+        "oof": metrics["oof"],
+        "against_probe": metrics["against_probe"],
+        "seen": outcome.seen(examples, settings["data"]["fingerprint"]),
+        "code": outcome.code(),
+        "versions": outcome.versions(),
+        "started": started,
+        "finished": outcome.now(),
+    }
 
 
 def _settings(order: Order, dataset: Dataset, split: Split, weights: str) -> Json:

@@ -113,7 +113,9 @@ def inner_part(
         Indices without a common group; `chosen` is empty where a class has but one group.
     """
     part = group_folds(truth[train], [groups[index] for index in train], INNER_PARTS, seed)
-    return (train[part != 0], train[part == 0]) if part.any() else (train, train[:0])
+    fitted, chosen = train[part != 0], train[part == 0]
+    whole = set(truth[train].tolist()) == set(truth[fitted].tolist())
+    return (fitted, chosen) if whole else (train, train[:0])
 
 
 def group_folds(truth: Indices, groups: Sequence[str], parts: int, seed: int) -> Indices:
@@ -141,7 +143,9 @@ def _grouped(examples: Examples, folds: int, seed: int) -> Split:
         )
     part = _parts(examples.truth, examples.groups, parts, seed)
     of = np.where(part == 0, 1, ALWAYS_TRAINED) if folds == 1 else part + 1
-    return _split(GROUPED, of.astype(np.int64), examples.groups)
+    split = _split(GROUPED, of.astype(np.int64), examples.groups)
+    _refuse_missing_class(split, examples)
+    return split
 
 
 def _from_file(examples: Examples, path: Path) -> Split:
@@ -168,7 +172,7 @@ def _from_file(examples: Examples, path: Path) -> Split:
             groups[index] = row["group"] or groups[index]
         _refuse_parted(groups, of, examples.names, path)
     split = _split(path.name, of, tuple(groups))
-    _refuse_missing_class(split, examples, path)
+    _refuse_missing_class(split, examples)
     return split
 
 
@@ -184,16 +188,16 @@ def _refuse_parted(groups: Sequence[str], of: Indices, names: Sequence[str], pat
             )
 
 
-def _refuse_missing_class(split: Split, examples: Examples, path: Path) -> None:
+def _refuse_missing_class(split: Split, examples: Examples) -> None:
     labels = examples.dataset.labels
     if not split.folds:
-        raise DataError(f"{path} tests no image: every fold is 0", fix="number folds from 1")
-    for fold in split.folds:
-        missing = [labels[i] for i in range(len(labels)) if i not in examples.truth[fold.train]]
+        raise DataError(f"{split.kind} tests no image: every fold is 0", fix="number folds from 1")
+    parts = [(f"left to train on beside fold {fold.number}", fold.train) for fold in split.folds]
+    for what, images in [*parts, ("tested in any fold", np.flatnonzero(split.of))]:
+        missing = [labels[i] for i in range(len(labels)) if i not in examples.truth[images]]
         if missing:
             raise DataError(
-                f"{path}: nothing of the class {', '.join(missing)} is left to train on "
-                f"beside fold {fold.number}",
+                f"{split.kind}: nothing of the class {', '.join(missing)} is {what}",
                 fix="spread the class over several folds",
             )
 

@@ -5,10 +5,11 @@ from importlib import resources
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
+
 from alledge.cli import main
 from alledge.errors import UsageError
 from alledge.train.architectures import ARCHITECTURES, HEADS, architecture, count, head_row
-from click.testing import CliRunner
 
 PRINTED = {  # trainable, non-trainable, optimizer, total, as the paper prints them
     "vgg16": (21_170_497, 0, 42_340_996, 63_511_493),

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+
 from alledge.errors import RunError, UsageError
 from alledge.train.architectures import ARCHITECTURES, HEADS, count
 from alledge.train.network import base_of, build, features_of, freeze, head_of

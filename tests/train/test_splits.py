@@ -188,6 +188,8 @@ def change(rows: list[str], old: str, new: str) -> list[str]:
 def test_split_file_that_disagrees_is_refused(
     examples: Examples, rows: list[str], tmp_path: Path
 ) -> None:
+    alone = [name for name in examples.names if name[-6:] not in ("10.png", "11.png")]
+    alone += ["healthy/10.png", "healthy/11.png"]
     wrong = {
         "1 images not at all": rows[:-1],
         "1 more than once": [*rows[:-1], rows[1]],
@@ -195,6 +197,12 @@ def test_split_file_that_disagrees_is_refused(
         "has the fold 'x'": change(rows, "blast/03.png,1", "blast/03.png,x"),
         "parts the group": change(rows, "blast/11.png,2", "blast/11.png,3"),
         "tests no image": ["image,fold", *(f"{name},0" for name in examples.names)],
+        "nothing of the class healthy is tested in any fold": [
+            "image,fold",
+            *(f"{n},{0 if 'healthy' in n else i % 2 + 1}" for i, n in enumerate(alone)),
+            "blast/11.png,1",
+            "blast/10.png,1",
+        ],
         "nothing of the class healthy is left to train on beside fold 1": [
             "image,fold",
             *(f"{name},{1 if 'healthy' in name else 2}" for name in examples.names),
