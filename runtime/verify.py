@@ -157,8 +157,10 @@ def _distance(bundle: Bundle, name: str, found: Scores, wanted: Scores) -> Json:
 
 
 def _row(status: str, engine: str | None, here: Json | None, desk: Json, error: str | None) -> Json:
-    kept = ("max_dp", "mean_dp", "agreement", "lost_positives", "to_review", "verdict")
-    kept += ("measured_on", "images")
+    kept = (
+        *("max_dp", "mean_dp", "agreement", "lost_positives", "to_review", "verdict"),
+        *("measured_on", "images"),
+    )
     return {
         "status": status,
         "engine": engine,

@@ -9,6 +9,11 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
 from alledge.errors import DataError, UsageError
 from alledge.runtime.datasets import BLAST, GENERATED_MARK, HEALTHY, Dataset, read_dataset
 from alledge.runtime.imaging import load_rgb
@@ -16,10 +21,6 @@ from alledge.train import phantom_kinds
 from alledge.train.phantom import CAMERAS, draw_field, generate
 from alledge.train.phantom_cells import Canvas, draw_leucocyte
 from alledge.train.phantom_optics import Camera
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
-from PIL import ExifTags, Image
 
 IMAGES, SIZE = 200, 256  # small fields: the histograms of the model's input hardly differ
 HISTOGRAM_CEILING = 0.70  # accuracy, what the demo's network must beat by far
