@@ -22,6 +22,7 @@ def classify_to(
     backend: str = "auto",
     threads: int | None = None,
     mode: str | None = None,
+    overlay: str | None = None,
     recursive: bool = False,
     style: str = "text",
 ) -> int:
@@ -37,6 +38,8 @@ def classify_to(
         As `Classifier.load`.
     mode : {"latency", "throughput"}, optional
         Where not given: throughput if there is more than one image.
+    overlay : str, optional
+        As `Classifier.classify`.
     recursive : bool
     style : {"text", "json", "csv"}
 
@@ -50,7 +53,7 @@ def classify_to(
     images = itertools.chain(first, found)
     chosen: Mode = "throughput" if (mode or len(first) > 1) and mode != "latency" else "latency"
     with Classifier.load(bundle, backend, threads, chosen) as classifier:
-        return _write(out, classifier, classifier.classify(images), style)
+        return _write(out, classifier, classifier.classify(images, overlay), style)
 
 
 def _write(out: Print, classifier: Classifier, results: Iterable[Result], style: str) -> int:

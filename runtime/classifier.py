@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,13 @@ from ..errors import AlledgeError, BackendError, unknown_name
 from .backends import AUTO, Backend, open_backend
 from .bundle import Bundle, find_bundle
 from .calibration import Decision, calibrate, decide
-from .imaging import RGB, load_rgb
+from .guards import Guards, measure
+from .imaging import RGB, load_image
 from .machine import usable_cores
 from .records import Result
+
+if TYPE_CHECKING:
+    from .overlay import Overlays
 
 Mode = Literal["latency", "throughput"]
 MODES: tuple[Mode, ...] = ("latency", "throughput")
@@ -49,6 +53,7 @@ class Classifier:
         self._workers = workers
         self._format = bundle.formats[backend.name]
         self._decision = Decision(self._format.threshold, self._format.band)
+        self._guards = Guards(bundle.record.get("guards"))
 
     @classmethod
     def load(
@@ -97,16 +102,24 @@ class Classifier:
         return cls(bundle, open_backend(bundle, backend, 1, max(threads, 1)), max(threads, 1))
 
     @overload
-    def classify(self, source: Source) -> Result: ...  # type: ignore[overload-overlap]
+    def classify(  # type: ignore[overload-overlap]
+        self, source: Source, overlay: str | Path | None = None
+    ) -> Result: ...
     @overload
-    def classify(self, source: Iterable[Source]) -> Iterator[Result]: ...
+    def classify(
+        self, source: Iterable[Source], overlay: str | Path | None = None
+    ) -> Iterator[Result]: ...
 
-    def classify(self, source: Source | Iterable[Source]) -> Result | Iterator[Result]:
+    def classify(
+        self, source: Source | Iterable[Source], overlay: str | Path | None = None
+    ) -> Result | Iterator[Result]:
         """Answer one image, or many.
 
         Parameters
         ----------
         source : str, Path, PIL.Image.Image, (H, W, 3) ndarray of uint8, or an iterable of these
+        overlay : str or Path, optional
+            Folder to write a picture for each image into: which regions carried the answer.
 
         Returns
         -------
@@ -118,10 +131,17 @@ class Classifier:
         ------
         BackendError
             If the engine fails, or was closed.
+        UsageError
+            If the folder of the overlays cannot be written to.
         """
+        overlays = None
+        if overlay is not None:
+            from .overlay import Overlays
+
+            overlays = Overlays(overlay, self.bundle.image_path.geometry)
         if isinstance(source, str | Path | Image.Image) or _is_one_array(source):
-            return self._answer(source)  # type: ignore[arg-type]
-        return self._answers(iter(source))  # type: ignore[arg-type]
+            return self._answer(source, overlays)  # type: ignore[arg-type]
+        return self._answers(iter(source), overlays)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Free the engine."""
@@ -153,9 +173,9 @@ class Classifier:
         calibrated: NDArray[np.float64] = calibrate(raw, self._format.temperature)[0]
         return calibrated
 
-    def _answers(self, sources: Iterator[Source]) -> Iterator[Result]:
+    def _answers(self, sources: Iterator[Source], overlays: Overlays | None) -> Iterator[Result]:
         if self._workers == 1:
-            yield from map(self._answer, sources)
+            yield from (self._answer(source, overlays) for source in sources)
             return
         from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -163,7 +183,7 @@ class Classifier:
         with ThreadPoolExecutor(self._workers, "alledge") as pool:
             try:
                 for source in sources:
-                    waiting.append(pool.submit(self._answer, source))
+                    waiting.append(pool.submit(self._answer, source, overlays))
                     if len(waiting) >= IMAGES_AHEAD * self._workers:
                         yield waiting.popleft().result()
                 while waiting:
@@ -172,11 +192,12 @@ class Classifier:
                 for future in waiting:
                     future.cancel()
 
-    def _answer(self, source: Source) -> Result:
+    def _answer(self, source: Source, overlays: Overlays | None = None) -> Result:
         started = time.perf_counter()
         name = str(source) if isinstance(source, str | Path) else None
         try:
-            rgb = load_rgb(source, self.bundle.image_path)
+            rgb, header = load_image(source, self.bundle.image_path)
+            flags = self._guards.flags(measure(rgb, header)) if self._guards.active else ()
             scores = self.scores(rgb)
         except BackendError:
             raise
@@ -184,8 +205,8 @@ class Classifier:
             return self._failed(name, error.one_line, started)
         labels = self.bundle.labels
         verdict = decide(scores[np.newaxis], labels, self.bundle.positive, self._decision)[0]
-        flags = ("indeterminate",) if verdict.indeterminate else ()
-        return Result(
+        flags += ("indeterminate",) if verdict.indeterminate else ()
+        result = Result(
             image=name,
             status="review" if flags else "ok",
             label=verdict.label,
@@ -198,6 +219,9 @@ class Classifier:
             backend=self.backend.name,
             ms=(time.perf_counter() - started) * 1000,
         )
+        if overlays is not None:
+            overlays.write(self, source, rgb, result)
+        return result
 
     def _failed(self, name: str | None, why: str, started: float) -> Result:
         return Result(

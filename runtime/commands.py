@@ -26,6 +26,12 @@ import click
     type=click.Choice(["latency", "throughput"]),
     help="All threads on one image, or an image a thread.  [default: throughput for several]",
 )
+@click.option(
+    "--overlay",
+    type=click.Path(),
+    metavar="DIR",
+    help="Write a picture an image: which regions carried the answer. Costs 197 predictions each.",
+)
 @click.option("--recursive", is_flag=True, help="Look into the folders of a folder too.")
 @click.option("--json", "style", flag_value="json", help="Print a JSON object a line.")
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
@@ -35,6 +41,7 @@ def classify(
     backend: str,
     threads: int | None,
     mode: str | None,
+    overlay: str | None,
     recursive: bool,
     style: str | None,
 ) -> None:
@@ -58,6 +65,7 @@ def classify(
         backend=backend,
         threads=threads,
         mode=mode,
+        overlay=overlay,
         recursive=recursive,
         style=style or "text",
     )

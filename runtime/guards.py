@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,12 +31,11 @@ SMEAR = (
     "depth_50", "depth_75", "cover", "hue_2", "hue_3", "red_green", "green_blue", "red_depth",
     "blue_depth", "direction", "grid", "uneven", "uneven_hue", "contrast",
 )  # fmt: skip
-BANDS = (1.5, 4.0, 8.0, 14.0, 24.0, 40.0, 64.0, 112.0)  # cycles across the square
-FINE = 4  # from this band on: what defocus takes first
+BANDS = 5  # octaves of detail, the finest first
 # What tells one microscope, stain and camera from another, beside that.
 MICROSCOPE = (
-    *SMEAR, "light_red", "light_green", "light_blue", "depth_95", "hue_1", "edges",
-    *(f"band_{number}" for number in range(len(BANDS) - 1)),
+    *SMEAR, "light_red", "light_green", "light_blue", "depth_95", "hue_1", "edges", "sharpness",
+    *(f"band_{number}" for number in range(BANDS)),
 )  # fmt: skip
 EXPOSURE = ("light", "brightness", "white", "black")
 
@@ -47,7 +45,7 @@ RIDGE, LEAST_SCALE = 0.05, 1e-3
 # Limits on the distance, in root mean square of standard deviations: so many spreads (of its
 # logarithm) above the usual; a smear under another microscope stays below the second (docs).
 SPREADS, OFF_DOMAIN_FACTOR = 2.0, 1.5
-BLUR_SPREADS, DARK_SPREADS = 2.6, 3.5
+BLUR_SPREADS, DARK_SPREADS = 3.0, 3.5
 CLIPPED_SHARE = 0.05  # of the pixels, beyond what was usual
 
 Statistics = Mapping[str, Any]
@@ -70,10 +68,11 @@ def measure(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``camera`` (str), and a float for every other name; about 5 ms.
+        ``camera`` (str), and a float for every other name; it takes about 1 ms.
     """
-    logs = _LOG[rgb[::2, ::2]]  # a quarter of the pixels says as much of stain and light
-    light = np.percentile(logs.reshape(-1, 3).T.copy(), 90, axis=1).astype(np.float32)
+    # a ninth of the pixels says as much of stain and light as all
+    logs = _LOG[rgb[::3, ::3].transpose(2, 0, 1)]
+    light = np.percentile(logs.reshape(3, -1), 90, axis=1).astype(np.float32)
     red, green, blue = (rgb[..., channel].astype(np.float32) for channel in range(3))
     grey = (red + green + blue) / 3
     return {
@@ -85,30 +84,28 @@ def measure(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
         "brightness": float(grey.mean()) / 255,
         "white": float((grey >= 250).mean()),
         "black": float((grey <= 8).mean()),
-        **_stain(light - logs),
+        **_stain(light[:, None, None] - logs),
         **_texture(np.log(grey + 8)),
     }
 
 
 def _stain(depth: NDArray[np.float32]) -> dict[str, float]:
-    """Return how optical density is spread, over pixels, colours and the field."""
-    green = depth[..., 1]
-    level = np.percentile(green, (50, 75, 95))
-    flat = depth.reshape(-1, 3)
-    weight = np.clip(flat[:, 1], 0, None)
+    """Return how optical density, (3, H, W), is spread over pixels, colours and the field."""
+    flat = depth.reshape(3, -1)
+    level = np.percentile(flat[1], (50, 75, 95))
     # einsum and sums, never a product by BLAS: its threads would fight with the engine's
-    red, total, blue = np.einsum("n,nc->c", weight, flat).tolist()
-    centred = flat - flat.mean(axis=0)
-    spread = np.einsum("nc,nd->cd", centred, centred).astype(np.float64) / len(flat)
-    axes = np.linalg.eigvalsh(spread + 1e-6 * np.eye(3))
+    red, total, blue = np.einsum("n,cn->c", np.maximum(flat[1], 0), flat).tolist()
+    centred = flat - flat.mean(axis=1, keepdims=True)
+    spread = np.einsum("cn,dn->cd", centred, centred).astype(np.float64) / flat.shape[1]
+    axes = np.maximum(np.linalg.eigvalsh(spread), 0) + 1e-6
     across = np.sqrt(np.diag(spread) + 1e-9)
-    side = len(depth) // 4
-    blocks = depth[: 4 * side, : 4 * side].reshape(4, side, 4, side, 3).mean(axis=(1, 3))
+    side = depth.shape[1] // 4
+    blocks = depth[:, : 4 * side, : 4 * side].reshape(3, 4, side, 4, side).mean(axis=(2, 4))
     return {
         "depth_50": float(level[0]),
         "depth_75": float(level[1]),
         "depth_95": float(level[2]),
-        "cover": float((green > DEPTH_OF_CELL).mean()),
+        "cover": float((flat[1] > DEPTH_OF_CELL).mean()),
         "red_depth": red / (total + 1e-3),
         "blue_depth": blue / (total + 1e-3),
         "hue_1": float(np.log(axes[2])),
@@ -116,45 +113,56 @@ def _stain(depth: NDArray[np.float32]) -> dict[str, float]:
         "hue_3": float(np.log(axes[0] / axes[2])),
         "red_green": float(spread[0, 1] / (across[0] * across[1])),
         "green_blue": float(spread[1, 2] / (across[1] * across[2])),
-        "uneven": float(np.log(blocks[..., 1].std() + 0.01)),
-        "uneven_hue": float(np.log((blocks[..., 0] - blocks[..., 2]).std() + 0.01)),
+        "uneven": float(np.log(blocks[1].std() + 0.01)),
+        "uneven_hue": float(np.log((blocks[0] - blocks[2]).std() + 0.01)),
     }
 
 
 def _texture(grey: NDArray[np.float32]) -> dict[str, float]:
-    """Return how the detail of a square is spread over scales and directions."""
-    window, band, double, fourfold = _frequencies(len(grey))
-    waves = np.fft.rfft2((grey - grey.mean()) * window)
-    flat = (waves.real**2 + waves.imag**2).ravel()
-    bands = np.bincount(band, flat, minlength=len(BANDS) + 1)[1 : len(BANDS)] + 1e-6
-    shares = np.log(bands / bands.sum())
-    middle = float(bands[1:6].sum())
-    turned = complex((flat * double).sum())
-    across, down = grey[:-1, 1:] - grey[:-1, :-1], grey[1:, :-1] - grey[:-1, :-1]
-    steps = across * across + down * down
-    mean = float(steps.mean())
+    """Return how the detail of a square is spread over scales and directions.
+
+    References
+    ----------
+    A. Haar, "Zur Theorie der orthogonalen Funktionensysteme", Math. Ann. 69 (1910), 331-371: the
+    detail of each octave is what two by two means leave.
+    """
+    sharp, edges = _sharpness(grey), 0.0
+    energy = np.empty((BANDS, 3))  # of each octave: across, down, diagonal
+    for octave in range(BANDS):
+        side = len(grey) // 2 * 2
+        top, bottom = grey[0:side:2, :side], grey[1:side:2, :side]
+        both, step = top + bottom, top - bottom
+        across, down = both[:, ::2] - both[:, 1::2], step[:, ::2] + step[:, 1::2]
+        diagonal = step[:, ::2] - step[:, 1::2]
+        parts = [part * part for part in (across, down, diagonal)]
+        energy[octave] = [part.mean() / 16 + 1e-9 for part in parts]
+        if octave == 0:
+            strength = parts[0] + parts[1]
+            edges = float((strength * strength).mean() / (strength.mean() ** 2 + 1e-9))
+        grey = ((both[:, ::2] + both[:, 1::2]) / 4).astype(np.float32)
+    bands = energy.sum(axis=1)
+    middle = energy[1:4].sum(axis=0)
     return {
         "contrast": float(np.log(bands.sum())),
-        "direction": abs(turned) / middle,
-        "grid": float((flat * fourfold).sum()) / middle,
-        "edges": float(np.log(float((steps * steps).mean()) / (mean**2 + 1e-9) + 1e-3)),
-        "sharpness": float(np.log(bands[FINE:].sum() / bands[1:FINE].sum())),
-        **{f"band_{number}": float(share) for number, share in enumerate(shares)},
+        "direction": float(abs(middle[0] - middle[1]) / middle.sum()),
+        "grid": float(middle[2] / middle.sum()),
+        "edges": float(np.log(edges + 1e-3)),
+        "sharpness": sharp,
+        **{
+            f"band_{number}": float(np.log(part / bands.sum())) for number, part in enumerate(bands)
+        },
     }
 
 
-@lru_cache(maxsize=2)
-def _frequencies(
-    side: int,
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.complex128], Floats]:
-    """Return window, band of each frequency, and twice and four times its direction."""
-    hann = np.hanning(side).astype(np.float32)
-    y = np.fft.fftfreq(side)[:, None] * side
-    x = np.fft.rfftfreq(side)[None, :] * side
-    band = np.digitize(np.hypot(y, x).ravel(), BANDS)
-    angle = np.arctan2(y, x).ravel()
-    middle = (band >= 2) & (band < 7)
-    return np.outer(hann, hann), band, middle * np.exp(2j * angle), middle * np.cos(4 * angle)
+def _sharpness(grey: NDArray[np.float32]) -> float:
+    """Return curvature over slope, as a logarithm: defocus takes the first before the second."""
+    bent, slope = 0.0, 0.0
+    rows, columns = grey[::2], grey[:, ::2]
+    for first in (rows[:, 1:] - rows[:, :-1], (columns[1:] - columns[:-1]).T):
+        second = first[:, 1:] - first[:, :-1]
+        bent += float((second * second).mean())
+        slope += float((first * first).mean())
+    return float(np.log((bent + 1e-9) / (slope + 1e-9)))
 
 
 def fit_guards(statistics: Sequence[Statistics]) -> Json | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import BundleError, ImageError
 
@@ -193,6 +193,43 @@ def load_image(
     with open_image(source) as image:
         header = _header(image)
         return _decode(image, str(source), settings), header
+
+
+def load_picture(source: str | Path | Image.Image | RGB, longest: int) -> Image.Image:
+    """Return an image upright and whole, for people to look at; the model never sees it.
+
+    Parameters
+    ----------
+    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
+    longest : int
+        It is at most this many pixels wide and high.
+
+    Returns
+    -------
+    PIL.Image.Image, RGB
+
+    Raises
+    ------
+    ImageError
+        As `load_rgb`.
+    """
+    if isinstance(source, np.ndarray):
+        image = _from_array(source)
+    elif isinstance(source, Image.Image):
+        image = _to_rgb(ImageOps.exif_transpose(source))
+    else:
+        try:
+            with open_image(source) as opened:
+                opened.draft(None, (longest, longest))
+                image = _to_rgb(ImageOps.exif_transpose(opened))
+        except ImageError:
+            raise
+        except Exception as error:  # as in _decode
+            raise ImageError(f"{source} is damaged: {_reason(error)}") from None
+    if max(image.size) > longest:
+        image = image.copy()
+        image.thumbnail((longest, longest), Image.Resampling.BILINEAR)
+    return image
 
 
 def read_header(path: str | Path) -> Header:

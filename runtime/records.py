@@ -57,6 +57,11 @@ class Result:
     ms: float
     error: str | None = None
 
+    @property
+    def probability_of_label(self) -> float | None:
+        """The calibrated probability of the label given; None where there is none."""
+        return self.scores[self.label] if self.scores and self.label else None
+
     def to_json(self) -> dict[str, Any]:
         """Return the record as `alledge classify --json` prints it."""
         return {

@@ -19,7 +19,7 @@ from ..errors import BackendError, BundleError, MissingPackageError
 from .backends import BACKENDS, Backend, installed_backends, open_backend
 from .bundle import Bundle
 from .calibration import calibrate
-from .metrics import positive_score
+from .metrics import assign, positive_score
 
 SCHEMA, SCHEMA_VERSION = "alledge/verify", 1
 INPUTS, OUTPUTS, PARITY = "reference/inputs.npz", "reference/outputs.npz", "parity.json"
@@ -139,20 +139,21 @@ def _run(backend: Backend, inputs: NDArray[np.uint8]) -> Scores:
 
 
 def _distance(bundle: Bundle, name: str, found: Scores, wanted: Scores) -> Json:
-    """Return how far two sets of scores are apart in the probability of a positive label."""
-    made = bundle.formats[name]
-    p, q = (
-        positive_score(calibrate(scores, made.temperature), bundle.labels, bundle.positive)
+    """Return how far two sets of raw scores are apart, as parity.json counts it."""
+    if not np.isfinite(found).all():
+        return {"max_dp": 1.0, "mean_dp": 1.0, "agreement": 0.0}
+    made, labels, positive = bundle.formats[name], bundle.labels, bundle.positive
+    apart = np.abs(
+        positive_score(found, labels, positive) - positive_score(wanted, labels, positive)
+    )
+    here, there = (
+        assign(calibrate(scores, made.temperature), labels, positive, made.threshold)
         for scores in (found, wanted)
     )
-    if not np.isfinite(p).all():
-        return {"max_dp": 1.0, "mean_dp": 1.0, "agreement": 0.0}
-    apart = np.abs(p - q)
-    same = (p >= made.threshold) == (q >= made.threshold)
     return {
-        "max_dp": float(apart.max()),
-        "mean_dp": float(apart.mean()),
-        "agreement": float(same.mean()),
+        "max_dp": float(min(apart.max(), 1.0)),
+        "mean_dp": float(min(apart.mean(), 1.0)),
+        "agreement": float((here == there).mean()),
     }
 
 

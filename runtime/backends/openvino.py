@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ import openvino
 from numpy.typing import NDArray
 
 from ...errors import BackendError
+from ..caches import with_cache
 
 
 class OpenvinoBackend:
@@ -26,9 +28,21 @@ class OpenvinoBackend:
             "INFERENCE_NUM_THREADS": str(threads * requests),
             "NUM_STREAMS": str(requests),
         }
-        self._compiled: Any = openvino.Core().compile_model(file, "CPU", config)
+        self._compiled: Any = None
+        if cache_key is None:
+            self._compile(file, config)
+        else:
+            with_cache(
+                _entry(file, cache_key, config),
+                lambda folder: self._compile(
+                    file, config if folder is None else {**config, "CACHE_DIR": str(folder)}
+                ),
+            )
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         self._to_make = threading.Semaphore(requests)
+
+    def _compile(self, file: Path, config: dict[str, str]) -> None:
+        self._compiled = openvino.Core().compile_model(file, "CPU", config)
 
     def _borrow(self) -> Any:
         try:
@@ -53,3 +67,11 @@ class OpenvinoBackend:
     def close(self) -> None:
         self._compiled = None
         self._idle = queue.LifoQueue()
+
+
+def _entry(file: Path, cache_key: str, config: dict[str, str]) -> str:
+    """Return the name of the cache entry: the engine's own key is path and time of the file."""
+    status = file.stat()
+    parts = (cache_key, openvino.__version__, sorted(config.items()), file.resolve())
+    whole = repr((*parts, status.st_mtime_ns, status.st_size))
+    return f"openvino-{hashlib.sha256(whole.encode()).hexdigest()[:32]}"

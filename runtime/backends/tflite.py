@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import queue
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BackendError
+
+STDERR = 2
+_chatter_lock = threading.Lock()
 
 
 def _interpreter_class() -> tuple[Any, str]:
@@ -32,6 +39,34 @@ def _interpreter_class() -> tuple[Any, str]:
     return module.Interpreter, f"{name} {getattr(package, '__version__', '?')}"
 
 
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep the engine's ``INFO:`` lines off stderr, and pass on whatever else it writes there."""
+    if sys.platform == "win32" or not _chatter_lock.acquire(blocking=False):
+        yield
+        return
+    try:
+        kept = os.dup(STDERR)
+    except OSError:  # a service may have no stderr at all
+        _chatter_lock.release()
+        yield
+        return
+    source, sink = os.pipe()
+    os.set_blocking(sink, False)  # rather lose a line than wait for ever
+    os.dup2(sink, STDERR)
+    os.close(sink)
+    try:
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+        with os.fdopen(source, "rb") as stream:
+            said = [line for line in stream if not line.startswith(b"INFO: ")]
+        _chatter_lock.release()
+        if said:
+            os.write(STDERR, b"".join(said))
+
+
 class TfliteBackend:
     """One interpreter a request, made when it is first needed: an interpreter is not shared."""
 
@@ -48,8 +83,9 @@ class TfliteBackend:
 
     def _make(self) -> Any:
         # The model is read by its path, so that its weights are mapped and not copied.
-        interpreter = self._class(model_path=str(self._file), num_threads=self._threads)
-        interpreter.allocate_tensors()
+        with _without_chatter():
+            interpreter = self._class(model_path=str(self._file), num_threads=self._threads)
+            interpreter.allocate_tensors()
         return interpreter
 
     def _borrow(self) -> Any:
