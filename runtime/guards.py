@@ -41,7 +41,7 @@ EXPOSURE = ("light", "brightness", "white", "black")
 
 DEPTH_OF_CELL = 0.12  # optical density of green above the background's
 SMEAR_SHRINKAGE, MICROSCOPE_SHRINKAGE = 0.5, 0.2  # of the correlations, towards none
-RIDGE, LEAST_SCALE = 0.05, 1e-3
+RIDGE, LEAST_SCALE, LEAST_LIMIT = 0.05, 1e-3, 1.0
 # Limits on the distance, in root mean square of standard deviations: so many spreads (of its
 # logarithm) above the usual; a smear under another microscope stays below the second (docs).
 SPREADS, OFF_DOMAIN_FACTOR = 2.0, 1.5
@@ -226,7 +226,7 @@ def _fit_distance(
         "centre": np.round(centre, 6).tolist(),
         "scale": np.round(scale, 6).tolist(),
         "precision": np.round(precision, 5).tolist(),
-        "limit": round(factor * limit, 4),
+        "limit": round(factor * max(limit, LEAST_LIMIT), 4),
     }
 
 

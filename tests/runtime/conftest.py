@@ -86,5 +86,8 @@ def make_picture() -> Callable[..., Image.Image]:
 
 
 @pytest.fixture(autouse=True)
-def _no_bundle_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     monkeypatch.delenv("ALLEDGE_BUNDLE", raising=False)
+    monkeypatch.setenv("ALLEDGE_CACHE", str(tmp_path_factory.getbasetemp() / "engine-cache"))
