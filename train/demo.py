@@ -15,10 +15,10 @@ import click
 from ..errors import RunError
 
 MODEL = "mobilenetv2"
-IMAGES, NEW_IMAGES, SHOWN = 200, 100, 12
+IMAGES, NEW_IMAGES, SHOWN = 280, 100, 12
 SEED, NEW_SEED = 0, 1
 # Random weights need some 150 steps before they tell these smears apart; ImageNet's far fewer.
-SCRATCH = ("--weights", "none", "--epochs", "12", "--lr", "1e-3", "--batch-size", "8")
+SCRATCH = ("--weights", "none", "--epochs", "12", "--lr", "2e-3", "--batch-size", "16")
 IMAGENET = ("--weights", "imagenet", "--epochs", "4")
 FETCH_TIMEOUT_S = 90  # loading tensorflow, then 9 MB
 
