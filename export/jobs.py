@@ -21,6 +21,7 @@ from ..runtime.files import write_json
 Json = dict[str, Any]
 MEMORY_BUDGET_MIB = 8192
 TAIL_LINES = 3
+COMMAND = ("-m", f"{__package__}.worker")
 # One seed for sets of strings, or the converters number their tensors anew every time; no banners.
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
@@ -80,7 +81,7 @@ class Jobs:
         }
         result = place.with_suffix(".result.json")
         write_json(place.with_suffix(".json"), {"step": step, "result": str(result), **settings})
-        command = [sys.executable, "-m", f"{__package__}.worker", str(place.with_suffix(".json"))]
+        command = [sys.executable, *COMMAND, str(place.with_suffix(".json"))]
         with place.with_suffix(".log").open("w", encoding="utf-8") as output:
             code = subprocess.run(
                 command,

@@ -44,8 +44,7 @@ def make_float(tflite: Path, out: Path) -> None:
     # tf2onnx.convert would copy the whole graph before every pass, in case one fails: 11 GB
     graph = optimizer.optimize_graph(graph, catch_errors=False)
     proto = graph.make_model("alledge")
-    _rename(proto, proto.graph.input[0].name, INPUT_NAME)
-    _rename(proto, proto.graph.output[0].name, OUTPUT_NAME)
+    _name_anew(proto)
     proto.ir_version = min(proto.ir_version, IR_VERSION)
     onnx.save(proto, out)
 
@@ -231,12 +230,24 @@ def _producers(source: Path, noise: dict[str, float], in_float: list[str]) -> li
     return [maker[name] for name in ranked if name in maker]
 
 
-def _rename(proto: Any, old: str, new: str) -> None:
-    for node in proto.graph.node:
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                if name == old:
-                    names[index] = new
-    for value in (*proto.graph.input, *proto.graph.output):
-        if value.name == old:
-            value.name = new
+def _name_anew(proto: Any) -> None:
+    """Name every tensor and node by its place: tf2onnx counts in an order that differs by run."""
+    graph = proto.graph
+    names = {graph.input[0].name: INPUT_NAME, graph.output[0].name: OUTPUT_NAME}
+    weights = {tensor.name for tensor in graph.initializer}
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+        for place, name in enumerate(node.input):
+            if name in weights and name not in names:
+                names[name] = f"{node.name}_weight{place}"
+        for place, name in enumerate(node.output):
+            names.setdefault(name, f"{node.name}_out{place}")
+    for node in graph.node:
+        for given in (node.input, node.output):
+            given[:] = [names.get(name, name) for name in given]
+    kept = [tensor for tensor in graph.initializer if tensor.name in names]
+    for tensor in (*kept, *graph.input, *graph.output):
+        tensor.name = names[tensor.name]
+    kept = sorted(kept, key=lambda tensor: tensor.name)
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(kept)

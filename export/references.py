@@ -26,7 +26,8 @@ NEAR_SHARE = 12  # of them, the nearest to the threshold, half from each side
 POOL_SEED = 20_210
 FIELDS, VARIANTS = 64, 4
 FIELD_PX = 320
-PAIRS, ROUNDS = 12, 4  # blends bisected towards the threshold where the pool has too few near it
+# Blends searched for the threshold: a model that is sure has no score near it in any pool.
+PAIRS, SHARES, ROUNDS = 8, 7, 3
 
 
 def pool(settings: ImagePath) -> Images:
@@ -110,7 +111,7 @@ def choose(p: Floats, threshold: float) -> NDArray[np.int64]:
 def sharpen(
     images: Images, p: Floats, threshold: float, score: Callable[[Images], Floats]
 ) -> tuple[Images, Floats]:
-    """Return the pool with blends added that a model cannot tell: bisected to the threshold.
+    """Return the pool with blends added that a model can hardly tell, closing in on the threshold.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ def sharpen(
     Returns
     -------
     images, p
-        As given where one side is empty: there is nothing to bisect.
+        As given where one side is empty: there is no threshold between them.
     """
     below, above = np.flatnonzero(p < threshold), np.flatnonzero(p >= threshold)
     if not len(below) or not len(above):
@@ -131,16 +132,20 @@ def sharpen(
     pairs = [(below[i % len(below)], above[i % len(above)]) for i in range(PAIRS)]
     low, high = np.zeros(PAIRS), np.ones(PAIRS)  # share of the one above
     for _ in range(ROUNDS):
-        middle = (low + high) / 2
+        shares = np.linspace(low, high, SHARES + 2)[1:-1]
         mixed = np.stack(
-            [blend(images[a], images[b], float(m)) for (a, b), m in zip(pairs, middle, strict=True)]
+            [
+                blend(images[a], images[b], float(share))
+                for row in shares
+                for (a, b), share in zip(pairs, row, strict=True)
+            ]
         )
         found = score(mixed)
         images, p = np.concatenate([images, mixed]), np.concatenate([p, found])
-        low, high = (
-            np.where(found < threshold, middle, low),
-            np.where(found < threshold, high, middle),
-        )
+        crossed = found.reshape(shares.shape) >= threshold
+        first = np.where(crossed.any(axis=0), crossed.argmax(axis=0), SHARES)
+        bounds = np.concatenate([low[None], shares, high[None]])
+        low, high = bounds[first, range(PAIRS)], bounds[first + 1, range(PAIRS)]
     return images, p
 
 

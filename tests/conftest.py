@@ -61,3 +61,9 @@ def finished_run(smears: Dataset) -> Run:
         train(order, quiet=True)
 
     return load_run(cached("run", ("train", "runtime"), make))
+
+
+@pytest.fixture(scope="session")
+def cache() -> Callable[[str, tuple[str, ...], Callable[[Path], object]], Path]:
+    """What keeps a dear thing from one session to the next: `cached` above."""
+    return cached

@@ -26,8 +26,9 @@ TURNS = {
 }  # fmt: skip
 ODD_NAMES = (
     "with space.jpg", "quote'.jpg", 'double".jpg', "[brackets].jpg", "{braces}.jpg", "star*.jpg",
-    "question?.jpg", "-dash.jpg", "--json.jpg", "ümlaut.jpg", "血液.jpg", "emoji😀.jpg", 
-    "new\nline.jpg", "tab\t.jpg", "back\\slash.jpg", "$HOME.jpg", "semi;colon.jpg", "percent%s.jpg", "~tilde.jpg",
+    "question?.jpg", "-dash.jpg", "--json.jpg", "ümlaut.jpg", "血液.jpg", "emoji😀.jpg",
+    "new\nline.jpg", "tab\t.jpg", "back\\slash.jpg", "$HOME.jpg", "semi;colon.jpg",
+    "percent%s.jpg", "~tilde.jpg",
     "escape\x1b[31m.jpg", ".hidden.jpg", "no_suffix", "dot.", "x" * 246 + ".jpg",
 )  # fmt: skip
 

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from alledge.errors import DataError
+from alledge.export.calibration import MAX_IMAGES, choose, load_folder
+from alledge.runtime.imaging import ImagePath, load_rgb
+
+
+@given(st.permutations([(f"{kind}{number}", kind) for kind in "abc" for number in range(40)]))
+def test_the_choice_hangs_on_names_not_on_their_order(items):
+    chosen = choose(items, lambda item: item[0], lambda item: item[1])
+    again = choose(sorted(items), lambda item: item[0], lambda item: item[1])
+    assert chosen == again
+
+
+def test_every_kind_is_there_as_often_as_it_can_be():
+    items = [("rare", number) for number in range(5)] + [("common", n) for n in range(500)]
+    chosen = choose(items, lambda item: f"{item}", lambda item: item[0])
+    assert len(chosen) == MAX_IMAGES
+    assert sum(kind == "rare" for kind, _ in chosen) == 5
+
+
+def test_a_folder_of_any_layout_is_read_through_the_one_image_path(tmp_path):
+    for number in range(3):
+        path = tmp_path / f"deep[{number}]" / "field.png"
+        path.parent.mkdir()
+        Image.new("RGB", (90, 60), (number * 80, 10, 200)).save(path)
+    images = load_folder(tmp_path, ImagePath(size=32))
+    assert images.shape == (3, 32, 32, 3)
+    wanted = [load_rgb(path, ImagePath(size=32)) for path in tmp_path.rglob("*.png")]
+    assert sorted(i.tobytes() for i in images) == sorted(i.tobytes() for i in wanted)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("none", encoding="utf-8")
+    with pytest.raises(DataError, match="no images to calibrate on"):
+        load_folder(tmp_path, ImagePath())
+
+
+def test_calibration_takes_no_held_out_image(tiny_run):
+    from alledge.export.source import read_material
+
+    material = read_material(tiny_run)
+    for fold in tiny_run.fold_numbers:
+        part = {image.tobytes() for image in material.training_part(fold)}
+        tested = {material.images[index].tobytes() for index in material.held_out(fold)}
+        assert part
+        assert not part & tested
+    assert len(material.training_part()) == len(np.unique(material.images, axis=0))

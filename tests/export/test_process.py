@@ -1,0 +1,181 @@
+"""A bundle really exported from a tiny run: complete, proven, no trace of where it was made."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from alledge.errors import ExportError, UsageError
+from alledge.export.conversion import Conversion
+from alledge.export.gate import Budget
+from alledge.export.jobs import Jobs
+from alledge.export.process import Order, default_place, export_run
+from alledge.export.recipes import LADDERS
+from alledge.export.source import read_material
+from alledge.runtime.bundle import file_digest
+from alledge.runtime.verify import verify_bundle
+from alledge.train.runs import Run
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "runtime" / "schemas"
+
+
+def document(path: Path, schema: str) -> dict:
+    read = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.validate(read, json.loads((SCHEMAS / f"{schema}.json").read_text(encoding="utf-8")))
+    return read
+
+
+@pytest.fixture(params=["int8", "float32"])
+def bundle(request, int8_bundle, float32_bundle):
+    return {"int8": int8_bundle, "float32": float32_bundle}[request.param]
+
+
+def test_every_document_of_a_bundle_has_its_schema(bundle):
+    record = document(bundle.path / "bundle.json", "bundle")
+    document(bundle.path / "parity.json", "parity")
+    there = {p.relative_to(bundle.path).as_posix() for p in bundle.path.rglob("*") if p.is_file()}
+    assert there == {*record["files"], "bundle.json"}
+    bundle.check()
+
+
+def test_a_bundle_passes_on_the_desk_that_made_it(bundle):
+    said = verify_bundle(bundle.path)
+    assert said["verdict"] == "pass"
+    assert set(said["backends"]) == {"tflite", "onnx", "openvino"}
+
+
+def test_a_bundle_names_no_folder_of_the_desk(bundle, tiny_run):
+    for path in bundle.path.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert str(tiny_run.path.parent).encode() not in content, path
+            assert b"/tmp/" not in content, path
+            assert str(Path.home()).encode() + b"/" not in content, path
+
+
+def test_references_cover_both_labels_and_the_threshold(bundle):
+    parity = json.loads((bundle.path / "parity.json").read_text(encoding="utf-8"))
+    for row in parity["formats"].values():
+        covered = row.get("references", row)["coverage"]
+        assert covered["informative"]
+    with np.load(bundle.path / "reference" / "inputs.npz") as archive:
+        assert archive["inputs"].shape == (32, 64, 64, 3)
+        assert archive["inputs"].dtype == np.uint8
+
+
+def test_no_training_image_is_a_reference(bundle, tiny_run):
+    material = read_material(tiny_run)
+    seen = {image.tobytes() for image in material.images}
+    with np.load(bundle.path / "reference" / "inputs.npz") as archive:
+        assert not seen & {image.tobytes() for image in archive["inputs"]}
+
+
+def test_int8_is_judged_out_of_fold_and_its_price_is_cross_fitted(int8_bundle):
+    for row in int8_bundle.record["formats"].values():
+        gate = row["gate"]
+        assert gate["evaluated"]
+        assert gate["tried"][-1]["passed"]
+        assert gate["auc_drop"] <= gate["budget"]["auc_drop"]
+        assert gate["lost_positives"] <= gate["budget"]["lost_positives"]
+        assert gate["price"]["images"] == 24
+        assert len(gate["price"]["recipes"]) == 2
+        assert row["decision"] == "artifact out-of-fold"
+
+
+def test_float32_is_read_as_the_run_says(float32_bundle, tiny_run):
+    for row in float32_bundle.record["formats"].values():
+        assert row["gate"] is None
+        assert row["temperature"] == tiny_run.record["temperature"]
+        assert row["threshold"] == tiny_run.record["threshold"]
+
+
+def test_the_card_names_the_price_and_what_it_is_not(int8_bundle):
+    card = (int8_bundle.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "not a medical device" in card
+    assert "Price on images that took no part" in card
+    for form in int8_bundle.formats:
+        assert f"### What int8 costs in {form}" in card
+
+
+def test_the_same_run_gives_the_same_artifacts_again(int8_bundle, tiny_run, tmp_path):
+    material = read_material(tiny_run)
+    made = Conversion(
+        Jobs(tmp_path),
+        tiny_run.model_path,
+        tmp_path / "model",
+        "again",
+        material.training_part(),
+        int8_bundle.labels,
+        int8_bundle.name,
+    )
+    for form, row in int8_bundle.record["formats"].items():
+        names = [entry["recipe"] for entry in row["gate"]["tried"]]
+        recipe = next(recipe for recipe in LADDERS[form] if recipe.name == names[-1])
+        made.artifact(form, "int8", recipe, tmp_path / form)
+        for path in sorted((tmp_path / form).iterdir()):
+            assert file_digest(path) == int8_bundle.record["files"][path.name], path.name
+
+
+def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "black").mkdir()
+    for number in range(8):
+        Image.new("RGB", (64, 64)).save(tmp_path / "black" / f"{number}.png")
+    order = Order(tiny_run, "int8", ("onnx",), tmp_path / "bundle", calibration=tmp_path / "black")
+    with pytest.raises(ExportError, match="every recipe failed the gate") as caught:
+        export_run(order)
+    assert "bundle.rejected" in str(caught.value)
+    assert not order.out.exists()
+    assert (tmp_path / "bundle.rejected" / "model.onnx.rejected").is_file()
+    why = json.loads((tmp_path / "bundle.rejected" / "why.json").read_text(encoding="utf-8"))
+    tried = why["gates"]["onnx"]["tried"]
+    assert [row["recipe"] for row in tried] == [recipe.name for recipe in LADDERS["onnx"]]
+    assert not any(row["passed"] for row in tried)
+
+
+def test_without_its_data_a_run_is_exported_only_where_calibration_is_named(tiny_run, tmp_path):
+    record = {**tiny_run.record, "data": {**tiny_run.record["data"], "root": str(tmp_path / "no")}}
+    gone = Run(tiny_run.path, record)
+    with pytest.raises(ExportError, match="nothing to calibrate on") as caught:
+        export_run(Order(gone, "int8", ("onnx",), tmp_path / "bundle"))
+    assert caught.value.fix == "--calibration DATA"
+    said: list[str] = []
+    order = Order(
+        gone,
+        "int8",
+        ("onnx",),
+        tmp_path / "bundle",
+        calibration=Path(tiny_run.record["data"]["root"]),
+    )
+    result = export_run(order, say=said.append)
+    assert any("gate not evaluated: the run's data is not at" in line for line in said)
+    assert result.made["onnx"].gate == {
+        "evaluated": False,
+        "why": f"the run's data is not at {tmp_path / 'no'} any more",
+    }
+
+
+def test_a_taken_place_is_refused_before_anything_is_converted(tiny_run, tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "bundle.json").write_text("{}", encoding="utf-8")
+    steps: list[str] = []
+    with pytest.raises(UsageError, match="is there already"):
+        export_run(Order(tiny_run, "float32", out=tmp_path / "b"), steps.append)
+    assert steps == []
+
+
+def test_the_place_of_a_bundle_names_model_head_and_precision(tiny_run):
+    assert default_place(tiny_run, "int8") == Path("bundles/mobilenetv2-int8")
+    paper = Run(tiny_run.path, {**tiny_run.record, "head": "paper"})
+    assert default_place(paper, "float32") == Path("bundles/mobilenetv2-paper-float32")
+
+
+def test_a_budget_is_a_limit_not_a_target():
+    budget = Budget(0.005, 1)
+    assert budget.passes({"auc_drop": 0.005, "lost_positives": 1})
+    assert budget.passes({"auc_drop": -0.1, "lost_positives": 0})
+    assert not budget.passes({"auc_drop": 0.0051, "lost_positives": 0})
+    assert not budget.passes({"auc_drop": 0.0, "lost_positives": 2})
