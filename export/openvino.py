@@ -55,6 +55,10 @@ def save(model: Any, precision: str, out: Path) -> None:
     """Write ``model.xml`` and its ``.bin``; float16 stores the weights so."""
     import openvino
 
+    # OpenVINO numbers nodes by a counter of the process, which is not the same twice
+    for number, node in enumerate(model.get_ordered_ops()):
+        if node.get_type_name() not in ("Parameter", "Result"):
+            node.set_friendly_name(f"{node.get_type_name()}_{number}")
     openvino.save_model(model, out, compress_to_fp16=precision == "float16")
 
 

@@ -98,7 +98,7 @@ def test_the_ir_says_what_it_is(int8_bundle):
     import openvino
 
     model = openvino.Core().read_model(int8_bundle.path / "model.xml")
-    info = {key: any_.value for key, any_ in model.get_rt_info(["model_info"]).value.items()}
+    info = model.get_rt_info(["model_info"]).value
     assert info["model_type"] == "Classification"
     assert info["labels"].split() == list(int8_bundle.labels)
     assert info["resize_type"] == "standard"
