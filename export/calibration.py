@@ -19,8 +19,7 @@ from ..runtime.datasets import IMAGE_SUFFIXES
 from ..runtime.imaging import ImagePath, load_rgb
 
 Images = NDArray[np.uint8]
-# Min-max ranges of 50 and of 86 images differ by less than a step of int8 (docs/export.md); more
-# images cost every conversion of every fold its time.
+# Of these every label and camera gets its part; more cost every conversion of every fold its time.
 MAX_IMAGES = 64
 
 T = TypeVar("T")
