@@ -153,7 +153,10 @@ def export_run(
             work.write(result.made)
         finally:
             order.out.parent.mkdir(parents=True, exist_ok=True)
-            write_document(_log_file(order.out), {"steps": jobs.log})
+            write_document(
+                _log_file(order.out),
+                {"schema": "alledge/export-log", "schema_version": 1, "steps": jobs.log},
+            )
     return result
 
 
@@ -166,7 +169,15 @@ def _refusal(result: Export, work: _Work) -> ExportError:
     aside = put_aside(
         out,
         work.folders(),
-        {"why.json": {"failures": result.failures, "gates": work.gates, "parity": work.parities}},
+        {
+            "why.json": {
+                "schema": "alledge/rejected",
+                "schema_version": 1,
+                "failures": result.failures,
+                "gates": work.gates,
+                "parity": work.parities,
+            }
+        },
     )
     good = [form for form in result.order.formats if form in result.made]
     told = "; ".join(f"{form}: {why}" for form, why in result.failures.items())

@@ -9,7 +9,8 @@ import pytest
 
 SCHEMAS = sorted((Path(__file__).resolve().parent.parent / "runtime" / "schemas").glob("*.json"))
 WRITTEN = {
-    *("bundle", "classify", "evaluate", "metrics", "models", "parity", "phantom", "run", "verify"),
+    *("bundle", "classify", "evaluate", "export-log", "metrics", "models", "parity", "phantom"),
+    *("rejected", "run", "verify"),
 }
 
 
