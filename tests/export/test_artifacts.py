@@ -110,7 +110,9 @@ def test_model_api_answers_the_same_with_our_labels(float32_bundle):
 
     image = references(float32_bundle)[0]
     ours = load_backend("openvino", float32_bundle.path / "model.xml").predict(image[None])[0]
-    model = Model.create_model(str(float32_bundle.path / "model.xml"))
+    model = Model.create_model(
+        str(float32_bundle.path / "model.xml"), plugin_config={"INFERENCE_PRECISION_HINT": "f32"}
+    )
     found = model(image)
     assert found.top_labels[0].name == float32_bundle.labels[int(ours.argmax())]
     assert found.top_labels[0].confidence == pytest.approx(float(ours.max()), abs=1e-3)

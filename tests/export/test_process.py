@@ -130,7 +130,8 @@ def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path):
     assert "bundle.rejected" in str(caught.value)
     assert not order.out.exists()
     assert (tmp_path / "bundle.rejected" / "model.onnx.rejected").is_file()
-    why = json.loads((tmp_path / "bundle.rejected" / "why.json").read_text(encoding="utf-8"))
+    why = document(tmp_path / "bundle.rejected" / "why.json", "rejected")
+    assert document(tmp_path / "bundle.log.json", "export-log")["steps"]
     tried = why["gates"]["onnx"]["tried"]
     assert [row["recipe"] for row in tried] == [recipe.name for recipe in LADDERS["onnx"]]
     assert not any(row["passed"] for row in tried)
