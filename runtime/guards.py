@@ -31,7 +31,7 @@ SMEAR = (
     "depth_50", "depth_75", "cover", "hue_2", "hue_3", "red_green", "green_blue", "red_depth",
     "blue_depth", "direction", "grid", "uneven", "uneven_hue", "contrast",
 )  # fmt: skip
-BANDS = 5  # octaves of detail, the finest first
+BANDS = 4  # octaves of detail from two pixels on, the finest first
 # What tells one microscope, stain and camera from another, beside that.
 MICROSCOPE = (
     *SMEAR, "light_red", "light_green", "light_blue", "depth_95", "hue_1", "edges", "sharpness",
@@ -51,8 +51,13 @@ CLIPPED_SHARE = 0.05  # of the pixels, beyond what was usual
 Statistics = Mapping[str, Any]
 Json = dict[str, Any]
 Floats = NDArray[np.float64]
+Grey = NDArray[np.float32]
 
+STRIDE = 4
 _LOG = np.log(np.arange(256, dtype=np.float32) + 1)
+# of the sum of three channels, and of twelve: the grey value, kept from 0 by 8 levels
+_LOG_OF_3 = np.log(np.arange(766, dtype=np.float32) / 3 + 8)
+_LOG_OF_12 = np.log(np.arange(3061, dtype=np.float32) / 12 + 8)
 
 
 def measure(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
@@ -70,22 +75,22 @@ def measure(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
     dict
         ``camera`` (str), and a float for every other name; it takes about 1 ms.
     """
-    # a ninth of the pixels says as much of stain and light as all
-    logs = _LOG[rgb[::3, ::3].transpose(2, 0, 1)]
+    # a part of the pixels says as much of stain and light as all of them
+    logs = _LOG[rgb[::STRIDE, ::STRIDE].transpose(2, 0, 1)]
     light = np.percentile(logs.reshape(3, -1), 90, axis=1).astype(np.float32)
-    red, green, blue = (rgb[..., channel].astype(np.float32) for channel in range(3))
-    grey = (red + green + blue) / 3
+    sums = rgb[..., 0].astype(np.uint16) + rgb[..., 1] + rgb[..., 2]
+    part = sums[::STRIDE, ::STRIDE]
     return {
         CAMERA: header.camera if header else UNKNOWN_CAMERA,
         "light_red": float(light[0]),
         "light_green": float(light[1]),
         "light_blue": float(light[2]),
         "light": float(light.mean()),
-        "brightness": float(grey.mean()) / 255,
-        "white": float((grey >= 250).mean()),
-        "black": float((grey <= 8).mean()),
+        "brightness": float(part.mean()) / 765,
+        "white": float((part >= 750).mean()),
+        "black": float((part <= 24).mean()),
         **_stain(light[:, None, None] - logs),
-        **_texture(np.log(grey + 8)),
+        **_texture(sums),
     }
 
 
@@ -118,7 +123,7 @@ def _stain(depth: NDArray[np.float32]) -> dict[str, float]:
     }
 
 
-def _texture(grey: NDArray[np.float32]) -> dict[str, float]:
+def _texture(sums: NDArray[np.uint16]) -> dict[str, float]:
     """Return how the detail of a square is spread over scales and directions.
 
     References
@@ -126,38 +131,45 @@ def _texture(grey: NDArray[np.float32]) -> dict[str, float]:
     A. Haar, "Zur Theorie der orthogonalen Funktionensysteme", Math. Ann. 69 (1910), 331-371: the
     detail of each octave is what two by two means leave.
     """
-    sharp, edges = _sharpness(grey), 0.0
+    side = len(sums) // 2 * 2
+    top, bottom = sums[0:side:2, :side], sums[1:side:2, :side]
+    grey = _LOG_OF_12[top[:, ::2] + top[:, 1::2] + bottom[:, ::2] + bottom[:, 1::2]]
+    edges = 0.0
     energy = np.empty((BANDS, 3))  # of each octave: across, down, diagonal
     for octave in range(BANDS):
-        side = len(grey) // 2 * 2
-        top, bottom = grey[0:side:2, :side], grey[1:side:2, :side]
-        both, step = top + bottom, top - bottom
-        across, down = both[:, ::2] - both[:, 1::2], step[:, ::2] + step[:, 1::2]
-        diagonal = step[:, ::2] - step[:, 1::2]
-        parts = [part * part for part in (across, down, diagonal)]
+        grey, parts = _halved(grey)
         energy[octave] = [part.mean() / 16 + 1e-9 for part in parts]
         if octave == 0:
             strength = parts[0] + parts[1]
             edges = float((strength * strength).mean() / (strength.mean() ** 2 + 1e-9))
-        grey = ((both[:, ::2] + both[:, 1::2]) / 4).astype(np.float32)
     bands = energy.sum(axis=1)
-    middle = energy[1:4].sum(axis=0)
+    middle = energy[:3].sum(axis=0)
     return {
         "contrast": float(np.log(bands.sum())),
         "direction": float(abs(middle[0] - middle[1]) / middle.sum()),
         "grid": float(middle[2] / middle.sum()),
         "edges": float(np.log(edges + 1e-3)),
-        "sharpness": sharp,
+        "sharpness": _sharpness(_LOG_OF_3[sums[::STRIDE]], _LOG_OF_3[sums[:, ::STRIDE]]),
         **{
             f"band_{number}": float(np.log(part / bands.sum())) for number, part in enumerate(bands)
         },
     }
 
 
-def _sharpness(grey: NDArray[np.float32]) -> float:
+def _halved(grey: Grey) -> tuple[Grey, tuple[Grey, Grey, Grey]]:
+    """Return the two by two means, and what they leave, squared: across, down, diagonal."""
+    side = len(grey) // 2 * 2
+    top, bottom = grey[0:side:2, :side], grey[1:side:2, :side]
+    both, step = top + bottom, top - bottom
+    across, down = both[:, ::2] - both[:, 1::2], step[:, ::2] + step[:, 1::2]
+    diagonal = step[:, ::2] - step[:, 1::2]
+    means = (both[:, ::2] + both[:, 1::2]) * np.float32(0.25)
+    return means, (across * across, down * down, diagonal * diagonal)
+
+
+def _sharpness(rows: Grey, columns: Grey) -> float:
     """Return curvature over slope, as a logarithm: defocus takes the first before the second."""
     bent, slope = 0.0, 0.0
-    rows, columns = grey[::2], grey[:, ::2]
     for first in (rows[:, 1:] - rows[:, :-1], (columns[1:] - columns[:-1]).T):
         second = first[:, 1:] - first[:, :-1]
         bent += float((second * second).mean())
@@ -321,6 +333,8 @@ class _Far:
             np.asarray(record[key], dtype=np.float64) for key in ("centre", "scale", "precision")
         )
         self._limit = float(record["limit"])
+        if unknown := set(self._names) - {*SMEAR, *MICROSCOPE}:
+            raise ValueError(f"unknown features {sorted(unknown)}")
         count = len(self._names)
         if [part.shape for part in self._fitted] != [(count,), (count,), (count, count)]:
             raise ValueError(f"{count} features do not fit their statistics")
