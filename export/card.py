@@ -138,6 +138,11 @@ def _gate(gate: Json) -> str:
             f"{price['lost_positives']} lost positives, {price['to_review']} to review, McNemar "
             f"p = {price['mcnemar_p']:.3f}."
         )
+    else:
+        text += (
+            "\n\nThese images chose the recipe too: a holdout leaves none to price it on. Train "
+            "with --folds 5 for that."
+        )
     return text
 
 

@@ -128,13 +128,15 @@ class Gate:
         reading = fit_reading(self.truth, self.real, self.labels, self.positives)
         return coverage(self.real, reading, self.labels, self.positives, least_near=0)
 
-    def price(self, form: str, recipes: tuple[Recipe, ...]) -> Json:
-        """Return what the choosing of a recipe costs, cross-fitted.
+    def price(self, form: str, recipes: tuple[Recipe, ...]) -> Json | None:
+        """Return what the choosing of a recipe costs, cross-fitted; None where there is one fold.
 
         For every fold the recipe is chosen on the other folds alone, as are temperature and
         threshold; it is then judged on this fold, whose images took no part in the calibration,
         the training of that network, or that choice.
         """
+        if len(self._folds) < 2:  # a holdout leaves no other images to choose on
+            return None
         rows, chosen = [], []
         for fold in self._folds:
             others = np.concatenate([self._of(other) for other in self._folds if other != fold])

@@ -47,7 +47,7 @@ def _row(made: Made, out: Path) -> list[str]:
     size = sum(path.stat().st_size for path in _files(made, out)) / 2**20
     areas, verdict = "-", "-"
     if gate is not None and gate["evaluated"]:
-        price = gate["price"]
+        price = gate["price"] or gate  # a holdout has the gate's own figures only
         areas = f"{price['auc_float']:.4f}/{price['auc']:.4f}"
         verdict = f"passed, {price['lost_positives']} lost"
     elif gate is not None:
