@@ -106,13 +106,18 @@ def test_the_ir_says_what_it_is(int8_bundle):
 
 def test_model_api_answers_the_same_with_our_labels(float32_bundle):
     pytest.importorskip("model_api", reason="openvino-model-api is not installed")
+    from model_api.adapters import OpenvinoAdapter, create_core
     from model_api.models import Model
 
     image = references(float32_bundle)[0]
     ours = load_backend("openvino", float32_bundle.path / "model.xml").predict(image[None])[0]
-    model = Model.create_model(
-        str(float32_bundle.path / "model.xml"), plugin_config={"INFERENCE_PRECISION_HINT": "f32"}
+    adapter = OpenvinoAdapter(
+        create_core(),
+        str(float32_bundle.path / "model.xml"),
+        device="CPU",
+        plugin_config={"INFERENCE_PRECISION_HINT": "f32"},  # bf16 where the CPU has it, otherwise
     )
+    model = Model.create_model(adapter)
     found = model(image)
     assert found.top_labels[0].name == float32_bundle.labels[int(ours.argmax())]
     assert found.top_labels[0].confidence == pytest.approx(float(ours.max()), abs=1e-3)
