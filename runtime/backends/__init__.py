@@ -89,7 +89,7 @@ BACKENDS: dict[str, Row] = {
 }
 
 # What `auto` takes: the first that the bundle has and this machine can run, by cold start and
-# time an image as measured (docs/runtime.md). tflite-runtime stands last: its int8 kernels are
+# time an image as measured. tflite-runtime stands last: its int8 kernels are
 # slower than its float ones on x86, and 20 to 30 times slower than those of the others.
 AUTO_ORDER = (
     ("tflite", "ai_edge_litert"),
