@@ -17,10 +17,9 @@ from typing import Any
 
 import click
 
-from alledge.runtime.backends import installed_backends
-from alledge.runtime.bundle import Bundle
-from alledge.runtime.machine import usable_cores
-
+from ..runtime.backends import installed_backends
+from ..runtime.bundle import Bundle
+from ..runtime.machine import usable_cores
 from .bare import KERAS, script
 
 RUNS, KERAS_RUNS = 15, 3

@@ -16,12 +16,12 @@ from typing import Any
 
 import click
 
-from alledge.runtime.backends import installed_backends, open_backend
-from alledge.runtime.bundle import Bundle
-from alledge.runtime.classifier import Classifier
-from alledge.runtime.imaging import load_rgb
-from alledge.runtime.inputs import find_images
-from alledge.runtime.machine import usable_cores
+from ..runtime.backends import installed_backends, open_backend
+from ..runtime.bundle import Bundle
+from ..runtime.classifier import Classifier
+from ..runtime.imaging import load_rgb
+from ..runtime.inputs import find_images
+from ..runtime.machine import usable_cores
 
 ROUNDS = 5
 
