@@ -1,8 +1,14 @@
+import json
+from pathlib import Path
+
+import jsonschema
 import pytest
 
 from alledge.export.capabilities import FORMATS, PRECISIONS
 from alledge.export.matrix import OK, REFUSED, cells, fill, page
 from alledge.train.architectures import ARCHITECTURES
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "runtime" / "schemas"
 
 
 def test_the_matrix_holds_every_model_precision_and_format():
@@ -29,3 +35,5 @@ def test_a_row_is_kept_refused_or_informative_and_a_second_start_repeats_nothing
     assert fill(tmp_path, wanted, watch=steps.append) == record
     assert steps == []
     assert "mobilenetv2" in page(record)
+    schema = SCHEMAS / "matrix.json"
+    jsonschema.validate(record, json.loads(schema.read_text(encoding="utf-8")))
