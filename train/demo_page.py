@@ -127,7 +127,7 @@ say that the way works, and nothing about leukaemia.</small></p>
 <th class="n">lost blasts</th><th>verdict</th></tr>
 {% for name, row in verified.backends.items() %}<tr><td>{{ name }}</td><td>{{ row.engine }}</td>
 <td class="n">{{ "%.6f" | format(row.here.max_dp) if row.here else "–" }}</td>
-<td class="n">{{ "%.4f" | format(row.price.max_dp) if row.price else "–" }}</td>
+<td class="n">{{ "%.4f" | format(row.float.max_dp) if row.float.max_dp is not none else "–" }}</td>
 <td class="n">{{ row.float.lost_positives }}</td>
 <td>{{ row.status }}</td></tr>{% endfor %}</table></div>
 
