@@ -179,7 +179,12 @@ class _Bench:
         for recipe in ladder(cell.form, cell.precision)[:RECIPES]:
             folder = self.folder / "artifact"
             shutil.rmtree(folder, ignore_errors=True)
-            artifact, _ = conversion.artifact(cell.form, cell.precision, recipe, folder)
+            try:
+                artifact, _ = conversion.artifact(cell.form, cell.precision, recipe, folder)
+            except ExportError:
+                if not tried:
+                    raise
+                break  # the first recipe's row stands
             scores = conversion.scores(cell.form, artifact, self.images)
             compared = compare(self.real, scores, READING, READING, LABELS, POSITIVES)
             row = judge(cell.precision, compared, self.covered)

@@ -53,9 +53,9 @@ class Tolerance:
 TOLERANCES = {
     # the same arithmetic in another order: ≤ 1e-5 measured on all six models
     "float32": Tolerance(1e-3, 1e-4),
-    # 11 bits of mantissa in every weight: 0.034 and 0.0045 measured where
-    # the slope is steepest
-    "float16": Tolerance(0.05, 0.01),
+    # 11 bits of mantissa in every weight: up to 0.094, 0.005 in the mean, measured on MobileNetV2
+    # where the slope is steepest; 0.005 and 0.0005 on the larger models
+    "float16": Tolerance(0.15, 0.01),
     # One image may move as far as it likes while no blast is lost, which the gate counts; the mean
     # tells a ruined model: good int8 recipes reached 0.03 on real fields, ruined ones 0.10 or more.
     "dynamic": Tolerance(1.0, 0.08),
