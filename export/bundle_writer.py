@@ -60,7 +60,7 @@ def new_bundle(out: Path, force: bool) -> Iterator[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.with_name(f".{out.name}.{os.getpid()}.part")
     old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    shutil.rmtree(beside, ignore_errors=True)
+    _clear_leftovers(out)
     beside.mkdir()
     try:
         yield beside
@@ -72,6 +72,16 @@ def new_bundle(out: Path, force: bool) -> Iterator[Path]:
         if old.exists() and not out.exists():
             old.replace(out)
         for folder in (beside, old):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_leftovers(out: Path) -> None:
+    """Remove what killed exports left half-written beside this bundle's place."""
+    import psutil
+
+    for folder in out.parent.glob(f".{out.name}.*.part"):
+        pid = folder.name.split(".")[-2]
+        if pid == str(os.getpid()) or not (pid.isdigit() and psutil.pid_exists(int(pid))):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -55,6 +56,17 @@ def test_a_killed_export_is_no_bundle_because_the_record_comes_last(tmp_path):
         assert not list(tmp_path.glob(f"*/{RECORD}"))
         assert not (tmp_path / "b").exists()
         write_record(folder, {})
+
+
+def test_what_a_killed_export_left_is_cleared_by_the_next(tmp_path):
+    left = tmp_path / ".b.999999999.part"
+    left.mkdir()
+    (left / "model.tflite").write_bytes(b"half")
+    running = tmp_path / f".b.{os.getppid()}.part"
+    running.mkdir()
+    write(tmp_path / "b")
+    assert not left.exists()
+    assert running.exists()
 
 
 def test_a_bundle_is_replaced_only_with_force(tmp_path):
