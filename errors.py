@@ -7,7 +7,8 @@
     ├── ImageError               this file is not an image that can be classified
     ├── DataError                this data set cannot be used as it is
     ├── BundleError              this bundle cannot be read
-    │   └── TamperedError        a file of it does not have the hash the bundle names
+    │   ├── TamperedError        a file of it does not have the hash the bundle names
+    │   └── UntrustedError       it is not signed by a key this device trusts
     ├── BackendError             the engine failed on this machine
     ├── MissingPackageError      a package is not installed; names the extra that brings it
     ├── RunError                 this training run is missing, unfinished or does not fit
@@ -79,6 +80,10 @@ class BundleError(AlledgeError):
 
 class TamperedError(BundleError):
     """A file of the bundle does not have the hash that the bundle names."""
+
+
+class UntrustedError(BundleError):
+    """A bundle or pack is not signed by a key that this device trusts."""
 
 
 class BackendError(AlledgeError):

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .metrics import assign, positive_score
-
 SCORE_FLOOR = 1e-7  # no score is taken as nearer to 0 than this before the logarithm
 
 
@@ -82,6 +80,53 @@ def calibrate(scores: ArrayLike, temperature: float) -> NDArray[np.float64]:
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     softened: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
     return softened
+
+
+def positive_score(
+    scores: ArrayLike, labels: Sequence[str], positive: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return the probability of any positive label.
+
+    Parameters
+    ----------
+    scores : (N, C) array_like of float
+    labels, positive : sequence of str
+        All labels in the order of the columns, and those of them that mean leukaemia.
+
+    Returns
+    -------
+    (N,) ndarray of float64
+    """
+    chosen = np.asarray(scores, dtype=float)[:, is_positive(labels, positive)]
+    return np.asarray(chosen.sum(axis=1), dtype=np.float64)
+
+
+def assign(
+    scores: ArrayLike, labels: Sequence[str], positive: Sequence[str], threshold: float
+) -> NDArray[np.int64]:
+    """Return the label each image is given: the likeliest on its side of the threshold.
+
+    Parameters
+    ----------
+    scores : (N, C) array_like of float
+    labels, positive : sequence of str
+    threshold : float
+        An image whose positive score reaches it gets a positive label.
+
+    Returns
+    -------
+    (N,) ndarray of int
+        Indices into `labels`.
+    """
+    table, side = np.asarray(scores, dtype=float), is_positive(labels, positive)
+    called = positive_score(table, labels, positive) >= threshold
+    allowed = np.where(called[:, None] == side, table, -1.0)
+    return np.asarray(allowed.argmax(axis=1), dtype=np.int64)
+
+
+def is_positive(labels: Sequence[str], positive: Sequence[str]) -> NDArray[np.bool_]:
+    """Return whether each label is one that means leukaemia, (C,)."""
+    return np.array([label in positive for label in labels])
 
 
 def decide(

@@ -30,7 +30,8 @@ import click
     "--overlay",
     type=click.Path(),
     metavar="DIR",
-    help="Write a picture an image: which regions carried the answer. Costs 197 predictions each.",
+    help="Write a picture an image: which regions carried the answer. Costs 197 or 394 "
+    "predictions each.",
 )
 @click.option("--recursive", is_flag=True, help="Look into the folders of a folder too.")
 @click.option("--json", "style", flag_value="json", help="Print a JSON object a line.")

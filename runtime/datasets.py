@@ -162,7 +162,9 @@ LAYOUTS: dict[str, Callable[[Path], list[Found]]] = {
 }
 
 
-def read_dataset(root: str | Path, layout: str | None = None) -> Dataset:
+def read_dataset(
+    root: str | Path, layout: str | None = None, *, unreadable: dict[Path, str] | None = None
+) -> Dataset:
     """Read a data set, finding its layout by looking.
 
     Parameters
@@ -171,6 +173,8 @@ def read_dataset(root: str | Path, layout: str | None = None) -> Dataset:
         Its folder; the set may sit one folder deeper.
     layout : str, optional
         A key of `LAYOUTS`, where looking would find another.
+    unreadable : dict, optional
+        Takes images that cannot be opened, with the reason; without it they are an error.
 
     Returns
     -------
@@ -192,7 +196,7 @@ def read_dataset(root: str | Path, layout: str | None = None) -> Dataset:
     for name in [layout] if layout else LAYOUTS:
         found = LAYOUTS[name](root)
         if found:
-            return _describe(root, name, found)
+            return _describe(root, name, found, unreadable)
     raise DataError(
         f"{root} has no images in a layout that alledge knows",
         allowed=layout or LAYOUTS,
@@ -200,19 +204,25 @@ def read_dataset(root: str | Path, layout: str | None = None) -> Dataset:
     )
 
 
-def _describe(root: Path, layout: str, found: list[Found]) -> Dataset:
+def _describe(
+    root: Path, layout: str, found: list[Found], unreadable: dict[Path, str] | None
+) -> Dataset:
     labels, positive = _labels(root, layout, {label for _, label, _ in found})
-    samples, broken = [], []
+    samples: list[Sample] = []
+    broken: list[str] = []
     for path, label, group in found:
         try:
             header = read_header(path)
         except ImageError as error:
-            broken.append(error.what)
+            if unreadable is None:
+                broken.append(error.what)
+            else:
+                unreadable[path] = error.what
             continue
         samples.append(
             Sample(path, label, group, header.camera, header.width, header.height, _centroids(path))
         )
-    if broken:
+    if broken or not samples:
         more = f" (and {len(broken) - 3} more)" if len(broken) > 3 else ""
         raise DataError(
             f"{len(broken)} of {len(found)} images cannot be opened: {'; '.join(broken[:3])}{more}",

@@ -1,9 +1,7 @@
 """Guards: may the model judge this image? Statistics of the pixels it would see; numpy only.
 
-The desk measures every training image and stores what is usual in the bundle::
-
-    statistics = [measure(*load_image(sample.path, settings)) for sample in dataset.samples]
-    record["guards"] = fit_guards(statistics)  # a JSON object; None for fewer than 16 images
+Training measures every image (`measure`) and leaves what is usual in the run (`fit_guards`); the
+bundle carries it on.
 
 The device measures the image it is given, and `flags` compares. Nothing is assumed of how a smear
 looks: what is usual is what the model was trained on, single cells on black as well as fields.
@@ -77,7 +75,7 @@ def measure(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
     """
     # a part of the pixels says as much of stain and light as all of them
     logs = _LOG[rgb[::STRIDE, ::STRIDE].transpose(2, 0, 1)]
-    light = np.percentile(logs.reshape(3, -1), 90, axis=1).astype(np.float32)
+    light = _percentiles(logs.reshape(3, -1), (90,))[0]
     sums = rgb[..., 0].astype(np.uint16) + rgb[..., 1] + rgb[..., 2]
     part = sums[::STRIDE, ::STRIDE]
     return {
@@ -94,10 +92,23 @@ def measure(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
     }
 
 
+def _percentiles(values: Grey, wanted: Sequence[float]) -> Grey:
+    """Return percentiles along the last axis, interpolated; NumPy's own loads numpy.ma for it."""
+    ordered = np.sort(values, axis=-1)
+    found = []
+    for share in wanted:
+        place = share / 100 * (ordered.shape[-1] - 1)
+        low = int(place)
+        high = min(low + 1, ordered.shape[-1] - 1)
+        step = ordered[..., high] - ordered[..., low]
+        found.append(ordered[..., low] + np.float32(place - low) * step)
+    return np.stack(found)
+
+
 def _stain(depth: NDArray[np.float32]) -> dict[str, float]:
     """Return how optical density, (3, H, W), is spread over pixels, colours and the field."""
     flat = depth.reshape(3, -1)
-    level = np.percentile(flat[1], (50, 75, 95))
+    level = _percentiles(flat[1], (50, 75, 95))
     # einsum and sums, never a product by BLAS: its threads would fight with the engine's
     red, total, blue = np.einsum("n,cn->c", np.maximum(flat[1], 0), flat).tolist()
     centred = flat - flat.mean(axis=1, keepdims=True)

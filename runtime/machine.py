@@ -121,6 +121,18 @@ def is_small(root: Path = ROOT) -> bool:
     return amount is not None and amount < SMALL_MIB
 
 
+def has_vnni(root: Path = ROOT) -> bool:
+    """Return whether this x86 CPU sums int8 products without saturating; False where unknown.
+
+    Parameters
+    ----------
+    root : Path
+    """
+    text = _read(root / "proc/cpuinfo") or ""
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    return not {"avx512_vnni", "avx_vnni"}.isdisjoint(flags)
+
+
 def _ratio(limit: str, period: str) -> float | None:
     if not limit.isdigit() or not period.isdigit() or int(period) == 0:
         return None  # "max" (v2) and "-1" (v1) set no limit

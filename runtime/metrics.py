@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .calibration import assign, is_positive, positive_score
 from .intervals import auc, bootstrap_auc, mcnemar, paired_auc_difference, wilson
 
 __all__ = [
@@ -141,46 +142,6 @@ def ece(truth: ArrayLike, scores: ArrayLike, bins: int = ECE_BINS) -> float:
     return float(np.abs(gaps).sum() / len(table))
 
 
-def positive_score(scores: ArrayLike, labels: Sequence[str], positive: Sequence[str]) -> Floats:
-    """Return the probability of any positive label.
-
-    Parameters
-    ----------
-    scores : (N, C) array_like of float
-    labels, positive : sequence of str
-        All labels in the order of the columns, and those of them that mean leukaemia.
-
-    Returns
-    -------
-    (N,) ndarray of float64
-    """
-    total: Floats = np.asarray(scores, float)[:, _is_positive(labels, positive)].sum(axis=1)
-    return total
-
-
-def assign(
-    scores: ArrayLike, labels: Sequence[str], positive: Sequence[str], threshold: float
-) -> Ints:
-    """Return the label each image is given: the likeliest on its side of the threshold.
-
-    Parameters
-    ----------
-    scores : (N, C) array_like of float
-    labels, positive : sequence of str
-    threshold : float
-        An image whose positive score reaches it gets a positive label.
-
-    Returns
-    -------
-    (N,) ndarray of int
-        Indices into `labels`.
-    """
-    table, side = np.asarray(scores, dtype=float), _is_positive(labels, positive)
-    called = positive_score(table, labels, positive) >= threshold
-    allowed = np.where(called[:, None] == side, table, -1.0)
-    return np.asarray(allowed.argmax(axis=1), dtype=np.int64)
-
-
 def summarize(
     truth: ArrayLike,
     scores: ArrayLike,
@@ -220,7 +181,7 @@ def summarize(
     summary |= {
         "threshold": float(threshold),
         "brier": brier(
-            _is_positive(labels, positive)[truth], positive_score(table, labels, positive)
+            is_positive(labels, positive)[truth], positive_score(table, labels, positive)
         ),
         "mse": mse(truth, table),
         "log_loss": log_loss(truth, table),
@@ -255,7 +216,7 @@ def _detection(
     seed: int,
 ) -> Json:
     """Return the figures that fit any subset of images: accuracy and the positive side's."""
-    side = _is_positive(labels, positive)
+    side = is_positive(labels, positive)
     ill, called = side[truth], side[said]
     p = positive_score(table, labels, positive)
     low, high = bootstrap_auc(ill, p, groups, seed=seed)
@@ -321,7 +282,3 @@ def _of(successes: int, total: int) -> Json | None:
         return None
     low, high = wilson(successes, total)
     return {"value": successes / total, "low": low, "high": high, "n": total}
-
-
-def _is_positive(labels: Sequence[str], positive: Sequence[str]) -> NDArray[np.bool_]:
-    return np.array([label in positive for label in labels])

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from ..errors import BackendError, BundleError, MissingPackageError
 from .backends import BACKENDS, Backend, installed_backends, open_backend
 from .bundle import Bundle
-from .calibration import calibrate
-from .metrics import assign, positive_score
+from .calibration import assign, calibrate, positive_score
 
 SCHEMA, SCHEMA_VERSION = "alledge/verify", 1
 INPUTS, OUTPUTS, PARITY = "reference/inputs.npz", "reference/outputs.npz", "parity.json"

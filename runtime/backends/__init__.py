@@ -6,6 +6,7 @@ There is no falling back: what was asked for runs, or the error says why it does
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 from dataclasses import dataclass
@@ -187,7 +188,10 @@ def open_backend(
     """
     name = choose_backend(list(bundle.formats), backend)
     made = bundle.formats[name]
-    bundle.check(made.files)
+    with bundle.checking(made.files):  # hashing 60 MB and importing an engine take as long
+        for package in installed_packages(name)[:1]:
+            with contextlib.suppress(ImportError):  # loading says what is wrong with it
+                importlib.import_module(package)
     key = bundle.digest.removeprefix("sha256:")
     return load_backend(name, bundle.path / made.file, threads, requests, cache_key=key)
 

@@ -1,7 +1,11 @@
-"""The ONNX backend: ONNX Runtime on the CPU."""
+"""The ONNX backend: ONNX Runtime on the CPU, or on the GPU that the installed wheel offers.
+
+What stands here of GPUs was never run on one: it is the choice of providers, tested as such.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +14,49 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ...errors import BackendError
-from ..machine import is_small
+from ..caches import with_cache
+from ..machine import has_vnni, is_small
 
 ERRORS_ONLY = 3
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+
+Provider = tuple[str, dict[str, str]]
+
+
+def choose_providers(available: list[str], engines: Path | None = None) -> list[Provider]:
+    """Return the execution providers to ask for, the fastest first, the CPU always last.
+
+    Parameters
+    ----------
+    available : list of str
+        What the installed wheel offers.
+    engines : Path, optional
+        Where TensorRT keeps the engines it compiled, which takes it minutes.
+
+    Notes
+    -----
+    CUDA would compute float32 in TF32 where it can, which is another model than was exported.
+    """
+    chosen: list[Provider] = []
+    if TENSORRT in available:
+        kept = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engines)}
+        chosen.append((TENSORRT, kept if engines else {}))
+    if CUDA in available:
+        chosen.append((CUDA, {"use_tf32": "0"}))
+    return [*chosen, (CPU, {})]
+
+
+def left_out(wanted: list[Provider], given: list[str]) -> list[str]:
+    """Return the providers that were asked for and are not at work.
+
+    Parameters
+    ----------
+    wanted : list of (str, dict)
+        As `choose_providers` returns them.
+    given : list of str
+        What the session says it uses.
+    """
+    return [name for name, _ in wanted if name not in given]
 
 
 class OnnxBackend:
@@ -26,17 +70,30 @@ class OnnxBackend:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
-        # int8 sums saturate on x86 without VNNI unless told otherwise; elsewhere it changes nothing
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        if not has_vnni():  # int8 sums saturate on x86 without it, unless told otherwise
+            options.add_session_config_entry("session.x64quantprecision", "1")
         if is_small():
             options.enable_cpu_mem_arena = False  # the arena takes what it once needed, for good
+        self._session: Any
+        available = list(onnxruntime.get_available_providers())
+        if TENSORRT in available and cache_key is not None:
+            entry = f"tensorrt-{onnxruntime.__version__}-{cache_key[:32]}"
+            with_cache(entry, lambda folder: self._open(file, options, available, folder))
+        else:
+            self._open(file, options, available, None)
+        self._input = self._session.get_inputs()[0].name
+
+    def _open(self, file: Path, options: Any, available: list[str], engines: Path | None) -> None:
+        wanted = choose_providers(available, engines)
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(file), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(str(file), options, providers=wanted)
         except Exception as error:  # its errors share no base class but Exception
             raise BackendError(f"{self.engine} cannot load {file}: {error}") from error
-        self._input = self._session.get_inputs()[0].name
+        given = list(self._session.get_providers())
+        if missing := left_out(wanted, given):
+            print(f"{', '.join(missing)} cannot be used here: {given[0]} computes", file=sys.stderr)
+        if given[0] != CPU:
+            self.engine += f" ({given[0].removesuffix('ExecutionProvider')})"
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._session is None:

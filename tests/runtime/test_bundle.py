@@ -12,7 +12,7 @@ import pytest
 
 from alledge.errors import BundleError, TamperedError, UsageError
 from alledge.runtime import bundle as module
-from alledge.runtime.bundle import Bundle, file_digest, find_bundle
+from alledge.runtime.bundle import SMALL_BYTES, Bundle, file_digest, find_bundle
 
 
 def test_a_bundle_says_what_its_record_says(bundle: Path) -> None:
@@ -160,3 +160,29 @@ def test_no_bundle_at_all_says_what_to_type(
     with pytest.raises(UsageError, match="--bundle FOLDER") as caught:
         find_bundle()
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("size", [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1])
+def test_every_size_has_the_hash_that_everybody_computes(tmp_path: Path, size: int) -> None:
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    (tmp_path / "file").write_bytes(content)
+    assert file_digest(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_files_checked_beside_other_work_are_refused_all_the_same(own_bundle: Path) -> None:
+    (own_bundle / "model.tflite").write_bytes(b"another model")
+    opened, done = Bundle.open(own_bundle), []
+    with pytest.raises(TamperedError, match=r"model\.tflite"), opened.checking(["model.tflite"]):
+        done.append("the work")
+    assert done == ["the work"]
+
+
+def test_a_check_that_cannot_be_made_is_no_passed_one(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Bundle, "check", fails)
+    with pytest.raises(MemoryError), Bundle.open(bundle).checking(["model.tflite"]):
+        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +14,14 @@ from types import ModuleType
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from alledge import runtime
 from alledge.cli import main
+from alledge.runtime.guards import fit_guards, measure
 
 SCHEMAS = Path(runtime.__file__).parent / "schemas"
 Maker = Callable[..., Image.Image]
@@ -175,3 +178,31 @@ def test_the_device_path_imports_nothing_heavy(
 def test_help_of_the_commands_has_an_example() -> None:
     for command in ("classify", "verify"):
         assert "Example:" in run(command, "--help").stdout
+
+
+DEAR = (
+    *("_hashlib", "numpy.ma", "statistics", "random", "importlib.metadata", "jsonschema", "rich"),
+    *("concurrent.futures", "alledge.runtime.overlay", "alledge.runtime.metrics"),
+)
+
+
+def test_a_cold_start_loads_nothing_dear(
+    own_bundle: Path, bundles: ModuleType, folder: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    usual = [measure(rng.integers(60, 220, (224, 224, 3), dtype=np.uint8)) for _ in range(20)]
+    bundles.edit(own_bundle, guards=fit_guards(usual))
+    code = (
+        "import sys\nfrom alledge.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\nprint(*sys.modules, file=sys.stderr)"
+    )
+    given = ["classify", folder / "0.jpg", "--bundle", own_bundle, "--backend", "tflite"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, given)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(DEAR) & set(done.stderr.split()) == set()

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from alledge.benchmarks.foreign import KINDS
 from alledge.errors import BundleError
-from alledge.runtime.guards import MIN_IMAGES, Guards, fit_guards, measure
+from alledge.runtime.guards import MIN_IMAGES, Guards, _percentiles, fit_guards, measure
 from alledge.runtime.imaging import RGB, Header, load_rgb
 
 LIGHT, RED_CELL, NUCLEUS = (215, 205, 200), (205, 150, 165), (110, 70, 150)
@@ -143,3 +143,11 @@ def test_any_pixels_have_finite_statistics(seed: int, low: int, size: int) -> No
         pixels[:] = pixels[0, 0]
     found = measure(pixels)
     assert all(np.isfinite(value) for name, value in found.items() if name != "camera")
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 400), rows=st.integers(1, 3))
+def test_percentiles_are_those_of_numpy(seed: int, count: int, rows: int) -> None:
+    values = np.random.default_rng(seed).random((rows, count), dtype=np.float32)
+    wanted = np.percentile(values, (0, 50, 90, 100), axis=1)
+    assert np.allclose(_percentiles(values, (0, 50, 90, 100)), wanted, atol=1e-6)

@@ -103,3 +103,17 @@ def test_a_containers_memory_limit_counts(tmp_path: Path) -> None:
     }
     assert machine.memory_mib(lay(tmp_path, files)) == 512
     assert machine.is_small(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("processor : 0\nflags\t\t: fpu avx512f avx512_vnni\nflags : fpu\n", True),
+        ("flags : avx2 avx_vnni", True),
+        ("flags : fpu avx2 avx512f", False),
+        ("Features : asimd asimddp", False),
+    ],
+)
+def test_a_cpu_with_vnni_is_known_by_its_flags(tmp_path: Path, text: str, found: bool) -> None:
+    assert machine.has_vnni(lay(tmp_path, {"proc/cpuinfo": text})) is found
+    assert not machine.has_vnni(tmp_path / "nowhere")

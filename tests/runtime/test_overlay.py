@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from numpy.typing import NDArray
 from PIL import Image
 
 from alledge.cli import main
 from alledge.errors import UsageError
 from alledge.runtime.backends import BACKENDS
 from alledge.runtime.classifier import Classifier
-from alledge.runtime.imaging import load_rgb
-from alledge.runtime.overlay import LONGEST_PIXELS, Overlays, evidence
+from alledge.runtime.imaging import RGB, load_rgb
+from alledge.runtime.overlay import LEAST_LOSS, LONGEST_PIXELS, Overlays, evidence
 
 Maker = Callable[..., Image.Image]
 
@@ -46,6 +47,24 @@ def test_what_carries_one_label_speaks_against_the_other(bundle: Path, slide: Pa
     with Classifier.load(bundle) as classifier:
         blast, healthy = (evidence(classifier, load_rgb(slide), index) for index in (1, 0))
     assert np.allclose(blast, -healthy, atol=1e-3)
+
+
+class TwoCells:
+    """Sure of a blast as long as one of two places is dark: hiding either changes nothing."""
+
+    def scores(self, rgb: RGB) -> NDArray[np.float64]:
+        found = any(rgb[at : at + 32, at : at + 32].mean() < 100 for at in (32, 160))
+        return np.array([0.01, 0.99] if found else [0.99, 0.01])
+
+
+def test_where_several_places_carry_the_answer_each_is_shown_alone() -> None:
+    rgb = np.full((224, 224, 3), 220, np.uint8)
+    for at in (32, 160):
+        rgb[at : at + 32, at : at + 32] = 20
+    assert np.abs(evidence(TwoCells(), rgb, 1)).max() < LEAST_LOSS
+    found = evidence(TwoCells(), rgb, 1, alone=True)
+    cells = [found[at : at + 32, at : at + 32].mean() for at in (32, 160)]
+    assert min(cells) > 10 * max(float(found[160:192, 32:64].max()), 0.01)
 
 
 def test_an_overlay_keeps_the_image_and_adds_a_caption(

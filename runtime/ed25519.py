@@ -1,0 +1,100 @@
+"""Checking an Ed25519 signature with the standard library alone: a device needs no more.
+
+Checking uses no secret, so nothing can leak from how long it takes; signing, which does, is left
+to the package cryptography at the desk. A pack carries a copy of this file: it imports nothing
+of alledge.
+
+References
+----------
+RFC 8032, Edwards-Curve Digital Signature Algorithm, sections 5.1.3, 5.1.4 and 5.1.7.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+PRIME = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, PRIME) % PRIME
+ROOT_OF_MINUS_ONE = pow(2, (PRIME - 1) // 4, PRIME)
+KEY_BYTES, SIGNATURE_BYTES = 32, 64
+
+Point = tuple[int, int, int, int]  # extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z
+NEUTRAL: Point = (0, 1, 1, 0)
+
+
+def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether a signature of a message was made with the secret half of a key.
+
+    Parameters
+    ----------
+    public : bytes
+        32 of them.
+    message : bytes
+    signature : bytes
+        64 of them.
+    """
+    if len(public) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
+    key, commitment = _decompress(public), _decompress(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= ORDER:
+        return False
+    digest = hashlib.sha512(signature[:32] + public + message).digest()
+    challenge = int.from_bytes(digest, "little") % ORDER
+    left = _multiply(scalar, BASE)
+    right = _add(commitment, _multiply(challenge, key))
+    return _equal(left, right)
+
+
+def _add(one: Point, two: Point) -> Point:
+    a = (one[1] - one[0]) * (two[1] - two[0]) % PRIME
+    b = (one[1] + one[0]) * (two[1] + two[0]) % PRIME
+    c = 2 * one[3] * two[3] * D % PRIME
+    d = 2 * one[2] * two[2] % PRIME
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % PRIME, g * h % PRIME, f * g % PRIME, e * h % PRIME
+
+
+def _multiply(scalar: int, point: Point) -> Point:
+    total = NEUTRAL
+    while scalar:
+        if scalar & 1:
+            total = _add(total, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return total
+
+
+def _equal(one: Point, two: Point) -> bool:
+    return (
+        one[0] * two[2] % PRIME == two[0] * one[2] % PRIME
+        and one[1] * two[2] % PRIME == two[1] * one[2] % PRIME
+    )
+
+
+def _decompress(text: bytes) -> Point | None:
+    """Return the point that 32 bytes stand for, None where they stand for none."""
+    y = int.from_bytes(text, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    if y >= PRIME:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, -1, PRIME) % PRIME
+    x = pow(square, (PRIME + 3) // 8, PRIME)
+    if (x * x - square) % PRIME:
+        x = x * ROOT_OF_MINUS_ONE % PRIME
+    if (x * x - square) % PRIME or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = PRIME - x
+    return x, y, 1, x * y % PRIME
+
+
+def _base() -> Point:
+    point = _decompress((4 * pow(5, -1, PRIME) % PRIME).to_bytes(KEY_BYTES, "little"))
+    if point is None:
+        raise ArithmeticError("the curve's base point is not on the curve")
+    return point
+
+
+BASE = _base()
