@@ -46,6 +46,8 @@ class Architecture:
     paper_epochs : int
     paper_accuracy : float
         As reported, on 22 test images.
+    macs : int
+        Multiplications with an addition in the base's convolutions, for one image of 224 x 224.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Architecture:
     paper_trains_base: bool
     paper_epochs: int
     paper_accuracy: float
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -118,10 +121,30 @@ ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
     for row in (
         Architecture(
-            "vgg16", "VGG16", *_CENTRED, True, (7, 7, 512), 14_714_688, 0, True, 50, 0.8923
+            "vgg16",
+            "VGG16",
+            *_CENTRED,
+            True,
+            (7, 7, 512),
+            14_714_688,
+            0,
+            True,
+            50,
+            0.8923,
+            15_346_630_656,
         ),
         Architecture(
-            "vgg19", "VGG19", *_CENTRED, True, (7, 7, 512), 20_024_384, 0, True, 50, 0.9010
+            "vgg19",
+            "VGG19",
+            *_CENTRED,
+            True,
+            (7, 7, 512),
+            20_024_384,
+            0,
+            True,
+            50,
+            0.9010,
+            19_508_428_800,
         ),
         Architecture(
             "resnet101v2",
@@ -134,6 +157,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             False,
             60,
             0.9250,
+            7_192_428_544,
         ),
         Architecture(
             "densenet201",
@@ -146,6 +170,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             False,
             50,
             0.9430,
+            4_289_445_888,
         ),
         Architecture(
             "mobilenetv2",
@@ -158,6 +183,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             True,
             40,
             0.9100,
+            299_494_272,
         ),
         Architecture(
             "inceptionv3",
@@ -170,6 +196,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             True,
             45,
             0.9200,
+            2_835_873_120,
         ),
     )
 }

@@ -18,7 +18,10 @@ NEEDED = {
     "sklearn": "scikit-learn",
     "matplotlib": "matplotlib",
     "rich": "rich",
+    "scipy": "scipy",
 }
+# What the audit imports, which needs no tensorflow.
+AUDIT_NEEDED = {"sklearn": "scikit-learn", "scipy": "scipy", "rich": "rich", "jinja2": "jinja2"}
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -41,12 +44,65 @@ def models(as_json: bool) -> None:
     click.echo(json.dumps(document, indent=2) if as_json else models_table(document))
 
 
+@click.command(short_help="Tell what a data set would let a model cheat with.")
+@click.argument("data", nargs=-1, required=True, metavar="DATA...", type=click.Path(path_type=Path))
+@click.option("--layout", metavar="NAME", help="Of the data sets, where looking finds another.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a page with pictures; it holds images of the data set.",
+)
+@JSON_OPTION
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def audit(
+    context: click.Context,
+    data: tuple[Path, ...],
+    layout: str | None,
+    seed: int,
+    html: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Tell what a data set would let a model cheat with.
+
+    Counts, cameras, unreadable files, images that show the same within and between the sets, and
+    how well camera, image size, colour, background and geometry alone tell the labels.
+
+    \b
+    Example:
+      alledge audit ALL_IDB1 ALL_IDB2 --html audit.html
+    """
+    _refuse_missing("alledge audit", AUDIT_NEEDED)
+    from .audit import audit as run_audit
+    from .audit_verdict import audit_text
+    from .progress import CountProgress
+
+    with CountProgress(quiet) as progress:
+        document = run_audit(data, layout=layout, seed=seed, progress=progress.show)
+        if html is not None:
+            from .audit_page import write_page
+
+            write_page(html, document)
+    click.echo(json.dumps(document, indent=2) if as_json else audit_text(document))
+    if any(dataset["unreadable"] for dataset in document["datasets"]):
+        context.exit(1)
+
+
 @click.command(short_help="Fine-tune one model on a data set.")
 @click.option("--model", required=True, metavar="NAME", help="See: alledge models.")
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder of the data set."
 )
-@click.option("--head", default="gap", show_default=True, help="gap or paper.")
+@click.option(
+    "--recipe",
+    default="default",
+    show_default=True,
+    help="default, or paper: its head, base, augmentation and epochs for every model.",
+)
+@click.option("--head", help="gap or paper.  [default: gap; paper with the paper's recipe]")
 @click.option(
     "--weights",
     default="imagenet",
@@ -58,10 +114,16 @@ def models(as_json: bool) -> None:
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step.  [default: 16]")
 @click.option("--lr", type=float, help="Highest learning rate.  [default: 2e-5; 1e-3 from scratch]")
 @click.option(
+    "--two-phase/--one-phase",
+    "head_first",
+    default=None,
+    help="The head first, then the base at a low rate.  [default: two; one from scratch]",
+)
+@click.option(
     "--split",
     default="grouped",
     show_default=True,
-    metavar="grouped|FILE.csv",
+    metavar="grouped|paper|subject|camera|FILE.csv",
     help="How images are parted; a file has the columns image,fold[,group].",
 )
 @click.option(
@@ -71,7 +133,7 @@ def models(as_json: bool) -> None:
     "--groups",
     type=click.Path(path_type=Path),
     metavar="FILE.csv",
-    help="Images that stay together, columns image,group.",
+    help="Images that stay together beside those found to overlap, columns image,group.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
 @click.option("--layout", metavar="NAME", help="Of the data set, where looking finds another.")
@@ -93,11 +155,13 @@ def models(as_json: bool) -> None:
 def train(
     model: str,
     data: Path,
-    head: str,
+    recipe: str,
+    head: str | None,
     weights: str,
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
+    head_first: bool | None,
     geometry: str,
     resume: bool,
     quiet: bool,
@@ -112,16 +176,26 @@ def train(
     Example:
       alledge train --model mobilenetv2 --data ALL_IDB1 --folds 5
     """
-    _require("alledge train")
+    require("alledge train")
     from ..runtime.imaging import ImagePath
-    from .recipe import recipe_for
+    from .architectures import architecture
+    from .recipe import PAPER_NAME, recipe_for
     from .session import Order
     from .session import train as run_training
     from .tables import run_table
 
-    recipe = recipe_for(weights, epochs=epochs, batch_size=batch_size, lr=lr)
+    fitting = recipe_for(
+        weights,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        head_first=head_first,
+        name=recipe,
+        paper_epochs=architecture(model).paper_epochs,
+    )
+    head = head or ("paper" if recipe == PAPER_NAME else "gap")
     order = Order(
-        model, data, recipe, head, weights, image_path=ImagePath(geometry=geometry), **rest
+        model, data, fitting, head, weights, image_path=ImagePath(geometry=geometry), **rest
     )
     click.echo(run_table(run_training(order, resume=resume, quiet=quiet)))
 
@@ -162,7 +236,7 @@ def evaluate(
 
         document = evaluate_bundle(subject, data, layout=layout, include_seen=include_seen)
     elif (subject / RECORD).is_file() or (subject / SETTINGS).is_file():
-        _require("alledge evaluate RUN")
+        require("alledge evaluate RUN")
         from .evaluation import evaluate_run
 
         document = evaluate_run(load_run(subject), data, layout=layout, include_seen=include_seen)
@@ -176,8 +250,12 @@ def evaluate(
         context.exit(1)
 
 
-def _require(purpose: str) -> None:
+def require(purpose: str, more: dict[str, str] | None = None) -> None:
     """Refuse early, before any image is read, where a package of the extra is missing."""
-    for module, package in NEEDED.items():
+    _refuse_missing(purpose, {**NEEDED, **(more or {})})
+
+
+def _refuse_missing(purpose: str, needed: dict[str, str]) -> None:
+    for module, package in needed.items():
         if importlib.util.find_spec(module) is None:
             raise MissingPackageError(package, "train-cpu", purpose)

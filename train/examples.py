@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, ImageError
 from ..runtime.datasets import Dataset
-from ..runtime.imaging import ImagePath, load_rgb
+from ..runtime.guards import Statistics
+from ..runtime.guards import measure as measure_image
+from ..runtime.imaging import ImagePath, load_image
 
 NAMED_AT_MOST = 3  # broken files or wrong rows an error names
 
@@ -30,9 +32,11 @@ class Examples:
         Index of the label.
     groups : tuple of str
         Images of one group are never parted: the data set's own, joined with pixel-identical
-        images and with the groups the user named.
+        and overlapping images and with the groups the user named.
     names : tuple of str
         Paths inside the data set.
+    statistics : tuple of dict
+        What the guards measure of each image.
     """
 
     dataset: Dataset
@@ -40,6 +44,7 @@ class Examples:
     truth: NDArray[np.int64]
     groups: tuple[str, ...]
     names: tuple[str, ...]
+    statistics: tuple[Statistics, ...]
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -52,6 +57,7 @@ def read_examples(
     settings: ImagePath,
     groups_file: Path | None = None,
     *,
+    alike: Iterable[tuple[int, int]] = (),
     seen: Callable[[int], None] | None = None,
 ) -> Examples:
     """Decode a whole data set.
@@ -62,6 +68,8 @@ def read_examples(
     settings : ImagePath
     groups_file : Path, optional
         CSV with the columns ``image,group``: further images that stay together.
+    alike : iterable of (int, int)
+        Pairs of images found to show the same, by their indices: they stay together too.
     seen : callable, optional
         Told how many images are decoded, for a progress bar.
 
@@ -81,14 +89,16 @@ def read_examples(
         found = find_images(names, (row["image"] for row in rows), groups_file)
         # a prefix keeps the user's names apart from the data set's own
         links += [(at, f"file\0{row['group']}") for at, row in zip(found, rows, strict=True)]
-    pixels = _decode(dataset, settings, seen)
+    for pair in alike:
+        links += [(index, f"alike\0{pair}") for index in pair]
+    pixels, statistics = _decode(dataset, settings, seen)
     links += [
         (index, f"pixels\0{hashlib.sha256(image.tobytes()).hexdigest()}")
         for index, image in enumerate(pixels)
     ]
     truth = np.array([dataset.labels.index(s.label) for s in dataset.samples], dtype=np.int64)
     own = [sample.group for sample in dataset.samples]
-    return Examples(dataset, pixels, truth, _join(own, links), names)
+    return Examples(dataset, pixels, truth, _join(own, links), names, statistics)
 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -143,12 +153,13 @@ def find_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) -> 
 
 def _decode(
     dataset: Dataset, settings: ImagePath, seen: Callable[[int], None] | None
-) -> NDArray[np.uint8]:
+) -> tuple[NDArray[np.uint8], tuple[Statistics, ...]]:
     pixels = np.empty((len(dataset.samples), settings.size, settings.size, 3), dtype=np.uint8)
-    broken = []
+    broken, statistics = [], []
     for index, sample in enumerate(dataset.samples):
         try:
-            pixels[index] = load_rgb(sample.path, settings)
+            pixels[index], header = load_image(sample.path, settings)
+            statistics.append(measure_image(pixels[index], header))
         except ImageError as error:
             broken.append(error.what)
         if seen:
@@ -160,7 +171,7 @@ def _decode(
             f"{'; '.join(broken[:NAMED_AT_MOST])}{more}",
             fix="replace or remove them; nothing was trained",
         )
-    return pixels
+    return pixels, tuple(statistics)
 
 
 def _join(own: list[str], links: list[tuple[int, str]]) -> tuple[str, ...]:

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from ..runtime.files import replace_file
 from ..runtime.metrics import Json
 from .engine import keras
+from .hardware import Hardware
 from .network import layers_of
 from .recipe import Recipe
+from .targets import Part, balanced_loss, targets
 
 _ORDER = 0x0DE  # tells this use of the seed from the others
 PREDICT_BATCH = 16  # images; the last batch is padded, since every new shape is a new trace
@@ -32,25 +34,6 @@ Weights = list[Floats]
 # (indices of images, epoch; None for the images as they are) -> what the network sees
 Source = Callable[[Ints, "int | None"], Floats]
 Report = Callable[[Json], None]
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one fit learns from and is chosen by.
-
-    Parameters
-    ----------
-    train, chosen : (M,) ndarray of int
-        Indices of images; without `chosen` the last epoch is kept.
-    truth : (N,) ndarray of int
-        Label of every image of the set.
-    classes : int
-    """
-
-    train: Ints
-    chosen: Ints
-    truth: Ints
-    classes: int
 
 
 @dataclass
@@ -115,17 +98,23 @@ class Fitter:
         Compiled here; its trainable layers are what is fitted.
     recipe : Recipe
     seed : int
+    hardware : Hardware, optional
+        What the network was built for.
     """
 
-    def __init__(self, network: keras.Model, recipe: Recipe, seed: int) -> None:
+    def __init__(
+        self, network: keras.Model, recipe: Recipe, seed: int, hardware: Hardware | None = None
+    ) -> None:
         self.network, self.recipe, self.seed = network, recipe, seed
+        self.hardware = hardware or Hardware()
         binary = network.output_shape[-1] == 1
-        network.compile(
-            optimizer=keras.optimizers.Adam(recipe.lr),
-            loss="binary_crossentropy" if binary else "categorical_crossentropy",
-            weighted_metrics=["accuracy"],
-        )
-        network.optimizer.build(network.trainable_variables)
+        with self.hardware.scope():
+            network.compile(
+                optimizer=keras.optimizers.Adam(recipe.lr),
+                loss="binary_crossentropy" if binary else "categorical_crossentropy",
+                weighted_metrics=["accuracy"],
+            )
+            network.optimizer.build(network.trainable_variables)
         self._fresh = _values(network.optimizer)
         self._random = [
             layer.seed_generator for layer in layers_of(network) if hasattr(layer, "seed_generator")
@@ -187,9 +176,9 @@ class Fitter:
         """Go once through the training part; the state holds all that changed."""
         began, epoch = time.perf_counter(), state.epoch + 1
         order = np.random.default_rng([_ORDER, self.seed, epoch]).permutation(part.train)
-        size = min(self.recipe.batch_size, len(order))
+        size = self.hardware.batch_size(min(self.recipe.batch_size, len(order)))
         steps = math.ceil(len(order) / size)
-        order = np.concatenate([order, order])[: steps * size]  # the last batch is filled up
+        order = np.resize(order, steps * size)  # the last batch is filled up
         target, weight = targets(part, self.recipe.class_weights)
         for generator in self._random:
             generator.state.assign([self.seed % 2**32, epoch * 2**16])
@@ -198,8 +187,8 @@ class Fitter:
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
             self.network.optimizer.learning_rate = self.rate(state.epoch + step / steps)
-            figures = self.network.train_on_batch(
-                source(batch, epoch), target[batch], weight[batch], return_dict=True
+            figures = self.hardware.train_on_batch(
+                self.network, source(batch, epoch), target[batch], weight[batch]
             )
             state.steps += 1
             self._average(state, steps)
@@ -249,24 +238,6 @@ class Fitter:
 
 def _values(optimizer: Any) -> Weights:
     return [keras.ops.convert_to_numpy(variable) for variable in optimizer.variables]
-
-
-def targets(part: Part, balanced: bool) -> tuple[Floats, Floats]:
-    """Return what the loss is told of every image: its target and its weight (mean 1)."""
-    truth = part.truth
-    one_hot = np.eye(part.classes, dtype=np.float32)[truth]
-    target = one_hot[:, 1:] if part.classes == 2 else one_hot
-    if not balanced:
-        return target, np.ones(len(truth), dtype=np.float32)
-    counts = np.bincount(truth[part.train], minlength=part.classes)
-    share = len(part.train) / (part.classes * np.maximum(counts, 1))
-    return target, share[truth].astype(np.float32)
-
-
-def balanced_loss(truth: Ints, scores: Floats) -> float:
-    """Return the log loss, every label weighing the same."""
-    given = -np.log(np.clip(scores[np.arange(len(scores)), truth], 1e-7, 1))
-    return float(np.mean([given[truth == label].mean() for label in np.unique(truth)]))
 
 
 def predict(network: keras.Model, inputs: Floats) -> Floats:

@@ -138,7 +138,8 @@ def _top(features: tuple[int, ...], head: Head, classes: int, seed: int) -> kera
     for units in head.dense:
         layers.append(keras.layers.Dense(units, activation="relu", name=f"dense_{units}"))
     units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
-    layers.append(keras.layers.Dense(units, activation=activation, name=SCORES))
+    # in float32 whatever the rest is computed in: probabilities near 0 and 1 need it
+    layers.append(keras.layers.Dense(units, activation=activation, name=SCORES, dtype="float32"))
     return keras.Sequential(layers, name=HEAD)
 
 

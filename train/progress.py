@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..runtime.metrics import Json
 
+S = TypeVar("S", bound="Shown")
 
-class TrainingProgress:
+
+class Shown:
+    """A bar that is on the screen as long as its ``with`` lasts; the subclass makes `_bar`."""
+
+    _bar: Progress
+
+    def __enter__(self: S) -> S:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+
+class TrainingProgress(Shown):
     """A bar over all epochs of all folds; a line an epoch where there is no terminal.
 
     Parameters
@@ -33,18 +54,6 @@ class TrainingProgress:
         )
         self._task = self._bar.add_task("reading images", total=None, figures="")
 
-    def __enter__(self) -> TrainingProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
-
     def say(self, text: str) -> None:
         """Print a line that stays."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -58,6 +67,15 @@ class TrainingProgress:
         self._bar.update(self._task, description=text, figures="")
         if not self._console.is_terminal:
             self.say(text)
+
+    def found(self, what: str, done: int, total: int) -> None:
+        """Show how far the search for images that show the same is."""
+        self._bar.update(
+            self._task,
+            description=f"images that show the same: {what}",
+            total=total,
+            completed=done,
+        )
 
     def skip(self, done: int) -> None:
         """Move on to this many epochs: a fold has stopped early or was there already."""
@@ -78,3 +96,31 @@ class TrainingProgress:
         )
         if not self._console.is_terminal:
             self.say(f"{stage}, epoch {row['epoch']}: {figures} ({row['seconds']:.1f} s)")
+
+
+class CountProgress(Shown):
+    """A bar over a count, one stage after the other; nothing where there is no terminal.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        console = Console(stderr=True, quiet=quiet)
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bar.add_task("reading", total=None)
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Show how far a stage is."""
+        self._bar.update(self._task, description=stage, completed=done, total=total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ..errors import unknown_name
 from ..runtime.metrics import Json
 from .augmentation import PAPER, Augmentation
 
@@ -80,21 +81,69 @@ FROM_SCRATCH = Recipe(
 )
 
 
+DEFAULT_NAME, PAPER_NAME = "default", "paper"
+RECIPES = (DEFAULT_NAME, PAPER_NAME)
+# What the paper says of all six: Adam, its augmentation, the base as decoded from its parameter
+# counts. It names no learning rate, no batch size and no schedule: constant ones are ours.
+AS_PAPER = Recipe(
+    batch_size=16,
+    lr=1e-4,
+    lr_last=1.0,
+    warmup_epochs=0.0,
+    whole_folds=False,
+    averaged_epochs=0.0,
+    freeze_norm=False,  # its counts have batch normalization among what is trained
+    head_first=False,
+    head_passes=8,  # of a base it froze: epochs go round them
+    head_lr=1e-4,
+    class_weights=False,
+)
+
+
 def recipe_for(
-    weights: str, *, epochs: int | None, batch_size: int | None, lr: float | None
+    weights: str,
+    *,
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    head_first: bool | None = None,
+    name: str = DEFAULT_NAME,
+    paper_epochs: int = 0,
 ) -> Recipe:
-    """Return the default recipe for these weights, with what the user asked for instead.
+    """Return a named recipe for these weights, with what the user asked for instead.
 
     Parameters
     ----------
     weights : str
         ``"none"`` trains from scratch.
-    epochs, batch_size, lr : optional
+    epochs, batch_size, lr, head_first : optional
+    name : str
+        Of `RECIPES`.
+    paper_epochs : int
+        The paper's, for this model; without early stopping.
 
     Returns
     -------
     Recipe
+
+    Raises
+    ------
+    UsageError
+        If there is no recipe of this name.
     """
-    asked: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr}
-    default = FROM_SCRATCH if weights == "none" else FINE_TUNING
-    return replace(default, **{key: value for key, value in asked.items() if value is not None})
+    asked: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "head_first": head_first,
+    }
+    asked = {key: value for key, value in asked.items() if value is not None}
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    if name == DEFAULT_NAME:
+        return replace(FROM_SCRATCH if weights == "none" else FINE_TUNING, **asked)
+    length = epochs if epochs is not None else paper_epochs
+    rate = {"head_lr": lr} if lr is not None else {}
+    return replace(
+        AS_PAPER, **{"epochs": length, **asked, **rate}, head_epochs=length, patience=length
+    )

@@ -12,11 +12,14 @@ import numpy as np
 from ..errors import UsageError
 from ..runtime.datasets import Dataset, read_dataset
 from ..runtime.files import write_json
+from ..runtime.guards import fit_guards
 from ..runtime.imaging import ImagePath
 from ..runtime.metrics import Json, positive_score
 from . import outcome
 from .architectures import architecture, head_row
+from .directions import directions
 from .examples import Examples, read_examples
+from .overlaps import find_overlaps, join
 from .progress import TrainingProgress
 from .recipe import Recipe
 from .runs import (
@@ -31,7 +34,7 @@ from .runs import (
     load_run,
     write_table,
 )
-from .splits import GROUPED, Split, make_split
+from .splits import GROUPED, PAPER, Split, make_split
 
 HISTORY = (
     "fold",
@@ -112,8 +115,15 @@ def train(order: Order, *, resume: bool = False, quiet: bool = False) -> Run:
     dataset = read_dataset(order.data, order.layout)
     with TrainingProgress(quiet) as progress:
         progress.stage(f"reading {len(dataset.samples)} images")
-        examples = read_examples(dataset, order.image_path, order.groups)
+        alike = find_overlaps([sample.path for sample in dataset.samples], progress.found)
+        pairs = [(one.a, one.b) for one in alike]
+        examples = read_examples(dataset, order.image_path, order.groups, alike=pairs)
         split = make_split(examples, order.split, order.folds, order.seed)
+        together = join(len(examples.names), pairs)
+        progress.say(
+            f"{sum(map(len, together))} images in {len(together)} sets show the same"
+            + ("" if order.split == PAPER else ": each set stays together")
+        )
         settings = _settings(order, dataset, split, weights)
         folder = _folder(order, settings, resume)
         progress.say(f"{'going on with' if resume else 'training'} {folder}")
@@ -140,6 +150,7 @@ def _run(
     predictions = outcome.gather(examples, split, folds)
     settled = outcome.settle(predictions, labels, positive)
     metrics = outcome.measure(predictions, labels, positive, settled, folds, order.seed)
+    metrics["directions"] = directions(predictions, split, labels, positive, order.seed)
     history = [row for fold in (*folds, refit) for row in fold["history"]]
     _write(folder, examples, split, predictions, history, metrics)
     _draw(folder, order, examples, predictions, history, metrics)
@@ -156,6 +167,8 @@ def _record(examples: Examples, settings: Json, metrics: Json, refit: Json, star
         "refit": refit["best"],
         "oof": metrics["oof"],
         "against_probe": metrics["against_probe"],
+        "directions": metrics["directions"],
+        "guards": fit_guards(examples.statistics),
         "seen": outcome.seen(examples, settings["data"]["fingerprint"]),
         "code": outcome.code(),
         "versions": outcome.versions(),
@@ -184,6 +197,7 @@ def _settings(order: Order, dataset: Dataset, split: Split, weights: str) -> Jso
             "digest": _digest(
                 "\n".join(f"{f} {g}" for f, g in zip(split.of, split.groups, strict=True)).encode()
             ),
+            "notes": list(split.notes),
         },
         "weights": weights,
         "data": {

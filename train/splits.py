@@ -7,7 +7,7 @@ training part is not simply the rest fit in as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ..errors import DataError, UsageError, unknown_name
 from .examples import NAMED_AT_MOST, Examples, find_images, read_rows
 
-GROUPED = "grouped"
-SPLITS = (GROUPED,)
+GROUPED, PAPER, SUBJECT, CAMERA = "grouped", "paper", "subject", "camera"
+SPLITS = (GROUPED, PAPER, SUBJECT, CAMERA)
 HOLDOUT_PARTS = 5  # one of five parts, the paper's 80/20, is held out when one fold is asked for
 INNER_PARTS = 5  # one of five parts of the training images chooses the best epoch
 ALWAYS_TRAINED = 0  # fold of an image that is never tested
@@ -34,12 +34,15 @@ class Fold:
     number : int
         From 1.
     train, test : (M,) ndarray of int
-        Indices of images, without a common group.
+        Indices of images, without a common group (but in the paper's split).
+    camera : str
+        Whose positive images are tested, where a camera is left out.
     """
 
     number: int
     train: Indices
     test: Indices
+    camera: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,18 +52,21 @@ class Split:
     Parameters
     ----------
     kind : str
-        ``"grouped"``, or the name of the file it came from.
+        A name of `SPLITS`, or that of the file it came from.
     folds : tuple of Fold
     of : (N,) ndarray of int
-        Fold that tests each image, 0 where none does.
+        Fold that tests each image, the first where several do, 0 where none does.
     groups : tuple of str
         Group of each image.
+    notes : tuple of str
+        What a reader of the figures has to know of it.
     """
 
     kind: str
     folds: tuple[Fold, ...]
     of: Indices
     groups: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
@@ -73,7 +79,8 @@ def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
         A name of `SPLITS`, or the path of a CSV file with the columns ``image,fold[,group]``;
         fold 0 there is never tested.
     folds : int
-        Of a grouped split; 1 holds one fifth out. A file brings its own.
+        Of a grouped split; 1 holds one fifth out. Of the healthy images of a camera split. The
+        paper's holds one fifth out, a file brings its own.
     seed : int
 
     Returns
@@ -85,11 +92,21 @@ def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
     UsageError
         If there is no split of this name.
     DataError
-        If a class has too few groups, or a file disagrees with the data set, parts a group or
-        leaves a training part without a class.
+        If a class has too few groups, the layout knows no subjects, no camera can be left out, or
+        a file disagrees with the data set, parts a group or leaves a training part without a class.
     """
+    if kind in (PAPER, CAMERA):
+        from .splits_protocols import camera_split, paper_split
+
+        return (paper_split if kind == PAPER else camera_split)(examples, folds, seed)
+    if kind == SUBJECT and not examples.dataset.subjects:
+        raise DataError(
+            f"the layout {examples.dataset.layout} does not tell which images are of one subject",
+            allowed="c-nmc",
+            fix="--split grouped, with --groups FILE.csv where you know the subjects",
+        )
     if kind in SPLITS:
-        return _grouped(examples, folds, seed)
+        return replace(_grouped(examples, folds, seed), kind=kind)
     if not kind.lower().endswith(".csv"):
         raise unknown_name("split", kind, (*SPLITS, "FILE.csv"))
     return _from_file(examples, Path(kind))

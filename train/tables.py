@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..runtime.metrics import Json
 from .runs import Run
+
+DETECTION = ("sensitivity", "specificity")
 
 
 def columns(rows: list[list[str]], *, left: int = 1) -> str:
@@ -67,6 +70,8 @@ def run_table(run: Run) -> str:
     lines = [
         f"{run.path}: {record['model']} on {record['data']['name']}, "
         f"{oof['images']} images out of fold, {folds} fold{'s' if folds > 1 else ''}",
+        *(f"note: {note}" for note in record["split"].get("notes", ())),
+        *_directions(record.get("directions") or ()),
         columns([["", "value", "95 % interval"], *_figures(oof)]),
         f"threshold {record['threshold']:.3f}, to a person between {record['band'][0]:.3f} and "
         f"{record['band'][1]:.3f}, temperature {record['temperature']:.2f}",
@@ -86,6 +91,23 @@ def run_table(run: Run) -> str:
             f"{figures['positives']} of them positive"
         )
     return "\n".join(lines)
+
+
+def _directions(directions: Sequence[Json]) -> list[str]:
+    """Return a table of what is found of a camera whose positive images were left out."""
+    if not directions:
+        return []
+    rows = [["positive images of", "trained on those of", "", "AUC", "sensitivity", "specificity"]]
+    for row in directions:
+        for name in ("model", "probe"):
+            if row[name]:
+                figures = [_interval(row[name][key]) for key in ("auc", *DETECTION)]
+                rows.append([row["tested"], ", ".join(row["trained"]), name, *figures])
+    return [columns(rows, left=3), "all directions pooled (a healthy image counts in each):"]
+
+
+def _interval(figure: Json | None) -> str:
+    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})" if figure else "–"
 
 
 def _figures(summary: Json) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import time
 from dataclasses import dataclass, replace
@@ -18,19 +19,21 @@ from .architectures import architecture, head_row, trains_base
 from .augmentation import augment
 from .engine import keras, tf
 from .examples import Examples
-from .fit import Fitter, Ints, Part, Source, State, Weights, forward, predict
+from .features import FeatureCache, Pass, weights_digest
+from .fit import Fitter, Ints, Source, State, Weights, forward, predict
+from .hardware import FLOAT32, Hardware, detect
 from .network import SCORES, build, features_of, freeze, head_of
 from .probe import Probe, fit_probe
 from .progress import TrainingProgress
 from .recipe import Recipe
 from .runs import MODEL, fold_folder
 from .splits import Fold, Split, inner_part
+from .targets import Part
 
 REFIT = 0  # number of the fit on all images, among the folds
 HEAD_PHASE, BASE_PHASE = "head", "base"
 WHOLE = "-whole"  # a phase fitted again on all training images of the fold
 FOLD = "fold.json"  # written last in a fold's folder: the fold is done
-_HEAD_PASS = 1_000_000  # augmented passes for the head are epochs that fine-tuning never reaches
 
 Floats = NDArray[np.float32]
 
@@ -66,14 +69,27 @@ class Trainer:
     ----------
     task : Task
     progress : TrainingProgress
+    cache : FeatureCache, optional
+        Where features of the frozen base are kept; the user's cache folder by default.
+    hardware : Hardware, optional
+        What this machine has, by default.
     """
 
-    def __init__(self, task: Task, progress: TrainingProgress) -> None:
+    def __init__(
+        self,
+        task: Task,
+        progress: TrainingProgress,
+        cache: FeatureCache | None = None,
+        hardware: Hardware | None = None,
+    ) -> None:
         keras.utils.set_random_seed(task.seed)
         tf.config.experimental.enable_op_determinism()
         self.task, self.progress, recipe = task, progress, task.recipe
+        self.cache = cache or FeatureCache()
         self.classes = len(task.examples.dataset.labels)
-        self.network = self._build(task.weights)
+        self.hardware = hardware or detect()
+        with self.hardware.scope():
+            self.network = self._build(task.weights)
         self.start: Weights = self.network.get_weights()
         self.base = trains_base(architecture(task.model), head_row(task.head))
         freeze(self.network, base=not self.base, norm=recipe.freeze_norm)
@@ -112,12 +128,30 @@ class Trainer:
         done.append(self._kept(REFIT) or self._refit(done))
         return done
 
+    def fold(self, fold: Fold, name: str) -> Json:
+        """Fit one fold for its scores alone: no probe, no network kept, no refit.
+
+        Returns
+        -------
+        dict
+            Best epochs, history, seconds, and the scores of its test images.
+        """
+        self.progress.plan(sum(self.phases.values()) * (1 + self.task.recipe.whole_folds))
+        return self._scored(fold, name)
+
     def _kept(self, number: int) -> Json | None:
         path = self._folder(number) / FOLD
         kept: Json | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         return kept
 
     def _fold(self, fold: Fold, name: str) -> Json:
+        result = self._scored(fold, name)
+        if self.probing:
+            probe = self._probe(fold.train, passes=0)
+            result["probe"] = probe.scores(self.pooled[0][fold.test]).tolist()
+        return self._keep(fold.number, result)
+
+    def _scored(self, fold: Fold, name: str) -> Json:
         task, truth, groups = self.task, self.task.examples.truth, self.task.split.groups
         fitted, chosen = inner_part(truth, groups, fold.train, task.seed)
         part = Part(fitted, chosen, truth, self.classes)
@@ -129,10 +163,7 @@ class Trainer:
             result["seconds"] += again["seconds"]
         result["images"] = fold.test.tolist()
         result["scores"] = predict(self.network, self._pixels(fold.test, None)).tolist()
-        if self.probing:
-            probe = self._probe(fold.train, passes=0)
-            result["probe"] = probe.scores(self.pooled[0][fold.test]).tolist()
-        return self._keep(fold.number, result)
+        return result
 
     def _refit(self, folds: list[Json]) -> Json:
         """Fit all images for as many epochs as the folds found best."""
@@ -185,9 +216,9 @@ class Trainer:
             if phase == HEAD_PHASE:
                 length = max(recipe.head_epochs, 1)
                 short = replace(recipe, epochs=length, lr=recipe.head_lr, patience=length)
-                self._fitters[phase] = Fitter(head_of(self.network), short, seed)
+                self._fitters[phase] = Fitter(head_of(self.network), short, seed, self.hardware)
             else:
-                self._fitters[phase] = Fitter(self.network, recipe, seed)
+                self._fitters[phase] = Fitter(self.network, recipe, seed, self.hardware)
         return self._fitters[phase], self._maps if phase == HEAD_PHASE else self._pixels
 
     def _pixels(self, images: Ints, epoch: int | None) -> Floats:
@@ -209,20 +240,27 @@ class Trainer:
         if self.pooled:
             return
         self.network.set_weights(self.start)
-        base, every = features_of(self.network), np.arange(len(self.task.examples.truth))
-        for number in range(self.task.recipe.head_passes + 1):
+        with self.hardware.scope():
+            base = features_of(self.network)
+        recipe, task = self.task.recipe, self.task
+        name = weights_digest(task.model, task.weights, task.seed)
+        if self.hardware.policy != FLOAT32:
+            name += f" {self.hardware.policy}"
+        for number in range(recipe.head_passes + 1):
             self.progress.stage(
-                f"features of the frozen base, pass {number + 1} "
-                f"of {self.task.recipe.head_passes + 1}"
+                f"features of the frozen base, pass {number + 1} of {recipe.head_passes + 1}"
             )
-            epoch = _HEAD_PASS + number if number else None
-            parts = [
-                forward(base, self._pixels(some, epoch))
-                for some in np.array_split(every, max(1, len(every) // 64))
-            ]
-            self.pooled.append(np.concatenate([part.mean(axis=(1, 2)) for part in parts]))
+            which = Pass(recipe.augmentation, task.seed, number)
+            found, _ = self.cache.get(
+                task.examples.pixels,
+                name,
+                which,
+                lambda: lambda pixels: forward(base, pixels),
+                maps=not self.solved,
+            )
+            self.pooled.append(found if self.solved else found.mean(axis=(1, 2)))
             if not self.solved:
-                self.maps.append(np.concatenate(parts))
+                self.maps.append(found)
 
     def _probe(self, train: Ints, passes: int) -> Probe:
         self._features()
@@ -262,3 +300,28 @@ class Trainer:
         return build(
             task.model, task.head, self.classes, weights=weights, seed=task.seed, size=size
         )
+
+
+def fit_fold(
+    *, fold: Fold, progress: TrainingProgress, cache: FeatureCache | None = None, **task: Any
+) -> Json:
+    """Fit one fold of a task and throw its network away: what a study does many times.
+
+    Parameters
+    ----------
+    fold : Fold
+    progress : TrainingProgress
+    cache : FeatureCache, optional
+    **task
+        Of `Task`; where its folder holds the state of a fit that was cut off, that one goes on.
+
+    Returns
+    -------
+    dict
+        As `Trainer.fold`.
+    """
+    keras.backend.clear_session()
+    whole = Task(**task)
+    result = Trainer(whole, progress, cache).fold(fold, f"{whole.model}, {whole.folder.name}")
+    shutil.rmtree(whole.folder, ignore_errors=True)
+    return result

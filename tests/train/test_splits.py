@@ -15,7 +15,7 @@ from alledge.runtime.imaging import ImagePath
 from alledge.train.examples import Examples, read_examples
 from alledge.train.splits import inner_part, make_split
 
-SMALL = ImagePath(size=8)
+SMALL = ImagePath(size=32)
 Write = Callable[[dict[str, int]], Path]
 
 
@@ -154,7 +154,8 @@ def test_no_folds_at_all_is_wrong_usage(examples: Examples) -> None:
 
 
 def test_unknown_split_names_what_there_is(examples: Examples) -> None:
-    with pytest.raises(UsageError, match=r"no split 'groupd'(.|\n)*grouped, FILE\.csv"):
+    allowed = r"no split 'groupd'(.|\n)*grouped, paper, subject, camera, FILE\.csv"
+    with pytest.raises(UsageError, match=allowed):
         make_split(examples, "groupd", 5, seed=0)
 
 
@@ -248,3 +249,32 @@ def test_inner_part_is_empty_where_a_class_has_one_group() -> None:
 def test_generated_set_needs_no_groups_of_its_own(smears: Dataset) -> None:
     examples = read_examples(smears, SMALL)
     assert len(set(examples.groups)) == len(examples.names)
+
+
+def test_papers_split_has_its_support_and_says_whether_it_leaks(examples: Examples) -> None:
+    split = make_split(examples, "paper", 5, seed=0)
+    (fold,) = split.folds
+    assert np.bincount(examples.truth[fold.test]).tolist() == [2, 2]
+    assert len(fold.train) + len(fold.test) == 24
+    assert "leaks" in split.notes[0] or "no test image" in split.notes[0]
+
+
+def test_subject_split_needs_a_layout_that_knows_subjects(examples: Examples) -> None:
+    with pytest.raises(DataError, match=r"does not tell which images(.|\n)*--groups"):
+        make_split(examples, "subject", 5, seed=0)
+
+
+def test_camera_split_needs_two_cameras_with_positive_images(examples: Examples) -> None:
+    with pytest.raises(DataError, match="come from one camera"):
+        make_split(examples, "camera", 5, seed=0)
+
+
+def test_camera_split_never_trains_on_a_blast_of_the_camera_it_tests(smears: Dataset) -> None:
+    examples = read_examples(smears, SMALL)
+    split = make_split(examples, "camera", 2, seed=0)
+    ill = examples.truth == 1
+    cameras = np.asarray(examples.cameras)
+    for fold in split.folds:
+        assert set(cameras[fold.test][ill[fold.test]]) <= {fold.camera}
+        assert fold.camera not in set(cameras[fold.train][ill[fold.train]])
+        assert not {split.groups[i] for i in fold.train} & {split.groups[i] for i in fold.test}

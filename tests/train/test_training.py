@@ -14,7 +14,8 @@ from PIL import Image
 
 from alledge.errors import RunError
 from alledge.runtime.datasets import Dataset
-from alledge.runtime.imaging import ImagePath, load_rgb
+from alledge.runtime.guards import Guards, measure
+from alledge.runtime.imaging import ImagePath, load_image, load_rgb
 from alledge.runtime.seen import Seen
 from alledge.train import progress
 from alledge.train.engine import keras
@@ -129,6 +130,17 @@ def test_seen_images_are_known_again_and_others_are_not(tiny_run: Run, smears: D
         pixels = load_rgb(sample.path, settings)
         assert pixels in seen
         assert pixels[::-1] not in seen
+
+
+def test_the_guards_of_a_run_know_its_images_and_no_blank_field(
+    tiny_run: Run, smears: Dataset
+) -> None:
+    guards = Guards(tiny_run.record["guards"])
+    settings = ImagePath.from_json(tiny_run.record["image_path"])
+    flags = [guards.flags(measure(*load_image(s.path, settings))) for s in smears.samples]
+    assert sum("off_domain" in found for found in flags) <= len(flags) / 10
+    blank = np.full((settings.size, settings.size, 3), 220, np.uint8)
+    assert "off_domain" in guards.flags(measure(blank))
 
 
 @pytest.mark.parametrize("name", ["curves", "confusion", "roc", "augmented"])

@@ -1,0 +1,203 @@
+"""Whether two images that may show the same do: aligned, and correlated at their own scale.
+
+What is correlated is detail (the image less its blur), so that two round cells on an even
+background, or two fields with the same shading, are not taken for one. Imports numpy and scipy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .overlaps_candidates import Candidate
+from .overlaps_landmarks import DETAIL, Signature
+
+COARSE_SCORE = 0.25  # correlation at the level below which no full image is opened
+# Correlation at the images' own scale from which two show the same. A common part counts by how
+# many independent details it has: unrelated fields (ALL-IDB1's and generated ones) stay below 8
+# standard errors, the same ones begin at 14. A crop of one cell has too few for that: unrelated
+# ones of ALL-IDB2 reach 0.6, the same ones begin at 0.92.
+SCORE, ERRORS, SCORE_ALONE = 0.35, 10.0, 0.85
+GRAIN = 4.0  # pixels: blur that takes the noise of camera and JPEG off before correlating
+SEARCH = 3  # pixels of the level around the voted shift
+LEAST = 24  # pixels of the level that an overlap is wide and high, at least
+BLOCKS = 4  # along each side of the common part
+WINDOW = 1024  # pixels: side of the part that the last shift is looked for in
+SQUARE = 128  # pixels: images of different size that look alike are compared in such a square
+WHOLE = 0.98  # share of an image from which all of it is meant
+
+Floats = NDArray[np.float32]
+Grey = NDArray[np.uint8]
+Load = Callable[[int], "Grey | None"]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two images that show the same, as their indices.
+
+    Parameters
+    ----------
+    a, b : int
+        a < b.
+    kind : {"identical", "duplicate", "inside", "overlap"}
+        The same pixels; the same picture; one a part of the other; a common part.
+    dx, dy : int
+        Where b's origin lies in a, in pixels.
+    shares : tuple of float
+        Part of a and part of b that the other shows.
+    score : float
+        Correlation of detail over the common part, at the images' own scale.
+    """
+
+    a: int
+    b: int
+    kind: str
+    dx: int
+    dy: int
+    shares: tuple[float, float]
+    score: float
+
+
+def roughly(one: Signature, other: Signature, candidate: Candidate) -> tuple[float, int, int]:
+    """Return the best correlation near the voted shift, and that shift, both at the level."""
+    if candidate.dx is None or candidate.dy is None:
+        squares = [_squeezed(signature.detail) for signature in (one, other)]
+        return correlation(*squares), 0, 0
+    dx, dy = candidate.dx, candidate.dy
+    best = (_at(one, other, dx, dy), dx, dy)
+    if best[0] >= COARSE_SCORE / 2:
+        around = range(-SEARCH, SEARCH + 1)
+        best = max(
+            (_at(one, other, dx + i, dy + j), dx + i, dy + j) for i in around for j in around
+        )
+    return best
+
+
+def closely(candidate: Candidate, dx: int, dy: int, factor: int, load: Load) -> Overlap | None:
+    """Return the overlap of two images at their own scale, None where there is none.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    dx, dy : int
+        At the level.
+    factor : int
+        By which the level is smaller.
+    load : callable
+        Gives an image in grey at its own scale, by its index.
+    """
+    a, b = load(candidate.a), load(candidate.b)
+    if a is None or b is None:
+        return None
+    if candidate.dx is None and a.shape != b.shape:
+        score, _ = _agreement(_detail(_squeezed(a)), _detail(_squeezed(b)))
+        found = Overlap(candidate.a, candidate.b, "duplicate", 0, 0, (1.0, 1.0), score)
+        return found if score >= SCORE_ALONE else None
+    dx, dy = _refined(a, b, dx * factor, dy * factor, 2 * factor)
+    one, other = common(a, b, dx, dy)
+    if min(one.shape) < LEAST * factor and one.size < min(a.size, b.size) / 2:
+        return None
+    score, errors = _agreement(_detail(one), _detail(other))
+    if score < SCORE_ALONE and (score < SCORE or errors < ERRORS):
+        return None
+    shares = (one.size / a.size, one.size / b.size)
+    same = a.shape == b.shape and bool(np.array_equal(a, b))
+    return Overlap(candidate.a, candidate.b, _kind(shares, same), dx, dy, shares, score)
+
+
+def common(one: NDArray[Any], other: NDArray[Any], dx: int, dy: int) -> list[NDArray[Any]]:
+    """Return the part of each of two images that both show, the second lying at (dx, dy)."""
+    left, right = max(0, dx), min(one.shape[1], other.shape[1] + dx)
+    top, bottom = max(0, dy), min(one.shape[0], other.shape[0] + dy)
+    right, bottom = max(left, right), max(top, bottom)
+    return [one[top:bottom, left:right], other[top - dy : bottom - dy, left - dx : right - dx]]
+
+
+def correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Return the normalised cross-correlation of two images of one size; 0 where one is flat."""
+    x, y = (image.astype(np.float32).ravel() for image in (one, other))
+    x, y = x - x.mean(), y - y.mean()
+    length = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / length if length > 0 else 0.0
+
+
+def _agreement(one: Floats, other: Floats) -> tuple[float, float]:
+    """Return the median correlation of the blocks of two images of one size, and its weight.
+
+    A nucleus that happens to lie on another makes one block agree; the same field makes all. The
+    weight is how many standard errors of unrelated images of this detail the correlation is.
+
+    References
+    ----------
+    M. S. Bartlett, "Some aspects of the time-correlation problem in regard to tests of
+    significance", J. R. Stat. Soc. 98 (1935), 536-543: the number of independent details.
+    """
+    from scipy import fft
+
+    rows = np.linspace(0, one.shape[0], BLOCKS + 1).astype(int)
+    columns = np.linspace(0, one.shape[1], BLOCKS + 1).astype(int)
+    scores = [
+        correlation(one[top:bottom, left:right], other[top:bottom, left:right])
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(columns)
+    ]
+    powers = [np.abs(fft.rfft2(image - image.mean())) ** 2 for image in (one, other)]
+    shared = float((powers[0] * powers[1]).sum())
+    count = float(powers[0].sum()) * float(powers[1].sum()) / shared if shared > 0 else 0.0
+    score = float(np.median(scores))
+    return score, score * count**0.5
+
+
+def _at(one: Signature, other: Signature, dx: int, dy: int) -> float:
+    windows = common(one.detail, other.detail, dx, dy)
+    return correlation(*windows) if min(windows[0].shape) >= LEAST - SEARCH else -1.0
+
+
+def _refined(a: Grey, b: Grey, dx: int, dy: int, reach: int) -> tuple[int, int]:
+    """Return the shift near another at which detail correlates best.
+
+    References
+    ----------
+    J. P. Lewis, "Fast normalized cross-correlation", Vision Interface 1995, 120-123; the windows
+    are a little larger than the reach, so that the normalisation hardly varies and is left out.
+    """
+    from scipy import fft
+
+    one, other = common(a, b, dx, dy)
+    height, width = (min(side, WINDOW) for side in one.shape)
+    top, left = (one.shape[0] - height) // 2, (one.shape[1] - width) // 2
+    window = (slice(top, top + height), slice(left, left + width))
+    shape = tuple(fft.next_fast_len(side + reach, real=True) for side in (height, width))
+    waves = [fft.rfft2(_detail(image[window]), shape) for image in (one, other)]
+    match = fft.irfft2(waves[0] * waves[1].conj(), shape)
+    near = np.roll(match, (reach, reach), axis=(0, 1))[: 2 * reach + 1, : 2 * reach + 1]
+    y, x = np.unravel_index(int(near.argmax()), near.shape)
+    return dx + int(x) - reach, dy + int(y) - reach
+
+
+def _detail(image: NDArray[Any]) -> Floats:
+    from scipy import ndimage
+
+    grey = image.astype(np.float32)
+    smooth = ndimage.gaussian_filter(grey, GRAIN, mode="nearest")
+    detail: Floats = smooth - ndimage.uniform_filter(smooth, int(4 * DETAIL) + 1, mode="nearest")
+    return detail
+
+
+def _squeezed(image: NDArray[Any]) -> Floats:
+    picture = Image.fromarray(image.astype(np.float32))
+    return np.asarray(picture.resize((SQUARE, SQUARE), Image.Resampling.BILINEAR))
+
+
+def _kind(shares: tuple[float, float], same: bool) -> str:
+    if same:
+        return "identical"
+    if min(shares) >= WHOLE:
+        return "duplicate"
+    return "inside" if max(shares) >= WHOLE else "overlap"
