@@ -9,8 +9,8 @@ from ..errors import UsageError, unknown_name
 
 FORMATS = ("tflite", "onnx", "openvino")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
-# The precisions whose arithmetic is not the float model's: these the accuracy gate judges.
-QUANTIZED = frozenset({"dynamic", "int8"})
+# The precisions that throw something of the float model away: these the accuracy gate judges.
+GATED = frozenset({"float16", "dynamic", "int8"})
 ARTIFACTS = {"tflite": "model.tflite", "onnx": "model.onnx", "openvino": "model.xml"}
 
 

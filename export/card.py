@@ -10,6 +10,13 @@ Json = dict[str, Any]
 
 NOTICE = "Research software, not a medical device: no diagnosis may rest on it."
 
+LIMITS = (
+    "The accuracy above is of one data set, by cross-validation. It says nothing of another "
+    "microscope, stain or laboratory. Images inside the indeterminate band are for a person "
+    "to look at."
+)
+NOT_MEASURED = "No accuracy was ever measured of this model."
+
 
 def model_card(record: Json, parity: Json) -> str:
     """Return ``MODEL_CARD.md``.
@@ -36,12 +43,7 @@ def model_card(record: Json, parity: Json) -> str:
     for name, row in record["formats"].items():
         if row["gate"] is not None:
             parts += [f"### What {record['precision']} costs in {name}", _gate(row["gate"])]
-    parts += [
-        "## Limits",
-        "The accuracy above is of one data set, by cross-validation. It says nothing of another "
-        "microscope, stain or laboratory. Images inside the indeterminate band are for a person "
-        "to look at.",
-    ]
+    parts += ["## Limits", LIMITS if record["metrics"] else NOT_MEASURED]
     return "\n\n".join(parts) + "\n"
 
 
@@ -58,6 +60,12 @@ def _facts(record: Json) -> str:
 
 def _training(training: Json, metrics: Json | None) -> str:
     data = training["data"]
+    if training["split"].get("kind") == "none":
+        return (
+            f"Not trained: only the last layer was fitted, on {data['images']} generated smears; "
+            f"base weights: {training['weights']}; seed {training['seed']}. It is for measuring "
+            "conversions, engines and machines, and knows nothing of blood."
+        )
     text = (
         f"{data.get('images', '?')} images of {data.get('name', 'an unnamed set')}"
         f"{' (generated, not photographed)' if data.get('generated') else ''}; split "

@@ -44,16 +44,16 @@ import click
     type=click.FloatRange(0, 1),
     default=0.005,
     show_default=True,
-    help="Budget of int8: area under the ROC curve, out of fold.",
+    help="Budget of all but float32: area under the ROC curve, out of fold.",
 )
 @click.option(
     "--max-lost-positives",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Budget of int8: images, out of fold.",
+    help="Budget of all but float32: images, out of fold.",
 )
-@click.option("--no-gate", is_flag=True, help="Do not measure int8 out of fold; recorded.")
+@click.option("--no-gate", is_flag=True, help="Do not measure it out of fold; recorded.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def export(
     model: str | None,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.imaging import ImagePath, load_rgb
 from .graph import SCORING_BATCH
 
 FIELDS = 64  # half of them with blasts
@@ -53,13 +54,15 @@ def fit(model: str, head: str, weights: str, out: Path) -> None:
     network.save(out)
 
 
-def smears() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def smears(
+    settings: ImagePath | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return generated smears as a model sees them, and whether each has blasts."""
-    from ..runtime.imaging import load_rgb
     from ..train.phantom import draw_field
 
+    settings = settings or ImagePath()
     fields = [
-        load_rgb(np.asarray(draw_field(SEED, index, index % 2 == 1, size=FIELD_PX)[0]))
+        load_rgb(np.asarray(draw_field(SEED, index, index % 2 == 1, size=FIELD_PX)[0]), settings)
         for index in range(FIELDS)
     ]
     return np.stack(fields), np.arange(FIELDS) % 2

@@ -196,7 +196,8 @@ class Gate:
         real, made, truth = self.real[of], self._scores(form, recipe, of), self.truth[of]
         reading = fit_reading(truth, made, self.labels, self.positives)
         real_reading = fit_reading(truth, real, self.labels, self.positives)
-        row = compare(real, made, real_reading, reading, self.labels, self.positives)
+        ill = self._ill(of)
+        row = compare(real, made, real_reading, reading, self.labels, self.positives, ill)
         right = [
             self._said(scores, used) == truth
             for scores, used in ((real, real_reading), (made, reading))
@@ -212,7 +213,8 @@ class Gate:
         real_reading = fit_reading(
             self.truth[others], self.real[others], self.labels, self.positives
         )
-        row = compare(real, made, real_reading, reading, self.labels, self.positives)
+        ill = self._ill(of)
+        row = compare(real, made, real_reading, reading, self.labels, self.positives, ill)
         return {
             **row,
             "of": of,
@@ -223,7 +225,7 @@ class Gate:
         }
 
     def _areas(self, of: Indices, real: Any, made: Any) -> Json:
-        ill = np.isin(self.truth[of], [self.labels.index(name) for name in self.positives])
+        ill = self._ill(of)
         groups = np.asarray(self._material.predictions.groups)[of]
         # the difference's interval is of artifact minus float: what is lost is below zero
         value, low, high = paired_auc_difference(ill, made, real, groups, seed=0)
@@ -237,6 +239,10 @@ class Gate:
                 for key, number in (("value", value), ("low", low), ("high", high))
             },
         }
+
+    def _ill(self, of: Indices) -> NDArray[np.bool_]:
+        """Return which of these images truly are positive."""
+        return np.isin(self.truth[of], [self.labels.index(name) for name in self.positives])
 
     def _p(self, scores: Scores) -> NDArray[np.float64]:
         return positive_score(scores, self.labels, self.positives)

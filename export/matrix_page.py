@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
+from ..train.architectures import ARCHITECTURES, HEADS, count, head_row
 from .capabilities import PRECISIONS
 from .card import table
 from .jobs import MEMORY_BUDGET_MIB
 
 Json = dict[str, Any]
+WIDTH = 100  # characters
 OK, REFUSED, FAILED = "ok", "refused", "failed"
 HEADING = [
     "model",
@@ -30,30 +33,37 @@ HEADING = [
 def page(record: Json) -> str:
     """Return the record as Markdown: the matrix, then what a head costs."""
     rows = [HEADING]
-    notes = []
+    reasons: dict[tuple[str, str], list[str]] = {}
     for row in record["rows"].values():
-        rows.append([row["model"], row["head"], row["precision"], row["form"], *_figures(row)])
+        name = [row["model"], row["head"], row["precision"], row["form"]]
+        rows.append([*name, *_figures(row)])
         if reason := row.get("reason"):
-            name = "/".join((row["model"], row["head"], row["precision"], row["form"]))
-            notes.append(f"- {name}: {row['status']}: {reason}")
+            reasons.setdefault((row["status"], reason), []).append("/".join(name))
     over = [row for row in record["rows"].values() if row.get("peak_mib", 0) > MEMORY_BUDGET_MIB]
-    kinds = sorted(
-        {f"{key.split('/')[0]}: {head['weights']}" for key, head in record["heads"].items()}
+    bases = {key.split("/")[0]: head["weights"] for key, head in record["heads"].items()}
+    kinds = "; ".join(f"{model}: {weights}" for model, weights in sorted(bases.items()))
+    about = (
+        f"Heads fitted on generated smears; base weights {kinds}. Seconds and memory from "
+        f"`model.keras` to the artifact, one process a step; {len(over)} rows above "
+        f"{MEMORY_BUDGET_MIB} MiB."
     )
-    return (
-        "\n\n".join(
-            [
-                "# Every model, precision and format",
-                "Heads fitted on generated smears; base weights "
-                f"{'; '.join(kinds)}. Seconds and memory from `model.keras` to the artifact, one "
-                f"process a step; {len(over)} rows above {MEMORY_BUDGET_MIB} MiB.",
-                table(rows),
-                "\n".join(notes),
-                "## What a head costs",
-                table(_heads(record)),
-            ]
-        )
-        + "\n"
+    notes = [
+        f"- {status}: {', '.join(names)}: {reason}" for (status, reason), names in reasons.items()
+    ]
+    parts = [
+        "# Every model, precision and format",
+        _wrapped(about),
+        table(rows),
+        *(["\n".join(_wrapped(note, "  ") for note in notes)] if notes else []),
+        "## What a head costs",
+        table(_heads(record)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
 
 
@@ -80,9 +90,11 @@ def _heads(record: Json) -> list[list[str]]:
             size = sizes.setdefault(f"{row['model']}/{row['head']}", {})
             size[row["precision"]] = f"{row['bytes'] / 2**20:.1f}"
     rows = [["model", "head", "parameters", "GFLOPs", *(f"{name}, MiB" for name in PRECISIONS)]]
-    for key, cost in record["heads"].items():
-        model, head = key.split("/")
-        work = "-" if cost["flops"] is None else f"{cost['flops'] / 1e9:.2f}"
-        of = [sizes.get(key, {}).get(name, "-") for name in PRECISIONS]
-        rows.append([model, head, f"{cost['parameters']:,}", work, *of])
+    for name, row in ARCHITECTURES.items():
+        for head in HEADS:
+            key = f"{name}/{head}"
+            work = record["heads"].get(key, {}).get("flops")
+            numbers = f"{count(row, head_row(head)).network:,}"
+            of = [sizes.get(key, {}).get(precision, "-") for precision in PRECISIONS]
+            rows.append([name, head, numbers, "-" if work is None else f"{work / 1e9:.2f}", *of])
     return rows

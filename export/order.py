@@ -73,5 +73,9 @@ class Export:
 
 def default_place(run: Run, precision: str) -> Path:
     """Return ``bundles/<model>[-paper]-<precision>``."""
-    head = "" if run.record["head"] == "gap" else f"-{run.record['head']}"
-    return Path("bundles") / f"{run.record['model']}{head}-{precision}"
+    return Path("bundles") / bundle_name(run.record["model"], run.record["head"], precision)
+
+
+def bundle_name(model: str, head: str, precision: str) -> str:
+    """Return ``<model>[-paper]-<precision>``."""
+    return "-".join((model, *(() if head == "gap" else (head,)), precision))

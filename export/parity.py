@@ -51,11 +51,13 @@ class Tolerance:
 
 
 TOLERANCES = {
-    # the same arithmetic in another order: ≤ 1e-5 measured on all six models
+    # the same arithmetic in another order: at most 2e-5 measured, on references of a MobileNetV2 of
+    # real smears, and less on every larger model (docs/export.md)
     "float32": Tolerance(1e-3, 1e-4),
-    # 11 bits of mantissa in every weight: up to 0.094, 0.005 in the mean, measured on MobileNetV2
-    # where the slope is steepest; 0.005 and 0.0005 on the larger models
-    "float16": Tolerance(0.15, 0.01),
+    # 11 bits of mantissa in every weight: 0.07 to 0.09, in the mean 0.005 to 0.012, on references
+    # of two MobileNetV2 of real smears, chosen where the slope is steepest, and the same in all
+    # formats: it is the rounding, not a fault. The gate sees to it that no blast is lost.
+    "float16": Tolerance(0.15, 0.03),
     # One image may move as far as it likes while no blast is lost, which the gate counts; the mean
     # tells a ruined model: good int8 recipes reached 0.03 on real fields, ruined ones 0.10 or more.
     "dynamic": Tolerance(1.0, 0.08),
@@ -75,6 +77,7 @@ def compare(
     made_reading: Reading,
     labels: list[str],
     positives: list[str],
+    ill: NDArray[np.bool_] | None = None,
 ) -> Json:
     """Return how an artifact's answers differ from the float model's on the same images.
 
@@ -85,6 +88,9 @@ def compare(
     real_reading, made_reading : Reading
         How each is read on a device.
     labels, positives : list of str
+    ill : (N,) ndarray of bool, optional
+        Which images are truly positive, where that is known: only these can be lost, since a
+        false alarm that the artifact does not repeat is none.
 
     Returns
     -------
@@ -107,13 +113,12 @@ def compare(
     low, high = made_reading.decision.band
     bottom = min(low, made_reading.decision.threshold)
     same = np.asarray(said[0]) == np.asarray(said[1])
+    lost = (p_real >= real_reading.decision.threshold) & (p_made < bottom)
     return {
         "max_dp": round(float(min(apart.max(), 1.0)), 6),
         "mean_dp": round(float(apart.mean()), 6),
         "agreement": round(float(same.mean()), 6),
-        "lost_positives": int(
-            np.sum((p_real >= real_reading.decision.threshold) & (p_made < bottom))
-        ),
+        "lost_positives": int(np.sum(lost if ill is None else lost & ill)),
         "to_review": int(np.sum(~same & (p_made >= low) & (p_made < high))),
     }
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..train.progress import Shown
 
-class ExportProgress:
+
+class ExportProgress(Shown):
     """A bar over the steps; a line a step where there is no terminal.
 
     Parameters
@@ -31,18 +32,6 @@ class ExportProgress:
         )
         self._task = self._bar.add_task("reading the run", total=None)
         self._began = time.monotonic()
-
-    def __enter__(self) -> ExportProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def step(self, title: str) -> None:
         """Say which step begins; the number of steps is not known: repair adds some."""

@@ -29,8 +29,8 @@ class Recipe:
     dense_only : bool
         ONNX dynamic only: convolutions stay in float.
     prepared : bool
-        ONNX only: shapes inferred and batch normalization folded first. False is for proving
-        that the gate catches it.
+        ONNX only: shapes inferred and batch normalization folded first. False is for showing
+        that it changes nothing where the graph comes from TFLite, which has done both.
     """
 
     ranges: str = MIN_MAX

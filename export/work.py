@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..errors import ExportError
 from ..runtime.imaging import ImagePath
 from . import references
-from .bundle_writer import new_bundle, write_arrays, write_document, write_record
+from .assembly import (
+    FLOAT_DECISION,
+    OWN_DECISION,
+    References,
+    assemble,
+    bundle_record,
+    format_entry,
+)
 from .calibration import load_folder
-from .capabilities import ARTIFACTS, QUANTIZED
-from .card import model_card
+from .capabilities import GATED
 from .conversion import Conversion
 from .gate import Gate
 from .jobs import Jobs
@@ -24,15 +29,12 @@ from .order import Made, Order, default_place
 from .parity import (
     FAIL,
     OUT_OF_FOLD,
-    SCHEMA,
-    SCHEMA_VERSION,
     compare,
     coverage,
-    cpu,
     judge,
     positive,
 )
-from .recipes import Recipe, describe, ladder
+from .recipes import Recipe, ladder
 from .source import Material, Reading, read_material
 
 Json = dict[str, Any]
@@ -63,7 +65,7 @@ class Work:
         """Find calibration images and references, and score these with the float model."""
         order = self.order
         material: Material | str = "no quantized precision"
-        if order.precision in QUANTIZED:
+        if order.precision in GATED:
             material = read_material(order.run)
         override = load_folder(order.calibration, self.settings) if order.calibration else None
         calibration = override
@@ -87,7 +89,7 @@ class Work:
 
     def _prepare_gate(self, material: Material | str, override: Images | None) -> None:
         order = self.order
-        if order.precision not in QUANTIZED:
+        if order.precision not in GATED:
             return
         why = ASKED_NOT_TO if not order.gate else material if isinstance(material, str) else None
         if why is None and not isinstance(material, str):
@@ -181,7 +183,7 @@ class Work:
         return Made(form, recipe, reading, folder, scores, said, self.parities[form], None)
 
     def _gate_row(self, form: str, row: Json | None, tried: list[Json]) -> Json | None:
-        if self.order.precision not in QUANTIZED:
+        if self.order.precision not in GATED:
             return None
         if self._gate is None or row is None:
             return {"evaluated": False, "why": self.why_not}
@@ -197,71 +199,17 @@ class Work:
     def write(self, made: dict[str, Made]) -> None:
         """Write the bundle."""
         order = self.order
-        parity = {
-            "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSION,
-            "cpu": cpu(),
-            "reference": {
-                "source": "given" if order.reference else "generated",
-                "images": len(self.images),
-            },
-            "formats": {form: row.parity for form, row in made.items()},
+        formats = {
+            form: format_entry(row, order.precision, _decision(row)) for form, row in made.items()
         }
-        record = self._record(made)
-        with new_bundle(order.out, order.force) as folder:
-            for row in made.values():
-                for path in sorted(row.folder.iterdir()):
-                    path.replace(folder / path.name)
-            write_arrays(folder / "reference" / "inputs.npz", {"inputs": self.images})
-            write_arrays(
-                folder / "reference" / "outputs.npz",
-                {"float": self.real, **{form: row.scores for form, row in made.items()}},
-            )
-            write_document(folder / "parity.json", parity)
-            (folder / "MODEL_CARD.md").write_bytes(model_card(record, parity).encode("utf-8"))
-            write_record(folder, record)
-
-    def _record(self, made: dict[str, Made]) -> Json:
-        run = self.order.run.record
-        return {
-            "schema": "alledge/bundle",
-            "schema_version": 1,
-            "name": self.name,
-            "version": __version__,
-            "task": run["task"],
-            "model": run["model"],
-            "head": run["head"],
-            "precision": self.order.precision,
-            "labels": self.labels,
-            "positive": self.positives,
-            "image_path": run["image_path"],
-            "formats": {form: _format(row, self.order.precision) for form, row in made.items()},
-            "training": {
-                "data": {key: value for key, value in run["data"].items() if key != "root"},
-                "split": run["split"],
-                "seed": run["seed"],
-                "weights": run["weights"],
-                "code": run["code"],
-            },
-            "metrics": run.get("oof"),
-            "guards": None,
-            "seen": run.get("seen"),
-        }
+        record = bundle_record(order.run.record, self.name, order.precision, formats)
+        source = "given" if order.reference else "generated"
+        used = References(self.images, self.real, source)
+        assemble(order.out, order.force, record, made, used)
 
 
-def _format(row: Made, precision: str) -> Json:
-    return {
-        "file": ARTIFACTS[row.form],
-        "temperature": row.reading.temperature,
-        "threshold": row.reading.decision.threshold,
-        "band": list(row.reading.decision.band),
-        "recipe": describe(row.recipe, row.form, precision),
-        "decision": "artifact out-of-fold"
-        if row.gate and row.gate["evaluated"]
-        else "float out-of-fold",
-        "produced_by": row.said["produced_by"],
-        "gate": row.gate,
-    }
+def _decision(row: Made) -> str:
+    return OWN_DECISION if row.gate and row.gate["evaluated"] else FLOAT_DECISION
 
 
 def _least(tried: list[Json]) -> str:

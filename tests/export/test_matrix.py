@@ -5,7 +5,8 @@ import jsonschema
 import pytest
 
 from alledge.export.capabilities import FORMATS, PRECISIONS
-from alledge.export.matrix import OK, REFUSED, cells, fill, page
+from alledge.export.matrix import cells, fill
+from alledge.export.matrix_page import OK, REFUSED, page
 from alledge.train.architectures import ARCHITECTURES
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "runtime" / "schemas"
@@ -17,6 +18,18 @@ def test_the_matrix_holds_every_model_precision_and_format():
     for model in ARCHITECTURES:
         assert {f"{model}/gap/{p}/{f}" for p in PRECISIONS for f in FORMATS} <= set(keys)
         assert {f"{model}/paper/{p}/{f}" for p in ("float32", "int8") for f in FORMATS} <= set(keys)
+
+
+def test_the_page_gives_a_reason_once_and_wraps_its_lines():
+    rows = {}
+    for model in ARCHITECTURES:
+        cell = {"model": model, "head": "gap", "precision": "dynamic", "form": "openvino"}
+        rows[model] = {**cell, "weights": "random", "status": REFUSED, "reason": "no such kernel"}
+    said = page({"rows": rows, "heads": {}})
+    assert said.count("no such kernel") == 1
+    assert all(f"{model}/gap/dynamic/openvino" in said for model in ARCHITECTURES)
+    assert "| mobilenetv2 | paper | 18,3" in said  # what a head costs is known of every model
+    assert all(len(line) <= 100 for line in said.splitlines() if not line.startswith("|"))
 
 
 @pytest.mark.slow

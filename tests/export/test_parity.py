@@ -33,6 +33,12 @@ def test_a_positive_below_the_band_is_lost_and_one_inside_goes_to_review():
     assert row["max_dp"] == pytest.approx(0.51)
 
 
+def test_a_false_alarm_that_is_not_repeated_is_no_lost_positive():
+    real, made, ill = scores(0.9, 0.9), scores(0.1, 0.1), np.array([True, False])
+    row = compare(real, made, READING, READING, LABELS, POSITIVES, ill)
+    assert row["lost_positives"] == 1
+
+
 def test_an_artifact_is_read_by_its_own_threshold():
     shifted = Reading(1.0, Decision(0.3, (0.25, 0.35)))
     row = compared(scores(0.9, 0.1), scores(0.39, 0.2), shifted)

@@ -47,6 +47,16 @@ def test_a_precision_is_the_same_model_within_its_tolerance(
     assert 0 < said["peak_mib"] <= MEMORY_BUDGET_MIB
 
 
+def test_skipping_the_preparation_changes_nothing_on_this_route(conversion, images, tmp_path):
+    """The graph comes from TFLite with its batch normalization folded and its shapes fixed."""
+    found = []
+    for prepared in (True, False):
+        recipe = Recipe(prepared=prepared)
+        artifact, _ = conversion.artifact("onnx", "int8", recipe, tmp_path / str(prepared))
+        found.append(conversion.scores("onnx", artifact, images))
+    assert np.array_equal(*found)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ARCHITECTURES)
 def test_every_architecture_converts_to_every_format_and_agrees_with_keras(model, tmp_path):

@@ -11,10 +11,12 @@ from alledge.errors import ExportError, UsageError
 from alledge.export.conversion import Conversion
 from alledge.export.gate import Budget
 from alledge.export.jobs import Jobs
+from alledge.export.parity import OUT_OF_FOLD
 from alledge.export.process import Order, default_place, export_run
 from alledge.export.recipes import LADDERS
 from alledge.export.source import read_material
 from alledge.runtime.bundle import file_digest
+from alledge.runtime.guards import Guards
 from alledge.runtime.verify import verify_bundle
 from alledge.train.runs import Run
 
@@ -82,6 +84,11 @@ def test_int8_is_judged_out_of_fold_and_its_price_is_cross_fitted(int8_bundle):
         assert gate["price"]["images"] == 24
         assert len(gate["price"]["recipes"]) == 2
         assert row["decision"] == "artifact out-of-fold"
+
+
+def test_the_bundle_carries_the_guards_of_its_run(float32_bundle, tiny_run):
+    assert float32_bundle.record["guards"] == tiny_run.record["guards"]
+    assert Guards(float32_bundle.record["guards"]).active
 
 
 def test_float32_is_read_as_the_run_says(float32_bundle, tiny_run):
@@ -157,6 +164,14 @@ def test_without_its_data_a_run_is_exported_only_where_calibration_is_named(tiny
         "evaluated": False,
         "why": f"the run's data is not at {tmp_path / 'no'} any more",
     }
+
+
+def test_float16_is_judged_out_of_fold_too(tiny_run, tmp_path):
+    result = export_run(Order(tiny_run, "float16", ("tflite",), tmp_path / "bundle"))
+    made = result.made["tflite"]
+    assert made.parity["measured_on"] == OUT_OF_FOLD
+    assert made.gate["evaluated"]
+    assert made.gate["lost_positives"] == 0
 
 
 def test_a_taken_place_is_refused_before_anything_is_converted(tiny_run, tmp_path):

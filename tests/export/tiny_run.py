@@ -43,6 +43,7 @@ def _draw(root: Path) -> None:
 
 
 def _train(path: Path, data: Any) -> None:
+    from alledge.runtime.guards import fit_guards, measure
     from alledge.runtime.imaging import ImagePath, load_rgb
     from alledge.runtime.seen import pixel_hash
 
@@ -59,7 +60,8 @@ def _train(path: Path, data: Any) -> None:
         scores[folds == fold] = np.stack([1 - p, p], axis=1)
     _fitted(images, truth).save(path / "model.keras")
     hashes = sorted(pixel_hash(SALT, image) for image in images)
-    _write(path, data, truth, folds, scores, settings.to_json(), hashes)
+    guards = fit_guards([measure(image) for image in images])
+    _write(path, data, truth, folds, scores, settings.to_json(), hashes, guards)
 
 
 def _fitted(images: np.ndarray, truth: np.ndarray) -> Any:
@@ -97,6 +99,7 @@ def _write(
     scores: np.ndarray,
     image_path: dict[str, Any],
     hashes: list[str],
+    guards: dict[str, Any] | None,
 ) -> None:
     from alledge.runtime.metrics import summarize
     from alledge.train.calibration import fit_decision, fit_temperature
@@ -138,6 +141,7 @@ def _write(
         "threshold": decision.threshold,
         "band": [decision.low, decision.high],
         "oof": summarize(truth, scores, LABELS, ["blast"], 0.5, names),
+        "guards": guards,
         "seen": {"salt": SALT, "hashes": hashes},
         "code": {"version": "test", "commit": hashlib.sha1(b"", usedforsecurity=False).hexdigest()},
         "finished": "2026-01-01T00:00:00Z",
