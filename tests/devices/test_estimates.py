@@ -1,0 +1,184 @@
+"""Estimates: labelled, with an error band that is counted and not assumed."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from alledge.cli import main
+from alledge.devices import estimates
+from alledge.devices.calibrate import distil
+from alledge.devices.graph import Layer, summed
+from alledge.devices.profiles import get_profile
+from alledge.devices.recommend import read_results, recommend
+from alledge.errors import DataError, UsageError
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "runtime" / "schemas"
+
+# Operations of the networks at 224 x 224 without their heads, 1e9: twice the multiply-adds of
+# the papers and of Keras' documentation.
+KNOWN_GOPS = {
+    "mobilenetv2": 0.60,
+    "densenet201": 8.6,
+    "resnet101v2": 14.4,
+    "vgg16": 30.7,
+    "vgg19": 39.0,
+    "inceptionv3": 5.7,
+}
+
+
+def run(*arguments):
+    """Return what the command printed, after checking that it was well."""
+    done = CliRunner().invoke(main, [*arguments])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def models():
+    """Return the layers of the calibrated models."""
+    return estimates.calibration()["models"]
+
+
+@pytest.mark.parametrize("model", models())
+def test_operations_read_from_the_graph_are_those_the_network_is_known_for(model):
+    total = sum(row[1] * row[4] for row in models()[model]) / 1e9
+    assert total == pytest.approx(KNOWN_GOPS[model], rel=0.03)
+
+
+def test_the_ratios_to_what_is_known_stay_where_they_are():
+    """Beyond these the printed band would be another, and the documentation wrong."""
+    public = [row[-1] for row in estimates.public_ratios()]
+    here = [row[-1] for row in estimates.left_out_ratios()]
+    assert 0.2 < min(public) < max(public) < 0.8
+    assert 0.75 < min(here) < max(here) < 1.5
+    assert estimates.band() == (min(public + here), max(public + here))
+
+
+def test_estimated_memory_is_near_what_was_measured():
+    for row in estimates.calibration()["rows"]:
+        if row["backend"] == "tflite" and row["precision"] in estimates.PRECISIONS:
+            ours = estimates.memory_mib(models()[row["model"]], row["precision"])
+            assert 0.8 < ours / row["peak_mib"] < 1.25
+
+
+def test_every_estimate_is_labelled_and_carries_its_band():
+    found = estimates.estimate(models()["vgg16"], "int8", get_profile("raspberry-pi-5"))
+    low, high = estimates.band()
+    assert found["kind"] == "estimated"
+    assert found["low_ms"] == pytest.approx(found["ms"] / high)
+    assert found["high_ms"] == pytest.approx(found["ms"] / low)
+    assert f"{low:.2f} to {high:.2f}" in found["basis"]
+
+
+def test_a_faster_board_and_a_smaller_model_are_estimated_faster():
+    four, five = get_profile("raspberry-pi-4"), get_profile("raspberry-pi-5")
+    for layers in models().values():
+        for precision in estimates.PRECISIONS:
+            assert (
+                estimates.estimate(layers, precision, five)["ms"]
+                < estimates.estimate(layers, precision, four)["ms"]
+            )
+    vgg = estimates.estimate(models()["vgg16"], "float32", four)["ms"]
+    assert vgg > estimates.estimate(models()["mobilenetv2"], "float32", four)["ms"]
+
+
+def test_vgg19_takes_about_a_fifth_longer_than_vgg16_as_in_every_table():
+    for board in ("raspberry-pi-4", "jetson-nano", "office-pc-linux"):
+        times = [
+            estimates.estimate(models()[name], "float32", get_profile(board))["ms"]
+            for name in ("vgg16", "vgg19")
+        ]
+        assert 1.1 < times[1] / times[0] < 1.35
+
+
+def test_a_precision_that_was_never_measured_is_not_estimated():
+    with pytest.raises(UsageError):
+        estimates.estimate(models()["vgg16"], "int4", get_profile("raspberry-pi-5"))
+
+
+def result(**changes):
+    """Return a benchmark's document, as far as it is read here."""
+    row = {
+        "kind": "measured",
+        "status": "ok",
+        "model": "mobilenetv2",
+        "precision": "int8",
+        "backend": "tflite",
+        "threads": 4,
+        "latency": {"p50_ms": 12.5, "ci": {"low": 12.0, "high": 13.0}},
+        "peak_mib": 80.0,
+    }
+    machine = {
+        "board": "Raspberry Pi 5 Model B",
+        "cpu": "4 x Cortex-A76",
+        "arch": "aarch64",
+        "flags": ["asimd"],
+        "cores_physical": 4,
+        "versions": {},
+    }
+    return {
+        "schema": "alledge/benchmark",
+        "created": "2026-01-01T00:00:00Z",
+        "machine": machine,
+        "rows": [{**row, **changes}, {**row, "status": "failed", "latency": None}],
+    }
+
+
+def write(path, document):
+    """Write a document, and return its path as text."""
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return str(path)
+
+
+def test_measured_results_stand_before_estimates(tmp_path):
+    file = write(tmp_path / "pi5.json", result())
+    output = run("devices", "recommend", "--max-latency-ms", "200", "--results", file, "--json")
+    document = json.loads(output)
+    schema = json.loads((SCHEMAS / "recommend.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, schema)
+    first, *others = document["rows"]
+    assert (first["kind"], first["ms"], first["device"]) == (
+        *("measured", 12.5),
+        "Raspberry Pi 5 Model B",
+    )
+    assert {row["kind"] for row in others} == {"estimated"}
+
+
+def test_limits_are_held_and_a_band_that_crosses_one_is_only_perhaps():
+    row = {
+        **{"kind": "estimated", "device": "raspberry-pi-5", "model": "m", "precision": "int8"},
+        **{"ms": 100.0, "low_ms": 50.0, "high_ms": 300.0, "memory_mib": 100.0},
+    }
+    assert recommend([row], 200, 300)["rows"][0]["holds"] == "perhaps"
+    assert recommend([row], 301, 300)["rows"][0]["holds"] == "yes"
+    assert recommend([row], 99, 300)["rows"] == []
+    assert recommend([row], 200, 99)["rows"] == []
+
+
+def test_the_page_says_estimated_and_how_wrong():
+    text = run("devices", "recommend", "--device", "raspberry-pi-5", "--max-latency-ms", "5000")
+    low, high = estimates.band()
+    assert f"{low:.2f} to {high:.2f} times" in text
+    assert "estimated" in text
+    assert "nothing" in run("devices", "recommend", "--max-latency-ms", "0.001")
+    assert "raspberry-pi-4" in run("devices", "recommend", "--compare")
+
+
+def test_a_file_that_is_no_result_is_named(tmp_path):
+    file = tmp_path / "x.json"
+    file.write_text("{}", encoding="utf-8")
+    with pytest.raises(DataError, match="not a benchmark's result"):
+        read_results([file])
+
+
+def test_calibration_keeps_what_was_measured_and_nothing_that_failed():
+    kept = distil(result(), [])
+    assert [row["ms"] for row in kept["rows"]] == [12.5]
+    assert kept["machine"]["cpu"] == "4 x Cortex-A76"
+
+
+def test_equal_layers_are_kept_once():
+    layer = Layer("dense", 10, 5, 5)
+    assert summed([layer, layer]) == [["dense", 10, 5, 5, 2]]

@@ -1,0 +1,46 @@
+"""Operator versions: read from the file, compared with what the runtimes themselves said."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alledge.devices.opcodes import known_versions, too_new
+from alledge.devices.tflite_file import opcode_versions, read_operators
+from alledge.errors import BundleError
+
+
+def test_dynamic_range_models_of_today_are_too_new_for_the_old_runtime():
+    missing = too_new({"FULLY_CONNECTED": 12}, known_versions()["tflite-runtime 2.14.0"])
+    assert missing == {"FULLY_CONNECTED": (12, 10)}
+    assert not too_new({"FULLY_CONNECTED": 12}, known_versions()["ai-edge-litert 2.3.0"])
+
+
+def test_an_operator_nobody_asked_about_counts_as_unknown():
+    assert too_new({"MINE": 1}, {"ADD": 3}) == {"MINE": (1, 0)}
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing at all", b"\x00" * 64, b"\xff" * 4 + b"TFL3"])
+def test_what_is_no_model_is_refused(tmp_path, content):
+    path = tmp_path / "x.tflite"
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match="not a TFLite model"):
+        read_operators(path)
+
+
+def test_a_real_model_is_read_and_a_cut_one_refused(tmp_path, tiny_model):
+    versions = opcode_versions(tiny_model)
+    assert {"AVERAGE_POOL_2D", "FULLY_CONNECTED", "SOFTMAX"} <= set(versions)
+    assert not too_new(versions, known_versions()["tflite-runtime 2.14.0"])
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(tiny_model.read_bytes()[:200])
+    with pytest.raises(BundleError):
+        opcode_versions(cut)
+
+
+def test_the_table_names_the_command_that_makes_it_again():
+    import alledge.devices
+
+    file = Path(alledge.devices.__file__).with_name("opcodes.json")
+    document = json.loads(file.read_text(encoding="utf-8"))
+    assert "alledge.devices.opcodes" in document["source"]
