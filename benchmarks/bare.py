@@ -21,7 +21,7 @@ try:
     from ai_edge_litert.interpreter import Interpreter
 except ModuleNotFoundError:
     from tflite_runtime.interpreter import Interpreter
-engine = Interpreter(model_path=model, num_threads=THREADS)
+engine = Interpreter(model_path=model, num_threads=%THREADS%)
 engine.allocate_tensors()
 engine.set_tensor(engine.get_input_details()[0]["index"], pixels)
 engine.invoke()
@@ -31,14 +31,14 @@ print(engine.get_tensor(engine.get_output_details()[0]["index"]))
 ONNX = """
 import onnxruntime
 options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = THREADS
+options.intra_op_num_threads = %THREADS%
 engine = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 print(engine.run(None, {engine.get_inputs()[0].name: pixels})[0])
 """
 
 OPENVINO = """
 import openvino
-config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "THREADS"}
+config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "%THREADS%"}
 engine = openvino.Core().compile_model(model, "CPU", config)
 print(engine([pixels])[0])
 """
@@ -59,4 +59,4 @@ _ENGINES = {"tflite": TFLITE, "onnx": ONNX, "openvino": OPENVINO}
 
 def script(backend: str, threads: int) -> str:
     """Return the ten-line script of a backend: its arguments are the artifact and an image."""
-    return DECODE + _ENGINES[backend].replace("THREADS", str(threads))
+    return DECODE + _ENGINES[backend].replace("%THREADS%", str(threads))

@@ -1,7 +1,7 @@
 """Steady state: a folder through the classifier, against decode alone and inference alone.
 
-``python -m alledge.benchmarks.steady BUNDLE IMAGE...``: the bound is 1 / (1/D + 1/I), with D and I
-the rates of decoding alone and of the bare engine alone on as many cores, in the same run.
+``python -m alledge.benchmarks.steady --bundle B IMAGE...``: the bound is 1 / (1/D + 1/I), with D
+and I the rates of decoding alone and of the bare engine alone on as many cores, in the same run.
 """
 
 from __future__ import annotations
@@ -74,16 +74,20 @@ def drain(items: Iterable[Any]) -> None:
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--bundle", "bundles", multiple=True, required=True, type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True)
 @click.option("--workers", type=int, default=usable_cores(), show_default=True)
 @click.option("--backend", multiple=True, help="Only this one; may be given again.")
-def main(bundle: Path, images: tuple[str, ...], workers: int, backend: tuple[str, ...]) -> None:
-    """Print one JSON line a backend."""
-    opened = Bundle.open(bundle)
-    for name in backend or installed_backends():
-        if name in opened.formats:
-            print(json.dumps(measure(opened, name, list(find_images(images)), workers)), flush=True)
+def main(
+    bundles: tuple[Path, ...], images: tuple[str, ...], workers: int, backend: tuple[str, ...]
+) -> None:
+    """Print one JSON line a bundle and backend."""
+    found = list(find_images(images))
+    for path in bundles:
+        opened = Bundle.open(path)
+        for name in backend or installed_backends():
+            if name in opened.formats:
+                print(json.dumps(measure(opened, name, found, workers)), flush=True)
 
 
 if __name__ == "__main__":

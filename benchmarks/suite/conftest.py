@@ -13,6 +13,9 @@ from types import ModuleType
 
 import pytest
 
+from alledge.benchmarks.compare import MACHINE, NOISE
+from alledge.benchmarks.machine import describe
+from alledge.benchmarks.noise import between, look
 from alledge.runtime.bundle import Bundle
 from alledge.train.phantom import draw_field
 
@@ -48,3 +51,16 @@ def field(tmp_path_factory) -> Path:
     image, _ = draw_field(0, 1, True)
     image.resize(FIELD).save(path, quality=90)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _calibration(benchmark):
+    """Note the calibration loop, and who else was at work: what `make bench-compare` goes by."""
+    before = look()
+    yield
+    benchmark.extra_info[NOISE] = between(before, look())
+
+
+def pytest_benchmark_update_json(config, benchmarks, output_json):
+    """Say which machine it was, in the words of the results."""
+    output_json[MACHINE] = describe()

@@ -1,0 +1,159 @@
+"""Our model-only latency beside the engine's own: paired, round by round, in the same session.
+
+``python -m alledge.benchmarks.engines BUNDLE... --out engines.json``. OpenVINO's own tool is
+``benchmark_app``; ai-edge-litert and ONNX Runtime are timed in a bare loop of ten lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import click
+import numpy as np
+
+from ..errors import BackendError, MissingPackageError
+from ..runtime.backends import installed_backends
+from ..runtime.bundle import Bundle
+from ..runtime.imaging import load_rgb
+from .field import draw_field
+from .processes import run_worker
+from .quantiles import ratio_interval
+
+ROUNDS = 10
+TIMEOUT_S = 300.0
+SETUP = """
+import sys, time
+import numpy as np
+model, seconds, threads = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+pixels = np.load(sys.argv[4])
+"""
+LOOP = """
+for _ in range(10):
+    once()
+samples, ends = [], time.perf_counter() + seconds
+while len(samples) < 7 or time.perf_counter() < ends:
+    started = time.perf_counter()
+    once()
+    samples.append((time.perf_counter() - started) * 1000)
+print(sorted(samples)[len(samples) // 2])
+"""
+ENGINES = {
+    "tflite": """
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ModuleNotFoundError:
+    from tflite_runtime.interpreter import Interpreter
+engine = Interpreter(model_path=model, num_threads=threads)
+engine.allocate_tensors()
+into, out = engine.get_input_details()[0]["index"], engine.get_output_details()[0]["index"]
+def once():
+    engine.set_tensor(into, pixels)
+    engine.invoke()
+    return engine.get_tensor(out)
+""",
+    "onnx": """
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = threads
+engine = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+name = engine.get_inputs()[0].name
+def once():
+    return engine.run(None, {name: pixels})[0]
+""",
+}
+
+
+def theirs_ms(bundle: Bundle, backend: str, threads: int, seconds: float, pixels: Path) -> float:
+    """Return the median that the engine's own tool, or a bare loop, gives."""
+    model = bundle.path / bundle.formats[backend].file
+    if backend != "openvino":
+        script = SETUP + ENGINES[backend] + LOOP
+        command = [sys.executable, "-c", script, str(model), str(seconds), str(threads)]
+        return float(_run([*command, str(pixels)]))
+    tool = shutil.which("benchmark_app", path=str(Path(sys.executable).parent))
+    if tool is None:
+        raise MissingPackageError("openvino", "openvino", "benchmark_app")
+    command = [tool, "-m", str(model), "-d", "CPU", "-api", "sync", "-hint", "none"]
+    command += ["-nstreams", "1", "-nthreads", str(threads), "-infer_precision", "f32"]
+    said = _run([*command, "-t", str(max(1, round(seconds)))])
+    found = re.search(r"Median:\s*([\d.]+) ms", said)
+    if found is None:
+        raise BackendError(f"benchmark_app gave no median: {said[-300:]}")
+    return float(found[1])
+
+
+def ours_ms(bundle: Bundle, backend: str, threads: int, seconds: float, image: Path) -> float:
+    """Return the median that `alledge benchmark` gives for the model alone."""
+    job = {"work": "model", "bundle": str(bundle.path), "backend": backend, "threads": threads}
+    with tempfile.TemporaryDirectory(prefix="alledge-engines-") as cache:
+        job |= {"image": str(image), "seconds": seconds}
+        found = run_worker(job, TIMEOUT_S, Path(cache))
+    return float(median(found["samples_ms"]))
+
+
+def alternate(
+    ours: Callable[[], float], theirs: Callable[[], float], rounds: int
+) -> tuple[list[float], list[float]]:
+    """Measure two things round by round; who comes first takes turns."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds):
+        for which in (0, 1) if number % 2 == 0 else (1, 0):
+            found[which].append((ours, theirs)[which]())
+    return found
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_S
+    )
+    if done.returncode:
+        raise BackendError(f"{command[0]}: exit code {done.returncode}: {done.stderr[-300:]}")
+    return done.stdout
+
+
+@click.command()
+@click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--rounds", type=click.IntRange(2), default=ROUNDS, show_default=True)
+@click.option("--seconds", type=float, default=1.0, show_default=True, help="Of each, a round.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--backend", multiple=True, help="Only this one; may be given again.")
+def main(
+    bundles: tuple[Path, ...], rounds: int, seconds: float, threads: int, backend: tuple[str, ...]
+) -> None:
+    """Print one JSON line a bundle and backend: the paired ratio, ours over theirs."""
+    with tempfile.TemporaryDirectory(prefix="alledge-engines-") as folder:
+        image = Path(folder) / "field.jpg"
+        draw_field(image)
+        for bundle in map(Bundle.open, bundles):
+            pixels = Path(folder) / "pixels.npy"
+            np.save(pixels, load_rgb(image, bundle.image_path)[np.newaxis])
+            for name in backend or installed_backends():
+                if name not in bundle.formats:
+                    continue
+                ours, theirs = alternate(
+                    partial(ours_ms, bundle, name, threads, seconds, image),
+                    partial(theirs_ms, bundle, name, threads, seconds, pixels),
+                    rounds,
+                )
+                row = {
+                    "bundle": bundle.name,
+                    "backend": name,
+                    "threads": threads,
+                    "ours_ms": round(median(ours), 3),
+                    "theirs_ms": round(median(theirs), 3),
+                    **{key: round(value, 4) for key, value in ratio_interval(ours, theirs).items()},
+                }
+                print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The machine a result belongs to, and which machines may be compared; commit of the source."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ..devices.detection import describe_machine
+
+Json = dict[str, Any]
+
+# Two machines are alike if all of these agree: only then may their figures stand side by side as
+# one, and only then is one a baseline for the other.
+LIKE = (
+    *("board", "cpu", "arch", "cores_physical", "cores_logical", "quota_cores", "os", "python"),
+    "versions",
+)
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def describe() -> Json:
+    """Return the machine block of a document."""
+    return describe_machine(engines=False)
+
+
+def likeness(machine: Json) -> tuple[Any, ...]:
+    """Return what two like machines have in common, ready to be compared."""
+    return tuple(repr(_comparable(machine, key)) for key in LIKE)
+
+
+def differences(one: Json, other: Json) -> list[str]:
+    """Return in words what makes two machines unlike; empty where they are alike."""
+    return [
+        f"{key}: {_comparable(one, key)} here, {_comparable(other, key)} there"
+        for key in LIKE
+        if repr(_comparable(one, key)) != repr(_comparable(other, key))
+    ]
+
+
+def commit() -> str | None:
+    """Return the commit of alledge's source, None where it is no git checkout."""
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        top = _git("rev-parse", "--show-toplevel")
+        if Path(top).resolve() != ROOT:
+            return None  # installed into somebody else's repository
+        return head + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=True, timeout=10
+    )
+    return done.stdout.strip()
+
+
+def _comparable(machine: Json, key: str) -> Any:
+    """Return a value whose repr tells likeness; alledge's own version is what is measured."""
+    value = machine.get(key)
+    if isinstance(value, dict):
+        return sorted(item for item in value.items() if item[0] != "alledge" and item[1])
+    return value

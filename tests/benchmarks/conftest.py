@@ -1,0 +1,88 @@
+"""Fixtures of the measuring room's tests: a bundle of the tiny network, and a real measurement."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from alledge.cli import main
+from alledge.runtime.datasets import Dataset
+
+MAKERS = Path(__file__).resolve().parents[1] / "runtime"
+QUICK = ("--seconds", "0.02", "--rounds", "2", "--max-rounds", "2", "--threads", "1")
+
+Json = dict[str, Any]
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """The command line, in this process; what it measures is in processes of their own."""
+    return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="session")
+def maker() -> ModuleType:
+    """The writer of test bundles."""
+    spec = importlib.util.spec_from_file_location("bundles", MAKERS / "bundles.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """The tiny network in three formats, from the cache that the runtime's tests keep."""
+    source = MAKERS / "tiny.py"
+    mark = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+    folder = MAKERS.parents[1] / ".cache" / "tests" / f"tiny-{mark}"
+    if not folder.is_dir():
+        making = folder.with_name(f"{folder.name}.benchmarks")
+        subprocess.run([sys.executable, source, making], check=True, capture_output=True)
+        making.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(artifacts: Path, maker: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole bundle of the tiny network; tests only read it."""
+    folder: Path = tmp_path_factory.mktemp("bundles") / "tiny-float32"
+    maker.write_bundle(folder, artifacts)
+    return folder
+
+
+@pytest.fixture
+def own_bundle(bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle that a test may damage."""
+    return Path(shutil.copytree(bundle, tmp_path / "bundles" / "tiny-float32"))
+
+
+@pytest.fixture(scope="session")
+def measured(
+    run: Run, bundle: Path, smears: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a real measurement of the bundle, with accuracy on generated smears."""
+    out: Path = tmp_path_factory.mktemp("measured")
+    result = run("benchmark", bundle, "--data", smears.root, "--out", out, *QUICK)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture
+def document(measured: Path) -> Json:
+    """The result of that measurement, a copy that a test may change."""
+    made: Json = json.loads((measured / "benchmark.json").read_text(encoding="utf-8"))
+    return made

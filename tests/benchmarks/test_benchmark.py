@@ -1,0 +1,201 @@
+"""`alledge benchmark`, as it is typed: real engines, real processes, a tiny network."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import Result
+
+from alledge import runtime
+from alledge.benchmarks.processes import _run as run_process
+from alledge.errors import BackendError
+from alledge.runtime.bundle import Bundle
+from alledge.runtime.datasets import Dataset
+from alledge.runtime.imaging import load_rgb
+from alledge.runtime.seen import pixel_hash
+
+SCHEMAS = Path(runtime.__file__).parent / "schemas"
+QUICK = ("--seconds", "0.02", "--rounds", "2", "--max-rounds", "2", "--threads", "1")
+TFLITE = ("--backend", "tflite")
+Json = dict[str, Any]
+Run = Callable[..., Result]
+
+
+def ledger(out: Path) -> list[Json]:
+    lines = (out / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def result(out: Path) -> Json:
+    made: Json = json.loads((out / "benchmark.json").read_text(encoding="utf-8"))
+    schema = json.loads((SCHEMAS / "benchmark.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(made)
+    return made
+
+
+def test_a_result_is_valid_and_has_every_figure_of_every_engine(measured: Path) -> None:
+    made = result(measured)
+    assert made["complete"]
+    assert {row["backend"] for row in made["rows"]} == {"tflite", "onnx", "openvino"}
+    for row in made["rows"]:
+        assert row["status"] == "ok"
+        assert row["rounds"] == 2
+        for block in (row["latency"], row["end_to_end"]):
+            assert 0 < block["p50_ms"] <= block["p90_ms"]
+            assert block["load_ms"] > 0
+            assert block["first_ms"] > 0
+            assert block["ci"]["rounds"] == 2
+        assert row["end_to_end"]["p50_ms"] > row["latency"]["p50_ms"]
+        assert row["throughput"]["images_per_s"] > 0
+        assert row["cold_start_ms"] > row["end_to_end"]["p50_ms"]
+        assert row["file_bytes"] > 0
+        if sys.platform == "linux":
+            assert 0 < row["steady_mib"] <= row["peak_mib"]
+
+
+def test_accuracy_is_of_the_artifact_on_images_it_has_not_seen(
+    measured: Path, smears: Dataset
+) -> None:
+    made = result(measured)
+    assert made["data"]["generated"]
+    for row in made["rows"]:
+        assert row["accuracy"]["images"] == len(smears.samples)
+        assert not row["accuracy"]["include_seen"]
+        for name in ("accuracy", "sensitivity", "specificity", "auc"):
+            figure = row["accuracy"][name]
+            assert figure["low"] <= figure["value"] <= figure["high"]
+
+
+def test_images_the_model_was_trained_on_leave_no_accuracy_and_say_so(
+    run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
+) -> None:
+    made = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
+    pixels = [load_rgb(sample.path, made.image_path) for sample in smears.samples]
+    seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", one) for one in pixels]}
+    bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
+    out = tmp_path / "out"
+    answer = run("benchmark", bundle, "--data", smears.root, "--out", out, *QUICK, *TFLITE)
+    assert answer.exit_code == 0
+    assert "nothing is left to measure" in answer.stdout
+    row = result(out)["rows"][0]
+    assert row["accuracy"] is None
+    assert "trained on every readable image" in row["accuracy_note"]
+    assert row["latency"]["p50_ms"] > 0
+
+
+def test_without_data_the_accuracy_is_not_measured(run: Run, bundle: Path, tmp_path: Path) -> None:
+    answer = run("benchmark", bundle, "--out", tmp_path, *QUICK, *TFLITE)
+    assert "not measured" in answer.stdout
+    assert result(tmp_path)["rows"][0]["accuracy"] is None
+    assert result(tmp_path)["settings"]["image"]["source"] == "drawn"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_a_killed_run_resumes_and_repeats_nothing(run: Run, bundle: Path, tmp_path: Path) -> None:
+    words = ("benchmark", str(bundle), "--out", str(tmp_path), *QUICK)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alledge", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    ledger_file = tmp_path / "rounds.jsonl"
+    for _ in range(600):
+        if ledger_file.is_file() and ledger_file.read_bytes().count(b"\n") >= 2:
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = ledger(tmp_path)
+    assert 2 <= len(before) < 6
+    with ledger_file.open("ab") as stream:
+        stream.write(b'{"work": "round", "key": "cut sh')  # what a kill may leave
+    assert run(*words).exit_code == 0
+    after = ledger(tmp_path)
+    assert after[: len(before)] == before
+    rounds = [(record["key"], record["round"]) for record in after]
+    assert len(rounds) == len(set(rounds)) == 6
+    assert result(tmp_path)["complete"]
+    again = run(*words)
+    assert ledger(tmp_path) == after
+    assert "round" not in again.stderr.replace("rounds", "")
+
+
+def test_a_time_limit_leaves_something_to_go_on_with(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
+    answer = run("benchmark", bundle, "--out", tmp_path, "--minutes", "0", *QUICK, *TFLITE)
+    assert "the same command goes on" in answer.stderr
+    assert not result(tmp_path)["complete"]
+    assert run("benchmark", bundle, "--out", tmp_path, *QUICK, *TFLITE).exit_code == 0
+    assert result(tmp_path)["complete"]
+
+
+def test_a_bundle_that_crashes_its_engine_is_one_failed_row(
+    run: Run, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every process that imports ONNX Runtime dies at once, as with an illegal instruction."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "class Crash:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'onnxruntime':\n"
+        "            os.abort()\n"
+        "sys.meta_path.insert(0, Crash())\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    answer = run("benchmark", bundle, "--out", tmp_path / "out", *QUICK)
+    assert answer.exit_code == 1
+    rows = {row["backend"]: row for row in result(tmp_path / "out")["rows"]}
+    assert rows["onnx"]["status"] == "failed"
+    assert "crashed" in rows["onnx"]["why"]
+    assert rows["onnx"]["latency"] is None
+    assert [rows[name]["status"] for name in ("tflite", "openvino")] == ["ok", "ok"]
+    assert sum("onnx" in record["key"] for record in ledger(tmp_path / "out")) == 1
+
+
+def test_an_artifact_that_was_changed_is_a_failed_row(
+    run: Run, own_bundle: Path, tmp_path: Path
+) -> None:
+    with (own_bundle / "model.tflite").open("ab") as stream:
+        stream.write(b"more")
+    answer = run("benchmark", own_bundle, "--out", tmp_path / "out", *QUICK, *TFLITE)
+    assert answer.exit_code == 1
+    assert "is not the file that was exported" in result(tmp_path / "out")["rows"][0]["why"]
+
+
+def test_rounds_of_another_order_are_refused(run: Run, measured: Path, bundle: Path) -> None:
+    answer = run("benchmark", bundle, "--out", measured, *QUICK)
+    assert answer.exit_code == 2
+    assert "holds rounds of another order: the settings (image)" in answer.output
+
+
+def test_the_same_bundle_twice_is_wrong_usage(run: Run, bundle: Path, tmp_path: Path) -> None:
+    assert run("benchmark", bundle, bundle, "--out", tmp_path, *QUICK).exit_code == 2
+
+
+def test_thread_counts_are_whole_numbers(run: Run, bundle: Path, tmp_path: Path) -> None:
+    assert run("benchmark", bundle, "--out", tmp_path, "--threads", "two").exit_code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has exit codes instead of signals")
+def test_a_crash_is_told_with_its_signal(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="killed by SIGABRT"):
+        run_process([sys.executable, "-c", "import os; os.abort()"], 60, tmp_path)
+
+
+def test_a_process_that_hangs_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=r"no answer within 0\.5 s"):
+        run_process([sys.executable, "-c", "import time; time.sleep(60)"], 0.5, tmp_path)

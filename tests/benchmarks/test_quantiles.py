@@ -1,0 +1,92 @@
+"""Quantiles and intervals: against numpy, known values, and simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from alledge.benchmarks.noise import Moment, between, in_words, is_noisy
+from alledge.benchmarks.quantiles import (
+    STUDENT,
+    half_width,
+    median_interval,
+    ratio_interval,
+    student_interval,
+    times,
+)
+
+
+def test_a_quantile_that_its_samples_are_too_few_for_is_not_given():
+    few = times([[1.0] * 4, [2.0] * 4], [3.0], [4.0])
+    assert few["p50_ms"] == 1.5
+    assert few["p90_ms"] is few["p95_ms"] is few["p99_ms"] is None
+    samples = list(np.random.default_rng(0).gamma(5, 1, 120))
+    many = times([samples[:60], samples[60:]], [3.0], [4.0])
+    for name, share in (("p50_ms", 50), ("p90_ms", 90), ("p95_ms", 95), ("p99_ms", 99)):
+        assert many[name] == pytest.approx(np.percentile(samples, share), abs=1e-4)
+    assert many["n"] == 120
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    hits = 0
+    for _ in range(2000):
+        ends = student_interval(list(rng.normal(10, 1, 4)))
+        hits += ends[0] <= 10 <= ends[1]
+    assert 0.935 <= hits / 2000 <= 0.965
+
+
+def test_students_quantiles_fall_towards_the_normal_one():
+    assert list(STUDENT) == sorted(STUDENT, reverse=True)
+    assert STUDENT[0] == pytest.approx(12.706)
+    assert 1.96 < STUDENT[-1] < 2.05
+
+
+def test_one_round_has_no_interval():
+    assert median_interval([[1.0, 2.0]]) is None
+    assert half_width([[1.0, 2.0]]) == float("inf")
+
+
+def test_a_paired_ratio_cancels_what_both_suffer_from():
+    rng = np.random.default_rng(2)
+    shared = rng.uniform(1, 3, 12)
+    found = ratio_interval(list(shared * 1.1), list(shared))
+    assert found["ratio"] == pytest.approx(1.1)
+    assert found["low"] == pytest.approx(1.1)
+    assert found["high"] == pytest.approx(1.1)
+
+
+def moment(**changes):
+    base = {"calibration_ms": 5.0, "at_s": 0.0, "busy_s": 0.0, "stolen_s": 0.0, "own_s": 0.0}
+    return Moment(**{**base, "mhz": 2000.0, "celsius": 50.0, **changes})
+
+
+def test_a_quiet_round_has_no_note():
+    record = between(moment(), moment(at_s=10.0, busy_s=8.0, own_s=8.0))
+    assert record["others_cores"] == 0
+    assert in_words([record], 5.0, 2000.0) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"busy_s": 18.0}, "other programs took up to 1.0 cores"),
+        ({"stolen_s": 5.0}, "the hypervisor took up to 0.5 cores"),
+        ({"calibration_ms": 8.0}, "calibration loop was up to 30% slower"),
+        ({"mhz": 1200.0}, "throttled: the clock fell to 1200 of 2000 MHz"),
+        ({"celsius": 85.0}, "the CPU was at 85 °C"),
+    ],
+)
+def test_what_disturbed_a_round_is_said_in_words(change, said):
+    after = moment(**{"at_s": 10.0, "busy_s": 8.0, "own_s": 8.0, **change})
+    notes = in_words([between(moment(), after)], 5.0, 2000.0)
+    assert len(notes) == 1
+    assert said in notes[0]
+
+
+def test_a_round_is_set_aside_for_what_others_did_and_never_for_its_times():
+    quiet = moment(at_s=10.0, busy_s=8.0, own_s=8.0)
+    assert not is_noisy(between(moment(), quiet))
+    assert not is_noisy(between(moment(), moment(at_s=10.0, busy_s=8, own_s=8, calibration_ms=9)))
+    assert is_noisy(between(moment(), moment(at_s=10.0, busy_s=12.0, own_s=8.0)))
+    assert not is_noisy(between(moment(busy_s=None), quiet))
