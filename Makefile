@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: help install test test-slow bench check format check-constraints demo clean
+.PHONY: help install test test-slow bench arm64 bench-compare check format check-constraints demo clean
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 install: $(READY)  ## make .venv with the tested versions
 
@@ -26,6 +26,16 @@ test-slow: $(READY)  ## what takes minutes rather than seconds
 bench: $(READY)  ## the pytest-benchmark suite, in a short form
 	$(BIN)/python -m pytest benchmarks/suite --benchmark-only --benchmark-warmup=on \
 		--benchmark-max-time=0.5 --benchmark-columns=median,iqr,rounds $(ARGS)
+
+bench-compare: $(READY)  ## three passes of the suite against the baseline of a like machine
+	mkdir -p .benchmarks && rm -f .benchmarks/pass-*.json
+	for pass in 1 2 3; do $(BIN)/python -m pytest benchmarks/suite --quiet --benchmark-only \
+		--benchmark-warmup=on --benchmark-max-time=0.5 --benchmark-columns=median \
+		--benchmark-json=.benchmarks/pass-$$pass.json || exit 1; done
+	$(BIN)/python -m alledge.benchmarks.compare .benchmarks/pass-*.json $(ARGS)
+
+arm64: $(READY)  ## a pack installed offline on an emulated arm64 system, and compared
+	PYTHON=$(BIN)/python sh devices/emulated_arm64.sh
 
 check: $(READY)  ## format, lint, types, tests
 	$(BIN)/ruff format --check .

@@ -15,11 +15,25 @@ from .errors import AlledgeError
 # command -> (module:attribute, first line of its help): kept here, so that --help loads nothing
 COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("train.commands:models", "List the six architectures and their parameters."),
+    "audit": ("train.commands:audit", "Tell what a data set would let a model cheat with."),
     "train": ("train.commands:train", "Fine-tune one model on a data set."),
+    "study": ("train.study_commands:study", "Tune and compare the six models, on one page."),
     "evaluate": ("train.commands:evaluate", "Measure a run or a bundle on a data set."),
     "export": ("export.commands:export", "Quantize a run and convert it into a bundle."),
     "verify": ("runtime.commands:verify", "Prove that a bundle computes here what it did there."),
     "classify": ("runtime.commands:classify", "Tell blasts from healthy blood in images."),
+    "benchmark": (
+        "benchmarks.commands:benchmark",
+        "Measure accuracy, latency and memory of bundles.",
+    ),
+    "devices": ("devices.commands:devices", "Know boards: list, show, detect, recommend."),
+    "doctor": ("devices.commands:doctor", "Tell what works here, and what to type."),
+    "pack": ("devices.commands:pack", "Write an offline installer for a board."),
+    "keygen": ("devices.commands:keygen", "Make a pair of keys that sign packs."),
+    "report": (
+        "benchmarks.commands:report",
+        "Make one page from the results of many machines.",
+    ),
     "demo": ("train.demo:demo", "Go the whole way on generated smears, in minutes."),
 }
 

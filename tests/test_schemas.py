@@ -9,8 +9,8 @@ import pytest
 
 SCHEMAS = sorted((Path(__file__).resolve().parent.parent / "runtime" / "schemas").glob("*.json"))
 WRITTEN = {
-    *("bundle", "classify", "evaluate", "export-log", "metrics", "models", "parity", "phantom"),
-    *("rejected", "run", "verify"),
+    *("audit", "benchmark", "bundle", "classify", "evaluate", "export-log", "guards", "metrics"),
+    *("models", "parity", "phantom", "rejected", "run", "study", "suite-baseline", "verify"),
 }
 
 
