@@ -93,9 +93,9 @@ def _open(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
 def _one_at_a_time(engine: Any) -> None:
     """Let every transaction take SQLite's write lock when it begins, not when it first writes.
 
-    Optuna takes a trial by reading that it waits and then writing that it runs. Other databases lock
-    the row for that; SQLite ignores FOR UPDATE, so two processes could read, both write, and both do
-    the trial.
+    Optuna takes a trial by reading that it waits and then writing that it runs. Other databases
+    lock the row for that; SQLite ignores FOR UPDATE, so two processes could read, both write, and
+    both do the trial.
 
     References
     ----------

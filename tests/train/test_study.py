@@ -24,6 +24,7 @@ from alledge.train.features import FeatureCache
 from alledge.train.progress import TrainingProgress
 from alledge.train.study import StudyProgress, _fine_tuning, _fits, _tuning, _work_off
 from alledge.train.study_features import Features
+from alledge.train.study_page import camera_words, random_words
 from alledge.train.study_plan import BASE, StudyOrder, make_plan, strengthened
 from alledge.train.study_queue import open_storage, sqlite_url
 from alledge.train.study_verdict import compare, holm, needed_disagreement
@@ -294,6 +295,33 @@ def test_the_verdict_names_models_that_differ_and_no_others() -> None:
     assert same["differ"] == []
     assert "cannot be told apart" in same["verdict"]
     assert compare({"vgg16": good})["pairs"] == []
+
+
+def head(title: str, weights: str, accuracy: float) -> Any:
+    return {
+        "title": title,
+        "kind": "head",
+        "weights": weights,
+        "summary": {
+            "accuracy": {"value": accuracy},
+            "sensitivity": {"value": accuracy},
+            "specificity": {"value": 1.0},
+            "auc": None,
+        },
+    }
+
+
+def test_a_head_on_random_weights_that_keeps_up_is_said_to() -> None:
+    given, drawn = head("VGG16", "given", 0.95), head("VGG19", "random", 0.96)
+    assert "gives VGG19 0.960. VGG16's pretrained" in random_words({"rows": [given, drawn]})
+    assert "no more" not in random_words({"rows": [given, head("VGG19", "random", 0.6)]})
+    assert random_words({"rows": [given]}) == ""
+
+
+def test_another_camera_is_told_apart_for_random_weights() -> None:
+    rows = [head("VGG16", "given", 0.5), head("VGG19", "random", 0.9)]
+    assert camera_words({"rows": rows}).startswith("head: 0.50 of the blasts found")
+    assert "head on random weights: 0.90 of the blasts" in camera_words({"rows": rows})
 
 
 def test_holms_correction_is_his() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import optuna
+
 from alledge.runtime.metrics import Json
 from alledge.train.study_queue import SLOT, Shelf, open_storage, sqlite_url
 
