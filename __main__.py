@@ -1,6 +1,6 @@
 """``python -m alledge``: the same front door as the ``alledge`` script."""
 
-from .cli import main
+from .cli import run
 
 if __name__ == "__main__":
-    main(prog_name="alledge")
+    run()

@@ -17,7 +17,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -135,6 +134,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     -------
     UsageError
     """
+    import difflib
+
     names = list(known)
     near = difflib.get_close_matches(name.lower(), names, n=1)
     return UsageError(

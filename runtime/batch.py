@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -53,6 +54,9 @@ def classify_to(
     images = itertools.chain(first, found)
     chosen: Mode = "throughput" if (mode or len(first) > 1) and mode != "latency" else "latency"
     with Classifier.load(bundle, backend, threads, chosen) as classifier:
+        if not gc.isenabled():  # the process began without: what is loaded by now stays
+            gc.freeze()
+            gc.enable()
         return _write(out, classifier, classifier.classify(images, overlay), style)
 
 

@@ -286,7 +286,7 @@ def _sha256(content: bytes = b"", size: int = 0) -> Any:
 
     OpenSSL's is five times as fast, but loading it takes 4 MB of memory and some milliseconds.
     """
-    if max(size, len(content)) <= SMALL_BYTES:
+    if max(size, len(content)) <= SMALL_BYTES and "_hashlib" not in sys.modules:
         for name in ("_sha2", "_sha256"):  # since Python 3.12, and before
             with contextlib.suppress(ImportError):
                 return importlib.import_module(name).sha256(content)
@@ -316,7 +316,8 @@ def find_bundle(named: str | Path | None = None) -> Path:
         return Path(from_environment)
     if (installed_bundle() / RECORD).is_file():
         return installed_bundle()
-    found = sorted(record.parent for record in BUNDLES.glob(f"*/{RECORD}"))
+    # what a killed export leaves behind begins with a dot
+    found = sorted(record.parent for record in BUNDLES.glob(f"[!.]*/{RECORD}"))
     if len(found) == 1:
         return found[0]
     if found:

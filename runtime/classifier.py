@@ -130,7 +130,7 @@ class Classifier:
         Raises
         ------
         BackendError
-            If the engine fails, or was closed.
+            If the engine fails, was closed, or answers what is no score.
         UsageError
             If the folder of the overlays cannot be written to.
         """
@@ -170,6 +170,12 @@ class Classifier:
         (C,) ndarray of float64
         """
         raw = self.backend.predict(rgb[np.newaxis])
+        if raw.shape != (1, len(self.bundle.labels)) or not np.isfinite(raw).all():
+            raise BackendError(
+                f"{self.backend.engine} answered {raw.tolist()}",
+                allowed=f"a finite score for each of {', '.join(self.bundle.labels)}",
+                fix="alledge verify BUNDLE tells which backends work on this machine",
+            )
         calibrated: NDArray[np.float64] = calibrate(raw, self._format.temperature)[0]
         return calibrated
 

@@ -6,6 +6,7 @@ Pillow only.
 
 from __future__ import annotations
 
+import io
 import stat
 import warnings
 from dataclasses import asdict, dataclass, fields
@@ -14,15 +15,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import BundleError, ImageError
 
 # The first five are loaded with Pillow itself; reaching the others loads all of its plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
 MAX_MEGAPIXELS = 200
+# Of a progressive JPEG: an ordinary one has about ten, and each costs a pass over all pixels.
+MAX_SCANS = 100
+SCAN_MARKER = b"\xff\xda"
 GEOMETRIES = ("squash", "crop")
 UINT16_PER_UINT8 = 257  # 65535 / 255
+ROWS_AT_ONCE = 256  # of a 16-bit image, while it is made 8-bit
 UNKNOWN_CAMERA = "unknown"
 # Pillow reads 64 kB at a time and takes the interpreter's lock for each: threads that decode side
 # by side wait for it less often so.
@@ -179,7 +184,7 @@ def load_image(
     -------
     (size, size, 3) ndarray of uint8, RGB
     Header
-        An array names no camera.
+        An array names no camera. A given PIL.Image is left as it is.
 
     Raises
     ------
@@ -192,7 +197,12 @@ def load_image(
         return _to_model(image, settings), Header(*image.size, UNKNOWN_CAMERA)
     if isinstance(source, Image.Image):
         header = _header(source)
-        return _decode(source, "the given image", settings), header
+        return _decode(_not_the_callers(source), "the given image", settings), header
+    if not isinstance(source, str | Path):
+        raise ImageError(
+            f"a {type(source).__name__} is not an image",
+            allowed="a path, a PIL.Image, an (H, W, 3) array of uint8",
+        )
     with open_image(source) as image:
         header = _header(image)
         return _decode(image, str(source), settings), header
@@ -216,6 +226,8 @@ def load_picture(source: str | Path | Image.Image | RGB, longest: int) -> Image.
     ImageError
         As `load_rgb`.
     """
+    from PIL import ImageOps  # not on the way to an answer
+
     if isinstance(source, np.ndarray):
         image = _from_array(source)
     elif isinstance(source, Image.Image):
@@ -270,6 +282,7 @@ def _header(image: Image.Image) -> Header:
 
 def _decode(image: Image.Image, name: str, settings: ImagePath) -> RGB:
     try:
+        _refuse_many_scans(image, name)
         image.draft(None, (settings.draft, settings.draft))
         image.decodermaxblock = READ_BYTES  # type: ignore[attr-defined]  # of ImageFile
         image.load()
@@ -281,6 +294,35 @@ def _decode(image: Image.Image, name: str, settings: ImagePath) -> RGB:
         raise ImageError(
             f"{name} is damaged: {_reason(error)}", fix="copy it from the camera again"
         ) from None
+
+
+def _not_the_callers(image: Image.Image) -> Image.Image:
+    """Return a JPEG that was given before it was decoded a second time: draft() shrinks it."""
+    stream = getattr(image, "fp", None)
+    if image.format != "JPEG" or stream is None or not getattr(image, "tile", None):
+        return image
+    at = stream.tell()
+    stream.seek(0)
+    content = stream.read()
+    stream.seek(at)
+    return Image.open(io.BytesIO(content), formats=("JPEG",))
+
+
+def _refuse_many_scans(image: Image.Image, name: str) -> None:
+    """Refuse a small file that would be decoded for minutes."""
+    stream = getattr(image, "fp", None)
+    if stream is None or not image.info.get("progressive"):
+        return
+    at = stream.tell()
+    stream.seek(0)
+    scans = stream.read().count(SCAN_MARKER)
+    stream.seek(at)
+    if scans > MAX_SCANS:
+        raise ImageError(
+            f"{name} has {scans} scans, refused before decoding",
+            allowed=f"{MAX_SCANS} scans of a progressive JPEG",
+            fix="save it as an ordinary JPEG",
+        )
 
 
 def _orientation(image: Image.Image) -> Image.Transpose | None:
@@ -306,10 +348,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):  # 16-bit grey: I;16, I;16B, or I holding 16-bit values
-        wide = np.asarray(image).astype(np.int64)
+        wide = np.asarray(image)
         if wide.min() < 0 or wide.max() > np.iinfo(np.uint16).max:
             raise ImageError(f"pixels from {wide.min()} to {wide.max()} have no known range")
-        grey = ((wide + UINT16_PER_UINT8 // 2) // UINT16_PER_UINT8).astype(np.uint8)
+        grey = np.empty(wide.shape, np.uint8)
+        for top in range(0, len(wide), ROWS_AT_ONCE):
+            rows = wide[top : top + ROWS_AT_ONCE].astype(np.uint32)
+            grey[top : top + ROWS_AT_ONCE] = (rows + UINT16_PER_UINT8 // 2) // UINT16_PER_UINT8
         return Image.fromarray(grey).convert("RGB")
     if image.mode == "F":
         raise ImageError("floating-point pixels have no known range", fix="save it as 8-bit RGB")

@@ -5,7 +5,6 @@ A name that exists is that file, whatever characters it has; only then is it tri
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -53,11 +52,8 @@ def find_images(names: Iterable[str | Path], *, recursive: bool = False) -> Iter
         image, are passed on as well: they become error records.
     """
     for name in map(str, names):
-        matches = [name]
-        if not _exists(name) and glob.has_magic(name):
-            # not Path.glob: a match keeps the spelling that was typed
-            matches = sorted(glob.glob(name, recursive=True)) or matches  # noqa: PTH207
-        for match in matches:
+        matches = [] if _exists(name) else _matches(name)
+        for match in matches or [name]:
             yield from _expand(match, recursive)
 
 
@@ -66,6 +62,26 @@ def _exists(name: str) -> bool:
         return os.path.lexists(name)
     except ValueError:  # a NUL inside
         return False
+
+
+def _matches(pattern: str) -> list[str]:
+    """Return what a glob names, in order; nothing where it is no glob."""
+    import glob
+
+    if not glob.has_magic(pattern):
+        return []
+    if "**" not in pattern:
+        return sorted(glob.glob(pattern))  # noqa: PTH207 - keeps the spelling that was typed
+    # glob would follow links that lead in circles, for ever; pathlib does not follow them
+    anchor = Path(pattern).anchor
+    try:
+        found = sorted(Path(anchor).glob(pattern[len(anchor) :]))
+    except (OSError, ValueError, NotImplementedError):
+        return []
+    folders = {path for path in found if path.is_dir()}
+    files = [path for path in found if path not in folders and path.parent not in folders]
+    inside = [image for folder in sorted(folders) for image in _inside(folder, False, set())]
+    return list(map(str, inside + files))
 
 
 def _expand(name: str, recursive: bool) -> Iterator[str]:
@@ -77,18 +93,19 @@ def _expand(name: str, recursive: bool) -> Iterator[str]:
         yield name
         return
     empty = True
-    for path in _inside(Path(name), recursive, frozenset()):
+    for path in _inside(Path(name), recursive, set()):
         empty = False
         yield str(path)
     if empty:
         yield name
 
 
-def _inside(folder: Path, recursive: bool, above: frozenset[str]) -> Iterator[Path]:
-    """Yield the images of a folder by name, then those of its folders; a loop is entered once."""
+def _inside(folder: Path, recursive: bool, entered: set[str]) -> Iterator[Path]:
+    """Yield the images of a folder by name, then those of its folders; each is entered once."""
     real = os.path.realpath(folder)
-    if real in above:
+    if real in entered:
         return
+    entered.add(real)
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
@@ -103,12 +120,12 @@ def _inside(folder: Path, recursive: bool, above: frozenset[str]) -> Iterator[Pa
         except OSError:  # a link that leads nowhere, or in a circle
             continue
     for inner in deeper if recursive else ():
-        yield from _inside(inner, recursive, above | {real})
+        yield from _inside(inner, recursive, entered)
 
 
 def _is_image(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             return has_image_signature(stream.read(SIGNATURE_BYTES))
-    except PermissionError:
-        return False
+    except OSError:  # a camera may still write it: no image is left out silently, an error says so
+        return True

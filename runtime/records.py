@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import sys
@@ -110,6 +109,8 @@ def csv_line(result: Result, labels: Sequence[str]) -> str:
 
 
 def _csv_line(row: Iterable[Any]) -> str:
+    import csv
+
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(row)
     return text.getvalue()

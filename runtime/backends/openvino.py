@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import queue
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,10 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ..caches import with_cache
+from .pool import Pool
+
+# A request, and views of its input and output tensors.
+Slot = tuple[Any, NDArray[np.uint8], NDArray[Any]]
 
 
 class OpenvinoBackend:
@@ -38,35 +40,34 @@ class OpenvinoBackend:
                     file, config if folder is None else {**config, "CACHE_DIR": str(folder)}
                 ),
             )
-        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
-        self._to_make = threading.Semaphore(requests)
+        self._pool: Pool[Slot] = Pool(self._make, requests)
 
     def _compile(self, file: Path, config: dict[str, str]) -> None:
         self._compiled = openvino.Core().compile_model(file, "CPU", config)
 
-    def _borrow(self) -> Any:
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            if self._to_make.acquire(blocking=False):
-                return self._compiled.create_infer_request()
-            return self._idle.get()
+    def _make(self) -> Slot:
+        request = self._compiled.create_infer_request()
+        return request, request.get_input_tensor(0).data, request.get_output_tensor(0).data
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if self._compiled is None:
-            raise BackendError("this backend was closed")
-        request = self._borrow()
         try:
-            request.infer([batch], share_inputs=True)
-            return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+            with self._pool.lend() as (request, pixels, scores):
+                if (batch.shape, batch.dtype) != (pixels.shape, pixels.dtype):
+                    raise ValueError(f"{_words(batch)} was given, it takes {_words(pixels)}")
+                # the request's own buffers, filled and read in place: the cheapest call there is
+                np.copyto(pixels, batch)
+                request.infer(share_outputs=True)
+                return np.array(scores, dtype=np.float32)
         except (ValueError, RuntimeError) as error:
             raise BackendError(f"{self.engine} failed: {error}") from error
-        finally:
-            self._idle.put(request)
 
     def close(self) -> None:
+        self._pool.close()
         self._compiled = None
-        self._idle = queue.LifoQueue()
+
+
+def _words(array: NDArray[Any]) -> str:
+    return f"{array.dtype} of shape {array.shape}"
 
 
 def _entry(file: Path, cache_key: str, config: dict[str, str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import queue
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BackendError
+from .pool import Pool
 
 STDERR = 2
 _chatter_lock = threading.Lock()
@@ -68,46 +68,33 @@ def _without_chatter() -> Iterator[None]:
 
 
 class TfliteBackend:
-    """One interpreter a request, made when it is first needed: an interpreter is not shared."""
+    """One interpreter a request: an interpreter is not shared."""
 
     name = "tflite"
 
     def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
         self._class, self.engine = _interpreter_class()
         self._file, self._threads = file, threads
-        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
-        self._to_make = threading.Semaphore(requests)
-        self._closed = False
-        self._to_make.acquire()
-        self._idle.put(self._make())
+        self._pool: Pool[tuple[Any, int, int]] = Pool(self._make, requests)
+        with self._pool.lend():  # what cannot be loaded says so now
+            pass
 
-    def _make(self) -> Any:
+    def _make(self) -> tuple[Any, int, int]:
         # The model is read by its path, so that its weights are mapped and not copied.
         with _without_chatter():
             interpreter = self._class(model_path=str(self._file), num_threads=self._threads)
             interpreter.allocate_tensors()
-        return interpreter
-
-    def _borrow(self) -> Any:
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            return self._make() if self._to_make.acquire(blocking=False) else self._idle.get()
+        (image,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
+        return interpreter, image["index"], scores["index"]
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if self._closed:
-            raise BackendError("this backend was closed")
-        interpreter = self._borrow()
-        try:
-            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], batch)
-            interpreter.invoke()
-            output = interpreter.get_output_details()[0]["index"]
-            return np.asarray(interpreter.get_tensor(output), dtype=np.float32)
-        except (ValueError, RuntimeError) as error:
-            raise BackendError(f"{self.engine} failed: {error}") from error
-        finally:
-            self._idle.put(interpreter)
+        with self._pool.lend() as (interpreter, image, scores):
+            try:
+                interpreter.set_tensor(image, batch)
+                interpreter.invoke()
+                return np.asarray(interpreter.get_tensor(scores), dtype=np.float32)
+            except (ValueError, RuntimeError) as error:
+                raise BackendError(f"{self.engine} failed: {error}") from error
 
     def close(self) -> None:
-        self._closed = True
-        self._idle = queue.LifoQueue()
+        self._pool.close()

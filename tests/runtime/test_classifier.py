@@ -141,3 +141,36 @@ def test_the_temperature_of_the_format_is_applied(
     assert p is not None
     assert q is not None
     assert abs(p - 0.5) < abs(q - 0.5)
+
+
+@pytest.mark.parametrize(
+    "answer", [[[np.nan, np.nan]], [[np.inf, 0.0]], [[0.2, 0.3, 0.5]], [[[0.5, 0.5]]]]
+)
+def test_an_engine_that_answers_no_scores_is_no_healthy_image(
+    bundle: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, answer: list[object]
+) -> None:
+    with Classifier.load(bundle) as classifier:
+        told = np.array(answer, np.float32)
+        monkeypatch.setattr(classifier.backend, "predict", lambda batch: told)
+        with pytest.raises(BackendError, match="answered"):
+            classifier.classify(images[0])
+
+
+@pytest.mark.parametrize("source", [None, b"bytes", 7])
+def test_what_is_no_image_is_a_record_and_the_others_are_answered(
+    bundle: Path, images: list[Path], source: object
+) -> None:
+    with Classifier.load(bundle) as classifier:
+        results = list(classifier.classify([images[0], source, images[1]]))  # type: ignore[list-item]
+    assert [result.status == "error" for result in results] == [False, True, False]
+    assert type(source).__name__ in str(results[1].error)
+
+
+def test_a_given_image_is_left_as_it_was(bundle: Path, tmp_path: Path, make_picture: Maker) -> None:
+    path = tmp_path / "field.jpg"
+    make_picture(1800, 1400).save(path)
+    with Classifier.load(bundle) as classifier, Image.open(path) as image:
+        result = classifier.classify(image)
+        assert image.size == (1800, 1400)
+        assert image.getpixel((1700, 1300)) is not None
+        assert result.probability == classifier.classify(path).probability

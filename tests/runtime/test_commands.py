@@ -145,7 +145,9 @@ def test_a_name_with_a_leading_dash_is_a_file_after_two_dashes(
     monkeypatch.chdir(folder)
     (folder / "0.jpg").rename(folder / "-0.jpg")
     found = lines(run("classify", "--bundle", bundle, "--json", "--", "-0.jpg"))
-    assert [record["status"] for record in found] != ["error"]
+    (record,) = found
+    assert record["image"] == "-0.jpg"
+    assert record["status"] in ("ok", "review")
 
 
 HEAVY = ("tensorflow", "keras", "scipy", "sklearn", "matplotlib", "jsonschema", "rich", "pandas")
@@ -173,6 +175,36 @@ def test_the_device_path_imports_nothing_heavy(
     }
     assert "numpy" in imported
     assert imported.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("names", [["0.jpg"], ["0.jpg", "1.jpg", "missing.jpg"]])
+def test_a_process_ends_as_the_command_says_and_loses_no_line(
+    folder: Path, bundle: Path, names: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "alledge", "classify", "--json", "--bundle", str(bundle), *names],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["image"] for record in records] == names
+    assert done.returncode == ("missing.jpg" in names), done.stderr
+    wrong = subprocess.run([sys.executable, "-m", "alledge", "classify", "--no-such"], cwd=folder)
+    assert wrong.returncode == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_records_that_could_not_be_written_are_no_success(folder: Path, bundle: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "alledge", "classify", "0.jpg", "--bundle", str(bundle)],
+            cwd=folder,
+            stdout=full,
+            stderr=subprocess.DEVNULL,
+        )
+    assert done.returncode != 0
 
 
 def test_help_of_the_commands_has_an_example() -> None:

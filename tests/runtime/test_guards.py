@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from alledge.benchmarks.foreign import KINDS
+from alledge.benchmarks.foreign import KINDS, is_untouched
 from alledge.errors import BundleError
 from alledge.runtime.guards import MIN_IMAGES, Guards, _percentiles, fit_guards, measure
 from alledge.runtime.imaging import RGB, Header, load_rgb
@@ -65,7 +65,12 @@ def test_a_dark_or_clipped_image_is_an_exposure(guards: Guards, gain: float) -> 
     assert "exposure" in guards.flags(measure(pixels, CANON))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# the untouched half is for measuring (benchmarks/guards.py): whoever mended the guards until a test
+# on it passed would have tuned on it
+TUNED_ON = [kind for kind in KINDS if not is_untouched(f"drawn/{kind}")]
+
+
+@pytest.mark.parametrize("kind", TUNED_ON)
 def test_no_kind_of_foreign_picture_passes(guards: Guards, kind: str) -> None:
     for seed in range(3):
         picture = KINDS[kind](np.random.default_rng(seed))

@@ -314,3 +314,19 @@ def test_any_bytes_behind_a_signature_give_pixels_or_our_error(
     file.write_bytes(file.read_bytes()[:12] + content)
     with contextlib.suppress(ImageError):
         assert load_rgb(file).shape == (224, 224, 3)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_and_an_ordinary_one_is_not(
+    tmp_path: Path, picture: Image.Image
+) -> None:
+    file = tmp_path / "scans.jpg"
+    picture.save(file, progressive=True)
+    whole = load_rgb(file)
+    content = file.read_bytes()
+    last = content.rindex(b"\xff\xda")
+    scan, end = content[last:-2], content[-2:]
+    file.write_bytes(content[:-2] + scan * 5 + end)
+    assert load_rgb(file).shape == whole.shape
+    file.write_bytes(content[:-2] + scan * 200 + end)
+    with pytest.raises(ImageError, match="scans"):
+        load_rgb(file)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -87,6 +89,43 @@ def test_a_loop_of_links_ends(folder: Path) -> None:
         pytest.skip("no right to make links here")
     found = names(list(find_images([folder], recursive=True)))
     assert found == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+
+
+@pytest.mark.parametrize("recursive", [True, False])
+def test_links_that_lead_to_each_other_are_entered_once(
+    tmp_path: Path, make_picture: Maker, recursive: bool
+) -> None:
+    folders = [tmp_path / f"f{number}" for number in range(8)]
+    for number, one in enumerate(folders):
+        one.mkdir()
+        make_picture(32, 24).save(one / f"{number}.png")
+    try:
+        for one, other in itertools.permutations(folders, 2):
+            (one / f"to-{other.name}").symlink_to(other, target_is_directory=True)
+    except OSError:
+        pytest.skip("no right to make links here")
+    wanted = [f"{number}.png" for number in range(8)]
+    asked = tmp_path if recursive else tmp_path / "**"
+    assert sorted(names(list(find_images([str(asked)], recursive=recursive)))) == wanted
+
+
+def test_two_stars_name_each_image_once(folder: Path) -> None:
+    found = names(list(find_images([str(folder / "**")])))
+    assert found == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+
+
+def test_an_image_that_cannot_be_opened_is_not_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = Path.open
+
+    def locked(self: Path, *arguments: Any, **named: Any) -> Any:
+        if self.name == "b.jpg":
+            raise PermissionError(13, "The process cannot access the file")
+        return usual(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", locked)
+    assert "b.jpg" in names(list(find_images([folder])))
 
 
 def test_a_fifo_in_a_folder_is_left_out(folder: Path) -> None:
