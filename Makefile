@@ -23,9 +23,11 @@ test: $(READY)  ## the test suite, as CI runs it
 test-slow: $(READY)  ## what takes minutes rather than seconds
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-bench: $(READY)  ## the pytest-benchmark suite, in a short form
+bench: $(READY)  ## the pytest-benchmark suite, in a short form; its JSON is .benchmarks/ci.json
+	mkdir -p .benchmarks
 	$(BIN)/python -m pytest benchmarks/suite --benchmark-only --benchmark-warmup=on \
-		--benchmark-max-time=0.5 --benchmark-columns=median,iqr,rounds $(ARGS)
+		--benchmark-max-time=0.5 --benchmark-columns=median,iqr,rounds \
+		--benchmark-json=.benchmarks/ci.json $(ARGS)
 
 bench-compare: $(READY)  ## three passes of the suite against the baseline of a like machine
 	mkdir -p .benchmarks && rm -f .benchmarks/pass-*.json
@@ -34,7 +36,7 @@ bench-compare: $(READY)  ## three passes of the suite against the baseline of a 
 		--benchmark-json=.benchmarks/pass-$$pass.json || exit 1; done
 	$(BIN)/python -m alledge.benchmarks.compare .benchmarks/pass-*.json $(ARGS)
 
-arm64: $(READY)  ## a pack installed offline on an emulated arm64 system, and compared
+arm64: $(READY)  ## int8 and float32 packs installed offline on emulated arm64, and compared
 	PYTHON=$(BIN)/python sh devices/emulated_arm64.sh
 
 check: $(READY)  ## format, lint, types, tests

@@ -133,24 +133,31 @@ def benchmark(
     "--max-memory-mib", type=click.FloatRange(0, min_open=True), help="Of the process, at its most."
 )
 @click.option("--min-sensitivity", type=click.FloatRange(0, 1), help="On unseen images.")
+@click.option(
+    "--estimate",
+    multiple=True,
+    metavar="DEVICE",
+    help="Add what is estimated of this board; may be given again.",
+)
 def report(
     results: tuple[str, ...],
     out: Path,
     max_latency_ms: float | None,
     max_memory_mib: float | None,
     min_sensitivity: float | None,
+    estimate: tuple[str, ...],
 ) -> None:
     """Make one page from the results of many machines.
 
     RESULT is a benchmark.json, or a folder that has one. The page needs no network: it can be
     carried on a stick. Unlike machines are never averaged; measured and estimated rows are told
-    apart. Prints what to take under the limits, and why.
+    apart; estimates are of the model alone. Prints what to take under the limits, and why.
 
     \b
     Example:
       alledge report measured/benchmark.json pi5.json --max-latency-ms 200 --out report.html
     """
-    from .recommendation import Limits
+    from .limits import Limits
     from .report import report as write
 
     limits = Limits(max_latency_ms, max_memory_mib, min_sensitivity)
@@ -158,8 +165,9 @@ def report(
     given += [f"--max-latency-ms {max_latency_ms:g}"] if max_latency_ms is not None else []
     given += [f"--max-memory-mib {max_memory_mib:g}"] if max_memory_mib is not None else []
     given += [f"--min-sensitivity {min_sensitivity:g}"] if min_sensitivity is not None else []
-    advice, files = write(results, out, limits, " ".join(given))
-    click.echo(advice.title)
+    given += [f"--estimate {name}" for name in estimate]
+    advice, files = write(results, out, limits, " ".join(given), estimate)
+    click.echo(f"{advice.kicker}: {advice.title}")
     for reason in advice.reasons:
         click.echo(reason)
     click.echo("wrote " + ", ".join(path.as_posix() for path in files), err=True)

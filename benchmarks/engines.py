@@ -1,7 +1,8 @@
 """Our model-only latency beside the engine's own: paired, round by round, in the same session.
 
-``python -m alledge.benchmarks.engines BUNDLE... --out engines.json``. OpenVINO's own tool is
-``benchmark_app``; ai-edge-litert and ONNX Runtime are timed in a bare loop of ten lines.
+``python -m alledge.benchmarks.engines BUNDLE...``. OpenVINO's own tool is ``benchmark_app``: its
+wall time over its inferences beside ours. ai-edge-litert and ONNX Runtime are timed in a bare loop
+of ten lines: its median beside ours.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import click
 import numpy as np
@@ -28,8 +30,12 @@ from .field import draw_field
 from .processes import run_worker
 from .quantiles import ratio_interval
 
+Json = dict[str, Any]
+Times = dict[str, float]
+
 ROUNDS = 10
 TIMEOUT_S = 300.0
+MS_IN = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 SETUP = """
 import sys, time
 import numpy as np
@@ -72,43 +78,81 @@ def once():
 }
 
 
-def theirs_ms(bundle: Bundle, backend: str, threads: int, seconds: float, pixels: Path) -> float:
-    """Return the median that the engine's own tool, or a bare loop, gives."""
+def theirs(bundle: Bundle, backend: str, threads: int, seconds: float, pixels: Path) -> Times:
+    """Return what the engine's own tool gives, or a bare loop's median."""
     model = bundle.path / bundle.formats[backend].file
     if backend != "openvino":
         script = SETUP + ENGINES[backend] + LOOP
         command = [sys.executable, "-c", script, str(model), str(seconds), str(threads)]
-        return float(_run([*command, str(pixels)]))
+        return {"ms": float(_run([*command, str(pixels)]))}
     tool = shutil.which("benchmark_app", path=str(Path(sys.executable).parent))
     if tool is None:
         raise MissingPackageError("openvino", "openvino", "benchmark_app")
     command = [tool, "-m", str(model), "-d", "CPU", "-api", "sync", "-hint", "none"]
     command += ["-nstreams", "1", "-nthreads", str(threads), "-infer_precision", "f32"]
-    said = _run([*command, "-t", str(max(1, round(seconds)))])
-    found = re.search(r"Median:\s*([\d.]+) ms", said)
-    if found is None:
-        raise BackendError(f"benchmark_app gave no median: {said[-300:]}")
-    return float(found[1])
+    return read_benchmark_app(_run([*command, "-t", str(max(1, round(seconds)))]))
 
 
-def ours_ms(bundle: Bundle, backend: str, threads: int, seconds: float, image: Path) -> float:
-    """Return the median that `alledge benchmark` gives for the model alone."""
+def read_benchmark_app(said: str) -> Times:
+    """Return ``ms``, wall time over inferences, and ``counter_ms``, its latency counter's median.
+
+    Parameters
+    ----------
+    said : str
+        What ``benchmark_app`` printed.
+
+    Raises
+    ------
+    BackendError
+        If it printed no duration, count or median.
+    """
+    patterns = (
+        r"Duration:\s*([\d.]+) (us|ms|s)\b",
+        r"Count:\s*(\d+)()",
+        r"Median:\s*([\d.]+) (us|ms|s)\b",
+    )
+    found = [re.search(pattern, said) for pattern in patterns]
+    duration, count, counter = (
+        float(match[1]) * MS_IN.get(match[2], 1.0) if match else 0.0 for match in found
+    )
+    if not (duration and count and counter):
+        raise BackendError(f"benchmark_app gave no duration, count or median: {said[-300:]}")
+    return {"ms": duration / count, "counter_ms": counter}
+
+
+def ours(bundle: Bundle, backend: str, threads: int, seconds: float, image: Path) -> Times:
+    """Return what `alledge benchmark` measures of the model alone, as the other side is counted."""
     job = {"work": "model", "bundle": str(bundle.path), "backend": backend, "threads": threads}
     with tempfile.TemporaryDirectory(prefix="alledge-engines-") as cache:
         job |= {"image": str(image), "seconds": seconds}
         found = run_worker(job, TIMEOUT_S, Path(cache))
-    return float(median(found["samples_ms"]))
+    return {"ms": found["wall_ms"] if backend == "openvino" else median(found["samples_ms"])}
 
 
 def alternate(
-    ours: Callable[[], float], theirs: Callable[[], float], rounds: int
-) -> tuple[list[float], list[float]]:
+    ours: Callable[[], Times], theirs: Callable[[], Times], rounds: int
+) -> tuple[list[Times], list[Times]]:
     """Measure two things round by round; who comes first takes turns."""
-    found: tuple[list[float], list[float]] = ([], [])
+    found: tuple[list[Times], list[Times]] = ([], [])
     for number in range(rounds):
         for which in (0, 1) if number % 2 == 0 else (1, 0):
             found[which].append((ours, theirs)[which]())
     return found
+
+
+def row_of(bundle: str, backend: str, threads: int, found: tuple[list[Times], list[Times]]) -> Json:
+    """Return the line that is printed of one bundle and backend."""
+    mine, its = ([one["ms"] for one in side] for side in found)
+    counters = [one["counter_ms"] for one in found[1] if "counter_ms" in one]
+    return {
+        "bundle": bundle,
+        "backend": backend,
+        "threads": threads,
+        "ours_ms": round(median(mine), 3),
+        "theirs_ms": round(median(its), 3),
+        **({"its_counter_ms": round(median(counters), 3)} if counters else {}),
+        **{key: round(value, 4) for key, value in ratio_interval(mine, its).items()},
+    }
 
 
 def _run(command: list[str]) -> str:
@@ -116,7 +160,9 @@ def _run(command: list[str]) -> str:
         command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_S
     )
     if done.returncode:
-        raise BackendError(f"{command[0]}: exit code {done.returncode}: {done.stderr[-300:]}")
+        raise BackendError(
+            f"{command[0]}: exit code {done.returncode}: {(done.stderr or done.stdout)[-300:]}"
+        )
     return done.stdout
 
 
@@ -139,20 +185,12 @@ def main(
             for name in backend or installed_backends():
                 if name not in bundle.formats:
                     continue
-                ours, theirs = alternate(
-                    partial(ours_ms, bundle, name, threads, seconds, image),
-                    partial(theirs_ms, bundle, name, threads, seconds, pixels),
+                found = alternate(
+                    partial(ours, bundle, name, threads, seconds, image),
+                    partial(theirs, bundle, name, threads, seconds, pixels),
                     rounds,
                 )
-                row = {
-                    "bundle": bundle.name,
-                    "backend": name,
-                    "threads": threads,
-                    "ours_ms": round(median(ours), 3),
-                    "theirs_ms": round(median(theirs), 3),
-                    **{key: round(value, 4) for key, value in ratio_interval(ours, theirs).items()},
-                }
-                print(json.dumps(row), flush=True)
+                print(json.dumps(row_of(bundle.name, name, threads, found)), flush=True)
 
 
 if __name__ == "__main__":

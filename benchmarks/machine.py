@@ -13,8 +13,8 @@ Json = dict[str, Any]
 # Two machines are alike if all of these agree: only then may their figures stand side by side as
 # one, and only then is one a baseline for the other.
 LIKE = (
-    *("board", "cpu", "arch", "cores_physical", "cores_logical", "quota_cores", "os", "python"),
-    "versions",
+    *("board", "cpu", "flags", "arch", "cores_physical", "cores_logical", "quota_cores"),
+    *("governor", "os", "python", "versions"),
 )
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,11 +31,16 @@ def likeness(machine: Json) -> tuple[Any, ...]:
 
 def differences(one: Json, other: Json) -> list[str]:
     """Return in words what makes two machines unlike; empty where they are alike."""
-    return [
-        f"{key}: {_comparable(one, key)} here, {_comparable(other, key)} there"
-        for key in LIKE
-        if repr(_comparable(one, key)) != repr(_comparable(other, key))
-    ]
+    said = []
+    for key in LIKE:
+        here, there = _comparable(one, key), _comparable(other, key)
+        if repr(here) == repr(there):
+            continue
+        if isinstance(here, list) and isinstance(there, list):  # only what differs of it
+            both = [item for item in here if item in there]
+            here, there = ([item for item in side if item not in both] for side in (here, there))
+        said.append(f"{key}: {_words(here)} here, {_words(there)} there")
+    return said
 
 
 def commit() -> str | None:
@@ -62,4 +67,12 @@ def _comparable(machine: Json, key: str) -> Any:
     value = machine.get(key)
     if isinstance(value, dict):
         return sorted(item for item in value.items() if item[0] != "alledge" and item[1])
-    return value
+    return sorted(value) if isinstance(value, list) else value
+
+
+def _words(value: Any) -> str:
+    """Word a value that machines differ in."""
+    if isinstance(value, list):
+        words = [" ".join(item) if isinstance(item, tuple) else str(item) for item in value]
+        return ", ".join(words) or "none more"
+    return "unknown" if value is None else str(value)

@@ -72,7 +72,7 @@ def measure(
     out.mkdir(parents=True, exist_ok=True)
     picture, facts = choose_image(out, image, dataset)
     order: Json = {"machine": describe(), "settings": settings.to_json(facts), "data": None}
-    judge = None
+    judge: Json | None = None
     if dataset is not None:
         order["data"] = {
             "name": dataset.name,
@@ -82,6 +82,7 @@ def measure(
             "generated": dataset.generated,
         }
         judge = {"data": str(data), "layout": layout, "include_seen": include_seen}
+        judge["images"] = len(dataset.samples)
     # how many rounds are enough may be asked for anew; what a round is may not
     round_is = {key: order["settings"][key] for key in ("seconds", "image")}
     seen = {"include_seen": include_seen}
@@ -89,8 +90,8 @@ def measure(
     complete = False
     try:
         for complete in Runner(ledger, settings, picture, judge, deadline_s, watch).run(wanted):
-            write_json(out / RECORD, document(ledger, wanted, order, settings.width, complete))
+            write_json(out / RECORD, document(ledger, wanted, order, complete))
     finally:
-        made = document(ledger, wanted, order, settings.width, complete)
+        made = document(ledger, wanted, order, complete)
         write_json(out / RECORD, made)
     return made

@@ -10,29 +10,22 @@ from typing import Any
 from .. import __version__
 from ..errors import MissingPackageError
 from ..runtime.intervals import wilson
-from .charts import bars, fastest_engines, pareto
+from .bars import bars, is_alone, scale
+from .columns import COLUMNS, WHAT, Column, shown
+from .limits import Limits, sensitivity, wait_ms
+from .marks import heaviest, legend
 from .merge import Site
 from .paper import REPORTED, TEST_IMAGES
-from .recommendation import Advice, Limits, sensitivity, wait_ms
-from .tables import cells, machine_line
+from .pareto import pareto
+from .recommendation import Advice
+from .wording import data_line, document_line, machine_line, notes
 
 Json = dict[str, Any]
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLE = "Which model, on which machine"
 WIDE, NARROW = 1040, 356  # pixels that pictures are drawn for
-# title, key of `tables.cells`, how it is sorted; those without a way to sort go by their words
-COLUMNS = (
-    *("model", "precision", "engine", "threads"),
-    *("sensitivity", "specificity", "p50 ms", "p95 ms", "end to end p50 ms", "end to end p95 ms"),
-    *("fields/s", "load ms", "first ms", "cold start ms", "CPU ms", "peak MiB", "steady MiB"),
-    "file MiB",
-)
-WORDS = ("machine", "model", "precision", "engine")
 SOURCES = {"drawn": "drawn, no smear", "data": "the first of the data", "given": "as given"}
-LEGEND = (
-    *(("circle", "float32"), ("square", "int8"), ("diamond", "float16"), ("triangle", "dynamic")),
-)
 
 
 def render(sites: Sequence[Site], advice: Advice, limits: Limits, command: str) -> str:
@@ -64,20 +57,22 @@ def render(sites: Sequence[Site], advice: Advice, limits: Limits, command: str) 
     )
     every = [(site, row) for site in sites for row in site.rows]
     good = [(site, row) for site, row in every if row["status"] == "ok"]
+    columns = _columns(sites, [row for _, row in good])
     text: str = house.get_template("report.html").render(
         title=TITLE,
         css=_raw("report.css"),
         js=_raw("report.js"),
         sites=_sites(sites),
-        totals=_totals([row for _, row in every]),
+        totals=_totals(sites),
         advice=advice,
         limited=limits != Limits(),
         limits=limits.in_words(),
         given=limits,
-        legend=_legend(any(row["kind"] == "estimated" for _, row in good)),
-        columns=_columns(sites),
-        lines=[_line(site, row, len(sites) > 1) for site, row in good],
+        columns=columns,
+        groups=_groups(columns),
+        lines=[_line(site, row, columns) for site, row in good],
         failed=[(site, row) for site, row in every if row["status"] == "failed"],
+        generated=any(data["generated"] for site in sites for data in site.data),
         noisy=any(row["noise"] for _, row in good),
         test_images=TEST_IMAGES,
         perfect=wilson(TEST_IMAGES, TEST_IMAGES)[0],
@@ -101,19 +96,16 @@ def _raw(name: str) -> Any:
 
 
 def _sites(sites: Sequence[Site]) -> list[Json]:
-    medians = [
-        (row["end_to_end"] or row["latency"])["p50_ms"]
-        for site in sites
-        for row in fastest_engines(site)
-    ]
-    longest = max(medians, default=1.0)
+    biggest = heaviest(sites)
     return [
         {
             "title": site.title,
-            "pareto_wide": pareto(site, WIDE),
-            "pareto_narrow": pareto(site, NARROW),
-            "bars_wide": bars(site, WIDE, longest),
-            "bars_narrow": bars(site, NARROW, longest),
+            "alone": is_alone(site),
+            "legend": legend([site], biggest),
+            "pareto_wide": pareto(site, WIDE, biggest),
+            "pareto_narrow": pareto(site, NARROW, biggest),
+            "bars_wide": bars(site, WIDE, scale(site, sites)),
+            "bars_narrow": bars(site, NARROW, scale(site, sites)),
             "facts": _facts(site),
         }
         for site in sites
@@ -121,40 +113,43 @@ def _sites(sites: Sequence[Site]) -> list[Json]:
 
 
 def _facts(site: Site) -> list[tuple[str, str]]:
-    machine, settings = site.machine, site.settings
+    machine = site.machine
     versions = {name: value for name, value in machine["versions"].items() if value}
-    image = settings["image"]
     said = [
         ("machine", machine_line(machine)),
         ("instruction sets", ", ".join(machine["flags"])),
-        ("governor", machine["governor"]),
+        ("governor", machine.get("governor")),
         ("versions", ", ".join(f"{name} {value}" for name, value in versions.items())),
+        *(_settings(site.settings) if site.settings else [("measured", "nothing: estimates only")]),
+        ("accuracy on", "; ".join(map(data_line, site.data)) or "not measured"),
+        *(("result", document_line(document)) for document in site.documents),
+    ]
+    return [(key, value) for key, value in said if value]
+
+
+def _settings(settings: Json) -> list[tuple[str, str]]:
+    image = settings["image"]
+    return [
         (
             "rounds",
             f"{settings['min_rounds']} to {settings['max_rounds']}, each {settings['seconds']:g} s,"
-            f" until the interval of the median is within ± {settings['width']:.0%}",
+            f" until the intervals of the medians are within ± {settings['width']:.0%}",
         ),
         (
             "image timed",
             f"{image['width']} × {image['height']}, {image['bytes'] / 2**20:.1f} MiB "
             f"({SOURCES[image['source']]})",
         ),
-        ("accuracy on", _data(site.data)),
-        ("results merged", str(site.results) + ("" if site.complete else ", not all complete")),
     ]
-    return [(key, value) for key, value in said if value]
 
 
-def _data(data: Json | None) -> str:
-    if data is None:
-        return "not measured"
-    made = ", generated: no real smear" if data["generated"] else ""
-    return f"{data['name']}, {data['images']} images{made}"
-
-
-def _totals(rows: Sequence[Json]) -> Json:
+def _totals(sites: Sequence[Site]) -> Json:
+    rows = [row for site in sites for row in site.rows]
     good = [row for row in rows if row["status"] == "ok"]
+    boards = [all(row["kind"] == "estimated" for row in site.rows) for site in sites]
     return {
+        "machines": boards.count(False),
+        "boards": boards.count(True),
         "models": len({row["model"] for row in good}),
         "measured": sum(row["kind"] == "measured" for row in good),
         "estimated": sum(row["kind"] == "estimated" for row in good),
@@ -163,103 +158,60 @@ def _totals(rows: Sequence[Json]) -> Json:
     }
 
 
-def _legend(estimated: bool) -> Any:
-    from markupsafe import Markup
+def _columns(sites: Sequence[Site], rows: Sequence[Json]) -> list[Column]:
+    """Return the columns of the page: what is behind the toggle comes last."""
+    found = shown(COLUMNS, rows)
+    if len(sites) > 1:
+        where = Column("machine", WHAT, "machine", lambda row: row["machine"], extra=False)
+        found.insert(sum(column.group == WHAT for column in found), where)
+    return sorted(found, key=lambda column: column.extra)
 
-    shapes = {
-        "circle": '<circle class="mark" cx="8" cy="8" r="5.5"/>',
-        "square": '<rect class="mark" x="3" y="3" width="10" height="10"/>',
-        "diamond": '<polygon class="mark" points="8,1.5 14.5,8 8,14.5 1.5,8"/>',
-        "triangle": '<polygon class="mark" points="8,2 14,13 2,13"/>',
-    }
-    parts = [
-        f'<span><svg width="16" height="16" viewBox="0 0 16 16"><rect class="{engine}" x="2" y="2" '
-        f'width="12" height="12" rx="3"/></svg>{engine}</span>'
-        for engine in ("tflite", "onnx", "openvino")
+
+def _groups(columns: Sequence[Column]) -> list[Json]:
+    """Return the headings above the columns: one for each run of the same group.
+
+    The first column has one of its own: a narrow screen shows it alone of its group.
+    """
+    groups: list[Json] = []
+    for number, column in enumerate(columns):
+        key = (column.group, column.extra, number > 0)
+        if not groups or groups[-1]["key"] != key:
+            groups.append({"key": key, "title": column.group, "extra": column.extra, "count": 0})
+        groups[-1]["count"] += 1
+    for group in groups[1:]:
+        if group["title"] == WHAT:
+            group |= {"title": "", "what": True}
+    return groups
+
+
+def _line(site: Site, row: Json, columns: Sequence[Column]) -> Json:
+    row = {**row, "machine": site.title}
+    tags = notes(row)
+    cells = [
+        {
+            "column": column,
+            "text": column.text(row),
+            "more": column.more(row),
+            "value": "" if (value := column.value(row)) is None else value,
+            "why": row["accuracy_note"] if value is None and column.always else "",
+        }
+        for column in columns
     ]
-    parts += [
-        f'<span><svg width="16" height="16" viewBox="0 0 16 16" style="fill:var(--soft)">'
-        f"{shapes[shape]}</svg>{precision}</span>"
-        for shape, precision in LEGEND
-    ]
-    if estimated:
-        parts.append(
-            '<span><svg width="16" height="16" viewBox="0 0 16 16"><circle class="mark estimated '
-            'tflite" cx="8" cy="8" r="5.5"/></svg>hollow: estimated</span>'
-        )
-    return Markup("".join(parts))
-
-
-def _columns(sites: Sequence[Site]) -> list[Json]:
-    names = (("machine",) if len(sites) > 1 else ()) + COLUMNS
-    return [{"title": name, "left": name in WORDS} for name in names]
-
-
-def _line(site: Site, row: Json, named: bool) -> Json:
-    words = {"machine": site.title, **cells(row)}
-    values = _values(row)
-    line = []
-    for column in (("machine",) if named else ()) + COLUMNS:
-        text, _, more = words[column].partition(" (" if column.endswith("ity") else " ± ")
-        line.append(
-            {
-                "text": text,
-                "more": (f"({more}" if column.endswith("ity") else f"± {more}") if more else "",
-                "value": "" if (value := values.get(column)) is None else value,
-                "left": column in WORDS,
-                "none": text in ("not measured", "–"),
-                "tags": _tags(row) if column == "model" else [],
-            }
-        )
+    known = [site.title, *(column.whole(row) for column in columns), row["bundle"], row["kind"]]
     found = sensitivity(row)
-    wait = wait_ms(row)
-    known = [site.title, *words.values(), row["bundle"], row["kind"]]
     return {
         "kind": row["kind"],
-        "cells": line,
-        "text": " ".join(known).lower(),
-        "wait": round(wait, 3),
+        "tags": [
+            {"name": name, "kind": name.split()[0].strip(":"), "why": why} for name, why in tags
+        ],
+        "cells": cells,
+        "short": f"{row['precision']} · {row['backend']} · {row['threads']}",
+        "where": site.title,
+        "text": " ".join([*known, *(name for name, _ in tags)]).lower(),
+        "wait": round(wait_ms(row), 3),
         "memory": "" if row["peak_mib"] is None else row["peak_mib"],
         "sensitivity": "" if found is None else found,
     }
-
-
-def _values(row: Json) -> Json:
-    """Return what each column of figures is sorted by."""
-    latency, whole = row["latency"] or {}, row["end_to_end"] or {}
-    found = row["accuracy"] or {}
-    return {
-        "machine": None,
-        **{name: cells(row)[name] for name in ("model", "precision", "engine")},
-        "threads": row["threads"],
-        "p50 ms": latency.get("p50_ms"),
-        "p95 ms": latency.get("p95_ms"),
-        "end to end p50 ms": whole.get("p50_ms"),
-        "end to end p95 ms": whole.get("p95_ms"),
-        "fields/s": (row["throughput"] or {}).get("images_per_s"),
-        "load ms": latency.get("load_ms"),
-        "first ms": latency.get("first_ms"),
-        "cold start ms": row["cold_start_ms"],
-        "CPU ms": row["cpu_ms"],
-        "peak MiB": row["peak_mib"],
-        "steady MiB": row["steady_mib"],
-        "file MiB": row["file_bytes"] and row["file_bytes"] / 2**20,
-        "sensitivity": (found.get("sensitivity") or {}).get("value"),
-        "specificity": (found.get("specificity") or {}).get("value"),
-    }
-
-
-def _tags(row: Json) -> list[Json]:
-    tags = []
-    if row["kind"] == "estimated":
-        tags.append({"kind": "estimated", "why": row.get("basis", "")})
-    if row["noise"]:
-        tags.append({"kind": "noisy", "why": "; ".join(row["noise"])})
-    if "repeats" in row:
-        ends = row["repeats"]
-        why = f"measured {ends['times']} times: medians {ends['low_ms']} to {ends['high_ms']} ms"
-        tags.append({"kind": "newest", "why": why})
-    return tags
 
 
 def _paper(model: str, rows: Sequence[Json]) -> Json:

@@ -63,6 +63,18 @@ def half_width(rounds: Sequence[Sequence[float]]) -> float:
     return math.inf if ends is None else (ends[1] - ends[0]) / 2 / mean(medians)
 
 
+def widest(found: Sequence[Json]) -> float:
+    """Return the larger `half_width` of the model alone and of the way from the file.
+
+    Parameters
+    ----------
+    found : sequence of dict
+        What the worker found, one a round.
+    """
+    model = [one["samples_ms"] for one in found]
+    return max(half_width(model), half_width([one["end_to_end"]["samples_ms"] for one in found]))
+
+
 def times(
     rounds: Sequence[Sequence[float]], load_ms: Sequence[float], first_ms: Sequence[float]
 ) -> Json:

@@ -6,22 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..runtime.files import replace_file
-from .charts import standalone
+from .estimated import estimated_site
+from .limits import Limits
+from .marks import heaviest
 from .merge import Site, merge
 from .page import WIDE, render, style_sheet
-from .recommendation import Advice, Limits, recommend
+from .pareto import standalone
+from .recommendation import Advice, recommend
 from .result import read
-from .tables import csv_text, machine_line, markdown_table, short_table
-
-MARKDOWN = (
-    *("model", "precision", "engine", "threads", "p50 ms", "p95 ms", "end to end p50 ms"),
-    *("end to end p95 ms", "fields/s", "cold start ms", "peak MiB", "file MiB"),
-    *("sensitivity", "specificity"),
-)
+from .tables import csv_text, markdown_notes, markdown_tables, short_table
+from .wording import data_line, document_line, machine_line
 
 
 def report(
-    results: Sequence[str | Path], out: str | Path, limits: Limits, command: str
+    results: Sequence[str | Path],
+    out: str | Path,
+    limits: Limits,
+    command: str,
+    estimate: Sequence[str] = (),
 ) -> tuple[Advice, list[Path]]:
     """Write a report.
 
@@ -34,6 +36,8 @@ def report(
     limits : Limits
     command : str
         Printed on the page.
+    estimate : sequence of str
+        Device profiles whose estimates are added.
 
     Returns
     -------
@@ -43,10 +47,12 @@ def report(
     ------
     DataError
         If a result cannot be read.
+    UsageError
+        As `estimated_site`.
     MissingPackageError
         If Jinja2 is not installed.
     """
-    sites = merge(map(read, results))
+    sites = merge(map(read, results)) + [estimated_site(name) for name in dict.fromkeys(estimate)]
     advice = recommend(sites, limits)
     page = Path(out)
     texts = {
@@ -56,7 +62,7 @@ def report(
     }
     for number, site in enumerate(sites, 1):
         name = page.with_suffix(".svg").name if len(sites) == 1 else f"{page.stem}-{number}.svg"
-        texts[page.with_name(name)] = standalone(site, WIDE, style_sheet())
+        texts[page.with_name(name)] = standalone(site, WIDE, style_sheet(), heaviest(sites))
     for path, text in texts.items():
         with replace_file(path) as beside:
             beside.write_text(text, encoding="utf-8")
@@ -65,10 +71,12 @@ def report(
 
 def markdown(sites: Sequence[Site], advice: Advice, limits: Limits) -> str:
     """Return the report as Markdown."""
-    parts = [f"## {advice.title}", f"Limits: {limits.in_words()}.", *advice.reasons]
+    title = f"## {advice.kicker}: {advice.title}"
+    parts = [title, f"Limits: {limits.in_words()}.", *advice.reasons]
     for site in sites:
-        parts.append(f"## {site.title}")
-        parts.append(machine_line(site.machine) + ".")
+        parts += [f"## {site.title}", machine_line(site.machine) + "."]
+        parts += ["\n".join(f"- result: {document_line(one)}" for one in site.documents)]
+        parts += [f"Accuracy on {data_line(data)}." for data in site.data]
         measured = [row for row in site.rows if row["kind"] == "measured"]
         if measured:
             counts = " / ".join(map(str, sorted({row["threads"] for row in measured})))
@@ -81,20 +89,13 @@ def markdown(sites: Sequence[Site], advice: Advice, limits: Limits) -> str:
         for kind in ("measured", "estimated"):
             rows = [row for row in site.rows if row["kind"] == kind and row["status"] == "ok"]
             if rows:
-                parts.append(f"{kind.capitalize()}:")
-                names = [name for name in MARKDOWN if _told(name, rows)]
-                parts.append(markdown_table(names, rows))
-                if len(names) < len(MARKDOWN):
-                    parts.append("Sensitivity and specificity: not measured.")
+                parts += [f"{kind.capitalize()}:", *markdown_tables(rows)]
+                parts.append("\n".join(markdown_notes(rows)))
         broken = [row for row in site.rows if row["status"] == "failed"]
         parts += [f"- failed: {row['bundle']}, {row['backend']}: {row['why']}" for row in broken]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def table(sites: Sequence[Site]) -> str:
     """Return the rows of all sites as CSV, every figure in it."""
     return csv_text([{"machine": site.title, **row} for site in sites for row in site.rows])
-
-
-def _told(name: str, rows: Sequence[dict[str, object]]) -> bool:
-    return name not in ("sensitivity", "specificity") or any(row["accuracy"] for row in rows)

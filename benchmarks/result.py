@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeGuard
 
 from .. import __version__
 from ..errors import DataError
@@ -14,34 +14,31 @@ from .ledger import Ledger
 from .machine import commit
 from .noise import in_words, is_noisy, usual
 from .order import Configuration
-from .quantiles import half_width, times
+from .quantiles import times, widest
 from .runner import FAILED, OK, now
 
 Json = dict[str, Any]
 
 SCHEMA, SCHEMA_VERSION = "alledge/benchmark", 1
 RECORD = "benchmark.json"
-QUIET_ENOUGH = 1  # from so many undisturbed rounds on, disturbed ones are set aside
-NOT_ASKED = "no --data was given"
+PARITY, VERDICTS = "parity.json", ("pass", "fail", "not informative")
+NOT_ASKED, NOT_TIMED = "no --data was given", "the configuration failed"
+NEEDED = ("created", "machine", "settings", "data", "rows")
 FIGURES = ("accuracy", "sensitivity", "specificity", "auc")
 # Only OpenVINO would compute in bfloat16 unasked; alledge's backend tells it not to.
 COMPUTES_IN = {"openvino": "float32 where not quantized (INFERENCE_PRECISION_HINT=f32)"}
 
 
-def document(
-    ledger: Ledger, wanted: Sequence[Configuration], order: Json, width: float, complete: bool
-) -> Json:
+def document(ledger: Ledger, wanted: Sequence[Configuration], order: Json, complete: bool) -> Json:
     """Return the document of what a ledger holds of some configurations.
 
     Parameters
     ----------
     ledger : Ledger
     wanted : sequence of Configuration
-        A row each, in this order.
+        A row each, in this order; none where nothing was begun.
     order : dict
         ``machine``, ``settings``, ``data``.
-    width : float
-        What `Settings.width` asks for.
     complete : bool
         Whether every round that was asked for is there.
     """
@@ -56,21 +53,24 @@ def document(
         "complete": complete,
         **order,
         "rows": [
-            row(one, ledger, width, calibration) for one in wanted if one.key in ledger.rounds
+            row(one, ledger, order["settings"], calibration)
+            for one in wanted
+            if one.key in ledger.rounds or _failed(ledger.accuracy.get(one.artifact))
         ],
     }
 
 
 def row(
-    one: Configuration, ledger: Ledger, width: float, calibration: tuple[float, float | None]
+    one: Configuration, ledger: Ledger, settings: Json, calibration: tuple[float, float | None]
 ) -> Json:
     """Return the row of a configuration: of all its rounds, or of its failure."""
-    every = ledger.rounds[one.key]
+    every = ledger.rounds.get(one.key, [])
     quiet = [record for record in every if not is_noisy(record["noise"])]
-    rounds = quiet if len(quiet) >= QUIET_ENOUGH else every
+    # fewer undisturbed rounds than were asked for give no interval worth having
+    rounds = quiet if len(quiet) >= settings["min_rounds"] else every
     judged = ledger.accuracy.get(one.artifact)
-    broken = [record for record in [*every, *([judged] if judged else [])] if _failed(record)]
-    accuracy, note = _accuracy(judged)
+    broken = [record for record in [*every, judged] if _failed(record)]
+    accuracy, note = (None, NOT_TIMED) if broken else _accuracy(judged)
     facts = one.bundle.record
     base = {
         "kind": "measured",
@@ -84,15 +84,17 @@ def row(
         "threads": one.threads,
         "bundle": one.bundle.name,
         "digest": one.bundle.digest,
+        "parity": _parity(one),
         "file_bytes": _size(one),
         "training": _training(facts),
-        "accuracy": None if broken else accuracy,
-        "accuracy_note": None if accuracy and not broken else note,
+        "accuracy": accuracy,
+        "accuracy_note": note,
         "noise": in_words([record["noise"] for record in rounds], *calibration),
         "set_aside": len(every) - len(rounds),
-        "measured_at": every[-1]["at"],
+        "measured_at": every[-1]["at"] if every else broken[0]["at"],
     }
-    return {**base, **_measured([] if broken else [record["found"] for record in rounds], width)}
+    found = [] if broken else [record["found"] for record in rounds]
+    return {**base, **_measured(found, settings["width"])}
 
 
 def read(path: str | Path) -> Json:
@@ -116,15 +118,25 @@ def read(path: str | Path) -> Json:
         raise DataError(
             f"{file} is not a result: {error}", fix="alledge benchmark BUNDLE --out FOLDER"
         ) from None
-    found = (content.get("schema"), content.get("schema_version")) if content else (None, None)
+    if not isinstance(content, dict):
+        raise DataError(
+            f"{file} is not a result: it holds a JSON {type(content).__name__}, not an object",
+            allowed=f"{SCHEMA!r} version {SCHEMA_VERSION}",
+            fix="alledge benchmark BUNDLE --out FOLDER",
+        )
+    found = content.get("schema"), content.get("schema_version")
     if found != (SCHEMA, SCHEMA_VERSION):
         raise DataError(
             f"{file} is {found[0]!r} version {found[1]!r}",
             allowed=f"{SCHEMA!r} version {SCHEMA_VERSION}",
             fix="measure again with this version: alledge benchmark BUNDLE",
         )
-    made: Json = content
-    return made
+    if missing := [key for key in NEEDED if key not in content]:
+        raise DataError(
+            f"{file} is not a whole result: it has no {', '.join(missing)}",
+            fix="alledge benchmark BUNDLE --out FOLDER",
+        )
+    return content
 
 
 def _measured(found: list[Json], width: float) -> Json:
@@ -153,7 +165,7 @@ def _measured(found: list[Json], width: float) -> Json:
         "steady_mib": _median([one["steady_mib"] for one in found]),
         "cpu_ms": round(median(one["cpu_ms"] for one in found), 3),
         "rounds": len(found),
-        "reached_width": half_width(model) <= width,
+        "reached_width": widest(found) <= width,
     }
 
 
@@ -162,8 +174,18 @@ def _median(values: list[float | None]) -> float | None:
     return round(median(known), 1) if known else None
 
 
-def _failed(record: Json) -> bool:
-    return bool(record["status"] == FAILED)
+def _failed(record: Json | None) -> TypeGuard[Json]:
+    return record is not None and record["status"] == FAILED
+
+
+def _parity(one: Configuration) -> str | None:
+    """Return what the desk found of the artifact against the float model; None where unknown."""
+    try:
+        document = json.loads((one.bundle.path / PARITY).read_text(encoding="utf-8"))
+        verdict = document["formats"][one.backend]["verdict"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return verdict if verdict in VERDICTS else None
 
 
 def _size(one: Configuration) -> int | None:

@@ -15,12 +15,13 @@ from .ledger import Ledger
 from .noise import between, is_noisy, look
 from .order import Configuration, Settings
 from .processes import cold_start_ms, run_worker
-from .quantiles import half_width
+from .quantiles import widest
 
 Json = dict[str, Any]
 Watch = Callable[[str], None]
 
 OK, FAILED = "ok", "failed"
+IMAGE_TIMEOUT_S = 10.0  # an accuracy job may take so long for each image
 
 
 class Runner:
@@ -33,7 +34,8 @@ class Runner:
     image : Path
         What is timed end to end.
     data : dict or None
-        ``path``, ``layout``, ``include_seen`` of the images that accuracy is measured on.
+        ``data``, ``layout``, ``include_seen``, ``images`` (how many) of what accuracy is measured
+        on. An artifact whose accuracy failed is not timed.
     deadline_s : float, optional
         Of `time.monotonic`: no round is begun after it.
     watch : callable
@@ -75,7 +77,10 @@ class Runner:
                     yield False
                     return
                 self._round(one, number, f"round {number}, {place}/{len(waiting)}")
-            yield not any(self._needs(one, number + 1) for one in wanted)
+            done = not any(self._needs(one, number + 1) for one in wanted)
+            yield done
+            if done:
+                return
 
     def _late(self) -> bool:
         return self._deadline_s is not None and time.monotonic() > self._deadline_s
@@ -92,7 +97,7 @@ class Runner:
         quiet = [row for row in rounds if not is_noisy(row["noise"])]
         if len(quiet) < self._settings.min_rounds:
             return True
-        return half_width([row["found"]["samples_ms"] for row in quiet]) > self._settings.width
+        return widest([row["found"] for row in quiet]) > self._settings.width
 
     def _judge(self, one: Configuration) -> None:
         """Measure the accuracy of an artifact, once."""
@@ -100,9 +105,10 @@ class Runner:
             return
         job = {"work": "accuracy", **self._job(one), **self._data}
         record: Json = {"work": "accuracy", "key": one.artifact, "at": now()}
+        timeout_s = max(self._settings.timeout_s, IMAGE_TIMEOUT_S * self._data["images"])
         with tempfile.TemporaryDirectory(prefix="alledge-benchmark-") as cache:
             try:
-                found = run_worker(job, self._settings.timeout_s, Path(cache))
+                found = run_worker(job, timeout_s, Path(cache))
                 record |= {"status": OK, "found": found, "why": None}
             except BackendError as error:
                 # nothing left to measure on is an answer, not a failure

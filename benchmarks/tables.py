@@ -1,4 +1,4 @@
-"""Results as text: the terminal's table, Markdown and CSV; numbers worded in one place."""
+"""Results as text: the terminal's table, Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -7,99 +7,34 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from .columns import (
+    ACCURACY,
+    ALONE,
+    COLUMNS,
+    FILE,
+    NAMED,
+    ORIGIN,
+    PROCESS,
+    WHAT,
+    Column,
+    shown,
+)
+from .wording import machine_line, mib, milliseconds, notes
+
 Json = dict[str, Any]
-
-NOT_MEASURED = "not measured"
-# column -> how a row's value is worded; the tables of the terminal and of Markdown share them
-Column = tuple[str, str]
-
-
-def milliseconds(value: float | None) -> str:
-    """Word a time: three figures are what it is worth."""
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def mib(value: float | None) -> str:
-    """Word an amount of memory."""
-    return "–" if value is None else f"{value:.1f}" if value < 10 else f"{value:.0f}"
-
-
-def file_mib(row: Json) -> str:
-    """Word the size of a row's artifact."""
-    return mib(row["file_bytes"] / 2**20 if row["file_bytes"] else None)
-
-
-def share(figure: Json | None) -> str:
-    """Word a proportion with its interval."""
-    if figure is None:
-        return "–"
-    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
-
-
-def median_of(times: Json | None) -> str:
-    """Word a median with half its interval."""
-    if times is None:
-        return "–"
-    ends = times["ci"]
-    spread = "" if ends is None else f" ± {milliseconds((ends['high'] - ends['low']) / 2)}"
-    return milliseconds(times["p50_ms"]) + spread
-
-
-def accuracy_of(row: Json, name: str) -> str:
-    """Word one of a row's accuracy figures: marked where seen images are in it."""
-    if row["accuracy"] is None:
-        return NOT_MEASURED
-    mark = " (seen images included)" if row["accuracy"]["include_seen"] else ""
-    return share(row["accuracy"][name]) + mark
-
-
-def machine_line(machine: Json) -> str:
-    """Word a machine in a line."""
-    cores = machine.get("cores_physical") or machine.get("cores_logical")
-    parts = [machine.get("board"), machine.get("cpu"), f"{cores} cores" if cores else None]
-    if machine.get("quota_cores"):
-        parts.append(f"quota {machine['quota_cores']:g} cores")
-    if machine.get("memory_mib"):
-        parts.append(f"{machine['memory_mib'] / 1024:.0f} GiB")
-    parts += [machine.get("os"), f"Python {machine.get('python')}"]
-    return ", ".join(str(part) for part in dict.fromkeys(parts) if part)
-
-
-def cells(row: Json) -> dict[str, str]:
-    """Return the words of a row, column by column."""
-    latency, whole = row["latency"] or {}, row["end_to_end"] or {}
-    head = {
-        "model": row["model"] + ("" if row["head"] in (None, "gap") else f" ({row['head']})"),
-        "precision": row["precision"],
-        "engine": row["backend"],
-        "threads": str(row["threads"]),
-    }
-    if row["status"] == "failed":
-        return {**head, "p50 ms": f"failed: {row['why']}"}
-    return {
-        **head,
-        "p50 ms": median_of(row["latency"]),
-        "p95 ms": milliseconds(latency.get("p95_ms")),
-        "end to end p50 ms": milliseconds(whole.get("p50_ms")),
-        "end to end p95 ms": milliseconds(whole.get("p95_ms")),
-        "fields/s": milliseconds((row["throughput"] or {}).get("images_per_s")),
-        "load ms": milliseconds(latency.get("load_ms")),
-        "first ms": milliseconds(latency.get("first_ms")),
-        "cold start ms": milliseconds(row["cold_start_ms"]),
-        "CPU ms": milliseconds(row["cpu_ms"]),
-        "peak MiB": mib(row["peak_mib"]),
-        "steady MiB": mib(row["steady_mib"]),
-        "file MiB": file_mib(row),
-        "sensitivity": accuracy_of(row, "sensitivity"),
-        "specificity": accuracy_of(row, "specificity"),
-    }
-
 
 TERMINAL = (
     *("model", "precision", "engine", "threads", "p50 ms", "p95 ms", "end to end p50 ms"),
-    *("fields/s", "cold start ms", "peak MiB", "file MiB", "sensitivity"),
+    *("fields/s", "cold start ms", "peak MiB", "file MiB", "accuracy", "sensitivity"),
+    "specificity",
+)
+UNSOUND = "†"  # behind the figures of what failed parity
+# the tables of Markdown: a heading, the groups of its columns, and columns of other groups
+TABLES = (
+    ("At a glance", (ACCURACY,), ("p50 ms", "end to end p50 ms", "end to end p95 ms", "peak MiB")),
+    ("The model alone", (ALONE,), ()),
+    ("From the file to the answer", (FILE,), ()),
+    ("The process, and how it was measured", (PROCESS, ORIGIN), ()),
 )
 
 
@@ -117,33 +52,71 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
 def terminal(document: Json) -> str:
     """Return a result as the command prints it."""
-    good = [cells(row) for row in document["rows"] if row["status"] == "ok"]
+    rows = document["rows"]
+    good = [row for row in rows if row["status"] == "ok"]
     lines = [machine_line(document["machine"])]
     if good:
-        lines.append(aligned([TERMINAL, *([row[name] for name in TERMINAL] for row in good)]))
-    for row in document["rows"]:
+        columns = shown([NAMED[name] for name in TERMINAL], good)
+        cells = [[column.whole(row) for column in columns] for row in good]
+        lines.append(aligned([[column.name for column in columns], *cells]))
+    for row in rows:
         name = f"{row['bundle']} {row['backend']}, {row['threads']} threads"
         if row["status"] == "failed":
             lines.append(f"failed: {name}: {row['why']}")
-        lines += [f"note: {name}: {note}" for note in row["noise"]]
-        if row["reached_width"] is False:
-            lines.append(f"note: {name}: the interval is wider than was asked for")
-    for why in dict.fromkeys(row["accuracy_note"] for row in document["rows"]):
-        if why:
-            lines.append(f"accuracy not measured: {why}")
+        else:
+            lines += [f"note: {name}: {sentence}" for _, sentence in notes(row)]
+    lines += dict.fromkeys(_judged(row) for row in good if row["accuracy"])
+    for why in dict.fromkeys(row["accuracy_note"] for row in good if row["accuracy_note"]):
+        lines.append(f"accuracy not measured: {why}")
     return "\n".join(lines)
 
 
-def markdown_table(names: Sequence[str], rows: Sequence[Json]) -> str:
-    """Return rows as a Markdown table of the named columns."""
+def _judged(row: Json) -> str:
+    """Word how many images an artifact was judged on, and how many it had seen before."""
+    found = row["accuracy"]
+    seen = f"{found['seen_left_out']} it was trained on left out"
+    if found["include_seen"]:
+        seen = f"{found.get('seen_included', 0)} of them it was trained on, included"
+    return f"accuracy: {row['bundle']} {row['backend']}: {found['images']} images judged, {seen}"
+
+
+def markdown_tables(rows: Sequence[Json]) -> list[str]:
+    """Return rows as Markdown tables of all their figures, each with its heading."""
+    parts = []
+    for heading, groups, others in TABLES:
+        wanted = [one for one in COLUMNS if one.group in groups or one.name in others]
+        wanted = shown(wanted, rows)
+        if wanted:
+            what = [column for column in COLUMNS if column.group == WHAT]
+            parts += [f"### {heading}", _markdown([*what, *wanted], rows)]
+    return parts
+
+
+def _markdown(columns: Sequence[Column], rows: Sequence[Json]) -> str:
     lines = [
-        "| " + " | ".join(names) + " |",
-        "|" + "|".join("---" if at < 3 else "---:" for at in range(len(names))) + "|",
+        "| " + " | ".join(column.name for column in columns) + " |",
+        "|" + "|".join("---" if column.is_words else "---:" for column in columns) + "|",
     ]
-    for words in map(cells, rows):
-        line = [words.get(name, "").replace("|", "\\|") for name in names]
-        lines.append("| " + " | ".join(line) + " |")
+    for row in rows:
+        words = [column.whole(row).replace("|", "\\|") for column in columns]
+        lines.append("| " + " | ".join(words) + " |")
     return "\n".join(lines)
+
+
+def markdown_notes(rows: Sequence[Json]) -> list[str]:
+    """Return what a reader must know of the figures: each note once, with the rows it is of."""
+    of: dict[str, list[str]] = {}
+    for row in rows:
+        name = f"{row['bundle']} {row['backend']} {row['threads']}"
+        said = [f"{tag}: {sentence}" for tag, sentence in notes(row)]
+        if row["accuracy_note"] and row["kind"] == "measured":
+            said.append(f"accuracy not measured: {row['accuracy_note']}")
+        for note in said:
+            of.setdefault(note, []).append(name)
+    return [
+        f"- {note} ({'all rows' if len(names) == len(rows) else ', '.join(names)})"
+        for note, names in of.items()
+    ]
 
 
 def short_table(rows: Sequence[Json]) -> str:
@@ -176,9 +149,14 @@ def short_table(rows: Sequence[Json]) -> str:
                 f"{best['backend']}, {best['threads']}",
                 milliseconds(best["cold_start_ms"]),
                 mib(best["peak_mib"]),
-                file_mib(best),
+                NAMED["file MiB"].text(best),
             ]
         lines.append(f"| {model} | {precision} | " + " | ".join(words) + " |")
+    if any(map(_fault, rows)):
+        lines += [
+            "",
+            f"{UNSOUND} failed parity: it does not compute what the float model computes.",
+        ]
     return "\n".join(lines)
 
 
@@ -189,7 +167,13 @@ def _of(rows: Sequence[Json], **wanted: Any) -> list[Json]:
 def _median_or_why(rows: list[Json]) -> str:
     if not rows:
         return ""
-    return milliseconds(rows[0]["latency"]["p50_ms"]) if rows[0]["status"] == "ok" else "failed"
+    if rows[0]["status"] != "ok":
+        return "failed"
+    return milliseconds(rows[0]["latency"]["p50_ms"]) + _fault(rows[0])
+
+
+def _fault(row: Json) -> str:
+    return UNSOUND if row.get("parity") == "fail" else ""
 
 
 def flatten(row: Json, prefix: str = "") -> Json:

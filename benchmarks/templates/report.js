@@ -27,12 +27,15 @@
   };
   filters.addEventListener("input", show);
   show();
+  const more = filters.querySelector("#more");
+  more.addEventListener("change", () => table.classList.toggle("all", more.checked));
+  table.classList.remove("all");  // all columns where no script runs
   table.tHead.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
     const head = button.closest("th"), at = head.cellIndex;
     const down = head.getAttribute("aria-sort") === "ascending";
-    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const value = (row) => row.cells[at].dataset.v ?? row.cells[at].textContent.trim();
     rows.sort((a, b) => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 import json
@@ -86,3 +87,48 @@ def document(measured: Path) -> Json:
     """The result of that measurement, a copy that a test may change."""
     made: Json = json.loads((measured / "benchmark.json").read_text(encoding="utf-8"))
     return made
+
+
+def _elsewhere(document: Json, **changes: Any) -> Json:
+    """Return the document as another machine would have written it."""
+    other = copy.deepcopy(document)
+    other["machine"].update({"cpu": "Cortex-A76", "board": "Raspberry Pi 5", **changes})
+    return other
+
+
+def _estimated(document: Json) -> Json:
+    """Return the document with its rows as estimates for another board."""
+    other = _elsewhere(document, board="Jetson Nano", cpu="Cortex-A57")
+    for row in other["rows"]:
+        nothing = dict.fromkeys(("end_to_end", "throughput", "cold_start_ms", "steady_mib"))
+        row |= {"kind": "estimated", "basis": "from cycles", **nothing, "accuracy": None}
+        row["latency"] |= {"n": 0, "ci": None, "p95_ms": None}
+    return other
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Callable[..., Json]:
+    """What makes a document another machine's."""
+    return _elsewhere
+
+
+@pytest.fixture(scope="session")
+def estimated() -> Callable[[Json], Json]:
+    """What makes the rows of a document estimates."""
+    return _estimated
+
+
+@pytest.fixture
+def page(run: Run, measured: Path, document: Json, tmp_path: Path) -> Path:
+    """The page of a measured machine, and of one that was only estimated."""
+    document["rows"][0] |= {"model": "<b>tiny</b> & co", "reached_width": True}
+    document["rows"][1] |= {"model": "mobilenetv2", "precision": "dynamic", "parity": "fail"}
+    document["rows"][1]["reached_width"] = True
+    document["rows"][2] |= {"model": "resnet101v2", "reached_width": False, "set_aside": 2}
+    files = []
+    for name, made in (("here", document), ("there", _estimated(document))):
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(json.dumps(made), encoding="utf-8")
+    answer = run("report", *files, "--out", tmp_path / "report.html")
+    assert answer.exit_code == 0, answer.output
+    return tmp_path / "report.html"

@@ -18,7 +18,11 @@ import pytest
 from click.testing import Result
 
 from alledge import runtime
+from alledge.benchmarks import runner
+from alledge.benchmarks.ledger import Ledger
+from alledge.benchmarks.order import Configuration, Settings
 from alledge.benchmarks.processes import _run as run_process
+from alledge.benchmarks.result import document
 from alledge.errors import BackendError
 from alledge.runtime.bundle import Bundle
 from alledge.runtime.datasets import Dataset
@@ -94,6 +98,21 @@ def test_images_the_model_was_trained_on_leave_no_accuracy_and_say_so(
     assert row["latency"]["p50_ms"] > 0
 
 
+def test_images_left_out_as_seen_are_counted_on_the_terminal(
+    run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
+) -> None:
+    made = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
+    pixels = load_rgb(smears.samples[0].path, made.image_path)
+    seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", pixels)]}
+    bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
+    words = ("benchmark", bundle, "--data", smears.root, *QUICK, *TFLITE, "--out")
+    judged = len(smears.samples) - 1
+    answer = run(*words, tmp_path / "out")
+    assert f"{judged} images judged, 1 it was trained on left out" in answer.stdout
+    answer = run(*words, tmp_path / "all", "--include-seen")
+    assert f"{judged + 1} images judged, 1 of them it was trained on, included" in answer.stdout
+
+
 def test_without_data_the_accuracy_is_not_measured(run: Run, bundle: Path, tmp_path: Path) -> None:
     answer = run("benchmark", bundle, "--out", tmp_path, *QUICK, *TFLITE)
     assert "not measured" in answer.stdout
@@ -142,9 +161,8 @@ def test_a_time_limit_leaves_something_to_go_on_with(
     assert result(tmp_path)["complete"]
 
 
-def test_a_bundle_that_crashes_its_engine_is_one_failed_row(
-    run: Run, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every process that imports ONNX Runtime dies at once, as with an illegal instruction."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
@@ -156,24 +174,101 @@ def test_a_bundle_that_crashes_its_engine_is_one_failed_row(
         encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    answer = run("benchmark", bundle, "--out", tmp_path / "out", *QUICK)
+
+
+@pytest.mark.usefixtures("crash")
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_bundle_that_crashes_its_engine_is_one_failed_row(
+    run: Run, bundle: Path, smears: Dataset, tmp_path: Path, judged: bool
+) -> None:
+    data = ("--data", smears.root) if judged else ()
+    answer = run("benchmark", bundle, *data, "--out", tmp_path / "out", *QUICK)
     assert answer.exit_code == 1
+    assert "failed: tiny-float32 onnx" in answer.stdout
     rows = {row["backend"]: row for row in result(tmp_path / "out")["rows"]}
     assert rows["onnx"]["status"] == "failed"
     assert "crashed" in rows["onnx"]["why"]
-    assert rows["onnx"]["latency"] is None
+    assert rows["onnx"]["latency"] is rows["onnx"]["accuracy"] is None
     assert [rows[name]["status"] for name in ("tflite", "openvino")] == ["ok", "ok"]
     assert sum("onnx" in record["key"] for record in ledger(tmp_path / "out")) == 1
+    page = tmp_path / "report.html"
+    assert run("report", tmp_path / "out", "--out", page).exit_code == 0
+    assert "crashed" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("judged", [False, True])
 def test_an_artifact_that_was_changed_is_a_failed_row(
-    run: Run, own_bundle: Path, tmp_path: Path
+    run: Run, own_bundle: Path, smears: Dataset, tmp_path: Path, judged: bool
 ) -> None:
     with (own_bundle / "model.tflite").open("ab") as stream:
         stream.write(b"more")
-    answer = run("benchmark", own_bundle, "--out", tmp_path / "out", *QUICK, *TFLITE)
+    data = ("--data", smears.root) if judged else ()
+    answer = run("benchmark", own_bundle, *data, "--out", tmp_path / "out", *QUICK, *TFLITE)
     assert answer.exit_code == 1
     assert "is not the file that was exported" in result(tmp_path / "out")["rows"][0]["why"]
+
+
+def test_data_of_other_labels_is_a_failed_row(
+    run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
+) -> None:
+    changes = {"labels": ["cat", "dog"], "positive": ["dog"]}
+    bundle = maker.write_bundle(tmp_path / "pets", artifacts, **changes)
+    out = tmp_path / "out"
+    answer = run("benchmark", bundle, "--data", smears.root, "--out", out, *QUICK, *TFLITE)
+    assert answer.exit_code == 1
+    rows = result(out)["rows"]
+    assert [row["status"] for row in rows] == ["failed"]
+    assert "which tiny-float32 does not give" in rows[0]["why"]
+
+
+@pytest.mark.parametrize(("images", "timeout_s"), [(3, 600.0), (200, 2000.0)])
+def test_judging_many_images_has_the_time_it_takes(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: int, timeout_s: float
+) -> None:
+    given: list[float] = []
+
+    def work(job: Json, limit_s: float, cache: Path) -> Json:
+        given.append(limit_s)
+        raise BackendError("no answer")
+
+    monkeypatch.setattr(runner, "run_worker", work)
+    data = {"data": "D", "layout": None, "include_seen": False, "images": images}
+    one = Configuration(Bundle.open(bundle), "tflite", 1)
+    made = runner.Runner(Ledger(tmp_path, {}), Settings(), tmp_path, data)
+    assert list(made.run([one])) == [True]
+    assert given == [timeout_s]
+
+
+def test_the_verdict_of_the_desk_stands_in_the_row(
+    run: Run, own_bundle: Path, measured: Path, tmp_path: Path
+) -> None:
+    assert {row["parity"] for row in result(measured)["rows"]} == {"pass"}
+    parity = json.loads((own_bundle / "parity.json").read_text(encoding="utf-8"))
+    parity["formats"]["tflite"]["verdict"] = "fail"
+    (own_bundle / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
+    run("benchmark", own_bundle, "--out", tmp_path / "out", *QUICK, *TFLITE)
+    assert result(tmp_path / "out")["rows"][0]["parity"] == "fail"
+
+
+def test_disturbed_rounds_are_set_aside_once_enough_are_quiet(
+    bundle: Path, measured: Path, tmp_path: Path
+) -> None:
+    first = next(record for record in ledger(measured) if record["work"] == "round")
+    one = Configuration(Bundle.open(bundle), first["key"].split()[1], 1)
+    kept = Ledger(tmp_path, {})
+    order = {"settings": {"min_rounds": 2, "width": 0.05}}
+    for others in (0.0, 1.0, 0.0):
+        noise = {**first["noise"], "others_cores": others, "stolen_cores": 0.0}
+        kept.add({**first, "noise": noise})
+        row = document(kept, [one], order, True)["rows"][0]
+    assert (row["rounds"], row["set_aside"]) == (2, 1)
+    alone = Ledger(tmp_path / "alone", {})
+    for others in (0.0, 1.0):
+        noise = {**first["noise"], "others_cores": others, "stolen_cores": 0.0}
+        alone.add({**first, "noise": noise})
+    row = document(alone, [one], order, True)["rows"][0]
+    assert (row["rounds"], row["set_aside"]) == (2, 0)
+    assert row["latency"]["ci"] is not None
 
 
 def test_rounds_of_another_order_are_refused(run: Run, measured: Path, bundle: Path) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from alledge import runtime
 from alledge.benchmarks.compare import BASELINES, main, verdict
-from alledge.benchmarks.machine import describe
+from alledge.benchmarks.machine import describe, differences
 
 SCHEMA = Path(runtime.__file__).parent / "schemas" / "suite-baseline.json"
 
@@ -70,6 +70,21 @@ def test_what_got_slower_is_named(baselines: Path, tmp_path: Path) -> None:
     assert "slower beyond the noise: decode\n" in answer.output
 
 
+def test_a_lenient_comparison_names_what_got_slower_and_passes(
+    baselines: Path, tmp_path: Path
+) -> None:
+    answer = run(*passes(tmp_path, scale=1.4), "--baselines", baselines, "--lenient")
+    assert answer.exit_code == 0
+    assert "slower beyond the noise: decode\n" in answer.output
+    assert "make bench-compare" in answer.output
+
+
+def test_a_single_pass_is_compared(baselines: Path, tmp_path: Path) -> None:
+    answer = run(passes(tmp_path)[0], "--baselines", baselines, "--lenient")
+    assert answer.exit_code == 0
+    assert "× the baseline" in answer.output
+
+
 def test_a_machine_that_is_slow_today_does_not_cry_wolf(baselines: Path, tmp_path: Path) -> None:
     assert run(*passes(tmp_path, machine=2.5), "--baselines", baselines).exit_code == 0
 
@@ -90,6 +105,20 @@ def test_a_machine_unlike_the_baselines_says_so_and_compares_nothing(
     assert answer.exit_code == 0
     assert "no baseline was measured on a machine like this one" in answer.output
     assert "cpu: another here" in answer.output
+
+
+@pytest.mark.parametrize("change", [{"governor": "powersave"}, {"flags": ["avx2", "unheard_of"]}])
+def test_flags_and_governor_make_a_machine_another(
+    baselines: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    answer = run(*passes(tmp_path, scale=3.0, **change), "--baselines", baselines)
+    assert answer.exit_code == 0
+    assert f"{next(iter(change))}: " in answer.output
+
+
+def test_what_differs_is_named_without_what_does_not() -> None:
+    one, other = {"flags": ["avx", "fma"]}, {"flags": ["avx"]}
+    assert differences(one, other) == ["flags: fma here, none more there"]
 
 
 def test_noise_that_hides_a_difference_is_believed() -> None:

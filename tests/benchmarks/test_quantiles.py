@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alledge.benchmarks.noise import Moment, between, in_words, is_noisy
+from alledge.benchmarks.noise import (
+    Moment,
+    between,
+    clock_mhz,
+    hot_events,
+    in_words,
+    is_noisy,
+    stopped_s,
+)
 from alledge.benchmarks.quantiles import (
     STUDENT,
     half_width,
@@ -13,6 +21,7 @@ from alledge.benchmarks.quantiles import (
     ratio_interval,
     student_interval,
     times,
+    widest,
 )
 
 
@@ -47,6 +56,14 @@ def test_one_round_has_no_interval():
     assert half_width([[1.0, 2.0]]) == float("inf")
 
 
+def test_the_wider_of_the_model_alone_and_end_to_end_counts():
+    steady, shaky = [[1.0], [1.0]], [[1.0], [2.0]]
+    for model, whole in ((steady, shaky), (shaky, steady)):
+        pairs = zip(model, whole, strict=True)
+        found = [{"samples_ms": a, "end_to_end": {"samples_ms": b}} for a, b in pairs]
+        assert widest(found) == half_width(shaky)
+
+
 def test_a_paired_ratio_cancels_what_both_suffer_from():
     rng = np.random.default_rng(2)
     shared = rng.uniform(1, 3, 12)
@@ -58,7 +75,8 @@ def test_a_paired_ratio_cancels_what_both_suffer_from():
 
 def moment(**changes):
     base = {"calibration_ms": 5.0, "at_s": 0.0, "busy_s": 0.0, "stolen_s": 0.0, "own_s": 0.0}
-    return Moment(**{**base, "mhz": 2000.0, "celsius": 50.0, **changes})
+    rest = {"mhz": 2000.0, "celsius": 50.0, "stopped_s": 0.0, "hot_events": 3}
+    return Moment(**{**base, **rest, **changes})
 
 
 def test_a_quiet_round_has_no_note():
@@ -75,6 +93,8 @@ def test_a_quiet_round_has_no_note():
         ({"calibration_ms": 8.0}, "calibration loop was up to 30% slower"),
         ({"mhz": 1200.0}, "throttled: the clock fell to 1200 of 2000 MHz"),
         ({"celsius": 85.0}, "the CPU was at 85 °C"),
+        ({"stopped_s": 5.0}, "the CPU quota stopped it for up to 50% of the time"),
+        ({"hot_events": 7}, "thermal protection set in (4 counts)"),
     ],
 )
 def test_what_disturbed_a_round_is_said_in_words(change, said):
@@ -90,3 +110,45 @@ def test_a_round_is_set_aside_for_what_others_did_and_never_for_its_times():
     assert not is_noisy(between(moment(), moment(at_s=10.0, busy_s=8, own_s=8, calibration_ms=9)))
     assert is_noisy(between(moment(), moment(at_s=10.0, busy_s=12.0, own_s=8.0)))
     assert not is_noisy(between(moment(busy_s=None), quiet))
+
+
+def test_a_record_of_an_older_ledger_is_read():
+    record = between(moment(), moment(at_s=10.0, busy_s=8.0, own_s=8.0))
+    del record["stopped_share"], record["hot_events"]
+    assert in_words([record], 5.0, 2000.0) == []
+
+
+def write(file, text):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="ascii")
+
+
+def test_the_highest_clock_of_all_cpus_is_taken(tmp_path):
+    for cpu, clock in (("cpu0", "800000"), ("cpu1", "2400000"), ("cpu10", "no number")):
+        write(tmp_path / f"sys/devices/system/cpu/{cpu}/cpufreq/scaling_cur_freq", clock)
+    assert clock_mhz(tmp_path) == 2400.0
+
+
+def test_thermal_protection_is_counted_over_cpus(tmp_path):
+    for cpu, count in (("cpu0", "2"), ("cpu1", "5")):
+        write(
+            tmp_path / f"sys/devices/system/cpu/{cpu}/thermal_throttle/core_throttle_count", count
+        )
+    assert hot_events(tmp_path) == 7
+
+
+@pytest.mark.parametrize(
+    ("group", "place", "text"),
+    [
+        ("0::/box/inner", "box", "usage_usec 9\nthrottled_usec 1500000\n"),
+        ("3:cpu,cpuacct:/box", "cpu,cpuacct/box", "nr_periods 9\nthrottled_time 1500000000\n"),
+    ],
+)
+def test_what_a_quota_stopped_is_read_in_both_versions(tmp_path, group, place, text):
+    write(tmp_path / "proc/self/cgroup", f"2:memory:/\n{group}\n")
+    write(tmp_path / "sys/fs/cgroup" / place / "cpu.stat", text)
+    assert stopped_s(tmp_path) == pytest.approx(1.5)
+
+
+def test_a_system_that_says_nothing_is_unknown(tmp_path):
+    assert clock_mhz(tmp_path) is hot_events(tmp_path) is stopped_s(tmp_path) is None
