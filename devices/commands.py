@@ -91,8 +91,10 @@ def recommend(
 ) -> None:
     """Tell which model on which board is fast enough.
 
-    Measured results come first; what nobody measured is estimated, and says so, with how wrong
-    such estimates have been. Without --max-memory-mib a model may take half of a board's memory.
+    Measured results come first: those of --results, measured/benchmark.json where `alledge
+    benchmark` left it, and the calibration machine's. What nobody measured is estimated, and says
+    so, with how wrong such estimates have been. Without --max-memory-mib a model may take half of
+    a board's memory.
 
     \b
     Example:
@@ -101,14 +103,13 @@ def recommend(
     from pathlib import Path
 
     from . import recommend as answers
-    from .profiles import get_profile, profiles
+    from .profiles import get_profile
 
     if compare:
         click.echo(answers.comparison_text())
         return
-    boards = [get_profile(device)] if device else list(profiles().values())
-    rows = answers.read_results([Path(name) for name in results])
-    rows += answers.estimated_rows(boards)
+    board = get_profile(device) if device else None
+    rows = answers.rows_of([Path(name) for name in results], board)
     document = answers.recommend(rows, max_latency_ms, max_memory_mib)
     _print(document, as_json, answers.recommend_text(document))
 

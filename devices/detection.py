@@ -130,7 +130,7 @@ def cpu_name(root: Path = ROOT) -> str | None:
     ----------
     root : Path
     """
-    rows = _cpuinfo(root)
+    rows = cpuinfo(root)
     for key in ("model name", "cpu model"):
         for row in rows:
             if row.get(key) and not row[key].startswith("ARMv"):
@@ -151,7 +151,7 @@ def cpu_flags(root: Path = ROOT) -> list[str]:
     """
     sets = [
         set((row.get("flags") or row.get("Features") or "").split())
-        for row in _cpuinfo(root)
+        for row in cpuinfo(root)
         if "flags" in row or "Features" in row
     ]
     return sorted(set.intersection(*sets) & FLAGS) if sets else []
@@ -164,12 +164,26 @@ def count_cores(root: Path = ROOT) -> tuple[int | None, int | None]:
     ----------
     root : Path
     """
-    numbers = [row["processor"] for row in _cpuinfo(root) if row.get("processor", "").isdigit()]
+    numbers = [row["processor"] for row in cpuinfo(root) if row.get("processor", "").isdigit()]
     if not numbers:
         return None, None
     topology = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     cores = {_read(root / topology.format(number)) or number for number in numbers}
     return len(cores), len(numbers)
+
+
+def cpuinfo(root: Path = ROOT) -> list[dict[str, str]]:
+    """Return the processors of /proc/cpuinfo; lines of the whole machine stand in the last.
+
+    Parameters
+    ----------
+    root : Path
+    """
+    rows: list[dict[str, str]] = []
+    for block in (_read(root / "proc/cpuinfo") or "").split("\n\n"):
+        pairs = (line.partition(":") for line in block.splitlines())
+        rows.append({key.strip(): value.strip() for key, colon, value in pairs if colon})
+    return rows
 
 
 def os_name(root: Path = ROOT) -> str:
@@ -216,15 +230,6 @@ def onnx_providers() -> list[str] | None:
     except (ImportError, OSError):
         return None
     return [str(name) for name in onnxruntime.get_available_providers()]
-
-
-def _cpuinfo(root: Path) -> list[dict[str, str]]:
-    """Return the processors of /proc/cpuinfo; lines of the whole machine stand in the last."""
-    rows: list[dict[str, str]] = []
-    for block in (_read(root / "proc/cpuinfo") or "").split("\n\n"):
-        pairs = (line.partition(":") for line in block.splitlines())
-        rows.append({key.strip(): value.strip() for key, colon, value in pairs if colon})
-    return rows
 
 
 def _read(path: Path) -> str | None:

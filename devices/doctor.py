@@ -18,15 +18,15 @@ from ..runtime.bundle import Bundle
 from ..runtime.caches import cache_root
 from ..runtime.machine import SMALL_MIB
 from ..runtime.signing import trusted_keys
-from .detection import describe_machine
-from .opcodes import known_versions, too_new
+from .detection import describe_machine, installed_versions
+from .opcodes import known_versions, nearest, too_new
 from .profiles import recognise
 from .tflite_file import opcode_versions
 
 SCHEMA, SCHEMA_VERSION = "alledge/doctor", 1
 OK, WARN, FAIL = "ok", "warn", "fail"
 OLDEST_PYTHON = (3, 10)
-LEAST_FREE_MIB = 200  # an installation with its engine takes about 150
+LEAST_FREE_MIB = 300  # an installation takes up to 143; while it is replaced there are two
 LEAST_MEMORY_MIB = 400
 MIB = 2**20
 
@@ -140,8 +140,9 @@ def _engines(machine: Json) -> list[Finding]:
         packages = dict(row.packages)
         here = installed_packages(name)
         if here:
-            version = machine["versions"].get(packages[here[0]])
-            rows.append(Finding(f"engine {name}", OK, f"{packages[here[0]]} {version or '?'}"))
+            package, versions = packages[here[0]], machine["versions"]
+            version = versions.get(package) or versions.get(f"{package}-gpu")
+            rows.append(Finding(f"engine {name}", OK, f"{package} {version or '?'}"))
         else:
             fix = f'pip install "alledge[{row.extra}]"'
             rows.append(Finding(f"engine {name}", OK if any_here else FAIL, "not installed", fix))
@@ -219,32 +220,35 @@ def _opcodes(file: Path) -> list[Finding]:
     except AlledgeError as error:
         return [Finding("operators", FAIL, error.what, error.fix)]
     here = _tflite_engine()
+    known = known_versions()
+    like = nearest(*here, known) if here else None
     rows = []
-    for engine, known in known_versions().items():
-        missing = too_new(used, known)
+    for engine, row in known.items():
+        installed = " ".join(here) if here and engine == like else None
+        what = f"operators on {engine}"
+        if installed and installed != engine:
+            what += f" (here {installed.rpartition(' ')[2]})"
+        missing = too_new(used, row)
         if not missing:
-            rows.append(Finding(f"operators on {engine}", OK, f"{len(used)} kinds, all known"))
+            rows.append(Finding(what, OK, f"{len(used)} kinds, all known"))
             continue
         text = ", ".join(
             f"{name} version {wanted} (it knows {newest or 'none'})"
             for name, (wanted, newest) in missing.items()
         )
-        rows.append(
-            Finding(
-                *(f"operators on {engine}", FAIL if engine == here else WARN, text),
-                'pip install "ai-edge-litert>=2" on that machine, or export with --int8: only '
-                "dynamic-range models need such versions",
-            )
-        )
+        fix = 'pip install "ai-edge-litert>=2" on that machine, or export with --int8: only '
+        fix += "dynamic-range models need such versions"
+        # a newer one than was asked may know more: loading tells
+        rows.append(Finding(what, FAIL if installed == engine else WARN, text, fix))
     return rows
 
 
-def _tflite_engine() -> str | None:
-    """Return the TFLite runtime that would run here, with its version."""
+def _tflite_engine() -> tuple[str, str] | None:
+    """Return package and version of the TFLite runtime that would run here."""
     packages = installed_packages("tflite")
-    versions = describe_machine(engines=False)["versions"]
-    name = packages[0].replace("_", "-") if packages else None
-    return f"{name} {versions[name]}" if name else None
+    name = packages[0].replace("_", "-") if packages else ""
+    version = installed_versions().get(name)
+    return (name, version) if version else None
 
 
 def doctor_text(document: Json) -> str:

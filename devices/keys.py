@@ -29,7 +29,8 @@ def generate_keys(out: Path) -> tuple[Path, Path]:
     Parameters
     ----------
     out : Path
-        Its name; ``.key`` (secret, readable by its owner only) and ``.pub`` are put behind it.
+        Its name; ``.key`` (secret) and ``.pub`` are put behind it. On Linux and macOS only its
+        owner may read the secret one; on Windows it is as readable as the folder it lies in.
 
     Returns
     -------

@@ -7,8 +7,9 @@ row of ``opcodes.json``; the model must use CONV_2D, as any of a bundle's does.
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,25 @@ def known_versions() -> dict[str, dict[str, int]]:
     text = resources.files(__package__).joinpath(TABLE).read_text(encoding="utf-8")
     table: dict[str, dict[str, int]] = json.loads(text)["engines"]
     return table
+
+
+def nearest(package: str, version: str, engines: Iterable[str]) -> str | None:
+    """Return the engine that was asked and is nearest to an installed one, but no newer.
+
+    Parameters
+    ----------
+    package, version : str
+        Of the installed runtime.
+    engines : iterable of str
+        ``"package version"``, as `known_versions` names them.
+    """
+    rows = (row.rpartition(" ") for row in engines)
+    asked = [(_numbers(one), f"{name} {one}") for name, _, one in rows if name == package]
+    return max((row for row in asked if row[0] <= _numbers(version)), default=(None, None))[1]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)))
 
 
 def too_new(used: dict[str, int], known: dict[str, int]) -> dict[str, tuple[int, int]]:

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, runtime
-from ..errors import BundleError, TamperedError, UntrustedError, UsageError
+from ..errors import AlledgeError, BundleError, TamperedError, UntrustedError, UsageError
 from ..runtime.bundle import RECORD, Bundle, file_digest
 from ..runtime.files import replace_file, write_json
 from ..runtime.signing import SIGNATURE, check_signature, trusted_keys
+from .closure import lacking
 from .keys import Signer
 from .profiles import Profile
-from .wheels import fetch_wheels, own_wheel, pinned
+from .wheels import LEAVE_OUT, fetch_wheels, own_wheel, pinned, unpacked_bytes
 
 SCHEMA, SCHEMA_VERSION = "alledge/pack", 1
 PACK, PACK_SIGNATURE = "pack.json", "pack.sig"
@@ -73,7 +74,7 @@ def write_pack(
     TamperedError
         If a file of the bundle is not the one that was exported.
     AlledgeError
-        If a wheel does not exist.
+        If a wheel does not exist, or needs one that is not among them.
     """
     if not profile.runs:
         raise UsageError(f"{profile.title} cannot run alledge: {profile.why}")
@@ -101,6 +102,11 @@ def write_pack(
         fetch_wheels(profile, python, folder, say)
         say("building alledge's own wheel")
         own_wheel(folder / "wheels")
+        if missing := lacking(folder / "wheels", profile, python):
+            raise AlledgeError(
+                f"the wheels for {profile.title} do not suffice: {'; '.join(missing)}",
+                fix=f"name it under [pack] in devices/profiles/{profile.name}.toml",
+            )
         document = _fill(folder, profile, opened, python, signer)
         with replace_file(out) as beside:
             _write_tar(folder, beside)
@@ -129,6 +135,8 @@ def _fill(
         "python": python,
         "backend": profile.data["pack"]["backend"],
         "pip": next((folder / "tools").glob("pip-*.whl")).relative_to(folder).as_posix(),
+        "leave_out": list(LEAVE_OUT),
+        "needs_bytes": unpacked_bytes(folder / "wheels") + _size(folder / "bundle"),
         "bundle": {"name": bundle.name, "digest": bundle.digest},
         "files": {path.relative_to(folder).as_posix(): file_digest(path) for path in files},
     }
@@ -139,6 +147,10 @@ def _fill(
         content = (folder / PACK).read_bytes()
         (folder / PACK_SIGNATURE).write_text(signer.sign(content, "pack"), encoding="ascii")
     return document
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _write_scripts(folder: Path, profile: Profile, bundle: Bundle, python: str) -> None:
@@ -160,6 +172,8 @@ def _write_scripts(folder: Path, profile: Profile, bundle: Bundle, python: str) 
         if name != "install.py":
             for word, value in words.items():
                 text = text.replace(word, value)
+        if name.endswith(".cmd"):
+            text = text.replace("\n", "\r\n")  # cmd.exe finds no label otherwise
         (folder / name).write_bytes(text.encode("utf-8"))
     checker = resources.files(runtime).joinpath("ed25519.py")
     (folder / "ed25519.py").write_bytes(checker.read_bytes())
@@ -200,18 +214,12 @@ def check_pack(path: Path, keys: dict[str, bytes] | None = None) -> Json:
     keys = trusted_keys() if keys is None else keys
     try:
         with tarfile.open(path, "r:") as archive:
-            members = [member for member in archive if member.isreg()]
-            names = {member.name.partition("/")[2]: member for member in members}
-            if len(names) != len(archive.getmembers()):
-                raise ValueError("a name appears twice, or is no plain file")
+            names = _plain_names(archive)
             content = _member(archive, names[PACK])
-            document: Json = json.loads(content)
             if keys:
-                with tempfile.TemporaryDirectory() as place:
-                    signature = Path(place) / PACK_SIGNATURE
-                    if PACK_SIGNATURE in names:
-                        signature.write_bytes(_member(archive, names[PACK_SIGNATURE]))
-                    check_signature(content, signature, "pack", keys, str(path))
+                _check_signed(archive, names, content, keys, path)
+            document: Json = json.loads(content)
+            _check_top(archive, f"alledge-{document['device']}")
             wanted = document["files"]
             found = {
                 name: hashlib.sha256(_member(archive, member)).hexdigest()
@@ -228,6 +236,42 @@ def check_pack(path: Path, keys: dict[str, bytes] | None = None) -> Json:
             f"{path}: {', '.join(wrong[:5])} is not what was packed", fix="copy it again, whole"
         )
     return document
+
+
+def _plain_names(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """Return the members by their names under the top folder; refuse what `tar -x` could abuse."""
+    names: dict[str, tarfile.TarInfo] = {}
+    for member in archive:
+        _, slash, name = member.name.partition("/")
+        parts = member.name.split("/")
+        if not member.isreg() or name in names:
+            raise ValueError(f"{member.name} appears twice, or is no plain file")
+        if not slash or {"", ".", ".."} & set(parts) or "\\" in name or ":" in name:
+            raise ValueError(f"{member.name} would be unpacked elsewhere")
+        if member.mode not in (EXECUTABLE, PLAIN):
+            raise ValueError(f"{member.name} has the mode {member.mode:o}")
+        names[name] = member
+    return names
+
+
+def _check_top(archive: tarfile.TarFile, folder: str) -> None:
+    for name in archive.getnames():
+        if name.partition("/")[0] != folder:
+            raise ValueError(f"{name} would be unpacked beside {folder}")
+
+
+def _check_signed(
+    archive: tarfile.TarFile,
+    names: dict[str, tarfile.TarInfo],
+    content: bytes,
+    keys: dict[str, bytes],
+    path: Path,
+) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        signature = Path(place) / PACK_SIGNATURE
+        if PACK_SIGNATURE in names:
+            signature.write_bytes(_member(archive, names[PACK_SIGNATURE]))
+        check_signature(content, signature, "pack", keys, str(path))
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

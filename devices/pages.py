@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..runtime.backends import AUTO_ORDER, installed_packages
+from ..runtime.backends import auto_order
 from ..runtime.machine import SMALL_MIB
 from .detection import describe_machine
 from .profiles import Profile, choose, profiles, recognise
@@ -78,14 +78,13 @@ def detect_document() -> Json:
     """Return what this machine is and what to use on it (schema ``detect``)."""
     machine = describe_machine()
     profile = recognise(machine)
-    order = [name for name, package in AUTO_ORDER if package in installed_packages(name)]
     return {
         "schema": "alledge/detect",
         "schema_version": 1,
         "device": profile.name if profile else None,
         "runs": profile.runs if profile else None,
         "machine": machine,
-        "use": choose(machine, list(dict.fromkeys(order)), SMALL_MIB),
+        "use": choose(machine, auto_order(), SMALL_MIB),
     }
 
 

@@ -17,7 +17,7 @@ TOML_PARSER = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 
 SYSTEMS = {"Linux": "linux", "Windows": "windows", "Darwin": "macos"}
 VNNI = {"avx_vnni", "avx512_vnni", "avx512vnni", "amx_int8", "asimddp", "i8mm"}
-FITS_SHARE = 0.5  # of the memory, that a model may take beside the system
+GPU_PROVIDERS = {"CUDAExecutionProvider", "TensorrtExecutionProvider"}
 
 
 @dataclass(frozen=True)
@@ -193,31 +193,38 @@ def choose(machine: dict[str, Any], backends: list[str], small_mib: float) -> di
     dict
         backend (None where there is none), precision, threads, why (list of str).
     """
+    flags, provider = set(machine["flags"]), sorted(GPU_PROVIDERS & set(machine["providers"] or ()))
     why = []
-    flags, memory = set(machine["flags"]), machine["memory_mib"]
-    gpu = any("NVIDIA" in name for name in machine["accelerators"])
-    provider = {"CUDAExecutionProvider", "TensorrtExecutionProvider"} & set(
-        machine["providers"] or ()
-    )
     backend = backends[0] if backends else None
     if provider and "onnx" in backends:
         backend = "onnx"
-        why.append(f"the installed ONNX Runtime offers {', '.join(sorted(provider))}")
-    elif gpu:
+        why.append(f"the installed ONNX Runtime offers {', '.join(provider)}: --backend onnx")
+    elif any("NVIDIA" in name for name in machine["accelerators"]):
         why.append("a GPU is here, but no installed ONNX Runtime offers it: the CPU computes")
     if backend is None:
         why.append("no engine is installed")
     elif not provider:
         why.append(f"{backend}: the first installed engine in the order measured")
-    int8 = bool(flags & VNNI)
-    fast = f"{', '.join(sorted(flags & VNNI))} multiplies int8 in one instruction"
-    if int8:
-        why.append(f"int8: {fast}")
-    elif memory is not None and memory < small_mib:
-        why.append(f"int8: only {memory:.0f} MiB of memory, and it takes a quarter")
-    else:
-        why.append("int8: smaller, and no slower here, though no instruction is made for it")
-    quota = machine["quota_cores"]
-    threads = machine["cores_usable"]
+    gpu = bool(provider) and backend == "onnx"
+    precision, reason = _precision(machine, flags, small_mib, backend, gpu=gpu)
+    quota, threads = machine["quota_cores"], machine["cores_usable"]
+    why.append(f"{precision}: {reason}")
     why.append(f"{threads} threads: " + ("the container's quota" if quota else "physical cores"))
-    return {"backend": backend, "precision": "int8", "threads": threads, "why": why}
+    return {"backend": backend, "precision": precision, "threads": threads, "why": why}
+
+
+def _precision(
+    machine: dict[str, Any], flags: set[str], small_mib: float, backend: str | None, *, gpu: bool
+) -> tuple[str, str]:
+    """Return the precision for a machine and its backend, and why."""
+    versions, memory = machine.get("versions", {}), machine["memory_mib"]
+    if gpu:
+        return "float16", "what a GPU computes fastest of the precisions that need no calibration"
+    old = versions.get("tflite-runtime") and not versions.get("ai-edge-litert")
+    if backend == "tflite" and old and machine["arch"] == "x86_64":
+        return "float32", "tflite-runtime does not accelerate int8 on x86"
+    if fast := sorted(flags & VNNI):
+        return "int8", f"{', '.join(fast)} multiplies int8 in one instruction"
+    if memory is not None and memory < small_mib:
+        return "int8", f"only {memory:.0f} MiB of memory, and it takes a quarter"
+    return "int8", "smaller, and no slower here, though no instruction is made for it"

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from typing import Any
 
+from ..runtime.machine import _windows_cores as windows_cores
+
 SYSCTL_TIMEOUT_S = 5
 MIB = 2**20
 
@@ -57,6 +59,7 @@ def _windows() -> dict[str, Any]:
             "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0", "ProcessorNameString"
         ),
         "flags": flags,
+        "cores_physical": windows_cores(),
         "memory_mib": windows_memory_mib(kernel),
         "os": f"Windows {platform.release()} {platform.version()}",
     }

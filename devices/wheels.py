@@ -30,6 +30,16 @@ ROOT_FILES = (
 OLDEST_GLIBC, OLDEST_MACOS, NEWEST_MACOS = 17, 11, 15
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can name
 EPOCH = "315532800"  # the same, for setuptools
+PIP = "pip==26.3"  # one version, so that a pack of the same content has the same bytes
+
+# What the installer deletes under site-packages once pip is done: 33 MiB that no backend opens.
+# ai-edge-litert loads libLiteRt.so only where it lies, for a programming interface that is not
+# used here, and the GPU's accelerator through that; the interpreter is in another library.
+LEAVE_OUT = (
+    *("ai_edge_litert/libLiteRtWebGpuAccelerator.so", "ai_edge_litert/libLiteRt.so"),
+    *("numpy/f2py", "numpy/distutils"),
+    *("**/tests", "**/*.pyi", "**/*.pxd", "**/*.h", "**/*.a"),
+)
 NOT_REPACKED = {"direct_url.json", "INSTALLER", "REQUESTED", "RECORD"}
 
 Say = Callable[[str], None]
@@ -87,7 +97,8 @@ def fetch_wheels(profile: Profile, python: str, folder: Path, say: Say) -> None:
     base = ["--python-version", python, "--implementation", "cp"]
     for tag in platform_tags(profile, python):
         base += ["--platform", tag]
-    _download(["pip"], [], folder / "tools")
+    if error := _download([PIP], [], folder / "tools"):
+        raise AlledgeError(f"{PIP} cannot be fetched: {error}", fix="packing needs the network")
     if not _download(wanted, base, folder / "wheels"):
         return
     for here, requirement in zip(wanted, requirements, strict=True):
@@ -199,6 +210,20 @@ def repack(installed: importlib.metadata.Distribution, folder: Path) -> Path:
         csv.writer(text, lineterminator="\n").writerows([*rows, (record, "", "")])
         archive.writestr(zipfile.ZipInfo(record, ZIP_TIME), text.getvalue())
     return target
+
+
+def unpacked_bytes(wheels: Path) -> int:
+    """Return what the wheels of a folder take once they are unpacked, before anything is left out.
+
+    Parameters
+    ----------
+    wheels : Path
+    """
+    total = 0
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            total += sum(entry.file_size for entry in archive.infolist())
+    return total
 
 
 def pinned(wheels: Path) -> str:

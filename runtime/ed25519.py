@@ -18,9 +18,28 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, PRIME) % PRIME
 ROOT_OF_MINUS_ONE = pow(2, (PRIME - 1) // 4, PRIME)
 KEY_BYTES, SIGNATURE_BYTES = 32, 64
+COFACTOR = 8
 
 Point = tuple[int, int, int, int]  # extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z
 NEUTRAL: Point = (0, 1, 1, 0)
+
+
+def is_public_key(public: bytes) -> bool:
+    """Return whether some bytes are a key that only its owner can sign for.
+
+    Parameters
+    ----------
+    public : bytes
+
+    Notes
+    -----
+    For each of the eight points of small order anybody can make signatures that hold for any
+    message; RFC 8032 leaves it to its users to refuse them.
+    """
+    if len(public) != KEY_BYTES:
+        return False
+    point = _decompress(public)
+    return point is not None and not _equal(_multiply(COFACTOR, point), NEUTRAL)
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -34,7 +53,7 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     signature : bytes
         64 of them.
     """
-    if len(public) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+    if not is_public_key(public) or len(signature) != SIGNATURE_BYTES:
         return False
     key, commitment = _decompress(public), _decompress(signature[:32])
     scalar = int.from_bytes(signature[32:], "little")

@@ -34,7 +34,8 @@ def trusted_keys(folder: Path | None = None) -> dict[str, bytes]:
     Raises
     ------
     UntrustedError
-        If a key there, or the folder that was named, cannot be read: nothing is trusted then.
+        If a key there cannot be read, or the folder that was named is missing or holds no key:
+        nothing is trusted then.
     """
     named = folder is not None or ENVIRONMENT in os.environ
     folder = folder or trusted_folder()
@@ -45,7 +46,13 @@ def trusted_keys(folder: Path | None = None) -> dict[str, bytes]:
                 fix=f"put the *.pub files of `alledge keygen` there, or unset {ENVIRONMENT}",
             )
         return {}
-    return {path.name: read_public_key(path) for path in sorted(folder.glob("*.pub"))}
+    keys = {path.name: read_public_key(path) for path in sorted(folder.glob("*.pub"))}
+    if named and not keys:
+        raise UntrustedError(
+            f"the folder of trusted keys {folder} holds none",
+            fix=f"put the *.pub files of `alledge keygen` there, or unset {ENVIRONMENT}",
+        )
+    return keys
 
 
 def read_public_key(path: Path) -> bytes:
@@ -58,13 +65,17 @@ def read_public_key(path: Path) -> bytes:
     Raises
     ------
     UntrustedError
-        If it is none.
+        If it is none, or one for which anybody could sign.
     """
+    from .ed25519 import is_public_key
+
     try:
         algorithm, text = path.read_text(encoding="ascii").split()[:2]
         key = bytes.fromhex(text)
         if algorithm != ALGORITHM or len(key) != 32:
             raise ValueError(f"{algorithm} key of {len(key)} bytes")
+        if not is_public_key(key):
+            raise ValueError("anybody could sign for it")
     except (OSError, ValueError) as error:
         raise UntrustedError(
             f"{path} is not a public key: {error}",

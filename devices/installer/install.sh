@@ -1,5 +1,6 @@
 #!/bin/sh
 # Finds the Python that this pack is for and lets it install; no network is used.
+unset CDPATH
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 for python in "python@PYTHON@" python3; do
     if command -v "$python" >/dev/null 2>&1; then

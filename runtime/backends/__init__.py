@@ -91,7 +91,8 @@ BACKENDS: dict[str, Row] = {
 
 # What `auto` takes: the first that the bundle has and this machine can run, by cold start and
 # time an image as measured. tflite-runtime stands last: its int8 kernels are
-# slower than its float ones on x86, and 20 to 30 times slower than those of the others.
+# slower than its float ones on x86, and 20 to 30 times slower than those of the others. An ONNX
+# Runtime that brings a GPU's provider was installed for it, and goes before all of them.
 AUTO_ORDER = (
     ("tflite", "ai_edge_litert"),
     ("onnx", "onnxruntime"),
@@ -108,6 +109,26 @@ def installed_packages(backend: str) -> list[str]:
 def installed_backends() -> list[str]:
     """Return the backends that this environment has a package for, in the order of the table."""
     return [name for name in BACKENDS if installed_packages(name)]
+
+
+def auto_order() -> list[str]:
+    """Return the backends that ``"auto"`` tries here, best first."""
+    found = [name for name, package in AUTO_ORDER if _is_installed(package)]
+    return list(dict.fromkeys(["onnx", *found] if offers_gpu() else found))
+
+
+def offers_gpu() -> bool:
+    """Return whether the installed ONNX Runtime brings CUDA or TensorRT; without importing it."""
+    if not _is_installed("onnxruntime"):
+        return False
+    spec = importlib.util.find_spec("onnxruntime")
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    return any(
+        file.suffix in (".so", ".dll")
+        for folder in folders
+        for kind in ("cuda", "tensorrt")
+        for file in (Path(folder) / "capi").glob(f"*onnxruntime_providers_{kind}.*")
+    )
 
 
 def _is_installed(module: str) -> bool:
@@ -149,8 +170,8 @@ def choose_backend(formats: list[str], wanted: str = AUTO) -> str:
                 fix=f"--backend {usable[0]}" if usable else "export the bundle again",
             )
         return wanted
-    for name, package in AUTO_ORDER:
-        if name in usable and _is_installed(package):
+    for name in auto_order():
+        if name in usable:
             return name
     if not usable:
         raise UsageError(f"no backend runs the formats {formats}", allowed=BACKENDS)

@@ -5,6 +5,10 @@ What stands here of GPUs was never run on one: it is the choice of providers, te
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import ctypes.util
+import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ..caches import with_cache
-from ..machine import has_vnni, is_small
+from ..machine import ROOT, has_vnni, is_small
 
 ERRORS_ONLY = 3
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -59,6 +63,46 @@ def left_out(wanted: list[Provider], given: list[str]) -> list[str]:
     return [name for name, _ in wanted if name not in given]
 
 
+def engines_entry(key: str, tensorrt: str, gpu: str) -> str:
+    """Return the name of the cache entry of a model's TensorRT engines.
+
+    Parameters
+    ----------
+    key : str
+        Of the model.
+    tensorrt, gpu : str
+        What the engines were compiled by and for: TensorRT loads no others.
+    """
+    made = hashlib.sha256("\n".join((onnxruntime.__version__, tensorrt, gpu, key)).encode())
+    return f"tensorrt-{made.hexdigest()[:32]}"
+
+
+def tensorrt_version() -> str:
+    """Return the version of the TensorRT library here, as the library says it."""
+    try:
+        library = ctypes.CDLL(ctypes.util.find_library("nvinfer") or "nvinfer.dll")
+        return str(library.getInferLibVersion())
+    except (OSError, AttributeError):
+        return "unknown"
+
+
+def gpu_name(root: Path = ROOT) -> str:
+    """Return which NVIDIA GPU this is: board, model and driver, as far as Linux says.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``/proc`` is; another one in tests.
+    """
+    cards = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
+    places = (root / "proc/device-tree/model", root / "proc/driver/nvidia/version", *cards)
+    said = []
+    for place in places:
+        with contextlib.suppress(OSError):
+            said.append(place.read_text(encoding="utf-8", errors="replace").strip("\0 \n"))
+    return "\n".join(said)
+
+
 class OnnxBackend:
     """One session for all requests: ONNX Runtime runs it from many threads at once."""
 
@@ -77,7 +121,7 @@ class OnnxBackend:
         self._session: Any
         available = list(onnxruntime.get_available_providers())
         if TENSORRT in available and cache_key is not None:
-            entry = f"tensorrt-{onnxruntime.__version__}-{cache_key[:32]}"
+            entry = engines_entry(cache_key, tensorrt_version(), gpu_name())
             with_cache(entry, lambda folder: self._open(file, options, available, folder))
         else:
             self._open(file, options, available, None)
@@ -85,15 +129,28 @@ class OnnxBackend:
 
     def _open(self, file: Path, options: Any, available: list[str], engines: Path | None) -> None:
         wanted = choose_providers(available, engines)
-        try:
-            self._session = onnxruntime.InferenceSession(str(file), options, providers=wanted)
-        except Exception as error:  # its errors share no base class but Exception
-            raise BackendError(f"{self.engine} cannot load {file}: {error}") from error
+        self._session = self._start(file, options, wanted)
         given = list(self._session.get_providers())
         if missing := left_out(wanted, given):
             print(f"{', '.join(missing)} cannot be used here: {given[0]} computes", file=sys.stderr)
         if given[0] != CPU:
             self.engine += f" ({given[0].removesuffix('ExecutionProvider')})"
+
+    def _start(self, file: Path, options: Any, wanted: list[Provider]) -> Any:
+        """Return a session on these providers, or on those after the first that cannot start.
+
+        ONNX Runtime's own falling back prints to stdout, where the answers go, and skips the rest.
+        """
+        try:
+            return onnxruntime.InferenceSession(
+                str(file), options, providers=wanted, enable_fallback=0
+            )
+        except Exception as error:  # its errors share no base class but Exception
+            if len(wanted) == 1:
+                raise BackendError(f"{self.engine} cannot load {file}: {error}") from error
+            reason = str(error).strip().partition("\n")[0]
+            print(f"{wanted[0][0]} does not start: {reason}", file=sys.stderr)
+        return self._start(file, options, wanted[1:])
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._session is None:

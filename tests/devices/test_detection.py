@@ -115,3 +115,8 @@ def test_windows_memory_is_read_from_the_second_field():
 
     assert systems.windows_memory_mib(Kernel()) == 8192
     assert systems.windows_memory_mib(None) is None
+
+
+def test_windows_counts_physical_cores(monkeypatch):
+    monkeypatch.setattr(systems, "windows_cores", lambda: 4)
+    assert systems._windows()["cores_physical"] == 4

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.devices import doctor
+from alledge.devices.detection import describe_machine
 from alledge.devices.doctor import FAIL, OK, WARN, examine
 from alledge.devices.keys import generate_keys
 from alledge.runtime.bundle import file_digest
@@ -71,10 +72,14 @@ def test_an_operator_that_is_too_new_warns_for_another_machine_and_fails_here(
     (row,) = doctor._opcodes(tiny_model)
     assert row.status == WARN
     assert "FULLY_CONNECTED" in row.found
-    monkeypatch.setattr(doctor, "_tflite_engine", lambda: "some-runtime 1.0")
+    monkeypatch.setattr(doctor, "_tflite_engine", lambda: ("some-runtime", "1.0"))
     (row,) = doctor._opcodes(tiny_model)
     assert row.status == FAIL
     assert "ai-edge-litert" in row.fix
+    monkeypatch.setattr(doctor, "_tflite_engine", lambda: ("some-runtime", "1.10.2"))
+    (row,) = doctor._opcodes(tiny_model)
+    assert row.what == "operators on some-runtime 1.0 (here 1.10.2)"
+    assert row.status == WARN  # it may know more: loading it tells
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
@@ -98,3 +103,83 @@ def test_trusted_keys_are_told(tmp_path, monkeypatch):
     assert "lab.pub" in doctor._keys().found
     (tmp_path / "bad.pub").write_text("x", encoding="ascii")
     assert doctor._keys().status == FAIL
+
+
+def machine(**changes):
+    """Return this machine's description, changed."""
+    return {**describe_machine(engines=False), "flags": ["avx2"], "arch": "x86_64", **changes}
+
+
+def versions(**changes):
+    """Return versions of packages that are all missing but these."""
+    names = {name.replace("_", "-"): version for name, version in changes.items()}
+    return {"numpy": "2.0", **names}
+
+
+def named(rows):
+    """Return findings by what was looked at."""
+    return {row.what: row for row in rows}
+
+
+def test_a_machine_that_is_too_old_or_small_is_told_so_in_every_way(monkeypatch):
+    monkeypatch.setattr(doctor, "OLDEST_PYTHON", (99, 0))
+    nano = {"board": "NVIDIA Jetson Nano", "arch": "aarch64", "memory_mib": 300.0}
+    found = named(doctor._machine(machine(**nano, quota_cores=1.0, cores_physical=4)))
+    assert {name: row.status for name, row in found.items()} == {
+        **{"Python": FAIL, "board": FAIL, "instructions": OK, "memory": WARN, "cgroup": WARN}
+    }
+    assert all(row.fix for row in found.values() if row.status != OK)
+    found = named(doctor._machine(machine(flags=["sse4_2"], memory_mib=None, quota_cores=None)))
+    assert found["instructions"].status == WARN
+    assert found["memory"].found == "the system does not say"
+    assert doctor._quota(machine(quota_cores=8.0, cores_physical=4)).status == OK
+
+
+def test_engines_are_told_by_version_the_gpu_wheel_too_and_their_absence_with_a_fix(monkeypatch):
+    here = {"tflite": [], "onnx": ["onnxruntime"], "openvino": []}
+    monkeypatch.setattr(doctor, "installed_packages", here.__getitem__)
+    found = named(doctor._engines(machine(versions=versions(onnxruntime_gpu="1.23.0"))))
+    assert found["engine onnx"].found == "onnxruntime 1.23.0"
+    assert (found["engine tflite"].status, "alledge[tflite]" in found["engine tflite"].fix) == (
+        *(OK, True),
+    )
+    here["onnx"] = []
+    assert {row.status for row in doctor._engines(machine(versions=versions()))} == {FAIL}
+
+
+def test_the_old_runtime_with_a_new_numpy_fails(monkeypatch):
+    here = {"tflite": ["tflite_runtime"], "onnx": [], "openvino": []}
+    monkeypatch.setattr(doctor, "installed_packages", here.__getitem__)
+    found = named(doctor._engines(machine(versions=versions(tflite_runtime="2.14.0"))))
+    assert found["numpy"].status == FAIL
+
+
+def test_a_full_disk_warns_and_no_cache_is_no_trouble(tmp_path, monkeypatch):
+    assert doctor._disk(tmp_path).status == OK
+    monkeypatch.setattr(doctor, "LEAST_FREE_MIB", 10**12)
+    assert doctor._disk(tmp_path).status == WARN
+    monkeypatch.setenv("ALLEDGE_CACHE", "off")
+    assert doctor._cache().status == OK
+
+
+def test_a_device_without_keys_says_that_bundles_need_no_signature(monkeypatch):
+    monkeypatch.delenv("ALLEDGE_TRUSTED_KEYS", raising=False)
+    assert doctor._keys().found.startswith("none")
+
+
+def test_what_cannot_be_loaded_is_told_for_each_format(bundle, monkeypatch):
+    monkeypatch.setattr(doctor, "installed_packages", lambda name: [] if name == "onnx" else ["x"])
+    (bundle / "model.xml").write_text("<net/>", encoding="utf-8")
+    record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    record["files"]["model.xml"] = file_digest(bundle / "model.xml")
+    (bundle / "bundle.json").write_text(json.dumps(record), encoding="utf-8")
+    found = named(doctor._bundle(bundle))
+    assert found["bundle"].status == OK
+    assert "no engine" in found["loading model.onnx"].found
+    assert found["loading model.xml"].status == FAIL
+
+
+def test_a_model_that_cannot_be_read_fails_at_its_operators(tmp_path):
+    (tmp_path / "x.tflite").write_bytes(b"x")
+    (row,) = doctor._opcodes(tmp_path / "x.tflite")
+    assert (row.what, row.status) == ("operators", FAIL)

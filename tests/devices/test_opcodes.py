@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alledge.devices.opcodes import known_versions, too_new
+from alledge.devices.opcodes import known_versions, nearest, too_new
 from alledge.devices.tflite_file import opcode_versions, read_operators
 from alledge.errors import BundleError
 
@@ -18,6 +18,15 @@ def test_dynamic_range_models_of_today_are_too_new_for_the_old_runtime():
 
 def test_an_operator_nobody_asked_about_counts_as_unknown():
     assert too_new({"MINE": 1}, {"ADD": 3}) == {"MINE": (1, 0)}
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted"),
+    [("2.3.0", "one 2.3.0"), ("2.10.0", "one 2.3.0"), ("3.0", "one 2.14.0"), ("1.0", None)],
+)
+def test_a_runtime_that_was_not_asked_is_held_to_the_nearest_older_one(version, wanted):
+    asked = ["one 2.14.0", "one 2.3.0", "other 9.0"]
+    assert nearest("one", version, asked) == wanted
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing at all", b"\x00" * 64, b"\xff" * 4 + b"TFL3"])

@@ -24,7 +24,7 @@ def test_every_board_of_the_project_has_a_profile():
 
 
 @pytest.mark.parametrize("profile", profiles().values(), ids=lambda profile: profile.name)
-def test_a_profile_obeys_the_schema_and_names_a_source_for_every_number(profile: Profile):
+def test_a_profile_obeys_the_schema_and_names_a_source_for_everything_in_it(profile: Profile):
     jsonschema.validate(profile.data, SCHEMA)
     assert (ROOT / "devices" / "profiles" / f"{profile.name}.toml").is_file()
     numbers = {
@@ -33,7 +33,8 @@ def test_a_profile_obeys_the_schema_and_names_a_source_for_every_number(profile:
         for key, value in profile.data[table].items()
         if isinstance(value, (int, float))
     }
-    assert set(profile.data["sources"]) == numbers | {"images"}
+    said = {"images", "wheels", "accelerators"} & set(profile.data)
+    assert set(profile.data["sources"]) == numbers | said
 
 
 @pytest.mark.parametrize("profile", profiles().values(), ids=lambda profile: profile.name)
@@ -131,3 +132,38 @@ def test_a_gpu_is_chosen_only_where_the_installed_wheel_offers_it():
 
 def test_a_machine_without_an_engine_is_told_so():
     assert choose(machine(), [], 4096)["backend"] is None
+
+
+def test_a_gpu_gets_float16_and_the_command_is_named():
+    jetson = machine(accelerators=["NVIDIA Tegra GPU"], providers=["CUDAExecutionProvider"])
+    use = choose(jetson, ["onnx", "tflite"], 4096)
+    assert use["precision"] == "float16"
+    assert any("--backend onnx" in line for line in use["why"])
+
+
+@pytest.mark.parametrize(
+    ("arch", "versions", "wanted"),
+    [
+        ("x86_64", {"tflite-runtime": "2.14.0"}, "float32"),
+        ("x86_64", {"tflite-runtime": "2.14.0", "ai-edge-litert": "2.3.0"}, "int8"),
+        ("aarch64", {"tflite-runtime": "2.14.0"}, "int8"),
+    ],
+)
+def test_int8_is_not_chosen_where_the_old_runtime_is_slow_at_it(arch, versions, wanted):
+    found = machine(arch=arch, versions=versions, flags=[])
+    assert choose(found, ["tflite"], 4096)["precision"] == wanted
+
+
+@pytest.mark.parametrize("profile", profiles().values(), ids=lambda profile: profile.name)
+def test_int8_without_a_dot_product_is_three_instructions_where_float_is_four(profile: Profile):
+    ratio = profile.int8_ops_per_cycle / profile.f32_flops_per_cycle
+    assert ratio == pytest.approx(4 if profile.accelerates_int8 else 4 / 3, rel=0.01)
+
+
+def test_carmel_has_no_dot_product():
+    assert not get_profile("jetson-xavier-nx").accelerates_int8
+
+
+def test_a_pi_is_packed_for_the_system_it_is_sold_with_today():
+    for name in ("zero-2-w", "3b-plus", "4", "5"):
+        assert get_profile(f"raspberry-pi-{name}").data["images"][0]["python"] == "3.13"

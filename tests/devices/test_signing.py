@@ -133,3 +133,41 @@ def test_what_is_no_secret_key_is_refused(tmp_path):
     (tmp_path / "x.key").write_text("no key", encoding="ascii")
     with pytest.raises(UsageError, match="not a secret key"):
         Signer(tmp_path / "x.key")
+
+
+# The points of small order, as anybody may send them: RFC 8032 and the curve's own arithmetic.
+SMALL_ORDER = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+]
+
+
+@pytest.mark.parametrize("key", SMALL_ORDER)
+def test_a_key_that_anybody_could_sign_for_is_none(key, tmp_path):
+    public = bytes.fromhex(key)
+    assert not ed25519.is_public_key(public)
+    neutral = bytes.fromhex(SMALL_ORDER[0])  # with the scalar 0 it "signs" where 8 | challenge
+    assert not any(
+        ed25519.verify(public, bytes([number]), neutral + bytes(32)) for number in range(32)
+    )
+    (tmp_path / "bad.pub").write_text(f"ed25519 {key}\n", encoding="ascii")
+    with pytest.raises(UntrustedError, match="anybody could sign"):
+        read_public_key(tmp_path / "bad.pub")
+
+
+def test_a_folder_of_keys_that_was_named_and_is_empty_trusts_nobody(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLEDGE_TRUSTED_KEYS", str(tmp_path))
+    with pytest.raises(UntrustedError, match="holds none"):
+        check_bundle(tmp_path, b"{}")
+
+
+def test_a_secret_key_does_not_get_into_the_repository():
+    root = Path(__file__).resolve().parents[2]
+    assert "*.key" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert "id: no-secret-keys" in (root / ".pre-commit-config.yaml").read_text(encoding="utf-8")
