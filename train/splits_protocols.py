@@ -8,6 +8,8 @@ from ..errors import DataError, UsageError
 from .examples import Examples
 from .splits import ALWAYS_TRAINED, CAMERA, HOLDOUT_PARTS, PAPER, Fold, Indices, Split, group_folds
 
+INSTEAD = "train --split grouped, study --splits paper,grouped"  # as the two commands take it
+
 
 def paper_split(examples: Examples, folds: int, seed: int) -> Split:
     """Return the paper's 80/20, stratified by label and blind to groups; 12/10 on ALL-IDB1.
@@ -63,7 +65,7 @@ def camera_split(examples: Examples, folds: int, seed: int) -> Split:
     if len(taking) < 2:
         raise DataError(
             f"the positive images come from one camera ({', '.join(taking)}): none can be left out",
-            fix="--split grouped; or keep the EXIF of the cameras in the files",
+            fix=f"{INSTEAD}; or keep the EXIF of the cameras in the files",
         )
     healthy = np.flatnonzero(~positive)
     count = len(set(groups[healthy].tolist()))
@@ -104,7 +106,7 @@ def _refuse_missing(examples: Examples, train: Indices, camera: str) -> None:
         raise DataError(
             f"nothing of the class {', '.join(missing)} is left to train on "
             f"when the positive images of {camera} are left out",
-            fix="--split grouped",
+            fix=INSTEAD,
         )
 
 

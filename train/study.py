@@ -7,7 +7,6 @@ of a fine-tuning in progress, and the page, which is written again after every s
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -15,19 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from ..errors import UsageError
 from ..runtime.files import write_json
 from .features import FeatureCache
 from .progress import Shown, TrainingProgress
 from .study_features import Features
-from .study_plan import BASE, Cell, Plan, StudyOrder, make_plan
+from .study_order import StudyOrder
+from .study_plan import BASE, Cell, Plan, make_plan
 from .study_queue import HEARTBEAT_S, open_storage, sqlite_url
 from .study_work import Bench
 
 DATABASE, SETTINGS = "study.db", "settings.json"
 WAIT_S = 1.0  # before looking again at what other processes have done
+WHOLE = "the whole study"
 
 
 @dataclass(frozen=True)
@@ -54,8 +63,40 @@ class Shared:
     cache: Path | None = None
 
 
+# a cell and what to do in it; the empty kind is tuning
+Job = tuple[Cell, str]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Work that is done before the next begins; the page is written again after it.
+
+    Parameters
+    ----------
+    name : str
+    jobs : list of Job
+    each : int
+        Pieces of work a job.
+    before, whole : int
+        Pieces of the stages before, and of all stages.
+    """
+
+    name: str
+    jobs: list[Job]
+    each: int
+    before: int
+    whole: int
+
+
+class _Left(TimeRemainingColumn):
+    """The time left, but not of the whole: a trial and a fine-tuning differ a thousandfold."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.description == WHOLE else super().render(task)
+
+
 class StudyProgress(Shown):
-    """What remains: trials, fits and fine-tunings, each with its bar and the time left.
+    """What remains of a stage, with the time left, and of the whole study.
 
     Parameters
     ----------
@@ -70,7 +111,7 @@ class StudyProgress(Shown):
             TextColumn("{task.completed:.0f} of {task.total:.0f}"),
             TimeElapsedColumn(),
             TextColumn("left"),
-            TimeRemainingColumn(),
+            _Left(),
             TextColumn("{task.fields[now]}"),
             console=self.console,
             disable=quiet or not self.console.is_terminal,
@@ -81,14 +122,21 @@ class StudyProgress(Shown):
         """Print a line that stays."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def show(self, what: str, done: int, total: int, now: str = "") -> None:
+    def show(self, what: str, done: int, total: int, now: str = "", more: str = "") -> None:
         """Set a bar; a line where there is no terminal, when the cell changes."""
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total, now="")
         before = self._bar.tasks[self._tasks[what]].fields["now"]
         self._bar.update(self._tasks[what], completed=done, total=total, now=now)
         if not self.console.is_terminal and now != before:
-            self.say(f"{what}: {done} of {total} done; {now}")
+            self.say(f"{what}: {done} of {total} done{more}; {now}")
+
+    def work(self, stage: Stage, done: int, now: str) -> None:
+        """Set the bars of a stage and of the whole study."""
+        total, so_far = stage.each * len(stage.jobs), stage.before + done
+        if self.console.is_terminal:
+            self.show(WHOLE, so_far, stage.whole)
+        self.show(stage.name, done, total, now, f" ({so_far} of {stage.whole} in all)")
 
 
 def study(order: StudyOrder, shared: Shared, *, quiet: bool = False) -> Path:
@@ -119,47 +167,49 @@ def study(order: StudyOrder, shared: Shared, *, quiet: bool = False) -> Path:
         )
     with StudyProgress(quiet) as progress:
         plan = make_plan(order, partial(progress.show, now=""))
-        out.mkdir(parents=True, exist_ok=True)
+        for name, why in plan.settings["left_out"].items():
+            progress.say(f"the {name} split is left out: {why}")
+        storage = _storage(shared)
         write_json(out / SETTINGS, plan.settings)
-        storage = open_storage(shared.storage or sqlite_url(out / DATABASE), shared.heartbeat_s)
         features = Features(plan, FeatureCache(shared.cache), progress.say)
         bench = Bench(plan, features, storage, out / "fits", TrainingProgress(quiet=True))
-        for stage in (_tuning(plan), _fits(plan), *_fine_tuning(plan)):
-            _work_off(bench, list(stage), progress)
+        for stage in stages(plan):
+            work_off(bench, stage, progress)
             page = _write(bench, out)
     return page
 
 
-# a cell and what to do in it; the empty kind is tuning
-Job = tuple[Cell, str]
+def stages(plan: Plan) -> list[Stage]:
+    """Return what is done first, and what after it.
+
+    Everything on cached features comes before any base is fine-tuned; fine-tuning is one stage a
+    model and split.
+    """
+    cells = list(plan.cells())
+    fits = [(cell, kind) for cell in cells for kind in plan.kinds(cell.model) if kind != BASE]
+    bases = [(cell, BASE) for cell in cells if BASE in plan.kinds(cell.model)]
+    parts: list[tuple[str, list[Job], int]] = [
+        ("trials", [(cell, "") for cell in cells], plan.order.trials),
+        ("fits", fits, 1),
+    ]
+    for (model, split), jobs in groupby(bases, key=lambda job: (job[0].model, job[0].split)):
+        parts.append((f"fine-tunings of {model}, {split}", list(jobs), 1))
+    pieces = [each * len(jobs) for _, jobs, each in parts]
+    return [
+        Stage(name, jobs, each, sum(pieces[:at]), sum(pieces))
+        for at, (name, jobs, each) in enumerate(parts)
+    ]
 
 
-def _tuning(plan: Plan) -> Iterator[Job]:
-    return ((cell, "") for cell in plan.cells())
-
-
-def _fits(plan: Plan) -> Iterator[Job]:
-    """Everything on cached features: cheap, and so before any base is fine-tuned."""
-    cells = plan.cells()
-    return ((cell, kind) for cell in cells for kind in plan.kinds(cell.model) if kind != BASE)
-
-
-def _fine_tuning(plan: Plan) -> Iterator[list[Job]]:
-    """One stage a model and split: the page is written again after each."""
-    jobs = [(cell, BASE) for cell in plan.cells() if BASE in plan.kinds(cell.model)]
-    for _, stage in groupby(jobs, key=lambda job: (job[0].model, job[0].split)):
-        yield list(stage)
-
-
-def _work_off(bench: Bench, jobs: list[Job], progress: StudyProgress) -> None:
-    """Do jobs until all are done, here or elsewhere."""
-    left = list(jobs)
+def work_off(bench: Bench, stage: Stage, progress: StudyProgress) -> None:
+    """Do the jobs of a stage until all are done, here or elsewhere."""
+    left = list(stage.jobs)
     while left:
         worked, rest = False, []
         for job in left:
             cell, kind = job
             while not (finished := _finished(bench, job)):
-                _show(bench, jobs, job, progress)
+                _show(bench, stage, job, progress)
                 if not (bench.fit(cell, kind) if kind else bench.tune(cell)):
                     break
                 worked = True
@@ -168,8 +218,18 @@ def _work_off(bench: Bench, jobs: list[Job], progress: StudyProgress) -> None:
         left = rest
         if left and not worked:
             time.sleep(WAIT_S)  # others have what is left, or have died and are waited out
-    if jobs:
-        _show(bench, jobs, jobs[-1], progress)
+    if stage.jobs:
+        _show(bench, stage, stage.jobs[-1], progress)
+
+
+def _storage(shared: Shared) -> Any:
+    """Open the storage; the study's folder is made after it, but where it holds it."""
+    if shared.storage is None:
+        shared.out.mkdir(parents=True, exist_ok=True)
+    url = shared.storage or sqlite_url(shared.out / DATABASE)
+    storage = open_storage(url, shared.heartbeat_s)
+    shared.out.mkdir(parents=True, exist_ok=True)
+    return storage
 
 
 def _finished(bench: Bench, job: Job) -> bool:
@@ -177,16 +237,10 @@ def _finished(bench: Bench, job: Job) -> bool:
     return (bench.fitted(cell, kind) if kind else bench.tuned(cell)) is not None
 
 
-def _show(bench: Bench, jobs: list[Job], job: Job, progress: StudyProgress) -> None:
+def _show(bench: Bench, stage: Stage, job: Job, progress: StudyProgress) -> None:
     cell, kind = job
-    if not kind:
-        each = bench.plan.order.trials
-        at = jobs.index(job) * each + bench.trials_done(cell)
-        progress.show("trials", at, each * len(jobs), cell.name)
-        return
-    done = jobs.index(job) + _finished(bench, job)
-    what = f"fine-tunings of {cell.model}, {cell.split}" if kind == BASE else "fits"
-    progress.show(what, done, len(jobs), cell.name)
+    done = int(_finished(bench, job)) if kind else bench.trials_done(cell)
+    progress.work(stage, stage.jobs.index(job) * stage.each + done, cell.name)
 
 
 def _write(bench: Bench, out: Path) -> Path:

@@ -46,18 +46,24 @@ def curve_chart(row: Json, colours: dict[str, int]) -> Markup:
     return _frame(lines, across, up, "epoch", "loss", f"Learning curve of {row['title']}")
 
 
-def interval_bar(figure: Json | None) -> Markup:
-    """Return a proportion and its interval as a small bar from 0 to 1."""
-    if not figure:
+def lowest(figures: Sequence[Json | None]) -> float:
+    """Return where the bars of some proportions begin: the tenth below their lowest interval."""
+    lows = [figure["low"] for figure in figures if figure and not math.isnan(figure["low"])]
+    return min(math.floor(10 * min(lows, default=0.0)) / 10, 0.9)
+
+
+def interval_bar(figure: Json | None, start: float = 0.0) -> Markup:
+    """Return a proportion and its interval as a small bar from `start` to 1."""
+    if not figure or any(math.isnan(figure[key]) for key in ("low", "high", "value")):
         return Markup("")
-    low, high, value = (round(100 * figure[key], 1) for key in ("low", "high", "value"))
-    if any(math.isnan(number) for number in (low, high, value)):
-        return Markup("")
+    low, high, value = (
+        round(4 + 92 * (figure[key] - start) / (1 - start), 1) for key in ("low", "high", "value")
+    )
     return Markup(
-        '<svg class="bar" viewBox="0 0 100 6" aria-hidden="true">'
-        '<line x1="0" y1="3" x2="100" y2="3" class="grid"/>'
-        f'<line x1="{low}" y1="3" x2="{high}" y2="3" class="span"/>'
-        f'<circle cx="{value}" cy="3" r="2.6" class="dot"/></svg>'
+        '<svg class="bar" viewBox="0 0 100 10" aria-hidden="true">'
+        '<line x1="4" y1="5" x2="96" y2="5" class="grid"/>'
+        f'<line x1="{low}" y1="5" x2="{high}" y2="5" class="span"/>'
+        f'<circle cx="{value}" cy="5" r="3.5" class="dot"/></svg>'
     )
 
 

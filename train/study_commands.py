@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from .architectures import ARCHITECTURES
+from .architectures import ARCHITECTURES, architecture
 from .commands import require
+from .weights import IMAGENET, NONE
 
 PACKAGES = {"optuna": "optuna", "jinja2": "jinja2"}
 AUTO = "auto"
 SMALLEST = "mobilenetv2"  # what a CPU can fine-tune in minutes
-SPLITS = "paper,grouped,camera"
+SPLITS, OPTIONAL = "paper,grouped,camera", "camera"
 
 
 @click.command(short_help="Tune and compare the six models, on one page.")
@@ -32,7 +33,9 @@ SPLITS = "paper,grouped,camera"
 )
 @click.option("--head", default="gap", show_default=True, help="gap or paper.")
 @click.option(
-    "--splits", default=SPLITS, show_default=True, metavar="KIND,…", help="As --split of train."
+    "--splits",
+    metavar="KIND,…",
+    help=f"As --split of train.  [default: {SPLITS}; {OPTIONAL} where it can be made]",
 )
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(1))
 @click.option(
@@ -57,6 +60,13 @@ SPLITS = "paper,grouped,camera"
     type=click.Path(path_type=Path),
     metavar="FILE.csv",
     help="Images that stay together, columns image,group.",
+)
+@click.option(
+    "--geometry",
+    default="squash",
+    show_default=True,
+    type=click.Choice(["squash", "crop"]),
+    help="How an image becomes a square.",
 )
 @click.option("--layout", metavar="NAME", help="Of the data set, where looking finds another.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
@@ -84,7 +94,9 @@ SPLITS = "paper,grouped,camera"
 )
 @click.option("--size", type=click.IntRange(32), default=224, hidden=True)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-def study(data: Path, models: str, weights: tuple[str, ...], splits: str, **rest: Any) -> None:
+def study(
+    data: Path, models: str, weights: tuple[str, ...], splits: str | None, **rest: Any
+) -> None:
     """Tune and compare the six models, on one page.
 
     Learning rate, batch size, epochs and augmentation are tuned inside every training part, on
@@ -99,7 +111,7 @@ def study(data: Path, models: str, weights: tuple[str, ...], splits: str, **rest
     from ..runtime.imaging import ImagePath
     from .study import Shared
     from .study import study as run_study
-    from .study_plan import StudyOrder
+    from .study_order import StudyOrder
 
     names = _listed(models)
     size = rest.pop("size")
@@ -108,7 +120,8 @@ def study(data: Path, models: str, weights: tuple[str, ...], splits: str, **rest
         names,
         read_weights(weights, names),
         head=rest["head"],
-        splits=_listed(splits),
+        splits=_listed(SPLITS if splits is None else splits),
+        optional=(OPTIONAL,) if splits is None else (),
         folds=rest["folds"],
         trials=rest["trials"],
         passes=rest["passes"],
@@ -116,7 +129,7 @@ def study(data: Path, models: str, weights: tuple[str, ...], splits: str, **rest
         fine_tune=_fine_tuned(rest["fine_tune"], names),
         layout=rest["layout"],
         groups=rest["groups"],
-        image_path=ImagePath(size=size, draft=2 * size),
+        image_path=ImagePath(size=size, geometry=rest["geometry"], draft=2 * size),
     )
     shared = Shared(rest["out"], rest["storage"], rest["resume"], rest["heartbeat"], rest["cache"])
     click.echo(run_study(order, shared, quiet=rest["quiet"]))
@@ -153,20 +166,35 @@ def read_weights(given: tuple[str, ...], models: tuple[str, ...]) -> dict[str, s
     Raises
     ------
     UsageError
-        If a folder lacks a model's file, or a file is not there.
+        If a folder lacks a model's file, a file is not there, or there is no such model.
     """
-    common, own = "imagenet", {}
+    common, own = IMAGENET, {}
     for word in given:
         model, equals, value = word.partition("=")
-        if equals and model in ARCHITECTURES:
-            own[model] = value
+        if equals and not Path(word).is_dir():
+            own[architecture(model).name] = value
         else:
             common = word
-    return {model: own.get(model) or _common(common, model) for model in models}
+    return {
+        model: _own(own[model], model) if model in own else _common(common, model)
+        for model in models
+    }
+
+
+def _own(value: str, model: str) -> str:
+    if value in (IMAGENET, NONE) or Path(value).is_file():
+        return value
+    if Path(value).is_dir():
+        return _common(value, model)
+    raise UsageError(
+        f"there is no file of weights {value!r} for {model}",
+        allowed=f"{IMAGENET}, {NONE}, FILE, FOLDER",
+        fix=f"--weights {model}=FILE, or --weights {model}=none for random weights",
+    )
 
 
 def _common(common: str, model: str) -> str:
-    if common in ("imagenet", "none"):
+    if common in (IMAGENET, NONE):
         return common
     path = Path(common) / f"{model}.weights.h5"
     if not path.is_file():

@@ -10,10 +10,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..runtime.files import replace_file
 from ..runtime.metrics import Json
-from .study_charts import COLOURS, curve_chart, interval_bar, roc_chart
+from .study_charts import COLOURS, curve_chart, interval_bar, lowest, roc_chart
+from .study_words import (
+    CONTRADICTIONS,
+    INDEPENDENT,
+    KINDS,
+    NOTHING,
+    camera_words,
+    code_words,
+    random_words,
+    shortcut_words,
+    strengths,
+    weights_words,
+)
 
-KINDS = {"probe": "linear probe", "head": "head", "base": "fine-tuned"}
-NOTHING = "–"
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
@@ -42,13 +52,22 @@ def write_pages(out: Path, document: Json) -> Path:
             lstrip_blocks=True,
         )
         environment.filters.update(
-            figure=figure, plain=plain, span=span, seconds=seconds, p=p_value
+            figure=figure, plain=plain, sentence=sentence, span=span, seconds=seconds, p=p_value
         )
         environment.globals.update(
             kinds=KINDS,
             colours=order,
             camera_words=camera_words,
             random_words=random_words,
+            shortcut_words=shortcut_words,
+            weights_words=weights_words,
+            code_words=code_words,
+            contradictions=CONTRADICTIONS,
+            independent=INDEPENDENT,
+            strengths=strengths,
+            columns=columns,
+            alone=lambda section: _flat(section["camera_alone"]),
+            lowest=lowest,
             roc_chart=roc_chart,
             curve_chart=curve_chart,
             interval_bar=interval_bar,
@@ -70,66 +89,26 @@ def overview(document: Json) -> list[Json]:
     for at, section in enumerate(document["sections"]):
         for row in section["rows"]:
             entry = found.setdefault((row["model"], row["kind"]), {"row": row, "in": {}})
-            entry["in"][at] = row["summary"]
+            entry["in"][at] = _flat(row)
     kinds, models = list(KINDS), document["settings"]["models"]
     return [
         found[key] for key in sorted(found, key=lambda k: (models.index(k[0]), kinds.index(k[1])))
     ]
 
 
-def camera_words(section: Json) -> str:
-    """Return how the blasts of a camera left out were found, kind by kind."""
-    parts = []
-    for drawn in (False, True):
-        for kind, title in KINDS.items():
-            rows = [
-                row["summary"]
-                for row in section["rows"]
-                if row["kind"] == kind and (row["weights"] == "random") == drawn
-            ]
-            if rows:
-                found = _range([row["sensitivity"] for row in rows])
-                cleared = _range([row["specificity"] for row in rows])
-                areas = _range([row["auc"] for row in rows])
-                parts.append(
-                    f"{title}{' on random weights' * drawn}: {found} of the blasts found, "
-                    f"{cleared} of the healthy cleared, AUC {areas}"
-                )
-    return "; ".join(parts) + "."
+def columns(section: Json) -> list[tuple[str, str, str]]:
+    """Return what the first table shows of a section: key of a summary, heading, of what."""
+    if section["split"] == "camera":
+        return [("auc", "AUC", ""), ("sensitivity", "sens.", ""), ("specificity", "spec.", "")]
+    found = [("accuracy", "accuracy", ""), ("auc", "AUC", "")]
+    if section["split"] != "paper" and section["both_labels"]:
+        found.insert(1, ("both_labels", "accuracy", f"{', '.join(section['both_labels'])} only"))
+    return found
 
 
-def random_words(section: Json) -> str:
-    """Return how far features get that nothing was ever learnt for; nothing where there are none.
-
-    The head on a frozen base of random weights sees light, colour and texture as they fall through
-    random filters. Where it keeps up, the split does not measure what pretraining knows.
-    """
-    heads = [row for row in section["rows"] if row["kind"] == "head"]
-    drawn = [row for row in heads if row["weights"] == "random"]
-    given = [row for row in heads if row["weights"] != "random"]
-    if not drawn:
-        return ""
-
-    def right(row: Json) -> float:
-        return float(row["summary"]["accuracy"]["value"])
-
-    figures = ", ".join(f"{row['title']} {right(row):.3f}" for row in drawn)
-    words = f"A head on a base of random weights, which has learnt nothing, gives {figures}."
-    least = min(given, key=right, default=None)
-    if least and max(map(right, drawn)) >= right(least):
-        words += (
-            f" {least['title']}'s pretrained base gives no more, so what this split asks can be "
-            "answered from light, colour and texture."
-        )
-    return words
-
-
-def _range(figures: list[Json | None]) -> str:
-    values = sorted(value["value"] for value in figures if value)
-    if not values:
-        return NOTHING
-    low, high = f"{values[0]:.2f}", f"{values[-1]:.2f}"
-    return low if low == high else f"{low}–{high}"
+def sentence(text: str) -> str:
+    """Return a text with its first letter large, and no other one changed."""
+    return text[:1].upper() + text[1:]
 
 
 def figure(value: Json | None) -> str:
@@ -161,3 +140,7 @@ def seconds(value: Any) -> str:
     if value < 1:
         return f"{1000 * value:.0f} ms"
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
+
+
+def _flat(row: Json) -> Json:
+    return {**row["summary"], "both_labels": row["both_labels"]}

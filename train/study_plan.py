@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import DataError, UsageError
+from ..errors import AlledgeError, DataError
 from ..runtime.datasets import Dataset, read_dataset
-from ..runtime.imaging import ImagePath
 from ..runtime.metrics import Json
-from .architectures import architecture, head_row
 from .augmentation import PAPER, Augmentation
 from .examples import Examples, read_examples
 from .features import Pass, weights_digest
 from .overlaps import find_overlaps
 from .recipe import FINE_TUNING, FROM_SCRATCH, Recipe
 from .splits import Fold, Split, make_split
+from .study_order import StudyOrder, check_files, check_names, split_name
 
 SCHEMA_VERSION = 1
 INNER_FOLDS = 3  # of the training part: tuning measures on each in turn
@@ -31,44 +29,9 @@ CELL_DEPENDS_ON = (
     *("head", "labels", "image_path", "seed", "passes", "inner_folds", "space", "default"),
     *("data", "version"),
 )
+# Settings of a recipe that came later, with what was done before: results of then stay valid.
+LATER: dict[str, Any] = {"choose_epoch": True}
 DEFAULT: dict[str, Any] = {"lr": 1e-3, "batch_size": 16, "epochs": 30, "strength": 1.0}
-
-
-@dataclass(frozen=True)
-class StudyOrder:
-    """What a user asks of a study.
-
-    Parameters
-    ----------
-    data : Path
-    models : tuple of str
-    weights : dict of str to str
-        ``"imagenet"``, ``"none"`` or a file, for every model.
-    head : str
-    splits : tuple of str
-        As `make_split` takes them.
-    folds, trials, passes, seed : int
-        Passes are augmented ones, for each strength.
-    fine_tune : tuple of str
-        Models whose base is fine-tuned too, beside the head on frozen features.
-    layout : str, optional
-    groups : Path, optional
-    image_path : ImagePath
-    """
-
-    data: Path
-    models: tuple[str, ...]
-    weights: dict[str, str]
-    head: str = "gap"
-    splits: tuple[str, ...] = ("grouped",)
-    folds: int = 5
-    trials: int = 16
-    passes: int = 3
-    seed: int = 0
-    fine_tune: tuple[str, ...] = ()
-    layout: str | None = None
-    groups: Path | None = None
-    image_path: ImagePath = field(default_factory=ImagePath)
 
 
 @dataclass(frozen=True)
@@ -100,6 +63,7 @@ class Plan:
     order : StudyOrder
     examples : Examples
     splits : dict of str to Split
+        By their names in storages.
     settings : dict
         Everything the numbers depend on.
     """
@@ -130,7 +94,8 @@ class Plan:
         if kind:  # a fit rests on the best of so many trials
             about |= {"trials": self.order.trials}
         if kind == BASE:
-            about |= {"recipes": self.settings["recipes"]}
+            recipes = self.settings["recipes"].items()
+            about |= {"recipes": {name: _without_later(recipe) for name, recipe in recipes}}
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
         return f"alledge/{digest[:16]}/{cell.name}/{kind or 'tuning'}"
 
@@ -175,6 +140,11 @@ def strengthened(strength: float) -> Augmentation:
     )
 
 
+def _without_later(recipe: Json) -> Json:
+    """Leave out what keys did not have at first, where it is what was done then."""
+    return {k: v for k, v in recipe.items() if k not in LATER or v != LATER[k]}
+
+
 def make_plan(order: StudyOrder, found: Callable[[str, int, int], None] | None = None) -> Plan:
     """Read the data and part it; nothing is trained before this has succeeded.
 
@@ -187,29 +157,40 @@ def make_plan(order: StudyOrder, found: Callable[[str, int, int], None] | None =
     Raises
     ------
     UsageError
-        If a name or a file cannot be meant.
+        If a name or a file cannot be meant, or weights do not fit their base.
     DataError
         If the data set or a split cannot be used, or a training part is too small to tune in.
     """
-    for model in (*order.models, *order.fine_tune):
-        architecture(model)
-    head_row(order.head)
-    if strange := [model for model in order.fine_tune if model not in order.models]:
-        raise UsageError(
-            f"{strange[0]} is to be fine-tuned but is not one of the models of this study",
-            allowed=", ".join(order.models),
-        )
+    check_names(order)
     dataset = read_dataset(order.data, order.layout)
+    check_files(order, dataset)
     digests = {
         model: weights_digest(model, order.weights[model], order.seed) for model in order.models
     }
     alike = find_overlaps([sample.path for sample in dataset.samples], found)
     pairs = [(one.a, one.b) for one in alike]
     examples = read_examples(dataset, order.image_path, order.groups, alike=pairs)
-    splits = {kind: make_split(examples, kind, order.folds, order.seed) for kind in order.splits}
-    for kind, split in splits.items():
-        _refuse_untunable(kind, split, examples)
-    return Plan(order, examples, splits, _settings(order, dataset, splits, digests))
+    splits, left_out = _splits(examples, order)
+    settings = _settings(order, dataset, splits, digests) | {"left_out": left_out}
+    return Plan(order, examples, splits, settings)
+
+
+def _splits(examples: Examples, order: StudyOrder) -> tuple[dict[str, Split], dict[str, str]]:
+    """Return the splits, and why each that may be left out is."""
+    splits: dict[str, Split] = {}
+    left_out: dict[str, str] = {}
+    for kind in order.splits:
+        name = split_name(kind)
+        try:
+            split = make_split(examples, kind, order.folds, order.seed)
+            _refuse_untunable(name, split, examples)
+        except AlledgeError as error:
+            if kind not in order.optional:
+                raise
+            left_out[name] = error.what
+        else:
+            splits[name] = split
+    return splits, left_out
 
 
 def _refuse_untunable(kind: str, split: Split, examples: Examples) -> None:

@@ -7,6 +7,7 @@ heartbeat; whoever comes next fails it and offers its slot again, with the same 
 from __future__ import annotations
 
 import math
+import re
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -36,6 +37,12 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path.resolve().as_posix()}"
 
 
+def masked(text: str) -> str:
+    """Return a storage's URL, or a message that may hold it, without its password."""
+    text = re.sub(r"(://[^:@/\s]*):\S*@", r"\1:***@", text)
+    return re.sub(r"(password=)[^&\s'\"]+", r"\1***", text)
+
+
 def open_storage(url: str, heartbeat_s: int = HEARTBEAT_S) -> optuna.storages.RDBStorage:
     """Open a storage, making its tables where it is new.
 
@@ -60,15 +67,16 @@ def open_storage(url: str, heartbeat_s: int = HEARTBEAT_S) -> optuna.storages.RD
             module = getattr(error.__cause__, "name", None) or error.name or "a driver"
             package = DRIVERS.get(module, module)
             raise UsageError(
-                f"the storage {url!r} needs the driver {package}, which is not installed",
+                f"the storage {masked(url)!r} needs the driver {package}, which is not installed",
                 fix=f"pip install {package}",
             ) from None
         except (SQLAlchemyError, ValueError) as error:
             # two processes may make the tables at the same time: the second finds them made
             last = attempt == OPENING_ATTEMPTS - 1
             if last or isinstance(error, (ArgumentError, ValueError)):
+                reason = masked(str(error).strip().splitlines()[0])
                 raise UsageError(
-                    f"the storage {url!r} cannot be opened: {str(error).strip().splitlines()[0]}",
+                    f"the storage {masked(url)!r} cannot be opened: {reason}",
                     allowed="sqlite:///FILE, postgresql://USER@HOST/DATABASE, mysql://…",
                 ) from None
             time.sleep(attempt + 1)
@@ -125,9 +133,11 @@ class Shelf:
     """
 
     def __init__(self, storage: optuna.storages.RDBStorage, name: str) -> None:
+        self.storage = storage
         self.study = optuna.create_study(
             storage=storage, study_name=name, direction="minimize", load_if_exists=True
         )
+        self._silent: dict[int, float] = {}  # running trials without a heartbeat -> first seen
 
     def done(self) -> dict[int, FrozenTrial]:
         """Return the finished trial of every slot that has one."""
@@ -142,10 +152,41 @@ class Shelf:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             optuna.storages.fail_stale_trials(self.study)
+        self._fail_silent()
         live = {trial.user_attrs[SLOT] for trial in self._trials() if trial.state in _LIVE}
         for slot, parameters in wanted.items():
             if slot not in live:
                 self.study.enqueue_trial(parameters, user_attrs={SLOT: slot})
+
+    def _fail_silent(self) -> None:
+        """Fail running trials that have given no sign of life at all for the time of grace.
+
+        A process killed between taking a trial and its first heartbeat leaves one without any,
+        which `fail_stale_trials` passes over for ever. The time runs from when this process first
+        sees it: the clocks of several machines need not agree.
+        """
+        running = {t.number for t in self._trials() if t.state == TrialState.RUNNING}
+        silent = running - self._heard() if running else running
+        now = time.monotonic()
+        self._silent = {number: self._silent.get(number, now) for number in silent}
+        grace = self.storage.grace_period or 0
+        for number, since in self._silent.items():
+            if now - since > grace:
+                self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _heard(self) -> set[int]:
+        """Return the trials of this study that have a heartbeat; Optuna has no call for it."""
+        from sqlalchemy import text
+
+        asked = text(
+            "SELECT trials.number FROM trials "
+            "JOIN studies ON studies.study_id = trials.study_id "
+            "JOIN trial_heartbeats ON trial_heartbeats.trial_id = trials.trial_id "
+            "WHERE studies.study_name = :name"
+        )
+        with self.storage.engine.connect() as connection:
+            rows = connection.execute(asked, {"name": self.study.study_name})
+            return {int(row[0]) for row in rows}
 
     def work(self, job: Work, space: Callable[[optuna.Trial], Json]) -> bool:
         """Take one offered slot and do it.
@@ -164,16 +205,24 @@ class Shelf:
         if not any(trial.state == TrialState.WAITING for trial in self._trials()):
             return False
 
+        done = False
+
         def objective(trial: optuna.Trial) -> float:
+            nonlocal done
             if SLOT not in trial.user_attrs or self._taken(trial):
                 raise optuna.TrialPruned
             value, result = job(space(trial))
+            done = True
             trial.set_user_attr(RESULT, result)
             return value if math.isfinite(value) else 1e9
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.study.optimize(objective, n_trials=1)
+            try:
+                self.study.optimize(objective, n_trials=1)
+            except ValueError:  # the trial is over: while this process slept or was starved,
+                if not done:  # others took it for dead and gave its slot away
+                    raise
         return True
 
     def _taken(self, trial: optuna.Trial) -> bool:

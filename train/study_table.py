@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.metrics import Json, assign, auc, positive_score, summarize
-from .architectures import SOURCE, architecture
-from .outcome import EVEN, code, versions
+from ..runtime.metrics import Json, auc, positive_score
+from .architectures import architecture
+from .outcome import code, versions
 from .splits import Fold
-from .study_plan import BASE, HEAD, INNER_FOLDS, PROBE, Plan
+from .study_costs import computed_by, cost, paper, trained
+from .study_plan import BASE, HEAD, Plan
+from .study_sections import Section, both_labels, camera_alone, measured, sections
 from .study_verdict import compare
-from .study_work import Bench, trained
+from .study_work import Bench
 
-CAMERA = "camera"
-PAPER_TEST = {"healthy": 12, "blast": 10}  # support of the paper's per-class reports
-KINDS = (PROBE, HEAD, BASE)
+TUNED = ("params", "slot", "loss", "default_loss", "by_strength")
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Section:
-    """Folds whose predictions are pooled: a split, or one direction of a camera split.
-
-    Parameters
-    ----------
-    split : str
-    name : str
-        The split, or the cameras of the blasts in training and in test.
-    folds : tuple of Fold
-    """
-
-    split: str
-    name: str
-    folds: tuple[Fold, ...]
-
-
-def sections(plan: Plan) -> list[Section]:
-    """Return what is pooled, split by split."""
-    found: list[Section] = []
-    for kind, split in plan.splits.items():
-        if kind != CAMERA:
-            found.append(Section(kind, kind, split.folds))
-            continue
-        ways: dict[str, list[Fold]] = {}
-        for fold in split.folds:
-            way = f"{_cameras(plan, fold.train)} → {_cameras(plan, fold.test)}"
-            ways.setdefault(way, []).append(fold)
-        found += [Section(kind, way, tuple(folds)) for way, folds in ways.items()]
-    return found
 
 
 def tabulate(bench: Bench) -> Json:
@@ -83,16 +50,13 @@ def tabulate(bench: Bench) -> Json:
         "seed": plan.order.seed,
         "data": _data(plan),
         "code": code(),
+        "computed_by": computed_by(bench),
         "versions": versions() | _optuna(),
         "remaining": {"fits": wanted - done, "of": wanted},
         "sections": parts,
         "tuned": _tuned(bench),
-        "costs": [_cost(bench, model) for model in plan.order.models],
-        "paper": {
-            "source": SOURCE,
-            "test_images": sum(PAPER_TEST.values()),
-            "accuracy": {m: architecture(m).paper_accuracy for m in plan.order.models},
-        },
+        "costs": [cost(bench, model) for model in plan.order.models],
+        "paper": paper(plan),
     }
 
 
@@ -108,36 +72,37 @@ def _section(bench: Bench, section: Section) -> Json:
             rows.append(row)
             right[model, kind] = correct
     groups = {plan.splits[section.split].groups[at] for f in section.folds for at in f.test}
+    furthest = _furthest(plan, right)
     return {
         "split": section.split,
         "name": section.name,
         "folds": len(section.folds),
+        "fold_numbers": [fold.number for fold in section.folds],
         "groups": len(groups),
+        "both_labels": both_labels(plan),
+        "camera_alone": camera_alone(plan, section),
         "rows": rows,
-        "comparison": compare(_furthest(plan, right)),
+        "comparison": compare(
+            {model: right[model, kind] for model, kind in furthest.items()}, furthest
+        ),
     }
 
 
-def _furthest(plan: Plan, right: dict[tuple[str, str], Any]) -> dict[str, Any]:
-    """Return what each model had right, of the row in which most of it was trained."""
+def _furthest(plan: Plan, right: dict[tuple[str, str], Any]) -> dict[str, str]:
+    """Return the kind of each model's row in which most of it was trained."""
     found = {}
     for model in plan.order.models:
         kinds = [kind for kind in (BASE, HEAD) if (model, kind) in right]
         if kinds:
-            found[model] = right[model, kinds[0]]
+            found[model] = kinds[0]
     return found
 
 
 def _row(
     plan: Plan, section: Section, model: str, kind: str, fits: list[Json]
 ) -> tuple[Json, NDArray[np.bool_]]:
-    images, scores = _pooled(fits)
-    examples = plan.examples
-    truth, data = examples.truth[images], examples.dataset
-    groups = [plan.splits[section.split].groups[at] for at in images]
-    cameras = [examples.cameras[at] for at in images]
-    common = (data.labels, data.positive)
-    summary = summarize(truth, scores, *common, EVEN, groups, cameras, seed=plan.order.seed)
+    found, data = measured(plan, section, fits), plan.examples.dataset
+    truth = plan.examples.truth[found.images]
     ill = np.isin(truth, [data.labels.index(label) for label in data.positive])
     row = {
         "model": model,
@@ -145,23 +110,14 @@ def _row(
         "kind": kind,
         "trained": trained(plan, model, kind),
         "weights": "random" if plan.order.weights[model] == "none" else "given",
-        "summary": summary,
-        "roc": _roc(ill, positive_score(scores, *common)),
+        "summary": found.summary,
+        "both_labels": found.both_labels,
+        "roc": _roc(ill, positive_score(found.scores, data.labels, data.positive)),
         "curve": _curve(fits),
         "fold_auc": [_fold_auc(plan, fit) for fit in fits],
         "seconds": round(sum(fit["seconds"] for fit in fits), 1),
     }
-    return row, assign(scores, *common, EVEN) == truth
-
-
-def _pooled(fits: list[Json]) -> tuple[NDArray[np.int64], Floats]:
-    """Return every tested image once; one that several folds test has its mean score."""
-    found: dict[int, list[Any]] = {}
-    for fit in fits:
-        for at, scores in zip(fit["images"], fit["scores"], strict=True):
-            found.setdefault(at, []).append(scores)
-    images = sorted(found)
-    return np.array(images, np.int64), np.array([np.mean(found[at], axis=0) for at in images])
+    return row, found.right
 
 
 def _fold_auc(plan: Plan, fit: Json) -> float | None:
@@ -219,58 +175,16 @@ def _tuned(bench: Bench) -> list[Json]:
                     "split": cell.split,
                     "fold": cell.fold.number,
                     "model": cell.model,
-                    **{key: found[key] for key in ("params", "slot", "loss", "default_loss")},
+                    **{key: found[key] for key in TUNED},
                 }
             )
     return rows
-
-
-def _cost(bench: Bench, model: str) -> Json:
-    """Return what a model costs: parameters, multiplications, and seconds as they were measured."""
-    plan, row = bench.plan, architecture(model)
-    cells = [cell for cell in plan.cells() if cell.model == model]
-    # an epoch over all images, as a pass through the base is: tuning fits two of three inner folds
-    images = len(plan.examples.truth) / (1 - 1 / INNER_FOLDS)
-    epochs = [
-        found["epoch_seconds"] * images / len(cell.fold.train)
-        for cell in cells
-        if (found := bench.tuned(cell))
-    ]
-    seconds: dict[str, float | None] = {}
-    for kind in KINDS:
-        fits = [bench.fitted(cell, kind) for cell in cells if kind in plan.kinds(model)]
-        times = [fit["seconds"] for fit in fits if fit]
-        seconds[kind] = round(float(np.median(times)), 3) if times else None
-    through = bench.features.get(model, 0.0, 0)[1] if epochs else None
-    head = float(np.median(epochs)) if epochs else None
-    size = plan.order.image_path.size / 224
-    return {
-        "model": model,
-        "title": row.title,
-        "parameters": trained(plan, model, BASE)["network"],
-        "gflops": round(2 * row.macs * size * size / 1e9, 2),
-        "pass_seconds": through and round(through, 2),
-        "head_epoch_ms": head and round(1000 * head, 3),
-        "ratio": round(through / head, 1) if through and head else None,
-        "fit_seconds": seconds,
-    }
 
 
 def _data(plan: Plan) -> Json:
     truth, labels = plan.examples.truth, plan.examples.dataset.labels
     counts = {label: int((truth == at).sum()) for at, label in enumerate(labels)}
     return {**plan.settings["data"], "classes": counts}
-
-
-def _cameras(plan: Plan, images: NDArray[np.int64]) -> str:
-    """Return the cameras of the positive images among these."""
-    data = plan.examples.dataset
-    found = {
-        plan.examples.cameras[at]
-        for at in images
-        if data.labels[plan.examples.truth[at]] in data.positive
-    }
-    return " + ".join(sorted(found))
 
 
 def _optuna() -> dict[str, str]:

@@ -10,17 +10,20 @@ from numpy.typing import NDArray
 
 from ..runtime.metrics import Json, mcnemar
 from .architectures import architecture
+from .study_plan import BASE
 
 LEVEL = 0.05
 
 
-def compare(right: Mapping[str, NDArray[np.bool_]]) -> Json:
+def compare(right: Mapping[str, NDArray[np.bool_]], kinds: Mapping[str, str] | None = None) -> Json:
     """Compare models on the same images.
 
     Parameters
     ----------
     right : mapping of str to (N,) ndarray of bool
         Model -> whether it had each image right.
+    kinds : mapping of str to str, optional
+        Model -> what was trained in the row it is compared by; said where they are not the same.
 
     Returns
     -------
@@ -47,7 +50,7 @@ def compare(right: Mapping[str, NDArray[np.bool_]]) -> Json:
         "pairs": pairs,
         "needed_disagreement": needed,
         "differ": [[p["a"], p["b"]] for p in pairs if p["p_holm"] < LEVEL],
-        "verdict": _words(right, pairs, images, needed),
+        "verdict": f"{_words(right, pairs, images, needed)} {_unequal(kinds or {})}".strip(),
     }
 
 
@@ -71,8 +74,10 @@ def needed_disagreement(pairs: int) -> int:
 def _words(
     right: Mapping[str, NDArray[np.bool_]], pairs: list[Json], images: int, needed: int
 ) -> str:
+    if not right:
+        return "No model is finished here yet: nothing to compare."
     if len(right) < 2:
-        return "There is only one model here: nothing to compare."
+        return "Only one model is finished here: nothing to compare."
     apart = [pair for pair in pairs if pair["p_holm"] < LEVEL]
     share = f"{len(apart)} of {len(pairs)}"
     if not apart:
@@ -83,7 +88,8 @@ def _words(
             f"On these {images} images the {len(right)} models cannot be told apart "
             f"(McNemar between every two, Holm's correction: {share} pairs differ). "
             f"The most images any has right over another is {gap}; a pair that disagrees in one "
-            f"direction only would need {needed}. A ranking by accuracy is a ranking by chance."
+            f"direction only would need {needed}. A ranking of the models by accuracy is not "
+            "supported by these images."
         )
     named = [f"{_better(pair)} (p = {pair['p_holm']:.2g})" for pair in apart]
     rest = len(pairs) - len(apart)
@@ -91,6 +97,17 @@ def _words(
         f"On these {images} images {share} pairs of models differ after Holm's correction: "
         f"{'; '.join(named)}. " + (f"The other {rest} pairs cannot be told apart." if rest else "")
     ).strip()
+
+
+def _unequal(kinds: Mapping[str, str]) -> str:
+    """Return which models are compared by a fine-tuned base, where others are by their head."""
+    tuned = [architecture(model).title for model, kind in kinds.items() if kind == BASE]
+    if not tuned or len(tuned) == len(kinds):
+        return ""
+    return (
+        f"{' and '.join(tuned)} {'is' if len(tuned) == 1 else 'are'} compared as fine-tuned, "
+        "the others by a head on their frozen base."
+    )
 
 
 def _better(pair: Json) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..runtime.metrics import Json
-from .architectures import architecture, count, head_row, trains_base
+from .architectures import head_row
+from .outcome import code
 from .probe import fit_probe
 from .progress import TrainingProgress
 from .splits import group_folds
@@ -85,6 +87,7 @@ class Bench:
     ) -> None:
         self.plan, self.features, self.folder = plan, features, folder
         self.storage, self.progress = storage, progress
+        self.code = code()  # kept with every result: a study may outlive a commit
         self._shelves: dict[str, Shelf] = {}
         self._tuned: dict[str, Json] = {}
         self._fitted: dict[tuple[str, str], Json] = {}
@@ -125,6 +128,7 @@ class Bench:
                 "slot": best,
                 "loss": done[best].value,
                 "default_loss": done[0].value,
+                "by_strength": {f"{s:g}": _least(done.values(), s) for s in STRENGTHS},
                 "epoch_seconds": float(
                     np.median([t.user_attrs[RESULT]["epoch_seconds"] for t in done.values()])
                 ),
@@ -146,6 +150,21 @@ class Bench:
                 return None
             self._fitted[at] = done[0].user_attrs[RESULT]
         return self._fitted[at]
+
+    def results(self, cell: Cell) -> list[Json]:
+        """Return what every finished trial and fit of a cell came to."""
+        trials = [trial.user_attrs[RESULT] for trial in self._done(cell).values()]
+        fits = [self.fitted(cell, kind) for kind in self.plan.kinds(cell.model)]
+        return trials + [fit for fit in fits if fit]
+
+    def state_folder(self, cell: Cell) -> Path:
+        """Return where a fine-tuning that is cut off leaves its state.
+
+        It is named by everything the fit depends on: weights that were fitted under another order
+        may have seen what are test images under this one.
+        """
+        digest = hashlib.sha256(self.plan.key(cell, BASE).encode()).hexdigest()
+        return self.folder / f"{cell.model}-{digest[:16]}"
 
     def _done(self, cell: Cell) -> dict[int, Any]:
         found = self.shelf(cell).done()
@@ -179,7 +198,7 @@ class Bench:
             losses.append(balanced_loss(truth[out], head.scores(source(0)[out])))
             seconds += [row["seconds"] for row in history]
         value = round(float(np.mean(losses)), DIGITS)
-        return value, {"epoch_seconds": float(np.median(seconds))}
+        return value, {"epoch_seconds": float(np.median(seconds)), "code": self.code}
 
     def _head(
         self, train: Any, chosen: Any, source: Any, params: Json
@@ -205,6 +224,7 @@ class Bench:
             "scores": np.round(scores.astype(float), DIGITS).tolist(),
             "history": history,
             "seconds": round(time.perf_counter() - began, 3),
+            "code": self.code,
         }
 
     def _fit_probe(self, cell: Cell, _: Json) -> tuple[Floats, list[Json]]:
@@ -241,7 +261,7 @@ class Bench:
             examples=self.plan.examples,
             split=split,
             fold=cell.fold,
-            folder=self.folder / cell.name.replace("/", "-"),
+            folder=self.state_folder(cell),
             progress=self.progress,
             cache=self.features.cache,
         )
@@ -252,22 +272,10 @@ class Bench:
         return np.asarray(result["scores"], np.float32), rows
 
 
-def trained(plan: Plan, model: str, kind: str) -> Json:
-    """Return what was trained in a row: words, and the number of parameters."""
-    row, head = architecture(model), head_row(plan.order.head)
-    classes = len(plan.examples.dataset.labels)
-    counted = count(row, head, classes)
-    base = row.weights if trains_base(row, head) else 0
-    if kind == BASE:
-        words, number = ("all of it" if base else "the head, the base frozen"), counted.trainable
-    elif kind == HEAD:
-        words, number = "the head alone, on frozen features", counted.trainable - base
-    else:
-        words = "a logistic regression on frozen features"
-        number = counted.trainable - base
-    if plan.order.weights[model] == "none" and not (kind == BASE and base):
-        words += " of a base with random weights"
-    return {"words": words, "parameters": number, "network": counted.network}
+def _least(trials: Iterable[Any], strength: float) -> float | None:
+    """Return the least loss of the trials with this augmentation; None where there was none."""
+    found = [trial.value for trial in trials if trial.params["strength"] == strength]
+    return min(found, default=None)
 
 
 def _generation(slot: int) -> int:

@@ -16,8 +16,10 @@ import optuna
 import pytest
 
 from alledge.runtime.datasets import Dataset
+from alledge.train.study_queue import open_storage
 
-pytestmark = pytest.mark.slow
+TRIALS = 12  # the last three learn from the ones before
+COMPLETE, RUNNING = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.RUNNING
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
@@ -78,50 +80,77 @@ def wait_for(url: str) -> None:
 def typed(data: Path, folder: Path, out: str, url: str) -> list[str]:
     return [
         sys.executable, "-m", "alledge", "study", "--data", str(data), "--models", "vgg16",
-        "--weights", "none", "--size", "32", "--splits", "grouped", "--folds", "2", "--trials",
-        "8", "--passes", "1", "--fine-tune", "none", "--heartbeat", "1", "--cache",
+        "--weights", "none", "--size", "32", "--splits", "grouped", "--folds", "1", "--trials",
+        str(TRIALS), "--passes", "1", "--fine-tune", "none", "--heartbeat", "1", "--cache",
         str(folder / "cache"), "--out", str(folder / out), "--storage", url,
     ]  # fmt: skip
 
 
-def states(url: str) -> dict[str, list[optuna.trial.FrozenTrial]]:
-    """Return the finished trials of every Optuna study in a storage."""
-    names = optuna.get_all_study_names(url)
+Trials = dict[str, list[optuna.trial.FrozenTrial]]
+
+
+def trials(storage: optuna.storages.RDBStorage) -> Trials:
+    """Return the trials of every Optuna study in a storage."""
     return {
-        name: [
-            trial
-            for trial in optuna.load_study(study_name=name, storage=url).get_trials(deepcopy=False)
-            if trial.state == optuna.trial.TrialState.COMPLETE
-        ]
-        for name in names
+        study.study_name: storage.get_all_trials(study._study_id, deepcopy=False)
+        for study in storage.get_all_studies()
     }
 
 
-def test_three_processes_one_of_them_killed_do_every_trial_once(
+def finished(found: Trials) -> int:
+    return sum(trial.state == COMPLETE for some in found.values() for trial in some)
+
+
+def start(data: Path, folder: Path, out: str, url: str) -> "subprocess.Popen[bytes]":
+    with (folder / f"{out}.log").open("wb") as log:
+        return subprocess.Popen(typed(data, folder, out, url), stdout=log, stderr=log)
+
+
+def kill_at_work(
+    process: "subprocess.Popen[bytes]", storage: optuna.storages.RDBStorage
+) -> tuple[str, int]:
+    """Kill a process that is at a trial, and return the trial's study and slot.
+
+    It is stopped before it is looked at: one that runs might finish its trial meanwhile.
+    """
+    for _ in range(6000):
+        assert process.poll() is None, "it ended before it was killed"
+        time.sleep(0.05)
+        if finished(trials(storage)) < 2:
+            continue
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)  # for what it has sent already
+        for name, some in trials(storage).items():
+            for trial in some:
+                if trial.state == RUNNING and "slot" in trial.user_attrs:
+                    process.kill()
+                    process.wait()
+                    return name, trial.user_attrs["slot"]
+        process.send_signal(signal.SIGCONT)
+    raise AssertionError("it was never seen at work")
+
+
+def test_a_killed_workers_trial_is_done_by_one_of_the_two_that_come_after_it(
     postgresql: str, smears: Dataset, tmp_path: Path
 ) -> None:
-    processes = []
-    for out in ("killed", "one", "two"):
-        with (tmp_path / f"{out}.log").open("wb") as log:
-            processes.append(
-                subprocess.Popen(typed(smears.root, tmp_path, out, postgresql), stderr=log)
-            )
-    killed, *others = processes
-    for _ in range(3000):
-        with contextlib.suppress(Exception):  # the tables may not be there yet
-            if sum(map(len, states(postgresql).values())) >= 2:
-                break
-        time.sleep(0.05)
-    killed.kill()
-    killed.wait()
+    storage = open_storage(postgresql)
+    study, slot = kill_at_work(start(smears.root, tmp_path, "killed", postgresql), storage)
+    others = [start(smears.root, tmp_path, out, postgresql) for out in ("one", "two")]
     codes = [process.wait(timeout=300) for process in others]
     logs = [(tmp_path / f"{out}.log").read_text(encoding="utf-8") for out in ("one", "two")]
     assert codes == [0, 0], logs
-    found = states(postgresql)
-    slots = {name: sorted(t.user_attrs["slot"] for t in done) for name, done in found.items()}
+    found = trials(storage)
+    taken = [trial.state for trial in found[study] if trial.user_attrs.get("slot") == slot]
+    assert taken[0] == optuna.trial.TrialState.FAIL
+    assert taken.count(COMPLETE) == 1
+    assert not any(trial.state == RUNNING for some in found.values() for trial in some)
+    slots = {
+        name: sorted(trial.user_attrs["slot"] for trial in some if trial.state == COMPLETE)
+        for name, some in found.items()
+    }
     tuning = [numbers for name, numbers in slots.items() if name.endswith("/tuning")]
-    assert tuning == [list(range(8))] * 2
-    assert [numbers for name, numbers in slots.items() if not name.endswith("/tuning")] == [[0]] * 4
+    assert tuning == [list(range(TRIALS))]
+    assert [numbers for name, numbers in slots.items() if not name.endswith("/tuning")] == [[0]] * 2
     texts = [(tmp_path / out / "study.md").read_text(encoding="utf-8") for out in ("one", "two")]
     tables = [[line for line in text.splitlines() if "(" in line and "|" in line] for text in texts]
     assert tables[0] == tables[1]
