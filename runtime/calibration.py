@@ -102,7 +102,10 @@ def positive_score(
 
 
 def assign(
-    scores: ArrayLike, labels: Sequence[str], positive: Sequence[str], threshold: float
+    scores: ArrayLike,
+    labels: Sequence[str],
+    positive: Sequence[str],
+    threshold: float | NDArray[np.float64],
 ) -> NDArray[np.int64]:
     """Return the label each image is given: the likeliest on its side of the threshold.
 
@@ -110,8 +113,8 @@ def assign(
     ----------
     scores : (N, C) array_like of float
     labels, positive : sequence of str
-    threshold : float
-        An image whose positive score reaches it gets a positive label.
+    threshold : float or (N,) ndarray of float64
+        An image whose positive score reaches it, or its own, gets a positive label.
 
     Returns
     -------

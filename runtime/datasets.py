@@ -141,16 +141,40 @@ def _cnmc(root: Path) -> list[Found]:
 
 def _folders(root: Path) -> list[Found]:
     """Return a folder-per-class set; it may lie one folder deeper."""
-    for top in (root, *(path for path in sorted(root.iterdir()) if path.is_dir())):
-        classes = [path for path in sorted(top.iterdir()) if path.is_dir()]
-        found = [
-            (path, folder.name, path.relative_to(root).as_posix())
-            for folder in classes
-            for path in _files(folder)
-        ]
-        if len({label for _, label, _ in found}) > 1:
-            return found
+    tops = [
+        (top, {folder.name: list(_files(folder)) for folder in _subfolders(top)})
+        for top in (root, *_subfolders(root))
+    ]
+    for top, classes in tops:
+        if sum(map(bool, classes.values())) > 1:
+            _refuse_empty(top, classes)
+            return [
+                (path, name, path.relative_to(root).as_posix())
+                for name, files in classes.items()
+                for path in files
+            ]
+    alone = [(top, classes) for top, classes in reversed(tops) if any(classes.values())]
+    for top, classes in alone:
+        _refuse_empty(top, classes)
+    for top, classes in alone:
+        raise DataError(
+            f"{top} has only one class, {next(iter(classes))}",
+            allowed="a folder for each of two classes or more",
+            fix="a folder per class: DATA/healthy/*.jpg, DATA/blast/*.jpg",
+        )
     return []
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
+
+
+def _refuse_empty(top: Path, classes: dict[str, list[Path]]) -> None:
+    if empty := [name for name, files in classes.items() if not files]:
+        raise DataError(
+            f"{top} has no image of the class {', '.join(empty)}",
+            fix=f"put its images into {top / empty[0]}, or remove the folder if it is no class",
+        )
 
 
 # Tried in this order; the first that finds images is the layout.

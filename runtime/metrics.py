@@ -147,7 +147,7 @@ def summarize(
     scores: ArrayLike,
     labels: Sequence[str],
     positive: Sequence[str],
-    threshold: float,
+    threshold: float | Floats,
     groups: ArrayLike,
     cameras: Sequence[str] | None = None,
     *,
@@ -160,7 +160,8 @@ def summarize(
     truth : (N,) array_like of int
     scores : (N, C) array_like of float
     labels, positive : sequence of str
-    threshold : float
+    threshold : float or (N,) ndarray of float64
+        One for all, or one an image; the summary then names their mean.
     groups : (N,) array_like
         What the AUC's bootstrap draws.
     cameras : sequence of str, optional
@@ -179,7 +180,7 @@ def summarize(
     summary = _detection(truth, table, said, labels, positive, units, seed)
     matrix = confusion(truth, said, len(labels))
     summary |= {
-        "threshold": float(threshold),
+        "threshold": float(np.mean(threshold)),
         "brier": brier(
             is_positive(labels, positive)[truth], positive_score(table, labels, positive)
         ),

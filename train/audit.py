@@ -18,6 +18,7 @@ from ..runtime.imaging import load_picture
 from ..runtime.metrics import Json
 from .audit_shortcuts import FOLDS, PICTURE, Measured, measure, shortcut_table
 from .audit_verdict import verdict
+from .outcome import code, versions
 from .overlaps import Progress, find_overlaps, join
 
 SCHEMA, SCHEMA_VERSION = "alledge/audit", 1
@@ -116,6 +117,8 @@ def audit(
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "seed": seed,
+        "code": code(),
+        "versions": versions(),
         "datasets": [_described(part, links, seed) for part in parts],
         "pairs": pairs,
         "between": [

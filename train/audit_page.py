@@ -18,6 +18,7 @@ from ..runtime.datasets import Dataset, read_dataset
 from ..runtime.imaging import load_picture, read_header
 from ..runtime.metrics import Json
 from .audit_shortcuts import PICTURE, masks
+from .tables import made_by
 
 THUMBNAIL = 300  # pixels
 PAIRS_SHOWN = 24  # within the sets, and as many between them
@@ -49,6 +50,7 @@ def write_page(path: Path, document: Json) -> Path:
         counts=(len(inside), len(across)),
         masks=[_masks(dataset) for dataset in sets],
         several=len(sets) > 1,
+        made_by=made_by(document),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -191,7 +193,7 @@ framed.
 {% endfor %}{% if counts[1] > across | length %}<p>The first {{ across | length }} are shown.</p>
 {% endif %}{{ pictures(across) }}{% endif %}
 <footer>Fingerprints: {% for d in document.datasets %}{{ d.name }} {{ d.fingerprint }}
-{{- ", " if not loop.last else "." }} {% endfor %}Seed {{ document.seed }}.
+{{- ", " if not loop.last else "." }} {% endfor %}Seed {{ document.seed }}. {{ made_by }}
 Research software, not a medical device.</footer>
 </body></html>
 """

@@ -100,7 +100,7 @@ def audit(
     "--recipe",
     default="default",
     show_default=True,
-    help="default, or paper: its head, base, augmentation and epochs for every model.",
+    help="default, or paper: its head, base, augmentation and epochs, without early stopping.",
 )
 @click.option("--head", help="gap or paper.  [default: gap; paper with the paper's recipe]")
 @click.option(
@@ -128,6 +128,13 @@ def audit(
 )
 @click.option(
     "--folds", default=5, show_default=True, type=click.IntRange(1), help="1 holds one fifth out."
+)
+@click.option(
+    "--sensitivity",
+    default=0.99,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="What the threshold is to have, a share of the positive images.",
 )
 @click.option(
     "--groups",
@@ -169,8 +176,10 @@ def train(
 ) -> None:
     """Fine-tune one model on a data set.
 
-    Every fold is trained without its test images; metrics, temperature and threshold come from
-    them. Then the model is refitted on all images: that one is exported.
+    Every fold is trained without its test images; temperature, threshold and band come from what
+    it says of them, and the figures of a fold from those of the other folds. Then the model is
+    refitted on all images: that one is exported. One holdout has no other folds: its calibrated
+    figures are in-sample.
 
     \b
     Example:

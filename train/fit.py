@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,7 @@ from .recipe import Recipe
 from .targets import Part, balanced_loss, targets
 
 _ORDER = 0x0DE  # tells this use of the seed from the others
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 PREDICT_BATCH = 16  # images; the last batch is padded, since every new shape is a new trace
 
 Floats = NDArray[np.float32]
@@ -78,14 +81,17 @@ class State:
             np.savez(stream, state=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> State:
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            plain = json.loads(arrays["state"].tobytes().decode())
-            lists: dict[str, Any] = {}
-            for name in cls._LISTS:
-                count = sum(key.startswith(name) for key in arrays.files)
-                lists[name] = [arrays[f"{name}{index}"] for index in range(count)]
+    def load(cls, path: Path) -> State | None:
+        """Read what `save` wrote; None where there is nothing, or what is there is damaged."""
+        try:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                plain = json.loads(arrays["state"].tobytes().decode())
+                lists: dict[str, Any] = {}
+                for name in cls._LISTS:
+                    count = sum(key.startswith(name) for key in arrays.files)
+                    lists[name] = [arrays[f"{name}{index}"] for index in range(count)]
+        except _DAMAGED:
+            return None
         return cls(**lists, **plain)
 
 
@@ -130,7 +136,7 @@ class Fitter:
         state_file: Path,
         report: Report,
     ) -> State:
-        """Fit from `start`, or go on where the state file stands.
+        """Fit from `start`, or go on where the state file stands; a damaged one counts for nothing.
 
         Parameters
         ----------
@@ -150,7 +156,7 @@ class Fitter:
         State
             Its `best` are the weights to keep.
         """
-        state = State.load(state_file) if state_file.is_file() else State(start, start, start)
+        state = State.load(state_file) or State(start, start, start)
         self._put(state)
         if not state.history:
             self._choose(state, part, source, {"epoch": 0, "loss": None, "accuracy": None})
@@ -182,14 +188,16 @@ class Fitter:
         target, weight = targets(part, self.recipe.class_weights)
         for generator in self._random:
             generator.state.assign([self.seed % 2**32, epoch * 2**16])
-        self.network.reset_metrics()
-        figures: dict[str, Any] = {}
+        losses, right, weighed = [], 0.0, 0.0
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
             self.network.optimizer.learning_rate = self.rate(state.epoch + step / steps)
             figures = self.hardware.train_on_batch(
                 self.network, source(batch, epoch), target[batch], weight[batch]
             )
+            losses.append(figures["loss"])
+            right += figures["accuracy"] * float(weight[batch].sum())
+            weighed += float(weight[batch].sum())
             state.steps += 1
             self._average(state, steps)
         state.epoch = epoch
@@ -197,8 +205,8 @@ class Fitter:
         state.optimizer = _values(self.network.optimizer)
         return {
             "epoch": epoch,
-            "loss": float(figures["loss"]),
-            "accuracy": float(figures["accuracy"]),
+            "loss": float(np.mean(losses)),  # of all batches, which are of one size
+            "accuracy": right / weighed,
             "lr": self.rate(epoch - 1 / steps),
             "seconds": time.perf_counter() - began,
         }

@@ -58,7 +58,13 @@ class Hardware:
             Compiled in `scope`.
         *arrays : ndarray
             Inputs, targets and weights; their length is a multiple of `replicas`.
+
+        Returns
+        -------
+        dict of str to float
+            Loss and metrics of this step alone.
         """
+        network.reset_metrics()  # not every Keras does, on one device
         if self.replicas == 1:
             x, target, weight = arrays
             found: dict[str, Any] = network.train_on_batch(x, target, weight, return_dict=True)
@@ -66,10 +72,10 @@ class Hardware:
         with self.strategy.scope():  # metrics made inside a replica's step belong to no device
             network._symbolic_build(data_batch=arrays)
         network.make_train_function()
-        network.reset_metrics()
         shares = tuple(self._shared(np.asarray(array)) for array in arrays)
-        logs = network.train_function(iter([shares]))
-        return {name: float(value) for name, value in logs.items()}
+        network.train_function(iter([shares]))
+        # what it returned is the mean of the devices', whatever their images weigh
+        return {name: float(value) for name, value in network.get_metrics_result().items()}
 
     def _shared(self, array: Any) -> Any:
         parts = np.split(array, self.replicas)

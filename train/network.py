@@ -9,8 +9,8 @@ from typing import Any
 from ..errors import RunError, UsageError
 from .architectures import INPUT_SIZE, Architecture, Head, architecture, head_row, trains_base
 from .engine import keras
+from .weights import IMAGENET, NONE, weights_file
 
-IMAGENET, NONE = "imagenet", "none"
 # Names of the layers.
 SCALING, BASE, HEAD, SCORES = "scaling", "base", "head", "scores"
 # From scratch on a small set the default (0.99 to 0.999) never catches up with the weights.
@@ -52,23 +52,32 @@ def build(
     Raises
     ------
     UsageError
-        If there is no such model, head or file.
+        If there is no such model, head or file, or the file is of another architecture.
     RunError
-        If the weights cannot be downloaded or do not fit the base.
+        If the weights cannot be downloaded.
     """
     row, shape = architecture(model), head_row(head)
-    source = _weights_file(weights)
     keras.utils.set_random_seed(seed)
-    base = _base(row, IMAGENET if source == IMAGENET else None, size)
-    if isinstance(source, Path):
-        _load(base, source, row)
-    if source is None:
+    base = _base(row, weights, size)
+    if weights == NONE:
         for layer in _norms(base):
             layer.momentum = SCRATCH_MOMENTUM
     top = _top(base.output_shape[1:], shape, classes, seed)
     network = _joined(row.reverse, _scaling(row), base, top, name=model)
     freeze(network, base=not trains_base(row, shape))
     return network
+
+
+def check_weights(model: str, weights: str | Path) -> None:
+    """Refuse weights that the base of a model cannot begin with, before anything else is done.
+
+    Raises
+    ------
+    UsageError, RunError
+        As `build`.
+    """
+    if weights != NONE:
+        _base(architecture(model), weights, INPUT_SIZE)
 
 
 def base_of(network: keras.Model) -> keras.Model:
@@ -143,34 +152,22 @@ def _top(features: tuple[int, ...], head: Head, classes: int, seed: int) -> kera
     return keras.Sequential(layers, name=HEAD)
 
 
-def _base(row: Architecture, weights: str | None, size: int) -> keras.Model:
-    factory = getattr(keras.applications, row.title)
+def _base(row: Architecture, weights: str | Path, size: int) -> keras.Model:
+    file, factory = weights_file(weights), getattr(keras.applications, row.title)
+    own = IMAGENET if weights == IMAGENET else None
     try:
-        return factory(include_top=False, weights=weights, input_shape=(size, size, 3), name=BASE)
+        base = factory(include_top=False, weights=own, input_shape=(size, size, 3), name=BASE)
     except Exception as error:  # Keras raises a bare Exception when its download fails
-        if weights is None or "URL fetch failure" not in str(error):
+        if own is None or "URL fetch failure" not in str(error):
             raise
         raise RunError(
             f"the ImageNet weights of {row.title} cannot be downloaded: {error}",
             fix="--weights FILE with a .weights.h5 of the base (include_top=False), "
             "or --weights none to train from scratch",
         ) from None
-
-
-def _weights_file(weights: str | Path) -> str | Path | None:
-    """Return ``"imagenet"``, a file that exists, or None for random weights."""
-    if weights in (IMAGENET, NONE):
-        return IMAGENET if weights == IMAGENET else None
-    path = Path(weights)
-    if not path.is_file():
-        raise UsageError(
-            f"there is no file of weights {str(weights)!r}", allowed=f"{IMAGENET}, {NONE}, FILE"
-        )
-    if not path.name.endswith((".weights.h5", ".h5")):
-        raise UsageError(
-            f"{path} is not a file of Keras weights by its name", allowed=".weights.h5, .h5"
-        )
-    return path
+    if file is not None:
+        _load(base, file, row)
+    return base
 
 
 def _load(base: keras.Model, path: Path, row: Architecture) -> None:
@@ -180,9 +177,10 @@ def _load(base: keras.Model, path: Path, row: Architecture) -> None:
             base.load_weights(path)
     except Exception as error:  # h5py and Keras raise OSError, ValueError, KeyError, …
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RunError(
+        raise UsageError(
             f"the weights in {path} do not fit {row.title}: {first}",
-            fix=f"save them from keras.applications.{row.title}(include_top=False)",
+            allowed=f"those of keras.applications.{row.title}(include_top=False)",
+            fix="name the file of this model, or --model of the one the file is of",
         ) from None
 
 

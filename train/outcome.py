@@ -1,4 +1,4 @@
-"""What a run amounts to: calibration from its out-of-fold predictions, metrics, the record."""
+"""What a run amounts to: its out-of-fold predictions, their metrics, where they come from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import subprocess
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..runtime.calibration import calibrate
+from ..runtime.calibration import is_positive
 from ..runtime.metrics import (
     Json,
     assign,
@@ -26,19 +25,22 @@ from ..runtime.metrics import (
     summarize,
 )
 from ..runtime.seen import pixel_hash
-from .calibration import SENSITIVITY, fit_decision, fit_temperature
+from .crossfit import Reading
 from .examples import Examples
 from .runs import Predictions, write_table
 from .splits import Split
 
 EVEN = 0.5  # the threshold nothing was fitted for
-PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "scikit-learn")
+PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "scikit-learn", "scipy")
 
 Floats = NDArray[np.float64]
 
 
 def gather(examples: Examples, split: Split, folds: Sequence[Json]) -> Predictions:
-    """Return the out-of-fold predictions of all folds, in the order of the images."""
+    """Return the predictions of all folds, in the order of the images.
+
+    A row for every fold that tests an image: in a camera split a healthy one has several.
+    """
     rows = [
         (index, fold["number"], fold["scores"][at], fold["probe"][at] if "probe" in fold else None)
         for fold in folds
@@ -57,62 +59,80 @@ def gather(examples: Examples, split: Split, folds: Sequence[Json]) -> Predictio
     )
 
 
-def settle(predictions: Predictions, labels: Sequence[str], positive: Sequence[str]) -> Json:
-    """Return temperature, threshold and band, fitted on out-of-fold predictions."""
-    temperature = fit_temperature(predictions.truth, predictions.scores)
-    p = positive_score(calibrate(predictions.scores, temperature), labels, positive)
-    decision = fit_decision(np.isin(predictions.truth, _columns(labels, positive)), p)
-    return {
-        "temperature": temperature,
-        "threshold": decision.threshold,
-        "band": [decision.low, decision.high],
-        "decision": {
-            "wanted_sensitivity": SENSITIVITY,
-            "reached": decision.reached,
-            "sensitivity": decision.sensitivity,
-            "specificity": decision.specificity,
-        },
-    }
-
-
 def measure(
     predictions: Predictions,
+    read: Reading,
     labels: Sequence[str],
     positive: Sequence[str],
-    settled: Json,
     folds: Sequence[Json],
     seed: int,
 ) -> Json:
     """Return the run's ``metrics.json``.
 
-    ``oof`` is measured at an even threshold, which nothing was fitted for; ``operating`` at the
-    run's own, which was fitted on these very predictions.
+    Parameters
+    ----------
+    predictions : Predictions
+        A row for every fold that tests an image; figures count each image once.
+    read : Reading
+        Of one row an image.
+    labels, positive : sequence of str
+    folds : sequence of dict
+        What `alledge.train.training.Trainer.run` returned of each.
+    seed : int
     """
-    scores = calibrate(predictions.scores, settled["temperature"])
-    common = (labels, positive)
-    rest = (predictions.groups, predictions.cameras)
-    document: Json = {
+    once = predictions.per_image()
+
+    def summary(scores: Floats, threshold: float | Floats) -> Json:
+        names, rest = (labels, positive), (once.groups, once.cameras)
+        return summarize(once.truth, scores, *names, threshold, *rest, seed=seed)
+
+    raw, probe = summary(once.scores, EVEN), once.probe
+    return {
         "schema": "alledge/metrics",
         "schema_version": 1,
-        "oof": summarize(predictions.truth, scores, *common, EVEN, *rest, seed=seed),
-        "operating": summarize(
-            predictions.truth, scores, *common, settled["threshold"], *rest, seed=seed
+        "calibration": read.kind,
+        "oof": _ranked(summary(read.scores, EVEN), raw),
+        "operating": _ranked(summary(read.scores, read.thresholds), raw),
+        "uncalibrated": raw,
+        "probe": None if probe is None else summary(probe, EVEN),
+        "against_probe": (
+            None if probe is None else _against(once, read, probe, labels, positive, seed)
         ),
-        "uncalibrated": summarize(
-            predictions.truth, predictions.scores, *common, EVEN, *rest, seed=seed
-        ),
-        "probe": None,
-        "against_probe": None,
-        "folds": [_fold(predictions, scores, labels, positive, fold) for fold in folds],
+        "readings": read.folds,
+        "folds": [_fold(predictions, labels, positive, fold) for fold in folds],
     }
-    if predictions.probe is not None:
-        document["probe"] = summarize(
-            predictions.truth, predictions.probe, *common, EVEN, *rest, seed=seed
-        )
-        document["against_probe"] = _against(
-            predictions, scores, predictions.probe, labels, positive, seed
-        )
-    return document
+
+
+def decision(wanted: float, reached: bool, metrics: Json) -> Json:
+    """Return what the run's threshold is worth, for its record.
+
+    Parameters
+    ----------
+    wanted : float
+        Sensitivity.
+    reached : bool
+        Whether the threshold has it on the predictions it was fitted on.
+    metrics : dict
+        Of `measure`: sensitivity and specificity are those of other folds' thresholds.
+    """
+    operating = metrics["operating"]
+    return {
+        "wanted_sensitivity": wanted,
+        "reached": reached,
+        "sensitivity": operating["sensitivity"]["value"],
+        "specificity": operating["specificity"]["value"],
+    }
+
+
+def _ranked(summary: Json, raw: Json) -> Json:
+    """Return a summary with the AUCs of the networks' own scores.
+
+    Folds that are read at temperatures of their own are not to be ranked together by them.
+    """
+    cameras = {
+        name: row | {"auc": raw["cameras"][name]["auc"]} for name, row in summary["cameras"].items()
+    }
+    return summary | {"auc": raw["auc"], "cameras": cameras}
 
 
 def write_predictions(path: Path, predictions: Predictions, labels: Sequence[str]) -> None:
@@ -185,22 +205,17 @@ def now() -> str:
 
 
 def _fold(
-    predictions: Predictions,
-    scores: Floats,
-    labels: Sequence[str],
-    positive: Sequence[str],
-    fold: Json,
+    predictions: Predictions, labels: Sequence[str], positive: Sequence[str], fold: Json
 ) -> Json:
-    inside = predictions.folds == fold["number"]
-    truth, said = predictions.truth[inside], assign(scores[inside], labels, positive, EVEN)
-    area = auc(
-        np.isin(truth, _columns(labels, positive)),
-        positive_score(scores[inside], labels, positive),
-    )
+    """Return the figures of a fold's own network on its own images, not calibrated."""
+    own = predictions.of(predictions.folds == fold["number"])
+    said = assign(own.scores, labels, positive, EVEN)
+    ill = is_positive(labels, positive)[own.truth]
+    area = auc(ill, positive_score(own.scores, labels, positive))
     return {
         "fold": fold["number"],
-        "images": int(inside.sum()),
-        "accuracy": float(np.mean(said == truth)),
+        "images": len(own.images),
+        "accuracy": float(np.mean(said == own.truth)),
         "auc": None if np.isnan(area) else area,
         "best": fold["best"],
         "seconds": fold["seconds"],
@@ -208,23 +223,21 @@ def _fold(
 
 
 def _against(
-    predictions: Predictions,
-    scores: Floats,
+    once: Predictions,
+    read: Reading,
     probe: Floats,
     labels: Sequence[str],
     positive: Sequence[str],
     seed: int,
 ) -> Json:
     """Return the comparison with the linear probe on the same images."""
-    truth = predictions.truth
-    ill = np.isin(truth, _columns(labels, positive))
-    ours = assign(scores, labels, positive, EVEN) == truth
-    theirs = assign(probe, labels, positive, EVEN) == truth
+    ours = assign(read.scores, labels, positive, EVEN) == once.truth
+    theirs = assign(probe, labels, positive, EVEN) == once.truth
     difference, low, high = paired_auc_difference(
-        ill,
-        positive_score(scores, labels, positive),
+        is_positive(labels, positive)[once.truth],
+        positive_score(once.scores, labels, positive),
         positive_score(probe, labels, positive),
-        predictions.groups,
+        once.groups,
         seed=seed,
     )
     return {
@@ -233,7 +246,3 @@ def _against(
         "mcnemar_p": mcnemar(ours, theirs),
         "auc_difference": {"value": difference, "low": low, "high": high},
     }
-
-
-def _columns(labels: Sequence[str], positive: Sequence[str]) -> list[Any]:
-    return [labels.index(label) for label in positive]

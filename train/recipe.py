@@ -26,6 +26,9 @@ class Recipe:
         Share of it that is left at the end of the cosine.
     warmup_epochs : float
         Over which the rate rises from 0.
+    choose_epoch : bool
+        A part of a fold's training images is kept apart to choose the best epoch; without it all
+        of them are fitted, for all epochs, and the last one is kept.
     patience : int
         Epochs without a better inner loss before a fold stops.
     whole_folds : bool
@@ -52,6 +55,7 @@ class Recipe:
     lr: float = 2e-5
     lr_last: float = 0.05
     warmup_epochs: float = 1.0
+    choose_epoch: bool = True
     patience: int = 5
     whole_folds: bool = True
     averaged_epochs: float = 2.0
@@ -90,6 +94,7 @@ AS_PAPER = Recipe(
     lr=1e-4,
     lr_last=1.0,
     warmup_epochs=0.0,
+    choose_epoch=False,  # it trains for a stated number of epochs
     whole_folds=False,
     averaged_epochs=0.0,
     freeze_norm=False,  # its counts have batch normalization among what is trained
@@ -120,7 +125,7 @@ def recipe_for(
     name : str
         Of `RECIPES`.
     paper_epochs : int
-        The paper's, for this model; without early stopping.
+        The paper's, for this model.
 
     Returns
     -------
@@ -144,6 +149,4 @@ def recipe_for(
         return replace(FROM_SCRATCH if weights == "none" else FINE_TUNING, **asked)
     length = epochs if epochs is not None else paper_epochs
     rate = {"head_lr": lr} if lr is not None else {}
-    return replace(
-        AS_PAPER, **{"epochs": length, **asked, **rate}, head_epochs=length, patience=length
-    )
+    return replace(AS_PAPER, **{"epochs": length, **asked, **rate}, head_epochs=length)

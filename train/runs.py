@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ RUNS = Path("runs")  # where runs lie unless --out says otherwise
 RECORD = "run.json"  # written last: its presence is what "finished" means
 SETTINGS = "settings.json"  # written first: what an unfinished run was asked to do
 MODEL = "model.keras"
+PREDICTIONS = "predictions.csv"
+BY_FOLD = "fold-predictions.csv"  # beside it where several folds test an image
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
 
 
@@ -43,6 +45,30 @@ class Predictions:
     truth: NDArray[np.int64]
     scores: NDArray[np.float64]
     probe: NDArray[np.float64] | None = None
+
+    def of(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Predictions:
+        """Return some of the rows, by a mask or by their indices."""
+        images, groups, cameras = (
+            tuple(np.asarray(names)[rows].tolist())
+            for names in (self.images, self.groups, self.cameras)
+        )
+        probe = None if self.probe is None else self.probe[rows]
+        return Predictions(
+            images, groups, cameras, self.folds[rows], self.truth[rows], self.scores[rows], probe
+        )
+
+    def per_image(self) -> Predictions:
+        """Return one row an image: the mean score of the folds that test it, the first of them."""
+        rows: dict[str, list[int]] = {}
+        for at, image in enumerate(self.images):
+            rows.setdefault(image, []).append(at)
+        first = self.of(np.array([at[0] for at in rows.values()], dtype=np.int64))
+
+        def mean(table: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.array([table[at].mean(axis=0) for at in rows.values()])
+
+        probe = None if self.probe is None else mean(self.probe)
+        return replace(first, scores=mean(self.scores), probe=probe)
 
 
 @dataclass(frozen=True)
@@ -81,17 +107,30 @@ class Run:
     @property
     def fold_numbers(self) -> tuple[int, ...]:
         """The numbers of the folds."""
-        return tuple(sorted({int(number) for number in self.predictions().folds}))
+        return tuple(sorted({int(number) for number in self.fold_predictions().folds}))
 
     def predictions(self) -> Predictions:
-        """Return the out-of-fold predictions.
+        """Return the out-of-fold predictions, one row an image.
 
         Raises
         ------
         RunError
             If the file is missing or does not have the run's labels.
         """
-        path = self.path / "predictions.csv"
+        return self._read(self.path / PREDICTIONS)
+
+    def fold_predictions(self) -> Predictions:
+        """Return what every fold's network predicted: a row for each fold that tests an image.
+
+        Raises
+        ------
+        RunError
+            As `predictions`.
+        """
+        path = self.path / BY_FOLD
+        return self._read(path) if path.is_file() else self.predictions()
+
+    def _read(self, path: Path) -> Predictions:
         try:
             with path.open(encoding="utf-8", newline="") as stream:
                 rows = list(csv.DictReader(stream))

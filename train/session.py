@@ -17,12 +17,16 @@ from ..runtime.imaging import ImagePath
 from ..runtime.metrics import Json, positive_score
 from . import outcome
 from .architectures import architecture, head_row
+from .calibration import SENSITIVITY
+from .crossfit import read_across, settle
 from .directions import directions
 from .examples import Examples, read_examples
 from .overlaps import find_overlaps, join
 from .progress import TrainingProgress
 from .recipe import Recipe
 from .runs import (
+    BY_FOLD,
+    PREDICTIONS,
     RECORD,
     RUNS,
     SCHEMA,
@@ -35,6 +39,7 @@ from .runs import (
     write_table,
 )
 from .splits import GROUPED, PAPER, Split, make_split
+from .weights import NONE, weights_file
 
 HISTORY = (
     "fold",
@@ -67,6 +72,8 @@ class Order:
     groups : Path, optional
         CSV with images that stay together.
     seed : int
+    sensitivity : float
+        What the threshold is to have, in (0, 1].
     image_path : ImagePath
     out : Path, optional
         The run's folder; under ``runs/`` by default.
@@ -82,6 +89,7 @@ class Order:
     folds: int = 5
     groups: Path | None = None
     seed: int = 0
+    sensitivity: float = SENSITIVITY
     image_path: ImagePath = field(default_factory=ImagePath)
     out: Path | None = None
 
@@ -104,15 +112,23 @@ def train(order: Order, *, resume: bool = False, quiet: bool = False) -> Run:
     Raises
     ------
     UsageError
-        If a name, a file or the folder cannot be meant.
+        If a name, a file or the folder cannot be meant, or the weights are another model's.
     DataError
         If the data set, the split or the groups cannot be used; nothing is trained then.
     RunError
-        If the weights do not fit or there is no run to go on with.
+        If the weights cannot be downloaded or there is no run to go on with.
     """
     architecture(order.model), head_row(order.head)
+    if not 0 < order.sensitivity <= 1:
+        raise UsageError(
+            f"a sensitivity of {order.sensitivity} cannot be wanted", allowed="above 0, at most 1"
+        )
     weights = _weights(order.weights)
     dataset = read_dataset(order.data, order.layout)
+    if weights != NONE:
+        from .network import check_weights  # tensorflow takes seconds to load
+
+        check_weights(order.model, order.weights)
     with TrainingProgress(quiet) as progress:
         progress.stage(f"reading {len(dataset.samples)} images")
         alike = find_overlaps([sample.path for sample in dataset.samples], progress.found)
@@ -148,12 +164,15 @@ def _run(
     progress.stage("measuring")
     labels, positive = examples.dataset.labels, examples.dataset.positive
     predictions = outcome.gather(examples, split, folds)
-    settled = outcome.settle(predictions, labels, positive)
-    metrics = outcome.measure(predictions, labels, positive, settled, folds, order.seed)
+    once = predictions.per_image()
+    settled = settle(once, labels, positive, order.sensitivity)
+    read = read_across(once, labels, positive, settled, order.sensitivity)
+    metrics = outcome.measure(predictions, read, labels, positive, folds, order.seed)
     metrics["directions"] = directions(predictions, split, labels, positive, order.seed)
+    settled["decision"] = outcome.decision(order.sensitivity, settled.pop("reached"), metrics)
     history = [row for fold in (*folds, refit) for row in fold["history"]]
     _write(folder, examples, split, predictions, history, metrics)
-    _draw(folder, order, examples, predictions, history, metrics)
+    _draw(folder, order, examples, once, history, metrics)
     record = settings | settled | _record(examples, settings, metrics, refit, started)
     write_json(folder / RECORD, record)  # last: from now on the run is finished
     return load_run(folder)
@@ -165,6 +184,7 @@ def _record(examples: Examples, settings: Json, metrics: Json, refit: Json, star
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "refit": refit["best"],
+        "calibration": metrics["calibration"],
         "oof": metrics["oof"],
         "against_probe": metrics["against_probe"],
         "directions": metrics["directions"],
@@ -187,6 +207,7 @@ def _settings(order: Order, dataset: Dataset, split: Split, weights: str) -> Jso
         "positive": list(dataset.positive),
         "image_path": order.image_path.to_json(),
         "seed": order.seed,
+        "sensitivity": order.sensitivity,
         "epochs": order.recipe.epochs,
         "batch_size": order.recipe.batch_size,
         "lr": order.recipe.lr,
@@ -224,13 +245,9 @@ def _folder(order: Order, settings: Json, resume: bool) -> Path:
 
 def _weights(weights: str) -> str:
     """Return how the record names the weights: a file by its name and its content."""
-    if weights in ("imagenet", "none"):
+    path = weights_file(weights)
+    if path is None:
         return weights
-    path = Path(weights)
-    if not path.is_file():
-        raise UsageError(
-            f"there is no file of weights {weights!r}", allowed="imagenet, none, or a file"
-        )
     return f"{path.name} ({_digest(path.read_bytes())})"
 
 
@@ -247,7 +264,10 @@ def _write(
     metrics: Json,
 ) -> None:
     labels = examples.dataset.labels
-    outcome.write_predictions(folder / "predictions.csv", predictions, labels)
+    once = predictions.per_image()
+    outcome.write_predictions(folder / PREDICTIONS, once, labels)
+    if len(once.images) < len(predictions.images):
+        outcome.write_predictions(folder / BY_FOLD, predictions, labels)
     write_table(
         folder / "history.csv", HISTORY, ([row[name] for name in HISTORY] for row in history)
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..runtime.metrics import Json
+from .crossfit import IN_SAMPLE
 from .runs import Run
 
 DETECTION = ("sensitivity", "specificity")
@@ -62,6 +63,14 @@ def _paper(paper: dict[str, Any] | None) -> list[str]:
     return [paper["base"], str(paper["epochs"]), f"{paper['reported_accuracy']:.2%}"]
 
 
+def made_by(record: Json) -> str:
+    """Return which alledge wrote a record, and with what, for the foot of a page."""
+    code = record["code"]
+    commit = f", commit {code['commit'][:12]}" if code["commit"] else ""
+    packages = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    return f"alledge {code['version']}{commit}; {packages}."
+
+
 def run_table(run: Run) -> str:
     """Return what a finished run amounts to, in a few lines."""
     record = run.record
@@ -76,6 +85,8 @@ def run_table(run: Run) -> str:
         f"threshold {record['threshold']:.3f}, to a person between {record['band'][0]:.3f} and "
         f"{record['band'][1]:.3f}, temperature {record['temperature']:.2f}",
     ]
+    if record.get("calibration") == IN_SAMPLE:
+        lines.append("these were fitted on the same images, there being no other folds: in-sample")
     if against:
         difference = against["auc_difference"]
         lines.append(
@@ -103,7 +114,10 @@ def _directions(directions: Sequence[Json]) -> list[str]:
             if row[name]:
                 figures = [_interval(row[name][key]) for key in ("auc", *DETECTION)]
                 rows.append([row["tested"], ", ".join(row["trained"]), name, *figures])
-    return [columns(rows, left=3), "all directions pooled (a healthy image counts in each):"]
+    return [
+        columns(rows, left=3),
+        "all directions pooled (an image counts once, by its mean score):",
+    ]
 
 
 def _interval(figure: Json | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.files import write_json
+from ..runtime.files import replace_file, write_json
 from ..runtime.metrics import Json
 from .architectures import architecture, head_row, trains_base
 from .augmentation import augment
@@ -140,8 +140,12 @@ class Trainer:
         return self._scored(fold, name)
 
     def _kept(self, number: int) -> Json | None:
+        """Return the result of a fold that is done; None where none is, or it is damaged."""
         path = self._folder(number) / FOLD
-        kept: Json | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        try:
+            kept: Json = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
         return kept
 
     def _fold(self, fold: Fold, name: str) -> Json:
@@ -153,7 +157,9 @@ class Trainer:
 
     def _scored(self, fold: Fold, name: str) -> Json:
         task, truth, groups = self.task, self.task.examples.truth, self.task.split.groups
-        fitted, chosen = inner_part(truth, groups, fold.train, task.seed)
+        fitted, chosen = fold.train, fold.train[:0]
+        if task.recipe.choose_epoch:
+            fitted, chosen = inner_part(truth, groups, fold.train, task.seed)
         part = Part(fitted, chosen, truth, self.classes)
         result = self._fit(part, fold.number, name, self.phases)
         if task.recipe.whole_folds and len(chosen):
@@ -236,9 +242,13 @@ class Trainer:
         return self.maps[0 if epoch is None else epoch % len(self.maps)][images]
 
     def _features(self) -> None:
-        """Run the frozen base once over the images and once over each augmented pass."""
+        """Run the frozen base once over the images and once over each augmented pass.
+
+        It runs with the weights training starts from; those the network has are put back.
+        """
         if self.pooled:
             return
+        fitted = self.network.get_weights()
         self.network.set_weights(self.start)
         with self.hardware.scope():
             base = features_of(self.network)
@@ -261,6 +271,7 @@ class Trainer:
             self.pooled.append(found if self.solved else found.mean(axis=(1, 2)))
             if not self.solved:
                 self.maps.append(found)
+        self.network.set_weights(fitted)
 
     def _probe(self, train: Ints, passes: int) -> Probe:
         self._features()
@@ -282,8 +293,10 @@ class Trainer:
         bare = self._build("none")
         bare.set_weights(self.network.get_weights())
         path = self.task.folder / MODEL if number == REFIT else folder / MODEL
-        folder.mkdir(parents=True, exist_ok=True)
-        bare.save(path)
+        with replace_file(path) as beside:
+            named = beside.with_suffix(path.suffix)  # Keras goes by the suffix
+            bare.save(named)
+            named.replace(beside)
         write_json(folder / FOLD, result)
         for state in folder.glob("*.state.npz"):
             state.unlink()

@@ -121,6 +121,27 @@ def test_a_missing_class_is_an_error(lay: Callable[..., Path]) -> None:
         read_dataset(lay("im/Im001_1.jpg"))
 
 
+def test_a_class_folder_without_images_is_named(lay: Callable[..., Path]) -> None:
+    root = lay("Benign/1.png", "Early/1.png")
+    (root / "Pre").mkdir()
+    with pytest.raises(DataError, match=r"no image of the class Pre\n(.|\n)*fix: put its images"):
+        read_dataset(root)
+    (root / "Pre").rmdir()
+    (root / ".thumbnails").mkdir()
+    assert read_dataset(root).labels == ("Benign", "Early")
+
+
+def test_the_one_class_there_is_and_the_empty_one_are_named(lay: Callable[..., Path]) -> None:
+    root = lay("set/healthy/1.png", "set/healthy/2.png")
+    with pytest.raises(DataError, match=r"set has only one class, healthy\n"):
+        read_dataset(root)
+    (root / "set" / "blast").mkdir()
+    (root / "set" / "blast" / "notes.txt").touch()
+    for folder in (root, root / "set"):
+        with pytest.raises(DataError, match=r"set has no image of the class blast\n"):
+            read_dataset(folder)
+
+
 @pytest.mark.parametrize("classes", [("a", "b"), ("healthy", "normal")])
 def test_classes_that_are_all_ill_or_all_healthy_are_refused(
     lay: Callable[..., Path], classes: tuple[str, str]

@@ -104,6 +104,11 @@ def test_the_page_needs_no_network_and_says_that_it_holds_images(
     assert "holds images of the data set" in html
     assert html.count("data:image/jpeg") >= 2
     assert "prefers-color-scheme" in html
+    (dataset,), code = document["datasets"], document["code"]
+    assert dataset["fingerprint"] in html
+    for words in (f"alledge {code['version']}", f"numpy {np.__version__}", "Seed 0"):
+        assert words in html
+    assert code["commit"] is None or f"commit {code['commit'][:12]}" in html
 
 
 def test_cells_are_masked_out_and_background_is_left(planted: Path) -> None:

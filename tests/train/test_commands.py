@@ -51,6 +51,7 @@ def test_bad_orders_are_refused_before_a_run_is_begun(smears: Dataset, elsewhere
         ([*good, "--weights", "none.weights.h5"], 2, "there is no file of weights"),
         ([*good, "--split", "subjekt"], 2, "there is no split 'subjekt'"),
         ([*good, "--layout", "alidb"], 2, "there is no layout 'alidb'"),
+        ([*good, "--sensitivity", "0"], 2, "0 is not in the range 0<x<=1"),
         ([*good, "--folds", "99"], 1, "fewer than the 99 folds need"),
         ([*good, "--groups", "none.csv"], 1, "none.csv cannot be read"),
         ([*good, "--resume"], 1, "no unfinished run"),
@@ -69,15 +70,43 @@ def test_corrupt_image_stops_training_before_it_begins(damaged: Path, elsewhere:
     assert not (elsewhere / "runs").exists()
 
 
-def test_an_empty_class_stops_training(tmp_path: Path) -> None:
-    (tmp_path / "data" / "blast").mkdir(parents=True)
-    (tmp_path / "data" / "healthy").mkdir()
-    for index in range(3):
+@pytest.mark.parametrize(
+    ("full", "empty", "message"),
+    [
+        (["healthy"], ["blast"], "has no image of the class blast"),
+        (["Benign", "Early"], ["Pre"], "has no image of the class Pre"),
+        (["healthy"], [], "has only one class, healthy"),
+    ],
+)
+def test_a_class_without_images_stops_training(
+    full: list[str], empty: list[str], message: str, tmp_path: Path, elsewhere: Path
+) -> None:
+    for name in full + empty:
+        (tmp_path / "data" / name).mkdir(parents=True)
+    for index, name in enumerate(full * 3):
         pixels = np.full((8, 8, 3), index, dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "data" / "healthy" / f"{index}.png")
+        Image.fromarray(pixels).save(tmp_path / "data" / name / f"{index}.png")
     result = alledge("train", "--model", "vgg16", "--weights", "none", "--data", tmp_path / "data")
     assert result.exit_code == 1
-    assert "error: " in result.output
+    assert message in result.output
+    assert not (elsewhere / "runs").exists()
+
+
+def test_weights_of_another_model_stop_training(
+    smears: Dataset, base_weights: Path, tmp_path: Path, elsewhere: Path
+) -> None:
+    (tmp_path / "weights.txt").touch()
+    (tmp_path / "damaged.weights.h5").write_bytes(b"no HDF5")
+    for file, message in (
+        (base_weights, "do not fit VGG19"),
+        (tmp_path / "damaged.weights.h5", "do not fit VGG19"),
+        (tmp_path / "weights.txt", "not a file of Keras weights by its name"),
+        (tmp_path, "there is no file of weights"),
+    ):
+        result = alledge("train", "--model", "vgg19", "--weights", file, "--data", smears.root)
+        assert (result.exit_code, message in result.output) == (2, True), result.output
+        assert "reading" not in result.output  # nothing is decoded before
+    assert not (elsewhere / "runs").exists()
 
 
 def test_missing_package_is_named_with_its_extra(

@@ -29,7 +29,7 @@ features = random.normal(size=(21, 6)).astype(np.float32)
 truth = (features[:, 0] > 0).astype(np.int64)
 part = Part(np.arange(15), np.arange(15, 21), truth, 2)
 recipe = Recipe(epochs=4, batch_size=5, lr=0.05, patience=9)
-answers, sizes = [], []
+answers, sizes, histories = [], [], []
 for hardware in (Hardware(), Hardware(strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))):
     with hardware.scope():
         keras.utils.set_random_seed(1)
@@ -39,7 +39,8 @@ for hardware in (Hardware(), Hardware(strategy=tf.distribute.MirroredStrategy(["
         epochs=4, state_file=Path(f"state-{hardware.replicas}.npz"), report=lambda row: None)
     answers.append(predict(network, features).tolist())
     sizes.append([hardware.replicas, hardware.batch_size(5)])
-print(json.dumps({"answers": answers, "sizes": sizes}))
+    histories.append([[row["loss"], row["accuracy"]] for row in state.history[1:]])
+print(json.dumps({"answers": answers, "sizes": sizes, "histories": histories}))
 """
 
 
@@ -47,7 +48,7 @@ def test_a_cpu_computes_in_float32_on_one_device() -> None:
     assert detect() == Hardware()
 
 
-def test_two_devices_fit_what_one_fits(tmp_path: Path) -> None:
+def test_two_devices_fit_what_one_fits_and_tell_the_same_history(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", TWO_DEVICES],
         capture_output=True,
@@ -62,6 +63,9 @@ def test_two_devices_fit_what_one_fits(tmp_path: Path) -> None:
     one, two = (np.array(answer) for answer in found["answers"])
     assert np.allclose(one, two, atol=1e-5)
     assert np.ptp(one) > 0.1
+    one, two = (np.array(history) for history in found["histories"])
+    assert one.shape == (4, 2)
+    assert np.allclose(one, two, atol=1e-5)
 
 
 def test_mixed_precision_trains_and_leaves_float32_weights_and_scores(

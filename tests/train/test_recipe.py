@@ -20,7 +20,8 @@ def test_the_papers_recipe_has_its_epochs_and_augmentation_and_stops_no_earlier(
 ) -> None:
     row = ARCHITECTURES[model]
     recipe = recipe_for("none", **NOTHING, name="paper", paper_epochs=row.paper_epochs)
-    assert recipe.epochs == recipe.head_epochs == recipe.patience == PAPER_EPOCHS[model]
+    assert recipe.epochs == recipe.head_epochs == PAPER_EPOCHS[model]
+    assert not recipe.choose_epoch
     assert recipe.augmentation == PAPER
     assert (recipe.lr_last, recipe.averaged_epochs, recipe.head_first) == (1.0, 0.0, False)
 

@@ -251,12 +251,32 @@ def test_generated_set_needs_no_groups_of_its_own(smears: Dataset) -> None:
     assert len(set(examples.groups)) == len(examples.names)
 
 
-def test_papers_split_has_its_support_and_says_whether_it_leaks(examples: Examples) -> None:
-    split = make_split(examples, "paper", 5, seed=0)
+def labelled(truth: np.ndarray, groups: list[str]) -> Examples:
+    """Examples of which a split that is blind to cameras has to know."""
+    dataset = Dataset(Path("set"), "folders", ("healthy", "blast"), ("blast",), ())
+    pixels = np.zeros((len(truth), 1, 1, 3), np.uint8)
+    return Examples(dataset, pixels, truth, tuple(groups), tuple(groups), ())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_papers_split_has_the_papers_support_of_12_and_10(seed: int) -> None:
+    truth = np.array([0] * 59 + [1] * 49)
+    split = make_split(labelled(truth, [str(at) for at in range(108)]), "paper", 5, seed)
     (fold,) = split.folds
-    assert np.bincount(examples.truth[fold.test]).tolist() == [2, 2]
-    assert len(fold.train) + len(fold.test) == 24
-    assert "leaks" in split.notes[0] or "no test image" in split.notes[0]
+    assert np.bincount(truth[fold.test]).tolist() == [12, 10]
+    assert sorted([*fold.train, *fold.test]) == list(range(108))
+    assert split.notes[0].endswith("no test image is known to show what an image trained on shows")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_papers_split_counts_the_test_images_that_leak(seed: int) -> None:
+    truth, groups = np.array([0] * 20 + [1] * 20), [str(at // 2) for at in range(40)]
+    split = make_split(labelled(truth, groups), "paper", 5, seed)
+    (fold,) = split.folds
+    trained = {groups[at] for at in fold.train}
+    leaked = sum(groups[at] in trained for at in fold.test)
+    assert leaked > 0
+    assert f"leaks: {leaked} of the 8 test images" in split.notes[0]
 
 
 def test_subject_split_needs_a_layout_that_knows_subjects(examples: Examples) -> None:
@@ -264,9 +284,50 @@ def test_subject_split_needs_a_layout_that_knows_subjects(examples: Examples) ->
         make_split(examples, "subject", 5, seed=0)
 
 
+def test_subject_split_keeps_a_subjects_images_together(tmp_path: Path) -> None:
+    for subject in range(12, 18):
+        for index in range(1, 4):
+            picture(tmp_path / "all" / f"UID_{subject}_{index}_1_all.bmp", 10 * subject + index)
+            picture(
+                tmp_path / "hem" / f"UID_H{subject}_{index}_1_hem.bmp", 1000 + 10 * subject + index
+            )
+    examples = read_examples(read_dataset(tmp_path), SMALL)
+    split = make_split(examples, "subject", 3, seed=0)
+    assert split.kind == "subject"
+    assert len(set(split.groups)) == 12
+    tested = np.concatenate([fold.test for fold in split.folds])
+    assert sorted(tested.tolist()) == list(range(36))
+    subject_of = np.array([name.split("_")[1] for name in examples.names])
+    for fold in split.folds:
+        assert not set(subject_of[fold.train]) & set(subject_of[fold.test])
+        assert set(examples.truth[fold.test]) == {0, 1}
+
+
 def test_camera_split_needs_two_cameras_with_positive_images(examples: Examples) -> None:
     with pytest.raises(DataError, match="come from one camera"):
         make_split(examples, "camera", 5, seed=0)
+
+
+def test_camera_split_tests_a_blast_once_and_a_healthy_field_once_a_direction(
+    smears: Dataset,
+) -> None:
+    examples = read_examples(smears, SMALL)
+    split = make_split(examples, "camera", 2, seed=0)
+    ill, cameras = examples.truth == 1, np.asarray(examples.cameras)
+    taking = set(cameras[ill])
+    assert {fold.camera for fold in split.folds} == taking
+    assert len(taking) > 1
+    for camera in taking:
+        own = [fold for fold in split.folds if fold.camera == camera]
+        tested = np.concatenate([fold.test for fold in own])
+        expected = np.flatnonzero(~ill | (cameras == camera))
+        assert sorted(tested.tolist()) == expected.tolist()
+        for fold in own:
+            others = set(np.flatnonzero(ill & (cameras != camera)).tolist())
+            assert set(fold.train[ill[fold.train]].tolist()) == others
+    tested = np.concatenate([fold.test for fold in split.folds])
+    counts = np.bincount(tested, minlength=len(ill))
+    assert counts.tolist() == np.where(ill, 1, len(taking)).tolist()
 
 
 def test_camera_split_never_trains_on_a_blast_of_the_camera_it_tests(smears: Dataset) -> None:
@@ -275,6 +336,6 @@ def test_camera_split_never_trains_on_a_blast_of_the_camera_it_tests(smears: Dat
     ill = examples.truth == 1
     cameras = np.asarray(examples.cameras)
     for fold in split.folds:
-        assert set(cameras[fold.test][ill[fold.test]]) <= {fold.camera}
+        assert set(cameras[fold.test][ill[fold.test]]) == {fold.camera}
         assert fold.camera not in set(cameras[fold.train][ill[fold.train]])
         assert not {split.groups[i] for i in fold.train} & {split.groups[i] for i in fold.test}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alledge.errors import RunError
+from alledge.errors import RunError, UsageError
 from alledge.runtime.datasets import Dataset
 from alledge.runtime.guards import Guards, measure
 from alledge.runtime.imaging import ImagePath, load_image, load_rgb
@@ -20,7 +20,7 @@ from alledge.runtime.seen import Seen
 from alledge.train import progress
 from alledge.train.engine import keras
 from alledge.train.fit import predict
-from alledge.train.recipe import FINE_TUNING, FROM_SCRATCH
+from alledge.train.recipe import FINE_TUNING, FROM_SCRATCH, recipe_for
 from alledge.train.runs import Run, load_run
 from alledge.train.session import Order, train
 
@@ -48,7 +48,34 @@ def tiny_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run
     return train(replace(tiny_order, out=folder), quiet=True)
 
 
-@pytest.mark.parametrize("which", ["finished_run", "tiny_run"])
+@pytest.fixture(scope="module")
+def one_phase_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The base is trained from the first step: its features are wanted by the probe alone."""
+    recipe = replace(tiny_order.recipe, head_first=False, whole_folds=False, epochs=1, lr=1e-3)
+    folder = tmp_path_factory.mktemp("runs") / "one-phase"
+    return train(replace(tiny_order, recipe=recipe, out=folder), quiet=True)
+
+
+@pytest.fixture(scope="module")
+def paper_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The paper's recipe and head, for three epochs."""
+    recipe = recipe_for(
+        tiny_order.weights, epochs=3, batch_size=4, lr=None, name="paper", paper_epochs=50
+    )
+    order = replace(tiny_order, recipe=replace(recipe, head_passes=1), head="paper")
+    folder = tmp_path_factory.mktemp("runs") / "paper"
+    return train(replace(order, sensitivity=0.9, out=folder), quiet=True)
+
+
+@pytest.fixture(scope="module")
+def camera_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Every camera's blasts left out in turn, the healthy fields in two folds each time."""
+    recipe = replace(tiny_order.recipe, epochs=0, whole_folds=False, head_passes=0)
+    folder = tmp_path_factory.mktemp("runs") / "camera"
+    return train(replace(tiny_order, recipe=recipe, split="camera", out=folder), quiet=True)
+
+
+@pytest.mark.parametrize("which", ["finished_run", "tiny_run", "paper_run", "camera_run"])
 def test_documents_of_a_run_keep_to_their_schemas(
     which: str, request: pytest.FixtureRequest
 ) -> None:
@@ -71,12 +98,18 @@ def test_finished_run_tests_every_image_once(finished_run: Run, smears: Dataset)
     assert finished_run.record["data"]["generated"]
 
 
-def test_kept_fold_models_give_the_predictions_of_their_own_fold(tiny_run: Run) -> None:
-    predicted = rows(tiny_run.path / "predictions.csv")
-    for number in tiny_run.fold_numbers:
-        network = keras.models.load_model(tiny_run.fold_model_path(number), safe_mode=True)
+@pytest.mark.parametrize("which", ["tiny_run", "one_phase_run", "paper_run", "camera_run"])
+def test_kept_fold_models_give_the_predictions_of_their_own_fold(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    run: Run = request.getfixturevalue(which)
+    several = run.path / "fold-predictions.csv"
+    predicted = rows(several if several.is_file() else run.path / "predictions.csv")
+    for number in run.fold_numbers:
+        network = keras.models.load_model(run.fold_model_path(number), safe_mode=True)
         own = [row for row in predicted if row["fold"] == str(number)]
-        said = scores(tiny_run, network, own)
+        assert own
+        said = scores(run, network, own)
         expected = np.array([[float(r["score_healthy"]), float(r["score_blast"])] for r in own])
         assert np.allclose(said, expected, atol=1e-6)
 
@@ -104,6 +137,54 @@ def test_the_inner_part_chooses_and_the_tested_fold_never_does(tiny_run: Run) ->
     whole = [row for row in history if row["phase"] == "base-whole"]
     assert whole
     assert all(row["val_loss"] == "" for row in whole)
+
+
+def test_the_papers_recipe_trains_whole_folds_for_all_its_epochs_and_keeps_the_last(
+    paper_run: Run,
+) -> None:
+    history = rows(paper_run.path / "history.csv")
+    for fold in ("1", "2", "0"):
+        own = [row for row in history if row["fold"] == fold]
+        assert [(row["phase"], row["epoch"]) for row in own] == [("base", str(n)) for n in range(4)]
+        assert all(row["val_loss"] == "" for row in own)  # no part was kept from training
+    metrics = json.loads((paper_run.path / "metrics.json").read_text(encoding="utf-8"))
+    assert [fold["best"] for fold in metrics["folds"]] == [{"base": 3}] * 2
+    assert paper_run.record["refit"] == {"base": paper_run.record["epochs"]} == {"base": 3}
+    assert paper_run.record["recipe"]["choose_epoch"] is False
+
+
+def test_a_stated_sensitivity_is_stored_and_a_resumed_run_has_to_want_the_same(
+    paper_run: Run, tiny_order: Order, tmp_path: Path
+) -> None:
+    assert paper_run.record["sensitivity"] == 0.9
+    assert paper_run.record["decision"]["wanted_sensitivity"] == 0.9
+    folder = tmp_path / "unfinished"
+    folder.mkdir()
+    settings = json.loads((paper_run.path / "settings.json").read_text(encoding="utf-8"))
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    order = replace(
+        tiny_order, recipe=replace(FINE_TUNING, **settings["recipe"]), head="paper", out=folder
+    )
+    order = replace(order, recipe=replace(order.recipe, augmentation=FINE_TUNING.augmentation))
+    with pytest.raises(RunError, match=r"differs in sensitivity\n"):
+        train(order, resume=True, quiet=True)
+    with pytest.raises(UsageError, match=r"sensitivity of 1\.5"):
+        train(replace(order, sensitivity=1.5), quiet=True)
+
+
+def test_a_camera_split_counts_an_image_once_and_its_directions_apart(camera_run: Run) -> None:
+    once, several = camera_run.predictions(), camera_run.fold_predictions()
+    healthy = int((once.truth == 0).sum())
+    assert len(set(once.images)) == len(once.images) == camera_run.record["oof"]["images"] == 16
+    assert len(several.images) == len(once.images) + healthy
+    for at, image in enumerate(once.images):
+        own = [index for index, other in enumerate(several.images) if other == image]
+        assert len(own) == (2 if once.truth[at] == 0 else 1)
+        assert np.allclose(once.scores[at], several.scores[own].mean(axis=0))
+    assert camera_run.record["oof"]["specificity"]["n"] == healthy
+    directions = camera_run.record["directions"]
+    assert [row["model"]["specificity"]["n"] for row in directions] == [healthy] * 2
+    assert camera_run.record["calibration"] == "cross-fitted"
 
 
 def test_comparison_with_the_linear_probe_comes_with_every_run(tiny_run: Run) -> None:
@@ -175,6 +256,7 @@ def test_a_run_cut_off_three_times_and_resumed_is_the_run(
                 train(order, resume=attempt > 0, quiet=True)
         with pytest.raises(RunError, match="unfinished"):
             load_run(tmp_path / "cut")
+    (tmp_path / "cut" / "folds" / "1" / "fold.json").write_text('{"number": 1, "be')
     resumed = train(order, resume=True, quiet=True)
     same = [name for name in rows(tiny_run.path / "history.csv")[0] if name != "seconds"]
     for name, columns in (("history.csv", same), ("predictions.csv", None), ("split.csv", None)):
