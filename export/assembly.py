@@ -81,7 +81,15 @@ def assemble(
         write_arrays(folder / "reference" / "inputs.npz", {"inputs": references.images})
         write_arrays(
             folder / "reference" / "outputs.npz",
-            {"float": references.real, **{form: row.scores for form, row in made.items()}},
+            {
+                "float": references.real,
+                **{form: row.scores for form, row in made.items()},
+                **{
+                    row.parity["variants"][name]["outputs"]: scores
+                    for row in made.values()
+                    for name, scores in row.variants.items()
+                },
+            },
         )
         write_document(folder / "parity.json", parity)
         (folder / "MODEL_CARD.md").write_bytes(model_card(record, parity).encode("utf-8"))
@@ -120,13 +128,19 @@ def bundle_record(run: Json, name: str, precision: str, formats: Json) -> Json:
             "weights": run["weights"],
             "code": run["code"],
         },
-        "metrics": run.get("oof"),
+        "metrics": _metrics(run),
         "guards": run.get("guards"),
         "seen": run.get("seen"),
     }
 
 
-def format_entry(row: Made, precision: str, decision: str) -> Json:
+def _metrics(run: Json) -> Json | None:
+    """Return the run's out-of-fold figures, and on what they were calibrated."""
+    oof: Json | None = run.get("oof")
+    return oof and oof | {key: run[key] for key in ("calibration",) if key in run}
+
+
+def format_entry(row: Made, precision: str, decision: str, calibrated: Json | None) -> Json:
     """Return what ``bundle.json`` says of one artifact.
 
     Parameters
@@ -135,6 +149,8 @@ def format_entry(row: Made, precision: str, decision: str) -> Json:
     precision : str
     decision : str
         Whose scores temperature, threshold and band were fitted on.
+    calibrated : dict or None
+        ``source`` and number of ``images`` that int8 ranges were found on.
     """
     return {
         "file": ARTIFACTS[row.form],
@@ -142,6 +158,8 @@ def format_entry(row: Made, precision: str, decision: str) -> Json:
         "threshold": row.reading.decision.threshold,
         "band": list(row.reading.decision.band),
         "recipe": describe(row.recipe, row.form, precision),
+        "left_in_float": row.said["left_in_float"],
+        "calibration": calibrated,
         "decision": decision,
         "produced_by": row.said["produced_by"],
         "gate": row.gate,

@@ -27,8 +27,8 @@ from .fitted import FIELDS, SEED, smears
 from .jobs import Jobs
 from .matrix_page import FAILED, OK, REFUSED
 from .onnx import FLOAT as FLOAT_ONNX
-from .order import Made, bundle_name
-from .parity import FAIL, compare, coverage, judge, positive
+from .order import Made, Scores, bundle_name
+from .parity import FAIL, between, compare, coverage, judge, positive
 from .recipes import Recipe, ladder
 from .source import Reading
 
@@ -130,7 +130,13 @@ class Bench:
         made = self.made.pop(precision, {})
         if not made:
             return False
-        formats = {form: format_entry(row, precision, NO_DECISION) for form, row in made.items()}
+        calibrated = None
+        if precision == "int8" and self.calibration is not None:
+            calibrated = {"source": "generated smears", "images": len(self.calibration)}
+        formats = {
+            form: format_entry(row, precision, NO_DECISION, calibrated)
+            for form, row in made.items()
+        }
         name = bundle_name(self.model, self.head, precision)
         record = bundle_record(self._provenance(), name, precision, formats)
         assemble(out / name, True, record, made, References(self.images, self.real))
@@ -171,7 +177,8 @@ class Bench:
                     raise
                 break  # the first recipe's row stands
             scores = conversion.scores(cell.form, artifact, self.images)
-            tried.append(self._compared(cell, recipe, folder, scores, said))
+            variants = conversion.variants(cell.form, cell.precision, artifact, self.images)
+            tried.append(self._compared(cell, recipe, folder, scores, variants, said))
             if tried[-1][0]["verdict"] != FAIL:
                 break
         self._count(cell)
@@ -180,14 +187,26 @@ class Bench:
         return {"status": OK, **row, **self._route(cell, begun)}
 
     def _compared(
-        self, cell: Cell, recipe: Recipe, folder: Path, scores: NDArray[np.float32], said: Json
+        self,
+        cell: Cell,
+        recipe: Recipe,
+        folder: Path,
+        scores: Scores,
+        variants: dict[str, Scores],
+        said: Json,
     ) -> tuple[Json, Made]:
         compared = compare(self.real, scores, READING, READING, LABELS, POSITIVES)
         row = judge(cell.precision, compared, self.covered)
         size = sum(path.stat().st_size for path in folder.iterdir())
-        parity = {**row, "references": {**compared, "coverage": self.covered}}
+        parity = {
+            **row,
+            "shipped": None,
+            "references": {**compared, "coverage": self.covered},
+            "variants": between(scores, variants, READING, LABELS, POSITIVES),
+            "left_in_float": said["left_in_float"],
+        }
         gate = {"evaluated": False, "why": NO_GATE} if cell.precision in GATED else None
-        made = Made(cell.form, recipe, READING, folder, scores, said, parity, gate)
+        made = Made(cell.form, recipe, READING, folder, scores, variants, said, parity, gate)
         return {"recipe": recipe.name, "bytes": size, **row}, made
 
     def _count(self, cell: Cell) -> None:

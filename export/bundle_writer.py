@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -56,11 +57,11 @@ def new_bundle(out: Path, force: bool) -> Iterator[Path]:
     Path
         An empty folder. Its record is to be written last: a folder without one is no bundle.
     """
+    clear_leftovers(out)
     check_place(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.with_name(f".{out.name}.{os.getpid()}.part")
     old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    _clear_leftovers(out)
     beside.mkdir()
     try:
         yield beside
@@ -75,14 +76,32 @@ def new_bundle(out: Path, force: bool) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _clear_leftovers(out: Path) -> None:
-    """Remove what killed exports left half-written beside this bundle's place."""
+def clear_leftovers(out: Path) -> None:
+    """Mend what killed exports left beside this bundle's place.
+
+    What is half-written is removed. A bundle that was set aside to be replaced comes back where
+    the new one never arrived.
+    """
+    if not out.parent.is_dir():
+        return
+    left = re.compile(rf"\.{re.escape(out.name)}(?:\.log\.json)?\.(\d+)\.(part|old)")
+    for path in sorted(out.parent.iterdir()):
+        found = left.fullmatch(path.name)
+        if not found or not gone(found[1]):
+            continue
+        if found[2] == "old" and not out.exists():
+            path.replace(out)
+        elif path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def gone(pid: str) -> bool:
+    """Return whether the process that a leftover is named after has ended."""
     import psutil
 
-    for folder in out.parent.glob(f".{out.name}.*.part"):
-        pid = folder.name.split(".")[-2]
-        if pid == str(os.getpid()) or not (pid.isdigit() and psutil.pid_exists(int(pid))):
-            shutil.rmtree(folder, ignore_errors=True)
+    return not psutil.pid_exists(int(pid)) or int(pid) == os.getpid()
 
 
 def write_record(folder: Path, record: Json) -> None:

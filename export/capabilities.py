@@ -63,6 +63,12 @@ def able(precision: str, formats: Iterable[str] = FORMATS) -> tuple[str, ...]:
     return tuple(name for name in formats if CAPABILITIES[name, precision].refused is None)
 
 
+def refused(precision: str) -> dict[str, str]:
+    """Return why the formats that cannot do a precision cannot, by their names."""
+    reasons = {name: CAPABILITIES[name, precision].refused for name in FORMATS}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
 def check_formats(precision: str, formats: Iterable[str]) -> tuple[str, ...]:
     """Return formats that were asked for, each of which can do the precision.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .parity import REFERENCES
+from .parity import GATE, NOT_EVALUATED, PRICE, REFERENCES
 
 Json = dict[str, Any]
 
@@ -15,6 +15,7 @@ LIMITS = (
     "microscope, stain or laboratory. Images inside the indeterminate band are for a person "
     "to look at."
 )
+KINDS = {PRICE: "price, cross-fitted", GATE: "the gate's own", REFERENCES: "no gate"}
 NOT_MEASURED = "No accuracy was ever measured of this model."
 
 
@@ -43,6 +44,8 @@ def model_card(record: Json, parity: Json) -> str:
     for name, row in record["formats"].items():
         if row["gate"] is not None:
             parts += [f"### What {record['precision']} costs in {name}", _gate(row["gate"])]
+        if row["left_in_float"]:
+            parts.append(_in_float(row))
     parts += ["## Limits", LIMITS if record["metrics"] else NOT_MEASURED]
     return "\n\n".join(parts) + "\n"
 
@@ -74,7 +77,8 @@ def _training(training: Json, metrics: Json | None) -> str:
     )
     if not metrics:
         return text
-    rows = [["out of fold, float", "value", "95 % interval"]]
+    calibration = f", {metrics['calibration']}" if "calibration" in metrics else ""
+    rows = [[f"out of fold, float{calibration}", "value", "95 % interval"]]
     for name in ("accuracy", "sensitivity", "specificity", "auc"):
         if row := metrics.get(name):
             rows.append([name, f"{row['value']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}"])
@@ -95,7 +99,16 @@ def _artifacts(formats: Json) -> str:
                 row["decision"],
             ]
         )
-    return table(rows)
+    return "\n\n".join([table(rows), *_calibration(formats)])
+
+
+def _calibration(formats: Json) -> list[str]:
+    """Return where the ranges of int8 come from; it is the same for all formats."""
+    found = next(iter(formats.values()))["calibration"]
+    if found is None:
+        return []
+    source = "images that were named for it" if found["source"] == "given" else found["source"]
+    return [f"Ranges of int8 were found on {found['images']} images: {source}."]
 
 
 def _parity(parity: Json) -> str:
@@ -103,14 +116,51 @@ def _parity(parity: Json) -> str:
     columns = ("max Δp", "mean Δp", "agreement", "lost positives", "to review")
     rows = [["format", "on", *columns, "verdict"]]
     for name, row in parity["formats"].items():
-        rows.append([name, f"{row['images']} {row['measured_on']}", *_said(row), row["verdict"]])
-        if row["measured_on"] != REFERENCES:
-            many = f"{parity['reference']['images']} {REFERENCES}"
-            rows.append([name, many, *_said(row["references"]), "-"])
+        verdict = row["verdict"]
+        if row["gate"] == NOT_EVALUATED:
+            verdict += ", gate not evaluated"
+        where = f"{row['images']} {row['measured_on']}"
+        if row["measured_on"] == REFERENCES:
+            rows.append([name, where, *_said(row), verdict])
+            continue
+        rows.append([name, f"{where} ({KINDS[row['figures']]})", *_said(row), verdict])
+        seen = row["shipped"]
+        rows.append([name, f"{seen['images']} images it was trained on", *_said(seen), "-"])
+        many = f"{parity['reference']['images']} {REFERENCES}"
+        rows.append([name, many, *_said(row["references"]), "-"])
     return (
         f"The references are {source} and chosen about the threshold, where a difference shows "
         f"most; they are what `alledge verify` replays.\n\n{table(rows)}"
+        + "".join(_kernels(name, row) for name, row in parity["formats"].items())
     )
+
+
+def _kernels(form: str, row: Json) -> str:
+    return "".join(
+        f"\n\n{form} {name}, as on engines that have no such kernels, against the same artifact on "
+        f"the desk: max Δp {other['max_dp']:.4f}, mean {other['mean_dp']:.4f} on the references, "
+        f"{other['agreement']:.1%} of the labels agree."
+        for name, other in row["variants"].items()
+    )
+
+
+def _in_float(row: Json) -> str:
+    """Return which layers stay in float beside the last, and the figure that forced it."""
+    names = row["left_in_float"]
+    text = (
+        f"Left in float beside the last layer, {len(names)}: {', '.join(f'`{n}`' for n in names)}."
+    )
+    tried = (row["gate"] or {}).get("tried", [])
+    return f"{text} The recipe before it: {_tried(tried[-2])}." if len(tried) > 1 else text
+
+
+def _tried(row: Json) -> str:
+    figures = [row[key] for key in ("error", "why") if key in row]
+    if "auc_drop" in row:
+        figures.append(f"AUC drop {row['auc_drop']:.4f}")
+    if "lost_positives" in row:
+        figures.append(f"lost positives {row['lost_positives']}, mean Δp {row['mean_dp']:.4f}")
+    return f"{row['recipe']}: {', '.join(figures)}"
 
 
 def _said(row: Json) -> list[str]:
@@ -126,32 +176,27 @@ def _said(row: Json) -> list[str]:
 def _gate(gate: Json) -> str:
     if not gate["evaluated"]:
         return f"Gate not evaluated: {gate['why']}."
-    lines = []
-    for row in gate["tried"]:
-        said = row.get("error") or (
-            f"AUC drop {row['auc_drop']:.4f}, lost positives {row['lost_positives']}"
-        )
-        lines.append(f"- {row['recipe']}: {said}: {'passed' if row['passed'] else 'failed'}")
+    lines = [f"- {_tried(row)}: {'passed' if row['passed'] else 'failed'}" for row in gate["tried"]]
     budget = gate["budget"]
     text = (
         f"Out of fold, pooled ({gate['images']} images; budget: AUC drop "
         f"{budget['auc_drop']}, lost positives {budget['lost_positives']}):\n\n" + "\n".join(lines)
     )
-    if price := gate.get("price"):
-        span = price["auc_difference"]
-        text += (
-            f"\n\nPrice on images that took no part in calibration, training or the choice of the "
-            f"recipe: AUC {price['auc_float']:.4f} to {price['auc']:.4f} (difference "
-            f"{span['value']:+.4f}, 95 % interval {span['low']:+.4f} to {span['high']:+.4f}), "
-            f"{price['lost_positives']} lost positives, {price['to_review']} to review, McNemar "
-            f"p = {price['mcnemar_p']:.3f}."
-        )
-    else:
-        text += (
-            "\n\nThese images chose the recipe too: a holdout leaves none to price it on. Train "
+    price = gate["price"]
+    if price is None:
+        return (
+            f"{text}\n\nNo price ({gate['no_price']}): these images chose the recipe too. Train "
             "with --folds 5 for that."
         )
-    return text
+    span = price["auc_difference"]
+    return (
+        f"{text}\n\nPrice, cross-fitted, not nested: recipe, temperature and threshold of a fold "
+        f"were chosen on the other folds alone, whose networks were trained and calibrated on its "
+        f"images. AUC {price['auc_float']:.4f} to {price['auc']:.4f} (difference "
+        f"{span['value']:+.4f}, 95 % interval {span['low']:+.4f} to {span['high']:+.4f}), "
+        f"{price['lost_positives']} lost positives, {price['to_review']} to review, McNemar "
+        f"p = {price['mcnemar_p']:.3f}."
+    )
 
 
 def table(rows: list[list[str]]) -> str:

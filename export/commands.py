@@ -13,12 +13,10 @@ import click
 @click.option(
     "--run", "run_path", type=click.Path(path_type=Path), metavar="RUN", help="Export this run."
 )
-@click.option("--int8", "precision", flag_value="int8", help="Quantize to 8-bit integers.")
-@click.option("--float16", "precision", flag_value="float16", help="Half-precision weights.")
-@click.option(
-    "--float32", "precision", flag_value="float32", default=True, help="As trained (default)."
-)
-@click.option("--dynamic", "precision", flag_value="dynamic", help="8-bit weights, float ranges.")
+@click.option("--int8", is_flag=True, help="Quantize to 8-bit integers.")
+@click.option("--float16", is_flag=True, help="Half-precision weights.")
+@click.option("--float32", is_flag=True, help="As trained (default).")
+@click.option("--dynamic", is_flag=True, help="8-bit weights, float ranges.")
 @click.option(
     "--format",
     "formats",
@@ -59,7 +57,6 @@ def export(
     model: str | None,
     head: str | None,
     run_path: Path | None,
-    precision: str,
     formats: str | None,
     calibration: Path | None,
     reference: Path | None,
@@ -69,6 +66,7 @@ def export(
     max_lost_positives: int,
     no_gate: bool,
     quiet: bool,
+    **precisions: bool,
 ) -> None:
     """Quantize a run and convert it into a bundle.
 
@@ -78,12 +76,14 @@ def export(
     Example:
       alledge export --model mobilenetv2 --int8
     """
-    from .capabilities import able, check_formats
+    from .capabilities import able, check_formats, refused
     from .gate import Budget
     from .process import Order, default_place, export_run
     from .progress import ExportProgress
     from .summary import summary
 
+    precision = _precision(precisions)
+    left_out = refused(precision) if formats is None else {}
     wanted = check_formats(
         precision, able(precision) if formats is None else [f.strip() for f in formats.split(",")]
     )
@@ -100,8 +100,24 @@ def export(
         not no_gate,
     )
     with ExportProgress(quiet) as progress:
+        for form, reason in left_out.items():
+            progress.say(f"{form} refused: {reason}")
         result = export_run(order, progress.step, progress.say)
-    click.echo(summary(result))
+    click.echo(summary(result, left_out))
+
+
+def _precision(flags: dict[str, bool]) -> str:
+    """Return the precision that was named; float32 where none was."""
+    from ..errors import UsageError
+
+    named = [name for name, given in flags.items() if given]
+    if len(named) > 1:
+        raise UsageError(
+            f"two precisions were named: {', '.join(named)}",
+            allowed="one an export",
+            fix=f"--{named[0]}, then another export with --{named[1]}",
+        )
+    return named[0] if named else "float32"
 
 
 def _find_run(model: str | None, head: str | None, path: Path | None):  # type: ignore[no-untyped-def]

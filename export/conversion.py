@@ -20,6 +20,8 @@ from .worker import FLOAT_TFLITE
 Json = dict[str, Any]
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
+INTEGER = ("int8", "dynamic")  # whose kernels round, and not everywhere alike
+WITHOUT_XNNPACK = "without XNNPACK"
 
 
 class Conversion:
@@ -76,7 +78,8 @@ class Conversion:
         Returns
         -------
         Path, dict
-            The artifact, and what its step says: ``produced_by``, ``seconds``, ``peak_mib``.
+            The artifact, and what its step says: ``produced_by``, ``left_in_float``, ``seconds``,
+            ``peak_mib``.
 
         Raises
         ------
@@ -130,6 +133,15 @@ class Conversion:
         """Return an artifact's scores on this machine, raw, (N, C)."""
         title = f"{self._title}: {form} scores"
         return self._scored(images, title, "run", format=form, artifact=artifact)
+
+    def variants(
+        self, form: str, precision: str, artifact: Path, images: Images
+    ) -> dict[str, Scores]:
+        """Return the same of the other kernels that a device may compute with, by their name."""
+        if form != "tflite" or precision not in INTEGER:
+            return {}  # float sums in another order differ by 1e-5
+        title = f"{self._title}: {form} scores {WITHOUT_XNNPACK}"
+        return {WITHOUT_XNNPACK: self._scored(images, title, "run bare", artifact=artifact)}
 
     def _scored(self, images: Images, title: str, step: str, **job: Any) -> Scores:
         given, found = self._folder / "images.npy", self._folder / "scores.npy"

@@ -1,38 +1,32 @@
 """The accuracy gate: what a recipe costs on images that its model has never seen; numpy only.
 
 A run keeps the network of every fold. Each is converted by the recipe in question, calibrated on
-that fold's training part, and judged on that fold's held-out images; the folds are pooled.
+that fold's training part, and judged on that fold's held-out images, read by a temperature, a
+threshold and a band that were fitted on the other folds; the folds are pooled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ExportError
-from ..runtime.calibration import Decision, calibrate
 from ..runtime.intervals import auc, mcnemar, paired_auc_difference
-from ..runtime.metrics import assign, positive_score
-from ..train.calibration import fit_decision, fit_temperature
-from ..train.runs import Run
-from .conversion import Conversion
-from .jobs import Jobs
-from .parity import compare, coverage
+from .held_out import HeldOut, Indices, Scores, fit_reading
+from .parity import compare, coverage, pooled, within
 from .recipes import Recipe
-from .source import Material, Reading
+from .source import Reading
 
 Json = dict[str, Any]
-Images = NDArray[np.uint8]
-Scores = NDArray[np.float32]
-Indices = NDArray[np.int64]
+# From format, recipe and fold to what the fold's artifact says of the fold's images.
+Scorer = Callable[[str, Recipe, int], Scores]
 
 MAX_AUC_DROP = 0.005
 MAX_LOST_POSITIVES = 0
+HOLDOUT = "holdout"  # what a run of one fold is, where its price would stand
 
 
 @dataclass(frozen=True)
@@ -56,232 +50,208 @@ class Budget:
         )
 
 
-def fit_reading(truth: Indices, scores: Scores, labels: list[str], positives: list[str]) -> Reading:
-    """Return temperature, threshold and band fitted on out-of-fold scores.
+@dataclass(frozen=True)
+class _Part:
+    """One fold's images, and how both models are read on them."""
 
-    Parameters
-    ----------
-    truth : (N,) ndarray of int
-        Both a positive and another label occur.
-    scores : (N, C) ndarray of float32
-        Raw.
-    labels, positives : list of str
-    """
-    temperature = fit_temperature(truth, scores)
-    p = positive_score(calibrate(scores, temperature), labels, positives)
-    fitted = fit_decision(np.isin(truth, [labels.index(name) for name in positives]), p)
-    return Reading(temperature, Decision(fitted.threshold, (fitted.low, fitted.high)))
+    of: Indices
+    made: Scores
+    real_reading: Reading
+    made_reading: Reading
 
 
 class Gate:
-    """Judges recipes of one run, converting a fold's network only when its scores are asked for.
+    """Judges recipes of one run on its out-of-fold images.
+
+    A positive is *lost* where the float model has it at or above its threshold and the artifact
+    below its indeterminate band. Both are read by what was fitted on the other folds: the float
+    model on its own scores of them, the artifact on its own, so that neither has seen the image
+    that it is judged by and what differs is the artifact alone.
 
     Parameters
     ----------
-    run : Run
-    material : Material
-    jobs : Jobs
-    folder : Path
-        For the folds' artifacts and half-way results.
+    held : HeldOut
+    scores : callable
+        As `alledge.export.folds.FoldArtifacts.scores`.
     precision : str
     budget : Budget
-    calibration : (N, S, S, 3) ndarray of uint8, optional
-        Instead of each fold's training part.
     say : callable, optional
         Called with why a recipe did not pass.
     """
 
     def __init__(
         self,
-        run: Run,
-        material: Material,
-        jobs: Jobs,
-        folder: Path,
+        held: HeldOut,
+        scores: Scorer,
         precision: str,
         budget: Budget,
-        calibration: Images | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._say = say
-        self.labels, self.positives = list(run.labels), list(run.positive)
-        self.budget = budget
-        self._run, self._material, self._jobs = run, material, jobs
-        self._folder, self._precision, self._calibration = folder, precision, calibration
-        self._folds = run.fold_numbers
-        self._conversions: dict[int, Conversion] = {}
-        self._made: dict[tuple[str, Recipe, int], Scores] = {}
-        self.truth = material.predictions.truth
-        self.real = material.predictions.scores.astype(np.float32)
+        self._held, self._scores, self._say = held, scores, say
+        self._precision, self.budget = precision, budget
+        self._folds = sorted({int(fold) for fold in held.folds})
+        self.no_price = self._why_no_price()
 
     def judged(self, form: str, recipe: Recipe) -> tuple[Json, Reading]:
         """Return what a recipe costs over all folds, and how its scores are best read.
+
+        Where nothing is left to fit on (a holdout) both are read as the run says.
 
         Raises
         ------
         ExportError
             If a conversion fails.
         """
-        return self._figures(form, recipe, np.concatenate([*map(self._of, self._folds)]))
+        parts = self._parts(form, recipe, self._folds, self._held.reading)
+        row = {**self._row(parts), **self._interval(parts)}
+        if self.no_price is not None:
+            return row, self._held.reading
+        return row, self._reading(self._folds, form, recipe)
 
     def covered(self) -> Json:
         """Return how the out-of-fold images lie about the float model's threshold."""
-        reading = fit_reading(self.truth, self.real, self.labels, self.positives)
-        return coverage(self.real, reading, self.labels, self.positives, least_near=0)
+        held = self._held
+        return coverage(held.real, held.reading, held.labels, held.positives, least_near=0)
 
-    def price(self, form: str, recipes: tuple[Recipe, ...]) -> Json | None:
-        """Return what the choosing of a recipe costs, cross-fitted; None where there is one fold.
+    def price(self, form: str, recipes: tuple[Recipe, ...]) -> Json | str:
+        """Return what the choosing of a recipe costs, cross-fitted, or why that is not known.
 
         For every fold the recipe is chosen on the other folds alone, as are temperature and
-        threshold; it is then judged on this fold, whose images took no part in the calibration,
-        the training of that network, or that choice.
+        threshold; it is then judged on this fold. That is cross-fitted, not nested: the networks
+        of the other folds, whose scores chose, were trained and calibrated on this fold's images.
         """
-        if len(self._folds) < 2:  # a holdout leaves no other images to choose on
-            return None
-        rows, chosen = [], []
-        for fold in self._folds:
-            others = np.concatenate([self._of(other) for other in self._folds if other != fold])
-            recipe, reading = self._choose(form, recipes, others)
-            rows.append(self._unseen(form, recipe, reading, self._of(fold), others))
-            chosen.append(recipe.name)
-        real, made = (np.concatenate([row[key] for row in rows]) for key in ("real", "made"))
-        of = np.concatenate([row["of"] for row in rows])
-        right = [np.concatenate([row[key] for row in rows]) for key in ("real_right", "made_right")]
-        return {
-            **self._areas(of, real, made),
-            "lost_positives": sum(row["lost_positives"] for row in rows),
-            "to_review": sum(row["to_review"] for row in rows),
-            "accuracy_float": round(float(right[0].mean()), 6),
-            "accuracy": round(float(right[1].mean()), 6),
-            "mcnemar_p": round(mcnemar(right[0], right[1]), 6),
-            "recipes": chosen,
-        }
+        if self.no_price is not None:
+            return self.no_price
+        parts, chosen = [], []
+        try:
+            for fold in self._folds:
+                others = [other for other in self._folds if other != fold]
+                recipe, reading, real_reading = self._choose(form, recipes, others)
+                made = self._scores(form, recipe, fold)
+                parts.append(_Part(self._held.of([fold]), made, real_reading, reading))
+                chosen.append(recipe.name)
+        except ExportError as error:
+            return error.what
+        return {**self._row(parts), **self._interval(parts), "recipes": chosen}
 
     def passing(
         self, form: str, recipes: tuple[Recipe, ...], tried: list[Json]
     ) -> Iterator[tuple[Recipe, Json, Reading]]:
-        """Yield the recipes inside the budget, cheapest first, noting each that was tried."""
+        """Yield the recipes inside budget and tolerance, cheapest first, noting each tried."""
         for recipe in recipes:
             try:
                 row, reading = self.judged(form, recipe)
             except ExportError as error:  # the next recipe may still convert
                 tried.append({"recipe": recipe.name, "error": error.what, "passed": False})
                 continue
-            passed = self.budget.passes(row)
             kept = {key: row[key] for key in ("auc_drop", "lost_positives", "max_dp", "mean_dp")}
-            tried.append({"recipe": recipe.name, **kept, "passed": passed})
-            if not passed:
+            tried.append({"recipe": recipe.name, **kept, "passed": self._passes(row)})
+            if tried[-1]["passed"]:
+                yield recipe, row, reading
+            else:
                 self._say(
                     f"{form}, {recipe.name}: out of budget, AUC drop {row['auc_drop']:.4f}, "
-                    f"{row['lost_positives']} lost positives"
+                    f"{row['lost_positives']} lost positives, mean Δp {row['mean_dp']:.4f}"
                 )
-            if passed:
-                yield recipe, row, reading
+
+    def _why_no_price(self) -> str | None:
+        if len(self._folds) < 2:
+            return HOLDOUT
+        for fold in self._folds:
+            if not self._held.both_sides([other for other in self._folds if other != fold]):
+                return f"without fold {fold} all images are on one side of the diagnosis"
+        return None
+
+    def _passes(self, row: Json) -> bool:
+        return self.budget.passes(row) and within(self._precision, row)
 
     def _choose(
-        self, form: str, recipes: tuple[Recipe, ...], others: Indices
-    ) -> tuple[Recipe, Reading]:
-        found = []
-        for recipe in recipes:
+        self, form: str, recipes: tuple[Recipe, ...], folds: Sequence[int]
+    ) -> tuple[Recipe, Reading, Reading]:
+        """Return the recipe that these folds alone choose, and what they read by."""
+        real_reading = self._reading(folds)
+        found: list[tuple[bool, int, float, int]] = []  # refused, lost, drop, place on the ladder
+        for place, recipe in enumerate(recipes):
             try:
-                row, reading = self._figures(form, recipe, others)
+                row = self._row(self._parts(form, recipe, folds, real_reading))
             except ExportError:
                 continue
-            if self.budget.passes(row):
-                return recipe, reading
-            found.append((row["lost_positives"], row["auc_drop"], recipe, reading))
-        best = min(found, key=lambda entry: entry[:2])
-        return best[2], best[3]
+            refused = not self._passes(row)
+            found.append((refused, row["lost_positives"], row["auc_drop"], place))
+            if not refused:
+                break
+        if not found:
+            raise ExportError(f"no recipe could be judged on the folds {list(folds)} alone")
+        recipe = recipes[min(found)[-1]]
+        return recipe, self._reading(folds, form, recipe), real_reading
 
-    def _figures(self, form: str, recipe: Recipe, of: Indices) -> tuple[Json, Reading]:
-        real, made, truth = self.real[of], self._scores(form, recipe, of), self.truth[of]
-        reading = fit_reading(truth, made, self.labels, self.positives)
-        real_reading = fit_reading(truth, real, self.labels, self.positives)
-        ill = self._ill(of)
-        row = compare(real, made, real_reading, reading, self.labels, self.positives, ill)
-        right = [
-            self._said(scores, used) == truth
-            for scores, used in ((real, real_reading), (made, reading))
-        ]
-        row.update(self._areas(of, self._p(real), self._p(made)))
-        row["mcnemar_p"] = round(mcnemar(right[0], right[1]), 6)
-        return row, reading
+    def _parts(
+        self, form: str, recipe: Recipe, folds: Sequence[int], fallback: Reading
+    ) -> list[_Part]:
+        """Return each fold, read as the others say; where these cannot, as `fallback` does."""
+        parts = []
+        for fold in folds:
+            others = [other for other in folds if other != fold]
+            made = self._scores(form, recipe, fold)
+            readings = (fallback, fallback)
+            if self._held.both_sides(others):
+                readings = (self._reading(others), self._reading(others, form, recipe))
+            parts.append(_Part(self._held.of([fold]), made, *readings))
+        return parts
 
-    def _unseen(
-        self, form: str, recipe: Recipe, reading: Reading, of: Indices, others: Indices
-    ) -> Json:
-        real, made, truth = self.real[of], self._scores(form, recipe, of), self.truth[of]
-        real_reading = fit_reading(
-            self.truth[others], self.real[others], self.labels, self.positives
-        )
-        ill = self._ill(of)
-        row = compare(real, made, real_reading, reading, self.labels, self.positives, ill)
+    def _reading(
+        self, folds: Sequence[int], form: str | None = None, recipe: Recipe | None = None
+    ) -> Reading:
+        """Return a reading fitted on some folds: the float model's, or an artifact's."""
+        held, of = self._held, self._held.of(folds)
+        scores = held.real[of]
+        if form is not None and recipe is not None:
+            scores = np.concatenate([self._scores(form, recipe, fold) for fold in folds])
+        names = (held.labels, held.positives)
+        return fit_reading(held.truth[of], scores, *names, held.sensitivity)
+
+    def _row(self, parts: list[_Part]) -> Json:
+        """Return the figures of folds, pooled."""
+        held = self._held
+        names, ill, rows, right = (held.labels, held.positives), held.ill, [], []
+        for part in parts:
+            real = held.real[part.of]
+            read = (part.real_reading, part.made_reading)
+            rows.append(compare(real, part.made, *read, *names, ill[part.of]))
+            right.append(
+                [
+                    held.right(part.of, scores, reading)
+                    for scores, reading in zip((real, part.made), read, strict=True)
+                ]
+            )
+        real_right, made_right = (np.concatenate(side) for side in zip(*right, strict=True))
         return {
-            **row,
-            "of": of,
-            "real": self._p(real),
-            "made": self._p(made),
-            "real_right": self._said(real, real_reading) == truth,
-            "made_right": self._said(made, reading) == truth,
+            **pooled(rows, [len(part.of) for part in parts]),
+            **self._areas(parts),
+            "accuracy_float": round(float(real_right.mean()), 6),
+            "accuracy": round(float(made_right.mean()), 6),
+            "mcnemar_p": round(mcnemar(real_right, made_right), 6),
         }
 
-    def _areas(self, of: Indices, real: Any, made: Any) -> Json:
-        ill = self._ill(of)
-        groups = np.asarray(self._material.predictions.groups)[of]
-        # the difference's interval is of artifact minus float: what is lost is below zero
-        value, low, high = paired_auc_difference(ill, made, real, groups, seed=0)
+    def _areas(self, parts: list[_Part]) -> Json:
+        ill, real, made, _ = self._ranked(parts)
         return {
-            "images": len(of),
+            "images": len(ill),
             "auc_float": round(auc(ill, real), 6),
             "auc": round(auc(ill, made), 6),
             "auc_drop": round(auc(ill, real) - auc(ill, made), 6),
-            "auc_difference": {
-                key: round(number, 6)
-                for key, number in (("value", value), ("low", low), ("high", high))
-            },
         }
 
-    def _ill(self, of: Indices) -> NDArray[np.bool_]:
-        """Return which of these images truly are positive."""
-        return np.isin(self.truth[of], [self.labels.index(name) for name in self.positives])
+    def _interval(self, parts: list[_Part]) -> Json:
+        """Return the difference of the AUCs, artifact minus float: what is lost is below zero."""
+        ill, real, made, groups = self._ranked(parts)
+        found = paired_auc_difference(ill, made, real, groups, seed=0)
+        names = ("value", "low", "high")
+        rounded = {name: round(number, 6) for name, number in zip(names, found, strict=True)}
+        return {"auc_difference": rounded}
 
-    def _p(self, scores: Scores) -> NDArray[np.float64]:
-        return positive_score(scores, self.labels, self.positives)
-
-    def _said(self, scores: Scores, reading: Reading) -> Indices:
-        calibrated = calibrate(scores, reading.temperature)
-        return assign(calibrated, self.labels, self.positives, reading.decision.threshold)
-
-    def _of(self, fold: int) -> Indices:
-        return self._material.held_out(fold)
-
-    def _scores(self, form: str, recipe: Recipe, of: Indices) -> Scores:
-        """Return the artifact's scores of these images, each by the fold that never saw it."""
-        scores = np.zeros_like(self.real)
-        for fold in self._folds:
-            inside = np.isin(self._of(fold), of)
-            if inside.any():
-                scores[self._of(fold)] = self._fold_scores(form, recipe, fold)
-        return scores[of]
-
-    def _fold_scores(self, form: str, recipe: Recipe, fold: int) -> Scores:
-        key = (form, recipe, fold)
-        if key not in self._made:
-            made = self._conversion(fold)
-            folder = self._folder / f"fold{fold}" / "artifact"
-            artifact, _ = made.artifact(form, self._precision, recipe, folder)
-            self._made[key] = made.scores(form, artifact, self._material.images[self._of(fold)])
-        return self._made[key]
-
-    def _conversion(self, fold: int) -> Conversion:
-        if fold not in self._conversions:
-            calibration = self._calibration
-            if calibration is None:
-                calibration = self._material.training_part(fold)
-            self._conversions[fold] = Conversion(
-                self._jobs,
-                self._run.fold_model_path(fold),
-                self._folder / f"fold{fold}",
-                f"fold {fold} of {len(self._folds)}",
-                calibration,
-            )
-        return self._conversions[fold]
+    def _ranked(self, parts: list[_Part]) -> tuple[Any, ...]:
+        """Return truth, raw positive scores of both models, and groups, of the folds pooled."""
+        held, of = self._held, np.concatenate([part.of for part in parts])
+        made = np.concatenate([part.made for part in parts])
+        return held.ill[of], held.p(held.real[of]), held.p(made), held.groups[of]

@@ -45,7 +45,8 @@ def page(record: Json) -> str:
     about = (
         f"Heads fitted on generated smears; base weights {kinds}. Seconds and memory from "
         f"`model.keras` to the artifact, one process a step; {len(over)} rows above "
-        f"{MEMORY_BUDGET_MIB} MiB."
+        f"{MEMORY_BUDGET_MIB} MiB. No gate is evaluated here: a verdict speaks of Δp on the "
+        "references, not of lost positives."
     )
     notes = [
         f"- {status}: {', '.join(names)}: {reason}" for (status, reason), names in reasons.items()

@@ -6,6 +6,8 @@ tf2onnx then needs 5 GB for the largest model where it needed 11.
 
 from __future__ import annotations
 
+import collections
+import itertools
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExportError
+from ..runtime.files import replace_file
 from .graph import INPUT_NAME, OUTPUT_NAME
 from .recipes import ENTROPY, MIN_MAX, PERCENTILE, Recipe
 
@@ -26,6 +29,8 @@ PERCENTILE_KEPT = 99.99
 RANKING_IMAGES = 8
 FLOAT, PREPARED = "float.onnx", "prepared.onnx"
 DENSE = ("MatMul", "Gemm")
+LAYERS = frozenset({*DENSE, "Conv", "Add", "Mul", "Concat", "GlobalAveragePool"})
+ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish"})
 
 
 def make_float(tflite: Path, out: Path) -> None:
@@ -49,8 +54,10 @@ def make_float(tflite: Path, out: Path) -> None:
     onnx.save(proto, out)
 
 
-def convert(precision: str, recipe: Recipe, calibration: Images | None, sources: Path) -> Any:
-    """Return a model as an ONNX ``ModelProto``.
+def convert(
+    precision: str, recipe: Recipe, calibration: Images | None, sources: Path
+) -> tuple[Any, list[str]]:
+    """Return a model as an ONNX ``ModelProto``, and the layers left in float beside the last.
 
     Parameters
     ----------
@@ -61,6 +68,11 @@ def convert(precision: str, recipe: Recipe, calibration: Images | None, sources:
         Needed for int8.
     sources : Path
         Folder that holds the model's ``float.onnx``; half-way results are kept there.
+
+    Returns
+    -------
+    ModelProto, list of str
+        The names are those of the nodes.
 
     Raises
     ------
@@ -73,32 +85,35 @@ def convert(precision: str, recipe: Recipe, calibration: Images | None, sources:
         raise ExportError("int8 needs calibration images", fix="--calibration DATA")
     with tempfile.TemporaryDirectory(dir=sources) as folder:
         made = Path(folder) / "made.onnx"
-        _MAKERS[precision](sources, made, recipe, calibration)
+        in_float = _MAKERS[precision](sources, made, recipe, calibration)
         proto = onnx.load(made)
     proto.ir_version = min(proto.ir_version, IR_VERSION)
     onnx.checker.check_model(proto, full_check=True)
-    return proto
+    return proto, in_float
 
 
-def _float32(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> None:
+def _float32(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
     shutil.copyfile(sources / FLOAT, made)
+    return []
 
 
-def _float16(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> None:
+def _float16(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     proto = convert_float_to_float16(onnx.load(sources / FLOAT), keep_io_types=True)
     onnx.save(proto, made)
+    return []
 
 
-def _dynamic(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> None:
+def _dynamic(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     source = _prepared(sources)
     last, kinds = _last_layer(source), list(DENSE if recipe.dense_only else (*DENSE, "Conv"))
     nodes = onnx.load(source, load_external_data=False).graph.node
+    in_float = [node.name for node in nodes if node.op_type == "Conv" and recipe.dense_only]
     if not any(node.op_type in kinds and node.name not in last for node in nodes):
         raise ExportError("nothing is left to quantize: the last dense layer stays in float")
     # ConvInteger has a kernel for unsigned weights only
@@ -109,17 +124,20 @@ def _dynamic(sources: Path, made: Path, recipe: Recipe, calibration: Images | No
         op_types_to_quantize=kinds,
         nodes_to_exclude=last,
     )
+    return in_float
 
 
-def _int8(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> None:
+def _int8(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
     source = _prepared(sources) if recipe.prepared else sources / FLOAT
-    in_float = _last_layer(source)
+    last = _last_layer(source)
+    chosen: list[list[str]] = []
     if recipe.float_layers:
-        in_float += _costliest(source, made, recipe, calibration, in_float)
-    _quantize(source, made, recipe, calibration, in_float)
+        chosen = _costliest(source, made, recipe, calibration, last)[: recipe.float_layers]
+    _quantize(source, made, recipe, calibration, [*last, *itertools.chain(*chosen)])
+    return [layer for layer, *_ in chosen]
 
 
-_MAKERS: dict[str, Callable[[Path, Path, Recipe, Images | None], None]] = {
+_MAKERS: dict[str, Callable[[Path, Path, Recipe, Images | None], list[str]]] = {
     "float32": _float32,
     "float16": _float16,
     "dynamic": _dynamic,
@@ -133,7 +151,8 @@ def _prepared(sources: Path) -> Path:
 
     kept = sources / PREPARED
     if not kept.is_file():
-        quant_pre_process(str(sources / FLOAT), str(kept), skip_symbolic_shape=True)
+        with replace_file(kept) as beside:
+            quant_pre_process(str(sources / FLOAT), str(beside), skip_symbolic_shape=True)
     return kept
 
 
@@ -200,8 +219,8 @@ def _last_layer(source: Path) -> list[str]:
 
 def _costliest(
     source: Path, made: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
-) -> list[str]:
-    """Return the layers whose outputs are noisiest, relative to their own signal."""
+) -> list[list[str]]:
+    """Return the layers whose outputs are noisiest, relative to their own signal, as `_layers`."""
     from onnxruntime.quantization import qdq_loss_debug as debug
 
     few = None if calibration is None else calibration[:RANKING_IMAGES]
@@ -213,21 +232,35 @@ def _costliest(
         seen.append(debug.collect_activations(str(wide), _reader(few)))
     errors = debug.compute_activation_error(debug.create_activation_matching(seen[1], seen[0]))
     noise = {name: -float(row["qdq_err"]) for name, row in errors.items()}  # err is a ratio in dB
-    return _producers(source, noise, in_float)[: recipe.float_layers]
+    return _layers(source, noise, in_float)
 
 
-def _producers(source: Path, noise: dict[str, float], in_float: list[str]) -> list[str]:
-    """Return the nodes that make these tensors, the noisiest first."""
+def _layers(source: Path, noise: dict[str, float], in_float: list[str]) -> list[list[str]]:
+    """Return the layers that make these tensors, the noisiest first, each with its activation.
+
+    A layer is in float only together with what is fused into it: an activation alone would be
+    taken out of the layer before it, which would stay quantized.
+    """
     import onnx
 
-    maker = {
-        output: node.name
-        for node in onnx.load(source, load_external_data=False).graph.node
-        for output in node.output
-        if node.name not in in_float
-    }
-    ranked = sorted(noise, key=lambda name: (-noise[name], name))
-    return [maker[name] for name in ranked if name in maker]
+    nodes = onnx.load(source, load_external_data=False).graph.node
+    makers = {output: node for node in nodes for output in node.output}
+    users = collections.defaultdict(list)
+    for node in nodes:
+        for name in node.input:
+            users[name].append(node)
+    found: dict[str, list[str]] = {}
+    for name in sorted(noise, key=lambda name: (-noise[name], name)):
+        node = makers.get(name)
+        while node is not None and node.op_type in ACTIVATIONS:
+            node = makers.get(node.input[0])
+        if node is None or node.op_type not in LAYERS or node.name in {*in_float, *found}:
+            continue
+        found[node.name] = group = [node.name]
+        while len(after := users[node.output[0]]) == 1 and after[0].op_type in ACTIVATIONS:
+            node = after[0]
+            group.append(node.name)
+    return list(found.values())
 
 
 def _name_anew(proto: Any) -> None:

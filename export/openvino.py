@@ -22,8 +22,10 @@ RANKING_IMAGES = 8
 OVERFLOW_FIX = "enable"
 
 
-def convert(precision: str, recipe: Recipe, calibration: Images | None, onnx: Path) -> Any:
-    """Return a model as an ``openvino.Model``.
+def convert(
+    precision: str, recipe: Recipe, calibration: Images | None, onnx: Path
+) -> tuple[Any, list[str]]:
+    """Return a model as an ``openvino.Model``, and the operations put back in float.
 
     Parameters
     ----------
@@ -35,6 +37,12 @@ def convert(precision: str, recipe: Recipe, calibration: Images | None, onnx: Pa
     onnx : Path
         The model's float32 ONNX graph.
 
+    Returns
+    -------
+    openvino.Model, list of str
+        NNCF puts operations back by groups that share their quantizers, and takes a step back
+        where that made things worse: there may be more of them than the recipe says, or fewer.
+
     Raises
     ------
     ExportError
@@ -45,12 +53,13 @@ def convert(precision: str, recipe: Recipe, calibration: Images | None, onnx: Pa
     model = openvino.convert_model(onnx)
     model.outputs[0].get_tensor().set_names({OUTPUT_NAME})
     if precision != "int8":
-        return model
+        return model, []
     if calibration is None or not len(calibration):
         raise ExportError("int8 needs calibration images", fix="--calibration DATA")
     if recipe.float_layers:
-        return _accuracy_aware(model, recipe, calibration)
-    return _quantize(model, recipe, calibration)
+        reverted = _watch_reverted()
+        return _accuracy_aware(model, recipe, calibration), reverted
+    return _quantize(model, recipe, calibration), []
 
 
 def save(model: Any, precision: str, out: Path) -> None:
@@ -107,6 +116,23 @@ def _accuracy_aware(model: Any, recipe: Recipe, calibration: Images) -> Any:
             max_num_iterations=recipe.float_layers, ranking_subset_size=RANKING_IMAGES
         ),
     )
+
+
+def _watch_reverted() -> list[str]:
+    """Return a list that fills with what NNCF puts back in float: it only prints its report."""
+    from nncf.quantization.algorithms.accuracy_control.algorithm import (
+        QuantizationAccuracyRestorer,
+    )
+
+    found: list[str] = []
+    tell = QuantizationAccuracyRestorer._print_report
+
+    def keep(report: Any, *rest: Any) -> None:
+        found.extend(node.node_name for node in report.reverted_operations)
+        tell(report, *rest)
+
+    QuantizationAccuracyRestorer._print_report = staticmethod(keep)
+    return found
 
 
 def _dataset(images: Images) -> Any:

@@ -56,9 +56,10 @@ class Made:
     reading: Reading
     folder: Path
     scores: Scores
+    variants: dict[str, Scores]  # of the same artifact, with other kernels
     said: Json
     parity: Json
-    gate: Json | None
+    gate: Json | None = None
 
 
 @dataclass

@@ -6,6 +6,7 @@ What it may differ by is a constant a precision, with its reason.
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..runtime.calibration import calibrate
 from ..runtime.metrics import assign, positive_score
+from .capabilities import GATED
 from .source import Reading
 
 Json = dict[str, Any]
@@ -28,12 +30,17 @@ COMPARED = ("max_dp", "mean_dp", "agreement", "lost_positives", "to_review")
 # real smears, are not theirs (docs/all-idb1.md: mean Δp of 0.2 and more, where out-of-fold images
 # show 0.02).
 OUT_OF_FOLD, REFERENCES = "out-of-fold images", "references"
+# What the figures beside a verdict are: the price, cross-fitted; the gate's own, where there is no
+# price; or those of the references, where there was no gate.
+PRICE, GATE = "price", "gate"
+GATE_PASSED, GATE_FAILED, NOT_EVALUATED = "passed", "failed", "not evaluated"
 NEAR = 0.15  # calibrated probability: so far from the threshold is still its neighbourhood
 LEAST_A_SIDE, LEAST_NEAR = 4, 4  # references, of 32, for parity to say anything
 # Of the same artifact on another machine or engine, on the references, where scores are steepest.
 # Float sums in another order differ by 1e-5; int8 kernels that do not saturate agree to rounding.
-# They need not: tflite-runtime 2.14 differs by 0.33 from ai-edge-litert on a real model's
-# references (by 0.055 at most on its real fields), and verify refuses it (docs/all-idb1.md).
+# They need not round alike: tflite-runtime 2.14, which has no XNNPACK for int8, differs by 0.33 on
+# a real model's references (by 0.055 at most on its real fields, docs/all-idb1.md). So a bundle
+# holds what either kind of TFLite's integer kernels answers, and verify says which it found.
 HERE = {"float32": 1e-3, "float16": 5e-3, "dynamic": 0.05, "int8": 0.02}
 
 
@@ -97,8 +104,14 @@ def compare(
     dict
         ``max_dp``, ``mean_dp`` (raw), ``agreement`` of labels, ``lost_positives`` (float at or
         above its threshold, artifact below its band) and ``to_review`` (another label, but
-        inside the artifact's band).
+        inside the artifact's band). Where a score is no finite number all that could be wrong is:
+        Δp 1, no agreement, every positive of the float model lost.
     """
+    if not (np.isfinite(real).all() and np.isfinite(made).all()):
+        p = positive(np.nan_to_num(real), real_reading, labels, positives)
+        found = p >= real_reading.decision.threshold
+        every = int(np.sum(found if ill is None else found & ill))
+        return dict(zip(COMPARED, (1.0, 1.0, 0.0, every, 0), strict=True))
     apart = np.abs(
         positive_score(real, labels, positives) - positive_score(made, labels, positives)
     )
@@ -120,6 +133,55 @@ def compare(
         "agreement": round(float(same.mean()), 6),
         "lost_positives": int(np.sum(lost if ill is None else lost & ill)),
         "to_review": int(np.sum(~same & (p_made >= low) & (p_made < high))),
+    }
+
+
+def pooled(rows: Sequence[Json], images: Sequence[int]) -> Json:
+    """Return the comparisons of parts as one, each with its number of images."""
+    return {
+        "max_dp": max(row["max_dp"] for row in rows),
+        **{
+            key: round(float(np.average([row[key] for row in rows], weights=images)), 6)
+            for key in ("mean_dp", "agreement")
+        },
+        **{key: sum(row[key] for row in rows) for key in ("lost_positives", "to_review")},
+    }
+
+
+def within(precision: str, comparison: Json) -> bool:
+    """Return whether a comparison is inside the tolerance of a precision."""
+    allowed = TOLERANCES[precision]
+    return bool(comparison["max_dp"] <= allowed.max_dp and comparison["mean_dp"] <= allowed.mean_dp)
+
+
+def between(
+    desk: Scores,
+    other: Mapping[str, Scores],
+    reading: Reading,
+    labels: list[str],
+    positives: list[str],
+) -> Json:
+    """Return how the same artifact answers with other kernels, against those of the desk.
+
+    Parameters
+    ----------
+    desk : (N, C) ndarray of float32
+    other : mapping of str to (N, C) ndarray of float32
+        By the name of the kernels.
+    reading : Reading
+    labels, positives : list of str
+
+    Returns
+    -------
+    dict
+        By name: the comparison, and ``outputs``, the array of ``reference/outputs.npz``.
+    """
+    return {
+        name: {
+            "outputs": f"tflite-{name.replace(' ', '-')}",
+            **compare(desk, scores, reading, reading, labels, positives),
+        }
+        for name, scores in other.items()
     }
 
 
@@ -158,13 +220,22 @@ def judge(precision: str, comparison: Json, covered: Json, measured_on: str = RE
     covered : dict
         Of `coverage`, over the same images.
     measured_on : {"out-of-fold images", "references"}
+
+    Notes
+    -----
+    Lost positives play no part here: of generated references, chosen about the threshold, no one
+    knows which are positive, so that a count of them proves nothing. They are the gate's matter,
+    and a row without a gate says beside its verdict that it was not evaluated.
     """
     allowed = TOLERANCES[precision]
-    close = comparison["max_dp"] <= allowed.max_dp and comparison["mean_dp"] <= allowed.mean_dp
+    close = within(precision, comparison)
     verdict = FAIL if not close else PASS if covered["informative"] else VAGUE
+    gate = GATE_PASSED if measured_on == OUT_OF_FOLD else NOT_EVALUATED
     return {
         **{key: comparison[key] for key in COMPARED},
         "measured_on": measured_on,
+        "figures": GATE if measured_on == OUT_OF_FOLD else REFERENCES,
+        "gate": gate if precision in GATED else None,
         "images": covered["below"] + covered["above"],
         "coverage": covered,
         "tolerance": {

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import signal
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from ..errors import ExportError
-from .bundle_writer import check_place, put_aside, write_document
+from ..runtime.files import write_json
+from .bundle_writer import check_place, clear_leftovers, gone, put_aside
 from .capabilities import check_formats
 from .jobs import Jobs
 from .order import Export, Made, Order, default_place
 from .work import Work
 
 __all__ = ["Export", "Made", "Order", "default_place", "export_run"]
+
+WORK = "alledge-export-"  # of a folder that holds calibration images while an export runs
+TERMINATED = 128 + 15  # the exit code that shells know
 
 
 def export_run(
@@ -44,10 +56,11 @@ def export_run(
         as ``*.rejected`` then, and no bundle is written.
     """
     check_formats(order.precision, order.formats)
+    clear_leftovers(order.out)
     check_place(order.out, order.force)
-    with tempfile.TemporaryDirectory(prefix="alledge-export-") as folder:
-        jobs = Jobs(Path(folder), watch)
-        work = Work(order, jobs, Path(folder), say)
+    with _ending_cleanly(), _work_folder() as folder:
+        jobs = Jobs(folder, watch, logged=lambda log: _write_log(order.out, log))
+        work = Work(order, jobs, folder, say)
         result = Export(order, log=jobs.log)
         try:
             work.prepare()
@@ -60,16 +73,44 @@ def export_run(
                 raise _refusal(result, work)
             work.write(result.made)
         finally:
-            order.out.parent.mkdir(parents=True, exist_ok=True)
-            write_document(
-                _log_file(order.out),
-                {"schema": "alledge/export-log", "schema_version": 1, "steps": jobs.log},
-            )
+            _write_log(order.out, jobs.log)
     return result
 
 
-def _log_file(out: Path) -> Path:
-    return out.with_name(f"{out.name}.log.json")
+@contextmanager
+def _work_folder() -> Iterator[Path]:
+    """Give an empty folder; it goes, and with it what killed exports left of theirs."""
+    for left in Path(tempfile.gettempdir()).glob(f"{WORK}*"):
+        found = re.match(rf"{WORK}(\d+)-", left.name)
+        if found and gone(found[1]) and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{WORK}{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """End by an exception when asked to terminate, so that step and work folder end with us."""
+
+    def end(number: int, frame: FrameType | None) -> Any:
+        raise SystemExit(TERMINATED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _write_log(out: Path, steps: list[dict[str, Any]]) -> None:
+    """Write the log beside the bundle's place: after each step, so that a kill leaves it."""
+    write_json(
+        out.with_name(f"{out.name}.log.json"),
+        {"schema": "alledge/export-log", "schema_version": 1, "steps": steps},
+    )
 
 
 def _refusal(result: Export, work: Work) -> ExportError:

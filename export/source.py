@@ -101,7 +101,7 @@ def read_material(run: Run) -> Material | str:
         found = read_dataset(root, data.get("layout"))
         if found.fingerprint() != data["fingerprint"]:
             return f"the images under {root} are not those of the run any more"
-        predictions = run.predictions()
+        predictions = run.fold_predictions()
         samples = {found.relative(sample): sample for sample in found.samples}
         predicted = set(predictions.images)
         names = (*predictions.images, *(name for name in samples if name not in predicted))

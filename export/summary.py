@@ -6,11 +6,20 @@ from pathlib import Path
 
 from ..train.tables import columns
 from .jobs import MEMORY_BUDGET_MIB
+from .parity import GATE
 from .process import Export, Made
 
 
-def summary(result: Export) -> str:
-    """Return one line an artifact, then where the bundle is and what to type next."""
+def summary(result: Export, refused: dict[str, str] | None = None) -> str:
+    """Return one line an artifact, then where the bundle is and what to type next.
+
+    Parameters
+    ----------
+    result : Export
+    refused : dict of str to str, optional
+        Why a format was left out that cannot do the precision, by its name.
+    """
+    left_out = refused or {}
     order = result.order
     rows = [
         [
@@ -21,12 +30,13 @@ def summary(result: Export) -> str:
             "agree",
             "lost",
             "review",
-            "AUC float/here",
+            "price, AUC float/here",
             "gate",
             "MiB",
         ]
     ]
     rows += [_row(made, order.out) for made in result.made.values()]
+    rows += [[form, "refused", *["-"] * (len(rows[0]) - 2)] for form in left_out]
     peak = max((step.get("peak_mib", 0) for step in result.log), default=0)
     seconds = sum(step.get("seconds", 0.0) for step in result.log)
     over = " (over the budget of 8 GiB)" if peak > MEMORY_BUDGET_MIB else ""
@@ -34,6 +44,7 @@ def summary(result: Export) -> str:
         [
             columns(rows, left=2),
             "",
+            *[f"{form} refused: {reason}" for form, reason in left_out.items()],
             *_recipes(result),
             f"{len(result.log)} steps, {seconds:.0f} s, at most {peak} MiB at once{over}",
             f"bundle {order.out}",
@@ -44,22 +55,24 @@ def summary(result: Export) -> str:
 
 def _row(made: Made, out: Path) -> list[str]:
     row, gate = made.parity, made.gate
+    # what is the gate's own is no price: its images chose the recipe
+    shown = row["figures"] != GATE
     size = sum(path.stat().st_size for path in _files(made, out)) / 2**20
     areas, verdict = "-", "-"
     if gate is not None and gate["evaluated"]:
-        price = gate["price"] or gate  # a holdout has the gate's own figures only
-        areas = f"{price['auc_float']:.4f}/{price['auc']:.4f}"
-        verdict = f"passed, {price['lost_positives']} lost"
+        if price := gate["price"]:
+            areas = f"{price['auc_float']:.4f}/{price['auc']:.4f}"
+        verdict = "passed" if price else f"passed, no price ({gate['no_price']})"
     elif gate is not None:
         verdict = "not evaluated"
     return [
         made.form,
         row["verdict"],
-        f"{row['max_dp']:.4f}",
-        f"{row['mean_dp']:.4f}",
-        f"{row['agreement']:.3f}",
-        str(row["lost_positives"]),
-        str(row["to_review"]),
+        f"{row['max_dp']:.4f}" if shown else "-",
+        f"{row['mean_dp']:.4f}" if shown else "-",
+        f"{row['agreement']:.3f}" if shown else "-",
+        str(row["lost_positives"]) if shown else "-",
+        str(row["to_review"]) if shown else "-",
         areas,
         verdict,
         f"{size:.1f}",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExportError
+from ..runtime.files import replace_file
 from .graph import load_float, serving_model
 from .recipes import Recipe
 
@@ -27,8 +28,8 @@ LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE, "ADD", "MUL", "CONCAT
 
 def convert(
     model: Path, precision: str, recipe: Recipe, calibration: Images | None, sources: Path
-) -> bytes:
-    """Return a model as a TFLite flatbuffer.
+) -> tuple[bytes, list[str]]:
+    """Return a model as a TFLite flatbuffer, and the layers left in float beside the last.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def convert(
 
     Returns
     -------
-    bytes
+    bytes, list of str
+        The names are those of the layers' output tensors.
 
     Raises
     ------
@@ -65,7 +67,32 @@ def convert(
     if precision == "dynamic":
         # the newer quantizer writes FULLY_CONNECTED version 12: tflite-runtime 2.14 cannot load it
         converter.experimental_new_dynamic_range_quantizer = False
-    return bytes(converter.convert())
+    return bytes(converter.convert()), []
+
+
+def bare_scores(artifact: Path, images: Images) -> NDArray[np.float32]:
+    """Return what an engine without XNNPACK computes, (N, C).
+
+    Its integer kernels round otherwise. Those of tflite-runtime 2.14, which has no XNNPACK for
+    int8, gave the same to 1e-6 (docs/export.md).
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_path=str(artifact),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    given, found = (
+        rows[0]["index"]
+        for rows in (interpreter.get_input_details(), interpreter.get_output_details())
+    )
+    scores = []
+    for image in images:
+        interpreter.set_tensor(given, image[None])
+        interpreter.invoke()
+        scores.append(np.array(interpreter.get_tensor(found), dtype=np.float32))
+    return np.concatenate(scores)
 
 
 def _converter(model: Path) -> Any:
@@ -74,19 +101,22 @@ def _converter(model: Path) -> Any:
     return tf.lite.TFLiteConverter.from_keras_model(serving_model(load_float(model)))
 
 
-def _integer(model: Path, recipe: Recipe, calibration: Images, sources: Path) -> bytes:
+def _integer(
+    model: Path, recipe: Recipe, calibration: Images, sources: Path
+) -> tuple[bytes, list[str]]:
     # Calibrated once, quantized as often as there are recipes: the two steps that
     # tf.lite.experimental.QuantizationDebugger itself is made of.
     from tensorflow.lite.python.convert import mlir_quantize
 
     kept = sources / CALIBRATED
     if not kept.is_file():
-        kept.write_bytes(_calibrated(model, calibration))
+        with replace_file(kept) as beside:
+            beside.write_bytes(_calibrated(model, calibration))
     calibrated = kept.read_bytes()
-    in_float = _last_layer(calibrated)
+    last, chosen = _last_layer(calibrated), []
     if recipe.float_layers:
-        in_float += _costliest(calibrated, in_float, calibration, recipe.float_layers)
-    return bytes(mlir_quantize(calibrated, denylisted_nodes=in_float))
+        chosen = _costliest(calibrated, last, calibration, recipe.float_layers)
+    return bytes(mlir_quantize(calibrated, denylisted_nodes=last + chosen)), chosen
 
 
 def _calibrated(model: Path, calibration: Images) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ExportError
 from ..runtime.imaging import ImagePath
+from ..train.runs import Run
 from . import references
 from .assembly import (
     FLOAT_DECISION,
@@ -23,22 +25,30 @@ from .assembly import (
 from .calibration import load_folder
 from .capabilities import GATED
 from .conversion import Conversion
+from .folds import FoldArtifacts
 from .gate import Gate
+from .held_out import HeldOut
 from .jobs import Jobs
 from .order import Made, Order, default_place
 from .parity import (
+    COMPARED,
     FAIL,
+    GATE_FAILED,
     OUT_OF_FOLD,
+    PRICE,
+    between,
     compare,
     coverage,
     judge,
     positive,
+    within,
 )
 from .recipes import Recipe, ladder
 from .source import Material, Reading, read_material
 
 Json = dict[str, Any]
 Images = NDArray[np.uint8]
+Scores = NDArray[np.float32]
 ASKED_NOT_TO = "it was asked not to"
 
 
@@ -54,7 +64,9 @@ class Work:
         self.name = default_place(order.run, order.precision).name
         self.gates: dict[str, Json] = {}
         self.parities: dict[str, Json] = {}
+        self.calibrated: Json | None = None
         self._gate: Gate | None = None
+        self._real_seen: Scores | None = None
 
     def folders(self) -> dict[str, Path]:
         """Return the folders of the artifacts there are, by format."""
@@ -75,6 +87,9 @@ class Work:
                     f"there is nothing to calibrate on: {material}", fix="--calibration DATA"
                 )
             calibration = material.training_part()
+        if order.precision == "int8" and calibration is not None:
+            source = "given" if override is not None else "training images"
+            self.calibrated = {"source": source, "images": len(calibration)}
         self._prepare_gate(material, override)
         self.conversion = Conversion(
             self.jobs,
@@ -93,26 +108,16 @@ class Work:
             return
         why = ASKED_NOT_TO if not order.gate else material if isinstance(material, str) else None
         if why is None and not isinstance(material, str):
-            missing = [
-                number
-                for number in order.run.fold_numbers
-                if not order.run.fold_model_path(number).is_file()
-            ]
-            why = f"the networks of the folds {missing} are gone" if missing else None
+            why = _unfit(order.run, material)
         if why is not None or isinstance(material, str):
             self.why_not = str(why)
             self.say(f"gate not evaluated: {why}")
             return
-        self._gate = Gate(
-            order.run,
-            material,
-            self.jobs,
-            self.folder / "gate",
-            order.precision,
-            order.budget,
-            override,
-            self.say,
-        )
+        self._material = material
+        folder, precision = self.folder / "gate", order.precision
+        folds = FoldArtifacts(order.run, material, self.jobs, folder, precision, override, self.say)
+        held = HeldOut.of_run(order.run, material)
+        self._gate = Gate(held, folds.scores, precision, order.budget, self.say)
 
     def _choose_references(self) -> None:
         order, threshold = self.order, self.reading.decision.threshold
@@ -137,25 +142,52 @@ class Work:
             self.say("the references do not cover both labels and the threshold: not informative")
 
     def make(self, form: str) -> Made:
-        """Convert to a format by the first recipe that passes the gate and parity."""
+        """Convert to a format by the first recipe that passes the gate and parity.
+
+        Raises
+        ------
+        ExportError
+            If none does; what was tried is in `gates` and `parities` then.
+        """
         tried: list[Json] = []
-        why = "every recipe failed the gate"
         for recipe, row, reading in self._candidates(form, tried):
             made = self._convert(form, recipe, reading, row)
-            if made.parity["verdict"] != FAIL:
+            if row is None:  # no gate: what it was refused for is seen on the references
+                kept = {key: made.parity[key] for key in ("lost_positives", "max_dp", "mean_dp")}
+                tried.append({"recipe": recipe.name, **kept, "passed": True})
+            why = self._refused(made)
+            if why is None:
                 made.gate = self._gate_row(form, row, tried)
+                if made.gate is not None and made.gate.get("price"):
+                    figures = {key: made.gate["price"][key] for key in COMPARED}
+                    made.parity.update(figures, figures=PRICE)
                 return made
-            why = (
-                f"max Δp {made.parity['max_dp']:.4f}, mean {made.parity['mean_dp']:.4f} on the "
-                f"{made.parity['measured_on']}, allowed {made.parity['tolerance']['max_dp']} and "
-                f"{made.parity['tolerance']['mean_dp']}"
-            )
+            tried[-1].update(passed=False, why=why)
             self.say(f"{form}, {recipe.name}: {why}")
-        if tried and not any(entry["passed"] for entry in tried):
-            self.gates[form] = {"evaluated": True, "tried": tried}
-            self._convert(form, ladder(form, self.order.precision)[0], self.reading)
-            why = f"every recipe failed the gate ({_least(tried)})"
-        raise ExportError(why)
+        self.gates[form] = {"evaluated": self._gate is not None, "tried": tried}
+        if form not in self.parities:
+            with contextlib.suppress(ExportError):  # what can be kept aside is
+                self._convert(form, ladder(form, self.order.precision)[0], self.reading)
+        if self._gate is not None and form in self.parities:
+            self.parities[form]["gate"] = GATE_FAILED
+        by = "parity" if self._gate is None else "the gate"
+        raise ExportError(f"every recipe failed {by} ({_least(tried)})")
+
+    def _refused(self, made: Made) -> str | None:
+        """Return why an artifact is not the same model, None where it is."""
+        row, seen = made.parity, made.parity["shipped"]
+        if seen is not None and not seen["passed"]:
+            return (
+                f"the artifact itself loses {seen['lost_positives']} positives of the run's "
+                f"{seen['images']} images, max Δp {seen['max_dp']:.4f}, mean {seen['mean_dp']:.4f}"
+            )
+        if row["verdict"] == FAIL:
+            allowed = row["tolerance"]
+            return (
+                f"max Δp {row['max_dp']:.4f}, mean {row['mean_dp']:.4f} on the "
+                f"{row['measured_on']}, allowed {allowed['max_dp']} and {allowed['mean_dp']}"
+            )
+        return None
 
     def _candidates(
         self, form: str, tried: list[Json]
@@ -170,54 +202,97 @@ class Work:
     def _convert(
         self, form: str, recipe: Recipe, reading: Reading, gate: Json | None = None
     ) -> Made:
-        folder = self.folder / "artifacts" / form
-        artifact, said = self.conversion.artifact(form, self.order.precision, recipe, folder)
+        folder, precision = self.folder / "artifacts" / form, self.order.precision
+        artifact, said = self.conversion.artifact(form, precision, recipe, folder)
         scores = self.conversion.scores(form, artifact, self.images)
-        compared = compare(self.real, scores, self.reading, reading, self.labels, self.positives)
-        precision = self.order.precision
+        variants = self.conversion.variants(form, precision, artifact, self.images)
+        names = (self.labels, self.positives)
+        compared = compare(self.real, scores, self.reading, reading, *names)
         if self._gate is not None and gate is not None:
             found = judge(precision, gate, self._gate.covered(), OUT_OF_FOLD)
         else:
             found = judge(precision, compared, self.covered)
-        self.parities[form] = {**found, "references": {**compared, "coverage": self.covered}}
-        return Made(form, recipe, reading, folder, scores, said, self.parities[form], None)
+        shipped = self._shipped(form, artifact, reading)
+        if shipped is not None and not shipped["passed"]:
+            found["verdict"] = FAIL
+        self.parities[form] = {
+            **found,
+            "shipped": shipped,
+            "references": {**compared, "coverage": self.covered},
+            "variants": between(scores, variants, reading, *names),
+            "left_in_float": said["left_in_float"],
+        }
+        return Made(form, recipe, reading, folder, scores, variants, said, self.parities[form])
+
+    def _shipped(self, form: str, artifact: Path, reading: Reading) -> Json | None:
+        """Return how the artifact itself answers on the run's images, None without a gate.
+
+        It was trained on them; whether it still is the float model can be asked of any image.
+        """
+        if self._gate is None:
+            return None
+        images, allowed = self._material.images, self.order.budget.lost_positives
+        if self._real_seen is None:
+            self._real_seen = self.conversion.float_scores(images)
+        scores = self.conversion.scores(form, artifact, images)
+        ill = np.isin(self._material.labels, self.positives)
+        row = compare(
+            self._real_seen, scores, self.reading, reading, self.labels, self.positives, ill
+        )
+        passed = within(self.order.precision, row) and row["lost_positives"] <= allowed
+        return {**row, "images": len(images), "passed": passed}
 
     def _gate_row(self, form: str, row: Json | None, tried: list[Json]) -> Json | None:
         if self.order.precision not in GATED:
             return None
         if self._gate is None or row is None:
-            return {"evaluated": False, "why": self.why_not}
+            return {"evaluated": False, "why": self.why_not, "tried": tried}
         budget = self.order.budget
+        price = self._gate.price(form, ladder(form, self.order.precision))
         return {
             "evaluated": True,
             "budget": {"auc_drop": budget.auc_drop, "lost_positives": budget.lost_positives},
             **row,
             "tried": tried,
-            "price": self._gate.price(form, ladder(form, self.order.precision)),
+            "price": None if isinstance(price, str) else price,
+            "no_price": price if isinstance(price, str) else None,
         }
 
     def write(self, made: dict[str, Made]) -> None:
         """Write the bundle."""
         order = self.order
         formats = {
-            form: format_entry(row, order.precision, _decision(row)) for form, row in made.items()
+            form: format_entry(row, order.precision, self._decision(), self.calibrated)
+            for form, row in made.items()
         }
         record = bundle_record(order.run.record, self.name, order.precision, formats)
         source = "given" if order.reference else "generated"
         used = References(self.images, self.real, source)
         assemble(order.out, order.force, record, made, used)
 
+    def _decision(self) -> str:
+        """Return whose scores temperature, threshold and band were fitted on."""
+        return OWN_DECISION if self._gate and self._gate.no_price is None else FLOAT_DECISION
 
-def _decision(row: Made) -> str:
-    return OWN_DECISION if row.gate and row.gate["evaluated"] else FLOAT_DECISION
+
+def _unfit(run: Run, material: Material) -> str | None:
+    """Return why a run that has its images can be judged by no gate, None where it can."""
+    gone = [number for number in run.fold_numbers if not run.fold_model_path(number).is_file()]
+    if gone:
+        return f"the networks of the folds {gone} are gone"
+    if not HeldOut.of_run(run, material).both_sides(run.fold_numbers):
+        return "the out-of-fold images are all on one side of the diagnosis"
+    return None
 
 
 def _least(tried: list[Json]) -> str:
     measured = [row for row in tried if "error" not in row]
     if not measured:
         return "; ".join(f"{row['recipe']}: {row['error']}" for row in tried)
+    if refused := [row for row in measured if "why" in row]:
+        return f"{refused[-1]['recipe']}: {refused[-1]['why']}"
     best = min(measured, key=lambda row: (row["lost_positives"], row["auc_drop"]))
     return (
         f"the best, {best['recipe']}, loses {best['lost_positives']} positives and "
-        f"{best['auc_drop']:.4f} of AUC"
+        f"{best['auc_drop']:.4f} of AUC, mean Δp {best['mean_dp']:.4f}"
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import AlledgeError
 from ..runtime.files import replace_file, write_json
+from .memory import peak_mib
 from .recipes import Recipe
 
 Json = dict[str, Any]
@@ -55,21 +56,10 @@ def main(job_file: str) -> int:
         traceback.print_exc()
         outcome = {"error": f"{type(error).__name__}: {_first_line(error)}"}
     outcome["seconds"] = round(time.monotonic() - began, 2)
-    outcome["peak_mib"] = peak_mib()
+    if (peak := peak_mib()) is not None:
+        outcome["peak_mib"] = peak
     write_json(Path(job["result"]), outcome)
     return 1 if "error" in outcome else 0
-
-
-def peak_mib() -> int:
-    """Return the most memory this process ever had, in MiB."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        import psutil
-
-        return int(psutil.Process().memory_info().peak_wset >> 20)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak >> 20 if sys.platform == "darwin" else peak >> 10)
 
 
 def _score(job: Json) -> Json:
@@ -95,22 +85,32 @@ def _run(job: Json) -> Json:
     return {"engine": backend.engine}
 
 
+def _run_bare(job: Json) -> Json:
+    """Score images with a TFLite artifact as an engine without XNNPACK does."""
+    import numpy as np
+
+    from .tflite import bare_scores
+
+    np.save(job["out"], bare_scores(Path(job["artifact"]), np.load(job["images"])))
+    return {}
+
+
 def _tflite(job: Json) -> Json:
     from . import tflite, tflite_metadata
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
-    sources = Path(job["sources"])
+    sources, in_float = Path(job["sources"]), list[str]()
     if job["precision"] == "float32" and (sources / FLOAT_TFLITE).is_file():
         content = (sources / FLOAT_TFLITE).read_bytes()
     else:
-        content = tflite.convert(
+        content, in_float = tflite.convert(
             Path(job["model"]), job["precision"], recipe, _calibration(job), sources
         )
     if job.get("labels"):
         content = tflite_metadata.with_labels(content, job["labels"], job["name"])
     with replace_file(out) as beside:
         beside.write_bytes(content)
-    return _produced("tflite", job["precision"])
+    return _produced("tflite", job["precision"], in_float)
 
 
 def _float_onnx(job: Json) -> Json:
@@ -128,23 +128,25 @@ def _onnx(job: Json) -> Json:
     from . import onnx
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
-    proto = onnx.convert(job["precision"], recipe, _calibration(job), Path(job["sources"]))
+    proto, in_float = onnx.convert(
+        job["precision"], recipe, _calibration(job), Path(job["sources"])
+    )
     library.helper.set_model_props(proto, _properties(job))
     with replace_file(out) as beside:
         beside.write_bytes(proto.SerializeToString(deterministic=True))
-    return _produced("onnx", job["precision"])
+    return _produced("onnx", job["precision"], in_float)
 
 
 def _openvino(job: Json) -> Json:
     from . import onnx, openvino
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
-    model = openvino.convert(
+    model, in_float = openvino.convert(
         job["precision"], recipe, _calibration(job), Path(job["sources"]) / onnx.FLOAT
     )
     openvino.describe(model, job.get("labels", []), _properties(job))
     openvino.save(model, job["precision"], out)
-    return _produced("openvino", job["precision"])
+    return _produced("openvino", job["precision"], in_float)
 
 
 def _fit(job: Json) -> Json:
@@ -164,6 +166,7 @@ def _flops(job: Json) -> Json:
 STEPS: dict[str, Callable[[Json], Json]] = {
     "score": _score,
     "run": _run,
+    "run bare": _run_bare,
     "tflite": _tflite,
     "float onnx": _float_onnx,
     "onnx": _onnx,
@@ -192,7 +195,7 @@ def _properties(job: Json) -> dict[str, str]:
     }
 
 
-def _produced(name: str, precision: str) -> Json:
+def _produced(name: str, precision: str, in_float: list[str]) -> Json:
     packages = PRODUCERS[name] + (QUANTIZERS[name] if precision in ("int8", "dynamic") else ())
     found = {}
     for package in packages:
@@ -200,7 +203,7 @@ def _produced(name: str, precision: str) -> Json:
             found[package] = version(package)
         except PackageNotFoundError:  # tensorflow or tensorflow-cpu, one of the two
             continue
-    return {"produced_by": found}
+    return {"produced_by": found, "left_in_float": in_float}
 
 
 def _first_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from alledge.runtime.bundle import Bundle
 from alledge.train.runs import Run, load_run
 
 HERE = Path(__file__).resolve().parent
-ROOMS = ("runtime", "train", "export", "tests/export")
+ROOMS = ("runtime", "train", "export", "tests/export/fixtures")
 Cache = Callable[[str, tuple[str, ...], Callable[[Path], object]], Path]
 
 
@@ -22,7 +22,7 @@ def tiny_run(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run of a tiny real network, two folds, with its data beside it."""
 
     def make(path: Path) -> None:
-        spec = importlib.util.spec_from_file_location("tiny_run", HERE / "tiny_run.py")
+        spec = importlib.util.spec_from_file_location("tiny_run", HERE / "fixtures" / "tiny_run.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -30,7 +30,7 @@ def tiny_run(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Run:
         module.make(path)
 
     place = tmp_path_factory.mktemp("tiny") / "tiny"
-    shutil.copytree(cache("tiny", ("runtime", "train", "tests/export"), make), place)
+    shutil.copytree(cache("tiny", ("runtime", "train", "tests/export/fixtures"), make), place)
     record = place / "run" / "run.json"
     document = json.loads(record.read_text(encoding="utf-8"))
     document["data"]["root"] = str(place / "data")

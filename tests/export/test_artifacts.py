@@ -5,10 +5,14 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 
 from alledge.export.tflite_metadata import read_labels
 from alledge.runtime.backends import load_backend
+
+# What takes pixels into integers, and integers out to the last layer.
+BORDERS = {"CAST", "QUANTIZE", "DEQUANTIZE"}
+INTEGERS = {"int8", "int32"}  # biases have 32 bits; so do axes and shapes
+HALF_RANGE = 64  # of an 8-bit weight, where sums of two products must fit into 16 bits
 
 
 def references(bundle):
@@ -22,10 +26,17 @@ def test_int8_tflite_has_its_last_layer_in_float_and_the_rest_in_integers(int8_b
     content = (int8_bundle.path / "model.tflite").read_bytes()
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
-    kinds = {row["name"]: row["dtype"] for row in interpreter.get_tensor_details()}
     assert interpreter.get_input_details()[0]["dtype"] == np.uint8
     assert interpreter.get_output_details()[0]["dtype"] == np.float32
-    assert sum(kind == np.int8 for kind in kinds.values()) > 5
+    kinds = {row["index"]: np.dtype(row["dtype"]).name for row in interpreter.get_tensor_details()}
+    operations = [row for row in interpreter._get_ops_details() if row["op_name"] != "DELEGATE"]
+    last = max(n for n, row in enumerate(operations) if row["op_name"] == "FULLY_CONNECTED")
+    for row in operations[:last]:
+        if row["op_name"] not in BORDERS:
+            used = {kinds[index] for index in (*row["inputs"], *row["outputs"]) if index >= 0}
+            assert used <= INTEGERS, row
+    for row in operations[last:]:
+        assert {kinds[index] for index in row["outputs"]} == {"float32"}
     scores = np.concatenate(
         [
             load_backend("tflite", int8_bundle.path / "model.tflite").predict(i[None])
@@ -35,38 +46,10 @@ def test_int8_tflite_has_its_last_layer_in_float_and_the_rest_in_integers(int8_b
     assert np.any(np.abs(scores * 256 - np.round(scores * 256)) > 1e-3)  # no 1/256 steps
 
 
-def test_no_opcode_is_newer_than_the_oldest_runtime_reads(int8_bundle):
-    from ai_edge_litert import schema_py_generated as schema
-
-    content = (int8_bundle.path / "model.tflite").read_bytes()
-    model = schema.Model.GetRootAsModel(content, 0)
-    codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
-    dense = schema.BuiltinOperator.FULLY_CONNECTED
-    assert all(code.Version() < 12 for code in codes if code.BuiltinCode() == dense)
-
-
 def test_the_tflite_carries_its_labels_and_still_runs(int8_bundle, float32_bundle):
     for bundle in (int8_bundle, float32_bundle):
         content = (bundle.path / "model.tflite").read_bytes()
         assert read_labels(content) == list(bundle.labels)
-
-
-def test_mediapipe_reads_labels_and_answers_the_same(int8_bundle):
-    pytest.importorskip("mediapipe", reason="mediapipe is not installed")
-    import mediapipe
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    options = vision.ImageClassifierOptions(
-        BaseOptions(model_asset_path=str(int8_bundle.path / "model.tflite"))
-    )
-    image = references(int8_bundle)[0]
-    ours = load_backend("tflite", int8_bundle.path / "model.tflite").predict(image[None])[0]
-    with vision.ImageClassifier.create_from_options(options) as classifier:
-        found = classifier.classify(
-            mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(image))
-        )
-    theirs = {row.category_name: row.score for row in found.classifications[0].categories}
-    assert theirs == pytest.approx(dict(zip(int8_bundle.labels, ours, strict=True)), abs=1e-5)
 
 
 def test_the_onnx_passes_the_checker_and_carries_its_properties(int8_bundle):
@@ -94,6 +77,36 @@ def test_int8_onnx_has_its_last_dense_layer_in_float(int8_bundle):
     assert all(makers[node.input[1]] == "DequantizeLinear" for node in convolutions)
 
 
+def test_int8_onnx_has_a_scale_for_every_channel_of_a_convolution(int8_bundle):
+    import onnx
+
+    graph = onnx.load(int8_bundle.path / "model.onnx").graph
+    makers = {output: node for node in graph.node for output in node.output}
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert convolutions
+    for node in convolutions:
+        weight, scale = (weights[name] for name in makers[node.input[1]].input[:2])
+        assert weight.data_type == onnx.TensorProto.INT8
+        assert list(scale.dims) == [weight.dims[0]]
+        assert len(set(onnx.numpy_helper.to_array(scale).tolist())) > 1
+
+
+def test_int8_weights_of_the_ir_keep_to_half_their_range(int8_bundle):
+    """Without VNNI two products are summed in 16 bits: `overflow_fix` sees to it that they fit."""
+    import openvino
+
+    model = openvino.Core().read_model(int8_bundle.path / "model.xml")
+    dense = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]
+    assert dense
+    for node in dense:
+        weight = node.input_value(1).get_node()
+        while weight.get_type_name() != "Constant":
+            weight = weight.input_value(0).get_node()
+        assert weight.get_element_type() == openvino.Type.i8
+        assert np.abs(weight.data.astype(int)).max() <= HALF_RANGE
+
+
 def test_the_ir_says_what_it_is(int8_bundle):
     import openvino
 
@@ -102,25 +115,6 @@ def test_the_ir_says_what_it_is(int8_bundle):
     assert info["model_type"] == "Classification"
     assert info["labels"].split() == list(int8_bundle.labels)
     assert info["resize_type"] == "standard"
-
-
-def test_model_api_answers_the_same_with_our_labels(float32_bundle):
-    pytest.importorskip("model_api", reason="openvino-model-api is not installed")
-    from model_api.adapters import OpenvinoAdapter, create_core
-    from model_api.models import Model
-
-    image = references(float32_bundle)[0]
-    ours = load_backend("openvino", float32_bundle.path / "model.xml").predict(image[None])[0]
-    adapter = OpenvinoAdapter(
-        create_core(),
-        str(float32_bundle.path / "model.xml"),
-        device="CPU",
-        plugin_config={"INFERENCE_PRECISION_HINT": "f32"},  # bf16 where the CPU has it, otherwise
-    )
-    model = Model.create_model(adapter)
-    found = model(image)
-    assert found.top_labels[0].name == float32_bundle.labels[int(ours.argmax())]
-    assert found.top_labels[0].confidence == pytest.approx(float(ours.max()), abs=1e-3)
 
 
 def test_benchmark_app_runs_the_ir(int8_bundle):

@@ -22,7 +22,7 @@ from alledge.runtime.verify import verify_bundle
 SCHEMAS = Path(__file__).resolve().parents[2] / "runtime" / "schemas"
 
 
-ROOMS = ("runtime", "train", "export", "tests/export")
+ROOMS = ("runtime", "train", "export", "tests/export/fixtures")
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import pytest
 
 from alledge.errors import UsageError
 from alledge.export.bundle_writer import (
+    clear_leftovers,
     new_bundle,
     put_aside,
     write_arrays,
@@ -67,6 +68,23 @@ def test_what_a_killed_export_left_is_cleared_by_the_next(tmp_path):
     write(tmp_path / "b")
     assert not left.exists()
     assert running.exists()
+
+
+def test_a_bundle_set_aside_comes_back_where_its_successor_never_arrived(tmp_path):
+    write(tmp_path / "b[1]", content=b"old")
+    (tmp_path / "b[1]").rename(tmp_path / ".b[1].999999999.old")
+    clear_leftovers(tmp_path / "b[1]")
+    assert (tmp_path / "b[1]" / "model.tflite").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["b[1]"]
+
+
+def test_a_bundle_set_aside_goes_where_its_successor_is_there(tmp_path):
+    write(tmp_path / "b", content=b"new")
+    (tmp_path / ".b.999999999.old").mkdir()
+    (tmp_path / ".b.log.json.999999999.part").write_text("half", encoding="utf-8")
+    (tmp_path / ".b.c.999999999.old").mkdir()  # of another bundle
+    clear_leftovers(tmp_path / "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.c.999999999.old", "b"]
 
 
 def test_a_bundle_is_replaced_only_with_force(tmp_path):

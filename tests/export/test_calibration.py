@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from alledge.errors import DataError
+from alledge.errors import DataError, ExportError
 from alledge.export.calibration import MAX_IMAGES, choose, load_folder
 from alledge.runtime.imaging import ImagePath, load_rgb
 
@@ -50,3 +50,24 @@ def test_calibration_takes_no_held_out_image(tiny_run):
         assert part
         assert not part & tested
     assert len(material.training_part()) == len(np.unique(material.images, axis=0))
+
+
+def test_images_named_for_calibration_that_test_a_fold_are_left_out_for_it(tiny_run, tmp_path):
+    from alledge.export.folds import FoldArtifacts
+    from alledge.export.jobs import Jobs
+    from alledge.export.source import read_material
+
+    material, said = read_material(tiny_run), []
+    first, second = (material.images[material.held_out(fold)] for fold in tiny_run.fold_numbers)
+    named = np.concatenate([first[:3], second])
+
+    def folds(images):
+        return FoldArtifacts(
+            tiny_run, material, Jobs(tmp_path), tmp_path, "int8", images, said.append
+        )
+
+    assert np.array_equal(folds(named).calibration(tiny_run.fold_numbers[0]), second)
+    assert np.array_equal(folds(named).calibration(tiny_run.fold_numbers[1]), first[:3])
+    assert "3 calibration images left out" in said[0]
+    with pytest.raises(ExportError, match="every calibration image tests fold"):
+        folds(second).calibration(tiny_run.fold_numbers[1])

@@ -7,6 +7,7 @@ from alledge.export.capabilities import (
     PRECISIONS,
     able,
     check_formats,
+    refused,
 )
 
 
@@ -28,6 +29,12 @@ def test_dynamic_is_refused_for_openvino_with_a_reason_and_what_to_type():
 def test_nothing_is_put_in_the_place_of_a_refused_format():
     assert able("dynamic") == ("tflite", "onnx")
     assert able("int8") == FORMATS
+
+
+def test_every_format_is_either_able_or_refused_with_a_reason():
+    for precision in PRECISIONS:
+        assert set(able(precision)) ^ set(refused(precision)) == set(FORMATS)
+    assert "convolution" in refused("dynamic")["openvino"]
 
 
 def test_an_unknown_format_names_the_nearest():

@@ -53,3 +53,20 @@ def test_a_run_is_exported_into_a_bundle_and_the_next_step_is_told(tiny_run, tmp
     assert "tflite" in said.stdout
     assert "float graph" in said.stderr
     assert (out / "bundle.json").is_file()
+
+
+def test_two_precisions_are_wrong_usage():
+    said = run("--model", "mobilenetv2", "--int8", "--float16")
+    assert said.exit_code == 2
+    assert "two precisions were named: int8, float16" in said.stderr
+    assert "fix: --int8, then another export with --float16" in said.stderr
+
+
+def test_a_format_that_is_left_out_because_it_cannot_is_told_with_its_reason(tiny_run, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("years", encoding="utf-8")
+    words = ("--run", str(tiny_run.path), "--dynamic", "--out", str(tmp_path / "taken"))
+    said = run(*words)
+    assert said.exit_code == 2
+    assert "openvino refused: OpenVINO quantizes activations as they come only" in said.stderr
+    assert "openvino" not in run(*words, "--format", "onnx").stderr

@@ -23,7 +23,6 @@ np.save(sys.argv[4], np.concatenate([backend.predict(image[None]) for image in i
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which(EMULATOR) is None or sys.platform != "linux",
     reason=f"{EMULATOR} is not installed (apt-get install qemu-user-static)",

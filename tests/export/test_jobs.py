@@ -5,7 +5,9 @@ import pytest
 
 from alledge.errors import ExportError
 from alledge.export.jobs import MEMORY_BUDGET_MIB, Jobs
-from alledge.export.worker import peak_mib
+from alledge.export.memory import peak_mib
+
+FAT_MIB = 512
 
 
 def test_a_step_runs_elsewhere_and_leaves_its_seconds_and_memory_in_the_log(tmp_path):
@@ -26,6 +28,27 @@ def test_a_process_that_dies_is_one_failed_row(tmp_path, monkeypatch):
     with pytest.raises(ExportError, match="ended with exit code 7: last words"):
         jobs.run("a conversion", "tflite")
     assert "last words" in jobs.log[0]["error"]
+    assert jobs.log[0]["seconds"] > 0
+    assert jobs.log[0].get("peak_mib", 1) > 0
+
+
+def test_a_step_of_a_fat_export_is_told_its_own_memory(tmp_path):
+    fat = np.ones(FAT_MIB << 17)  # eight bytes each
+    jobs = Jobs(tmp_path)
+    with pytest.raises(ExportError, match="no such step"):
+        jobs.run("a title", "no such step")
+    assert peak_mib() > FAT_MIB
+    assert jobs.log[0]["peak_mib"] < FAT_MIB
+    assert fat.size
+
+
+def test_the_log_is_told_after_every_step_not_at_the_end(tmp_path):
+    seen = []
+    jobs = Jobs(tmp_path, logged=lambda log: seen.append(len(log)))
+    for _ in range(2):
+        with pytest.raises(ExportError):
+            jobs.run("a title", "no such step")
+    assert seen == [1, 2]
 
 
 def test_an_engine_that_cannot_load_an_artifact_says_so_by_one_line(tmp_path):
@@ -55,3 +78,7 @@ def test_what_a_step_was_asked_can_be_read_afterwards(tmp_path):
 
 def test_the_memory_of_this_process_is_known():
     assert peak_mib() > 10
+
+
+def test_the_memory_of_a_process_that_has_ended_is_not_known():
+    assert peak_mib(999_999_999) is None

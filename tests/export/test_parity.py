@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from alledge.export.capabilities import GATED
 from alledge.export.parity import (
     FAIL,
+    OUT_OF_FOLD,
     PASS,
     TOLERANCES,
     VAGUE,
@@ -10,6 +12,7 @@ from alledge.export.parity import (
     coverage,
     cpu,
     judge,
+    pooled,
 )
 from alledge.export.source import Reading
 from alledge.runtime.calibration import Decision
@@ -86,3 +89,39 @@ def test_tolerances_grow_with_what_a_precision_throws_away():
 
 def test_the_cpu_of_the_desk_is_named():
     assert cpu()["machine"]
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_score_that_is_no_number_is_as_wrong_as_can_be(broken):
+    real, made = scores(0.9, 0.8, 0.1), scores(0.9, 0.8, 0.1)
+    made[2] = broken
+    row = compared(real, made)
+    assert row == {
+        "max_dp": 1.0,
+        "mean_dp": 1.0,
+        "agreement": 0.0,
+        "lost_positives": 2,
+        "to_review": 0,
+    }
+    for precision in TOLERANCES:
+        verdict = judge(precision, row, coverage(real, READING, LABELS, POSITIVES))["verdict"]
+        assert verdict == FAIL
+
+
+def test_parts_are_pooled_by_their_images():
+    rows = [
+        compared(scores(0.9, 0.1, 0.1), scores(0.9, 0.1, 0.4)),
+        compared(scores(0.9), scores(0.1)),
+    ]
+    both = compared(scores(0.9, 0.1, 0.1, 0.9), scores(0.9, 0.1, 0.4, 0.1))
+    assert pooled(rows, [3, 1]) == pytest.approx(both, abs=1e-5)
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+def test_a_verdict_on_references_says_that_no_gate_was_evaluated(precision):
+    real = scores(*np.linspace(0.05, 0.95, 32))
+    covered = coverage(real, READING, LABELS, POSITIVES)
+    row = judge(precision, compared(real, real), covered)
+    assert row["gate"] == ("not evaluated" if precision in GATED else None)
+    gated = judge(precision, compared(real, real), covered, OUT_OF_FOLD)
+    assert gated["gate"] == ("passed" if precision in GATED else None)

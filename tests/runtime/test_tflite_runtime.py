@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
-import shutil
 import subprocess
-import sys
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,35 +13,19 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-PLACE = ROOT / ".cache" / f"tflite-runtime-{sys.version_info[0]}.{sys.version_info[1]}"
+ENVIRONMENTS = ROOT / "tests" / "export" / "environments.py"
 PACKAGES = ("tflite-runtime", "numpy<2", "pillow", "click")
-INSTALL_S = 300
 
 
 @pytest.fixture(scope="module")
 def python() -> Path:
     """The interpreter of that environment; made once, kept in the cache."""
-    program = PLACE / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not program.is_file():
-        making = PLACE.with_name(f".{PLACE.name}.{os.getpid()}")
-        try:
-            venv.create(making, with_pip=True, symlinks=sys.platform != "win32")
-            pip = [str(making / program.relative_to(PLACE)), "-m", "pip", "install", "-q"]
-            done = subprocess.run(
-                [*pip, "--only-binary", ":all:", *PACKAGES],
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_S,
-            )
-            if done.returncode:
-                why = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-                pytest.skip(f"pip cannot install tflite-runtime here: {' '.join(why[:1])}")
-            making.rename(PLACE)
-        except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"no environment can be made here: {error}")
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-    return program
+    spec = importlib.util.spec_from_file_location("environments", ENVIRONMENTS)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Path(module.interpreter("tflite-runtime", *PACKAGES))
 
 
 @pytest.fixture

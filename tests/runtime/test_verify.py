@@ -61,6 +61,48 @@ def test_a_price_of_quantization_the_desk_refused_fails(
     assert "3 lost positives: fail" in verify_text(document)
 
 
+def test_other_kernels_that_the_desk_foresaw_pass_and_are_named(
+    own_bundle: Path, bundles: ModuleType
+) -> None:
+    file = own_bundle / "reference" / "outputs.npz"
+    with np.load(file) as archive:
+        np.savez(file, **archive, bare=archive["tflite"])
+    change_outputs(own_bundle, bundles, "tflite", 0.02)
+    assert verify_bundle(own_bundle)["verdict"] == "fail"
+    variants = {"without XNNPACK": {"outputs": "bare", "max_dp": 0.02}}
+    change_parity(own_bundle, bundles, "tflite", variants=variants)
+    document = verify_bundle(own_bundle)
+    assert document["verdict"] == "pass"
+    here = document["backends"]["tflite"]["here"]
+    assert here["kernels"] == "without XNNPACK"
+    assert here["max_dp"] < 1e-5
+    assert document["backends"]["onnx"]["here"]["kernels"] is None
+    assert "here and on the desk, without XNNPACK: max" in verify_text(document)
+
+
+def test_outputs_of_other_kernels_that_are_missing_are_one_clear_error(
+    own_bundle: Path, bundles: ModuleType
+) -> None:
+    change_parity(own_bundle, bundles, "tflite", variants={"bare": {"outputs": "nowhere"}})
+    with pytest.raises(BundleError, match="nowhere"):
+        verify_bundle(own_bundle)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"figures": "price", "gate": "passed"}, ", cross-fitted: max"),
+        ({"figures": "gate", "gate": "passed"}, ", which chose the recipe too: max"),
+        ({"gate": "not evaluated"}, "pass, gate not evaluated"),
+    ],
+)
+def test_what_the_desk_s_figures_are_is_said(
+    own_bundle: Path, bundles: ModuleType, changes: dict[str, str], said: str
+) -> None:
+    change_parity(own_bundle, bundles, "tflite", **changes)
+    assert said in verify_text(verify_bundle(own_bundle))
+
+
 def test_references_that_prove_nothing_are_not_called_a_pass(
     own_bundle: Path, bundles: ModuleType
 ) -> None:
