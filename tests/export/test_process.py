@@ -126,9 +126,12 @@ def test_the_same_run_gives_the_same_bundle_again(int8_bundle, tiny_run, tmp_pat
     assert file_digest(again / "bundle.json") == int8_bundle.digest.removeprefix("sha256:")
 
 
-def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path):
+def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path, monkeypatch):
     from PIL import Image
 
+    # the tiny network has four layers: with four in float nothing is quantized, and it passes
+    integers = tuple(recipe for recipe in LADDERS["onnx"] if not recipe.float_layers)
+    monkeypatch.setitem(LADDERS, "onnx", integers)
     (tmp_path / "black").mkdir()
     for number in range(8):
         Image.new("RGB", (64, 64)).save(tmp_path / "black" / f"{number}.png")
@@ -141,7 +144,7 @@ def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path):
     why = document(tmp_path / "bundle.rejected" / "why.json", "rejected")
     assert document(tmp_path / "bundle.log.json", "export-log")["steps"]
     tried = why["gates"]["onnx"]["tried"]
-    assert [row["recipe"] for row in tried] == [recipe.name for recipe in LADDERS["onnx"]]
+    assert [row["recipe"] for row in tried] == [recipe.name for recipe in integers]
     assert not any(row["passed"] or "error" in row for row in tried)
 
 
