@@ -371,9 +371,8 @@ class _Far:
             raise ValueError(f"{count} features do not fit their statistics")
 
     def distance(self, statistics: Statistics) -> float:
-        centre, scale, precision = self._fitted
-        z = (np.array([statistics[name] for name in self._names]) - centre) / scale
-        return math.sqrt(max(float(z @ precision @ z), 0.0) / len(centre))
+        row = np.array([[statistics[name] for name in self._names]], dtype=np.float64)
+        return float(_distances(row, *self._fitted)[0])
 
     def __call__(self, statistics: Statistics) -> bool:
         return not self.distance(statistics) <= self._limit

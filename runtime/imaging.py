@@ -29,9 +29,6 @@ GEOMETRIES = ("squash", "crop")
 UINT16_PER_UINT8 = 257  # 65535 / 255
 ROWS_AT_ONCE = 256  # of a 16-bit image, while it is made 8-bit
 UNKNOWN_CAMERA = "unknown"
-# Pillow reads 64 kB at a time and takes the interpreter's lock for each: threads that decode side
-# by side wait for it less often so.
-READ_BYTES = 1 << 19
 
 # Pillow refuses above twice its own limit, before decoding; this puts that line at ours.
 Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 1_000_000 // 2
@@ -284,7 +281,6 @@ def _decode(image: Image.Image, name: str, settings: ImagePath) -> RGB:
     try:
         _refuse_many_scans(image, name)
         image.draft(None, (settings.draft, settings.draft))
-        image.decodermaxblock = READ_BYTES  # type: ignore[attr-defined]  # of ImageFile
         image.load()
         orientation = _orientation(image)
         return _to_model(_to_rgb(image), settings, orientation)
@@ -298,25 +294,29 @@ def _decode(image: Image.Image, name: str, settings: ImagePath) -> RGB:
 
 def _not_the_callers(image: Image.Image) -> Image.Image:
     """Return a JPEG that was given before it was decoded a second time: draft() shrinks it."""
-    stream = getattr(image, "fp", None)
-    if image.format != "JPEG" or stream is None or not getattr(image, "tile", None):
+    if image.format != "JPEG" or not getattr(image, "tile", None):
         return image
+    content = _content(image)
+    return Image.open(io.BytesIO(content), formats=("JPEG",)) if content else image
+
+
+def _content(image: Image.Image) -> bytes:
+    """Return the bytes of the file behind an image, nothing where it has none (any more)."""
+    stream = getattr(image, "fp", None)
+    if stream is None:
+        return b""
     at = stream.tell()
     stream.seek(0)
-    content = stream.read()
+    content: bytes = stream.read()
     stream.seek(at)
-    return Image.open(io.BytesIO(content), formats=("JPEG",))
+    return content
 
 
 def _refuse_many_scans(image: Image.Image, name: str) -> None:
     """Refuse a small file that would be decoded for minutes."""
-    stream = getattr(image, "fp", None)
-    if stream is None or not image.info.get("progressive"):
+    if not image.info.get("progressive"):
         return
-    at = stream.tell()
-    stream.seek(0)
-    scans = stream.read().count(SCAN_MARKER)
-    stream.seek(at)
+    scans = _content(image).count(SCAN_MARKER)
     if scans > MAX_SCANS:
         raise ImageError(
             f"{name} has {scans} scans, refused before decoding",
