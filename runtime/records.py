@@ -132,9 +132,10 @@ class TextTable:
     counts: dict[str, int] = field(default_factory=lambda: {"ok": 0, "review": 0, "error": 0})
     milliseconds: float = 0.0
 
-    def header(self, bundle: str, digest: str, engine: str) -> str:
-        """Return the line that names what answers."""
-        return f"{bundle}  {digest[: len('sha256:') + DIGEST_SHOWN]}  {engine}"
+    def header(self, bundle: str, digest: str, engine: str, *, guarded: bool) -> str:
+        """Return the line that names what answers, and says where nothing guards the images."""
+        line = f"{bundle}  {digest[: len('sha256:') + DIGEST_SHOWN]}  {engine}"
+        return line if guarded else f"{line}  no guards: any image gets an answer"
 
     def line(self, result: Result) -> str:
         """Return the line of one image, and count it."""

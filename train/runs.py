@@ -250,7 +250,7 @@ def find_unfinished(folders: Iterable[Path], settings: Json) -> Path:
     unfinished.sort(key=lambda path: path.name)
     differing: list[str] = []
     for path in reversed(unfinished):
-        asked = json.loads((path / SETTINGS).read_text(encoding="utf-8"))
+        asked = _settings(path / SETTINGS)
         wrong = [key for key in {**asked, **settings} if asked.get(key) != settings.get(key)]
         if not wrong:
             return path
@@ -260,6 +260,19 @@ def find_unfinished(folders: Iterable[Path], settings: Json) -> Path:
         + (f": {differing[0]}" if differing else ""),
         fix="leave --resume out to start a new run",
     )
+
+
+def _settings(path: Path) -> Json:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(
+            f"{path} is damaged: {error}",
+            fix="delete this run's folder, and leave --resume out to start a new one",
+        ) from error
+    if not isinstance(settings, dict):
+        raise RunError(f"{path} is damaged: it holds no settings", fix="delete this run's folder")
+    return settings
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -52,6 +52,15 @@ def test_here_the_cpu_computes_and_nothing_is_said(artifacts, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("small", [True, False])
+def test_a_small_machine_goes_without_the_arena(artifacts, monkeypatch, small):
+    monkeypatch.setattr(module, "is_small", lambda: small)
+    backend = load_backend("onnx", artifacts / "model.onnx", threads=1)
+    options = backend._session.get_session_options()
+    backend.close()
+    assert options.enable_cpu_mem_arena is not small
+
+
 def test_a_provider_that_raises_is_named_on_stderr_and_the_next_one_tried(
     artifacts, capsys, monkeypatch
 ):

@@ -86,3 +86,9 @@ def test_text_says_label_probability_and_flags() -> None:
 def test_text_of_one_image_stays_on_one_line() -> None:
     assert "\n" not in TextTable(("healthy", "blast")).line(WRONG)
     assert printable("a\x1b[31m\n") == "a\\x1b[31m\\n"
+
+
+def test_the_first_line_says_where_nothing_guards_the_images() -> None:
+    table = TextTable(("healthy", "blast"))
+    assert "no guards" in table.header("b", "sha256:0", "engine", guarded=False)
+    assert "guards" not in table.header("b", "sha256:0", "engine", guarded=True)

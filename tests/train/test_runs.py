@@ -67,6 +67,14 @@ def test_resume_takes_the_newest_unfinished_run_of_the_same_settings(tmp_path: P
         find_unfinished([], SETTINGS)
 
 
+@pytest.mark.parametrize("text", ['{"seed": ', "[]", ""])
+def test_damaged_settings_are_named_with_a_way_out(tmp_path: Path, text: str) -> None:
+    begin(tmp_path / "1", SETTINGS)
+    (tmp_path / "1/settings.json").write_text(text, encoding="ascii")
+    with pytest.raises(RunError, match=r"settings\.json is damaged(.|\n)*delete"):
+        find_unfinished(tmp_path.iterdir(), SETTINGS)
+
+
 def test_predictions_come_back_to_the_nine_digits_of_float32(tmp_path: Path) -> None:
     score = float(np.float32(0.123456789))
     header = ["image", "fold", "group", "camera", "truth", "score_healthy", "score_blast"]
