@@ -14,14 +14,18 @@ from numpy.typing import NDArray
 from .overlaps_landmarks import BITS, Signature
 
 NEAREST = 20  # candidates an image
-BANDS = 4  # of 16 bits: two hashes are compared if one band of them is the same
-CROWD = 200  # hashes with the same band that are compared with each other, at most
-NEAR_BITS = 12  # of 64 that may differ between two patches
+BAND = 16  # bits: two hashes are compared if one of the four bands of them is the same
+CROWD = 16  # following hashes, in the order of all bits, that one with the same band is compared to
+NEAR_BITS = 10  # of 64 that may differ between two patches
 NEAR_WHOLE = 12  # of 63 that may differ between two whole images
 CELL = 6  # pixels of the level: shifts this near are the same
 CHUNK = 1000  # images compared at once
+FAR = 2048  # pixels of the level: no shift is larger
+PLACE = 3  # bits of a place inside a cell
+COLUMN = 10  # bits of a cell, along each axis
 
 Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -76,56 +80,128 @@ def _by_patches(signatures: Sequence[Signature | None]) -> list[Candidate]:
     place = np.concatenate([s.places for _, s in some]).astype(np.int64)
     hashes = np.concatenate([s.hashes for _, s in some])
     first, second = _near(hashes, owner)
+    if not len(first):
+        return []
     swap = owner[first] > owner[second]
     first, second = np.where(swap, second, first), np.where(swap, first, second)
-    return _vote(owner[first], owner[second], place[first] - place[second], len(signatures))
+    pair = owner[first] * len(signatures) + owner[second]
+    shift = (place[first] - place[second]).astype(np.int16)
+    del first, second, swap
+    return _nearest(*_vote(pair, shift), len(signatures))
 
 
-def _near(hashes: NDArray[np.uint64], owner: Ints) -> tuple[Ints, Ints]:
-    """Return pairs of hashes of different images that differ in few bits."""
-    words = hashes.view(np.uint16).reshape(-1, BANDS)
-    found = []
-    for band in range(BANDS):
-        order = np.argsort(words[:, band], kind="stable")
-        key, at = words[order, band], np.arange(len(order))
-        for offset in range(1, CROWD):
-            at = at[at + offset < len(order)]
-            at = at[key[at] == key[at + offset]]
-            if not len(at):
-                break
-            a, b = order[at], order[at + offset]
-            near = (owner[a] != owner[b]) & (_ones(words[a] ^ words[b]) <= NEAR_BITS)
-            found.append(np.stack([a[near], b[near]], axis=1))
-    pairs = np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    return pairs[:, 0], pairs[:, 1]
+def _near(hashes: Words, owner: Ints) -> tuple[Ints, Ints]:
+    """Return pairs of hashes of different images that differ in few bits.
+
+    Hashes with one band the same lie together once all are sorted from that band on, and those
+    with more in common lie nearer to each other.
+    """
+    found: list[tuple[NDArray[np.uint32], NDArray[np.uint32]]] = []
+    for start in range(0, BITS, BAND):
+        turned = _turned(hashes, start)
+        order = np.argsort(turned).astype(np.uint32)
+        turned, mine = turned[order], owner[order]
+        band = (turned >> np.uint64(BITS - BAND)).astype(np.uint16)
+        for offset in range(1, min(CROWD, len(order))):
+            same = (band[:-offset] == band[offset:]) & (mine[:-offset] != mine[offset:])
+            at = np.flatnonzero(same)
+            differing = turned[at] ^ turned[at + offset]
+            new = _ones(differing) <= NEAR_BITS
+            for earlier in range(BAND, start + BAND, BAND):  # a pair counts once, not once a band
+                new &= _bits(differing, earlier - BAND, BAND) != 0
+            found.append((order[at[new]], order[at[new] + offset]))
+    first, second = (np.concatenate(side).astype(np.int64) for side in zip(*found, strict=True))
+    return first, second
 
 
-def _ones(words: NDArray[np.uint16]) -> NDArray[np.int64]:
-    return np.asarray(_COUNTS[words].sum(axis=1, dtype=np.int64))
+def _turned(hashes: Words, bits: int) -> Words:
+    """Return hashes with this many bits moved from their front to their end."""
+    if not bits:
+        return hashes
+    turned: Words = (hashes << np.uint64(bits)) | (hashes >> np.uint64(BITS - bits))
+    return turned
 
 
-def _vote(a: Ints, b: Ints, shift: Ints, images: int) -> list[Candidate]:
-    """Return for each pair the shift most of its patches agree on; the best of every image."""
-    best: dict[tuple[int, int], Candidate] = {}
-    for corner in (0, CELL // 2):  # two grids, so that no shift lies on the border of both
-        cell = (shift + corner) // CELL
-        keys = np.column_stack([a, b, cell])
-        unique, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
-        sums = np.zeros((len(unique), 2))
-        np.add.at(sums, inverse.ravel(), shift)
-        for row, count, total in zip(unique.tolist(), counts.tolist(), sums, strict=True):
-            known = best.get((row[0], row[1]))
-            if known is None or known.votes < count:
-                dx, dy = np.rint(total / count).astype(int).tolist()
-                best[row[0], row[1]] = Candidate(row[0], row[1], dx, dy, count)
-    taken, kept = np.zeros(images, dtype=np.int64), []
-    for one in sorted(best.values(), key=lambda c: (-c.votes, c.a, c.b)):
-        if min(taken[one.a], taken[one.b]) < NEAREST:
-            taken[one.a] += 1
-            taken[one.b] += 1
-            kept.append(one)
-    return kept
+def _bits(words: Words, start: int, count: int) -> Words:
+    """Return so many bits from each word, from this one on."""
+    found: Words = (words >> np.uint64(start)) & np.uint64(2**count - 1)
+    return found
 
 
-_COUNTS = np.array([bin(number).count("1") for number in range(1 << 16)], dtype=np.uint8)
+def _ones(words: Words) -> NDArray[np.uint8]:
+    """Return how many bits are set.
+
+    References
+    ----------
+    H. S. Warren, "Hacker's delight", 2nd ed. (2012), section 5-1.
+    """
+    words = words - ((words >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    pairs = np.uint64(0x3333333333333333)
+    words = (words & pairs) + ((words >> np.uint64(2)) & pairs)
+    words = (words + (words >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    words = (words * np.uint64(0x0101010101010101)) >> np.uint64(56)
+    return np.asarray(words, dtype=np.uint8)
+
+
+def _vote(pair: Ints, shift: NDArray[np.int16]) -> tuple[Ints, Ints, Ints]:
+    """Return each pair once, with its votes and the shift, (K, 2), that most patches agree on."""
+    # two grids, so that no shift lies on the border of both; the same pairs in the same order
+    (once, votes, mean), (_, others, moved) = (
+        _fullest(_key(pair, shift, corner), corner) for corner in (0, CELL // 2)
+    )
+    better = others > votes
+    return once, np.where(better, others, votes), np.where(better[:, None], moved, mean)
+
+
+def _fullest(keys: Words, corner: int) -> tuple[Ints, Ints, Ints]:
+    """Return each pair once, with the votes of its fullest cell and their mean shift."""
+    keys.sort()
+    cell = keys >> np.uint64(2 * PLACE)
+    starts = np.flatnonzero(np.concatenate([[True], cell[1:] != cell[:-1]]))
+    del cell
+    counts = np.diff(starts, append=len(keys))
+    pair = (keys[starts] >> np.uint64(2 * (PLACE + COLUMN))).astype(np.int64)
+    firsts = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]]))
+    # of each pair the first cell with the most votes: counts and what is left, in one number
+    rank = counts * len(counts) + np.arange(len(counts))[::-1]
+    best = len(counts) - 1 - np.maximum.reduceat(rank, firsts) % len(counts)
+    return pair[firsts], counts[best], _mean_shift(keys, starts[best], counts[best], corner)
+
+
+def _key(pair: Ints, shift: NDArray[np.int16], corner: int) -> Words:
+    """Return votes as numbers that sort by pair, then cell, and keep the place in the cell."""
+    key = pair.astype(np.uint64)
+    cell, place = zip(
+        *(np.divmod(shift[:, axis] + np.int16(FAR + corner), np.int16(CELL)) for axis in (0, 1)),
+        strict=True,
+    )
+    for value, bits in ((cell[0], COLUMN), (cell[1], COLUMN), (place[0], PLACE), (place[1], PLACE)):
+        key <<= np.uint64(bits)
+        key |= value.astype(np.uint64)
+    return key
+
+
+def _mean_shift(keys: Words, starts: Ints, counts: Ints, corner: int) -> Ints:
+    """Return the mean shift, (K, 2), of the votes of a cell: from where it starts, so many."""
+    shifts = np.empty((len(starts), 2), dtype=np.int64)
+    for axis in (0, 1):
+        cell = _bits(keys[starts], 2 * PLACE + (1 - axis) * COLUMN, COLUMN)
+        place = _bits(keys, (1 - axis) * PLACE, PLACE)
+        sums = np.concatenate([[0], np.cumsum(place, dtype=np.int64)])
+        inside = (sums[starts + counts] - sums[starts]) / counts
+        shifts[:, axis] = np.rint(cell.astype(np.int64) * CELL + inside).astype(int) - FAR - corner
+    return shifts
+
+
+def _nearest(pair: Ints, votes: Ints, shift: Ints, images: int) -> list[Candidate]:
+    """Return the pairs that are among the `NEAREST` of one of their images, most votes first."""
+    order = np.lexsort([pair, -votes])
+    a, b = np.divmod(pair[order], images)
+    ends = np.stack([a, b], axis=1).ravel()  # of each pair both images, in the order of the pairs
+    by_image = np.argsort(ends, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=images))])
+    rank = np.empty(len(ends), dtype=np.int64)
+    rank[by_image] = np.arange(len(ends)) - starts[ends[by_image]]
+    kept = rank.reshape(-1, 2).min(axis=1) < NEAREST
+    rows = zip(a[kept], b[kept], shift[order[kept]], votes[order[kept]], strict=True)
+    return [Candidate(int(a), int(b), int(dx), int(dy), int(n)) for a, b, (dx, dy), n in rows]

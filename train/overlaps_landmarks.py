@@ -176,7 +176,10 @@ def _hashes(
     windows = np.lib.stride_tricks.sliding_window_view(smooth, (PATCH, PATCH))
     patches = windows[places[:, 1] - half, places[:, 0] - half]
     kept = patches.std(axis=(1, 2)) > FLAT
-    waves = np.einsum("ia,nab,jb->nij", _WAVES, patches[kept], _WAVES, optimize=True)
+    # one large product along each axis: many small ones would each wake every core
+    along = patches[kept].reshape(-1, PATCH) @ _WAVES.T
+    across = along.reshape(-1, PATCH, FREQUENCIES).swapaxes(1, 2).reshape(-1, PATCH) @ _WAVES.T
+    waves = across.reshape(-1, FREQUENCIES, FREQUENCIES).swapaxes(1, 2)
     bits = (waves.reshape(-1, FREQUENCIES**2)[:, _LOWEST] > 0).astype(np.uint8)
     packed = np.ascontiguousarray(np.packbits(bits, axis=1))
     return packed.view(np.uint64).ravel(), kept
