@@ -26,6 +26,7 @@ COARSE_SCORE = 0.25  # correlation at the level below which no full image is ope
 SCORE, ERRORS, SCORE_ALONE = 0.35, 10.0, 0.85
 GRAIN = 4.0  # pixels: blur that takes the noise of camera and JPEG off before correlating
 SEARCH = 3  # pixels of the level around the voted shift
+ENOUGH = 4_000  # pixels of the level that tell the best of shifts next to each other
 LEAST = 24  # pixels of the level that an overlap is wide and high, at least
 BLOCKS = 4  # along each side of the common part
 WINDOW = 1024  # pixels: side of the part that the last shift is looked for in
@@ -70,13 +71,13 @@ def roughly(one: Signature, other: Signature, candidate: Candidate) -> tuple[flo
         squares = [_squeezed(signature.detail) for signature in (one, other)]
         return correlation(*squares), 0, 0
     dx, dy = candidate.dx, candidate.dy
-    best = (_at(one, other, dx, dy), dx, dy)
-    if best[0] >= COARSE_SCORE / 2:
-        around = range(-SEARCH, SEARCH + 1)
-        best = max(
-            (_at(one, other, dx + i, dy + j), dx + i, dy + j) for i in around for j in around
-        )
-    return best
+    score = _at(one, other, dx, dy, ENOUGH)
+    if score < COARSE_SCORE / 2:
+        return score, dx, dy
+    around = range(-SEARCH, SEARCH + 1)
+    shifts = [(dx + i, dy + j) for i in around for j in around]
+    dx, dy = max(shifts, key=lambda shift: _at(one, other, *shift, ENOUGH))
+    return _at(one, other, dx, dy), dx, dy
 
 
 def closely(candidate: Candidate, dx: int, dy: int, factor: int, load: Load) -> Overlap | None:
@@ -154,9 +155,15 @@ def _agreement(one: Floats, other: Floats) -> tuple[float, float]:
     return score, score * count**0.5
 
 
-def _at(one: Signature, other: Signature, dx: int, dy: int) -> float:
+def _at(one: Signature, other: Signature, dx: int, dy: int, most: float = float("inf")) -> float:
+    """Return the correlation at a shift; of more pixels than `most` every second, fourth, … row."""
     windows = common(one.detail, other.detail, dx, dy)
-    return correlation(*windows) if min(windows[0].shape) >= LEAST - SEARCH else -1.0
+    if min(windows[0].shape) < LEAST - SEARCH:
+        return -1.0
+    step = 1
+    while windows[0].size > most * step:
+        step *= 2
+    return correlation(*(window[::step] for window in windows))
 
 
 def _refined(a: Grey, b: Grey, dx: int, dy: int, reach: int) -> tuple[int, int]:
