@@ -76,7 +76,7 @@ def roughly(one: Signature, other: Signature, candidate: Candidate) -> tuple[flo
         return score, dx, dy
     around = range(-SEARCH, SEARCH + 1)
     shifts = [(dx + i, dy + j) for i in around for j in around]
-    dx, dy = max(shifts, key=lambda shift: _at(one, other, *shift, ENOUGH))
+    dx, dy = max(shifts, key=lambda shift: _at(one, other, shift[0], shift[1], ENOUGH))
     return _at(one, other, dx, dy), dx, dy
 
 
