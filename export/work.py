@@ -151,7 +151,17 @@ class Work:
         """
         tried: list[Json] = []
         for recipe, row, reading in self._candidates(form, tried):
-            made = self._convert(form, recipe, reading, row)
+            try:
+                made = self._convert(form, recipe, reading, row)
+            except ExportError as error:  # a converter may fail on one recipe and do the next
+                if len(ladder(form, self.order.precision)) == 1:
+                    raise
+                if row is None:
+                    tried.append({"recipe": recipe.name, "error": error.what, "passed": False})
+                else:
+                    tried[-1].update(passed=False, why=error.what)
+                self.say(f"{form}, {recipe.name}: {error.what}")
+                continue
             if row is None:  # no gate: what it was refused for is seen on the references
                 kept = {key: made.parity[key] for key in ("lost_positives", "max_dp", "mean_dp")}
                 tried.append({"recipe": recipe.name, **kept, "passed": True})

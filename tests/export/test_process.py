@@ -10,7 +10,7 @@ import pytest
 from alledge.errors import ExportError, UsageError
 from alledge.export.parity import COMPARED, OUT_OF_FOLD
 from alledge.export.process import Order, default_place, export_run
-from alledge.export.recipes import LADDERS
+from alledge.export.recipes import LADDERS, Recipe
 from alledge.export.source import read_material
 from alledge.runtime.bundle import file_digest
 from alledge.runtime.guards import Guards
@@ -146,6 +146,16 @@ def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path, m
     tried = why["gates"]["onnx"]["tried"]
     assert [row["recipe"] for row in tried] == [recipe.name for recipe in integers]
     assert not any(row["passed"] or "error" in row for row in tried)
+
+
+def test_a_recipe_that_the_converter_fails_on_is_passed_over(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(LADDERS, "onnx", (Recipe(ranges="of no kind"), Recipe()))
+    order = Order(tiny_run, "int8", ("onnx",), tmp_path / "bundle", gate=False)
+    made = export_run(order).made["onnx"]
+    failed, passed = made.gate["tried"]
+    assert made.recipe == Recipe()
+    assert "failed: " in failed["error"]
+    assert (failed["passed"], passed["passed"]) == (False, True)
 
 
 def test_without_its_data_a_run_is_exported_only_where_calibration_is_named(tiny_run, tmp_path):
