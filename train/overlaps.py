@@ -85,6 +85,13 @@ def join(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 
 def _find(paths: Sequence[Path], tell: Progress) -> list[Overlap]:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # the images are spread over the cores, not their products
+        return _search(paths, tell)
+
+
+def _search(paths: Sequence[Path], tell: Progress) -> list[Overlap]:
     level = common_level([_longer_side(path) for path in paths])
     signatures = _each(
         lambda path: sign(path, level), paths, lambda done: tell("hashing", done, len(paths))
