@@ -36,6 +36,7 @@ LEAST = 24  # pixels of the level that an overlap is wide and high, at least
 BLOCKS = 4  # along each side of the common part
 WINDOW = 1024  # pixels: side of the part that the last shift is looked for in
 SQUARE = 128  # pixels: images of different size that look alike are compared in such a square
+MOST = 0.3  # share of an image from which few details are enough, if they agree as a crop's do
 WHOLE = 0.98  # share of an image from which all of it is meant
 
 Floats = NDArray[np.float32]
@@ -120,9 +121,10 @@ def closely(candidate: Candidate, dx: int, dy: int, factor: int, load: Load) -> 
     if min(one.shape) < LEAST * factor and one.size < min(a.size, b.size) / 2:
         return None
     score, errors = _agreement(_detail(one), _detail(other))
-    if score < SCORE_ALONE and (score < SCORE or errors < ERRORS):
-        return None
     shares = (one.size / a.size, one.size / b.size)
+    alone = score >= SCORE_ALONE and max(shares) >= MOST  # a corner may show one nucleus
+    if not alone and (score < SCORE or errors < ERRORS):
+        return None
     same = a.shape == b.shape and bool(np.array_equal(a, b))
     return Overlap(candidate.a, candidate.b, _kind(shares, same), dx, dy, shares, score)
 
