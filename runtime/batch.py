@@ -67,8 +67,7 @@ def _write(out: Print, classifier: Classifier, results: Iterable[Result], style:
         out(csv_header(labels))
     elif style == "text":
         used, engine = classifier.bundle, classifier.backend.engine
-        guarded = bool(used.record.get("guards"))
-        out(table.header(used.name, used.digest, engine, guarded=guarded))
+        out(table.header(used.name, used.digest, engine, guarded=classifier.guarded))
     for result in results:
         failed += result.status == "error"
         if style == "json":

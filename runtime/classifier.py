@@ -55,6 +55,11 @@ class Classifier:
         self._decision = Decision(self._format.threshold, self._format.band)
         self._guards = Guards(bundle.record.get("guards"))
 
+    @property
+    def guarded(self) -> bool:
+        """Whether images are held against what the bundle's model was trained on."""
+        return self._guards.active
+
     @classmethod
     def load(
         cls,

@@ -47,6 +47,8 @@ def find_overlaps(paths: Sequence[Path], progress: Progress | None = None) -> li
         In the order of their indices; fields may be shifted, not turned, mirrored or scaled
         (whole images may be scaled).
     """
+    from threadpoolctl import threadpool_limits
+
     tell = progress or (lambda what, done, total: None)
     contents = _each(_content, paths, lambda done: tell("hashing", done, len(paths)))
     found: list[Overlap] = []
@@ -57,7 +59,8 @@ def find_overlaps(paths: Sequence[Path], progress: Progress | None = None) -> li
             rows = json.loads(kept.read_text(encoding="utf-8"))
             found.extend(Overlap(**{**row, "shares": tuple(row["shares"])}) for row in rows)
             return
-        found.extend(_find(paths, tell))
+        with threadpool_limits(1):  # the images are spread over the cores, not their products
+            found.extend(_find(paths, tell))
         if kept is not None:
             kept.write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
 
@@ -85,13 +88,6 @@ def join(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 
 def _find(paths: Sequence[Path], tell: Progress) -> list[Overlap]:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):  # the images are spread over the cores, not their products
-        return _search(paths, tell)
-
-
-def _search(paths: Sequence[Path], tell: Progress) -> list[Overlap]:
     level = common_level([_longer_side(path) for path in paths])
     signatures = _each(
         lambda path: sign(path, level), paths, lambda done: tell("hashing", done, len(paths))

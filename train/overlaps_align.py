@@ -90,9 +90,8 @@ def roughly(one: Signature, other: Signature, candidate: Candidate) -> tuple[flo
         return score, dx, dy
     windows = common(one.detail, other.detail, dx, dy)
     score = _in_blocks(*windows)
-    if score >= COARSE_SCORE:
-        one_part, other_part = (window.astype(np.float32) for window in windows)
-        score = score if score * _details(one_part, other_part) ** 0.5 >= COARSE_ERRORS else 0.0
+    if score >= COARSE_SCORE and score * _details(*windows) ** 0.5 < COARSE_ERRORS:
+        return 0.0, dx, dy
     return score, dx, dy
 
 
@@ -169,7 +168,7 @@ def _in_blocks(one: NDArray[Any], other: NDArray[Any]) -> float:
     return float(np.median(scores))
 
 
-def _details(one: Floats, other: Floats) -> float:
+def _details(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Return how many independent details two images of one size share room for.
 
     References

@@ -106,7 +106,7 @@ def _near(hashes: Words, owner: Ints) -> tuple[Ints, Ints]:
             same = (band[:-offset] == band[offset:]) & (mine[:-offset] != mine[offset:])
             at = np.flatnonzero(same)
             differing = turned[at] ^ turned[at + offset]
-            new = _ones(differing) <= NEAR_BITS
+            new = np.bitwise_count(differing) <= NEAR_BITS
             for earlier in range(BAND, start + BAND, BAND):  # a pair counts once, not once a band
                 new &= _bits(differing, earlier - BAND, BAND) != 0
             found.append((order[at[new]], order[at[new] + offset]))
@@ -126,21 +126,6 @@ def _bits(words: Words, start: int, count: int) -> Words:
     """Return so many bits from each word, from this one on."""
     found: Words = (words >> np.uint64(start)) & np.uint64(2**count - 1)
     return found
-
-
-def _ones(words: Words) -> NDArray[np.uint8]:
-    """Return how many bits are set.
-
-    References
-    ----------
-    H. S. Warren, "Hacker's delight", 2nd ed. (2012), section 5-1.
-    """
-    words = words - ((words >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    pairs = np.uint64(0x3333333333333333)
-    words = (words & pairs) + ((words >> np.uint64(2)) & pairs)
-    words = (words + (words >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    words = (words * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return np.asarray(words, dtype=np.uint8)
 
 
 def _vote(pair: Ints, shift: NDArray[np.int16]) -> tuple[Ints, Ints, Ints]:
@@ -170,14 +155,12 @@ def _fullest(keys: Words, corner: int) -> tuple[Ints, Ints, Ints]:
 
 def _key(pair: Ints, shift: NDArray[np.int16], corner: int) -> Words:
     """Return votes as numbers that sort by pair, then cell, and keep the place in the cell."""
+    parts = [np.divmod(shift[:, axis] + np.int16(FAR + corner), np.int16(CELL)) for axis in (0, 1)]
     key = pair.astype(np.uint64)
-    cell, place = zip(
-        *(np.divmod(shift[:, axis] + np.int16(FAR + corner), np.int16(CELL)) for axis in (0, 1)),
-        strict=True,
-    )
-    for value, bits in ((cell[0], COLUMN), (cell[1], COLUMN), (place[0], PLACE), (place[1], PLACE)):
-        key <<= np.uint64(bits)
-        key |= value.astype(np.uint64)
+    for part, bits in ((0, COLUMN), (1, PLACE)):  # both cells, then both places
+        for axis in parts:
+            key <<= np.uint64(bits)
+            key |= axis[part].astype(np.uint64)
     return key
 
 

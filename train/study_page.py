@@ -18,9 +18,8 @@ from .study_words import (
     NOTHING,
     camera_words,
     code_words,
-    random_words,
-    shortcut_words,
     strengths,
+    verdict_words,
     weights_words,
 )
 
@@ -58,8 +57,7 @@ def write_pages(out: Path, document: Json) -> Path:
             kinds=KINDS,
             colours=order,
             camera_words=camera_words,
-            random_words=random_words,
-            shortcut_words=shortcut_words,
+            verdict_words=verdict_words,
             weights_words=weights_words,
             code_words=code_words,
             contradictions=CONTRADICTIONS,

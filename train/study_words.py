@@ -92,6 +92,13 @@ def shortcut_words(section: Json) -> str:
     )
 
 
+def verdict_words(section: Json) -> str:
+    """Return what a section comes to, the camera first; the paper's split is too small for that."""
+    alone = shortcut_words(section) if section["split"] != "paper" else ""
+    words = (alone, section["comparison"]["verdict"], random_words(section))
+    return " ".join(filter(None, words))
+
+
 def weights_words(weights: Json) -> str:
     """Return where weights come from, called what they are."""
     if weights["source"] == "file":

@@ -10,6 +10,8 @@ from PIL import Image
 from alledge.runtime import caches
 from alledge.train import overlaps
 from alledge.train.overlaps import Overlap, find_overlaps, join
+from alledge.train.overlaps_align import closely
+from alledge.train.overlaps_candidates import Candidate
 from alledge.train.phantom import draw_field
 
 
@@ -121,3 +123,14 @@ def test_same_images_are_compared_once_and_changed_ones_again(
 def test_pairs_join_into_sets() -> None:
     assert join(6, [(0, 3), (3, 5), (1, 2)]) == [[0, 3, 5], [1, 2]]
     assert join(3, []) == []
+
+
+def test_a_small_corner_with_one_nucleus_is_no_overlap() -> None:
+    y, x = np.mgrid[:480, :640]
+
+    def field(across: int, down: int) -> np.ndarray:
+        nucleus = 120 * np.exp(-((x - across) ** 2 + (y - down) ** 2) / (2 * 12.0**2))
+        return (220 - nucleus).astype(np.uint8)
+
+    images = [field(600, 440), field(40, 40)]  # the corners agree to the last pixel
+    assert closely(Candidate(0, 1, 280, 200, 9), 280, 200, 2, lambda index: images[index]) is None

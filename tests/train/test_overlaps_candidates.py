@@ -1,4 +1,4 @@
-"""Candidates by votes: the shift, the votes, the nearest twenty; against counting pair by pair."""
+"""Candidates by votes: the shift, the votes, the nearest twenty of an image."""
 
 import numpy as np
 import pytest
