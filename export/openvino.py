@@ -153,10 +153,7 @@ def _advanced(recipe: Recipe) -> Any:
 
     if recipe.ranges == ENTROPY:
         raise ExportError("NNCF has no entropy calibration", allowed="min-max, percentile")
-    advanced = AdvancedQuantizationParameters(
-        overflow_fix=OverflowFix(OVERFLOW_FIX),
-        disable_channel_alignment="channel" not in recipe.correction,
-    )
+    advanced = AdvancedQuantizationParameters(overflow_fix=OverflowFix(OVERFLOW_FIX))
     if recipe.ranges == PERCENTILE:
         advanced.activations_range_estimator_params = _percentiles()
     return advanced
