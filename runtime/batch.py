@@ -68,6 +68,7 @@ def _write(out: Print, classifier: Classifier, results: Iterable[Result], style:
     elif style == "text":
         used, engine = classifier.bundle, classifier.backend.engine
         out(table.header(used.name, used.digest, engine, guarded=classifier.guarded))
+        out(table.legend(used.positive, classifier.threshold))
     for result in results:
         failed += result.status == "error"
         if style == "json":

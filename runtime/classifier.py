@@ -60,6 +60,11 @@ class Classifier:
         """Whether images are held against what the bundle's model was trained on."""
         return self._guards.active
 
+    @property
+    def threshold(self) -> float:
+        """Probability of any positive label from which on an image is given one."""
+        return self._decision.threshold
+
     @classmethod
     def load(
         cls,

@@ -137,6 +137,14 @@ class TextTable:
         line = f"{bundle}  {digest[: len('sha256:') + DIGEST_SHOWN]}  {engine}"
         return line if guarded else f"{line}  no guards: any image gets an answer"
 
+    def legend(self, positive: Sequence[str], threshold: float) -> str:
+        """Return the line that says what the percentages are of: never of a healthy label."""
+        share, named = f"{threshold:.1%}", printable(positive[0])
+        if len(positive) == 1:
+            return f"percent: how likely {named} is; from {share} on that is the label"
+        named = ", ".join(map(printable, positive))
+        return f"percent: how likely any of {named} is; from {share} on one of them is the label"
+
     def line(self, result: Result) -> str:
         """Return the line of one image, and count it."""
         self.counts[result.status] += 1

@@ -92,3 +92,10 @@ def test_the_first_line_says_where_nothing_guards_the_images() -> None:
     table = TextTable(("healthy", "blast"))
     assert "no guards" in table.header("b", "sha256:0", "engine", guarded=False)
     assert "guards" not in table.header("b", "sha256:0", "engine", guarded=True)
+
+
+def test_the_second_line_says_what_the_percentages_are_of() -> None:
+    line = TextTable(("healthy", "blast")).legend(("blast",), 0.76)
+    assert line == "percent: how likely blast is; from 76.0% on that is the label"
+    several = TextTable(("benign", "early", "pre")).legend(("early", "pre"), 0.5)
+    assert "any of early, pre is; from 50.0% on" in several
