@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import mmap
 import os
 import sys
 import threading
@@ -271,13 +272,13 @@ def file_digest(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex, reading it block by block."""
     with Path(path).open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
-        # a large file in large blocks: between two of them the thread waits for Python's lock
-        block = memoryview(
-            bytearray(HASH_BLOCK_BYTES if size <= SMALL_BYTES else LARGE_BLOCK_BYTES)
-        )
-        total = _sha256(size=size)
-        while count := stream.readinto(block):
-            total.update(block[:count])
+        # A large file in large blocks: between two of them the thread waits for Python's lock.
+        # Of pages of its own: a freed block teaches glibc to keep others as large on its heap.
+        length = HASH_BLOCK_BYTES if size <= SMALL_BYTES else LARGE_BLOCK_BYTES
+        with mmap.mmap(-1, length) as pages, memoryview(pages) as block:
+            total = _sha256(size=size)
+            while count := stream.readinto(block):
+                total.update(block[:count])
     return str(total.hexdigest())
 
 

@@ -18,6 +18,7 @@ from ...errors import BackendError
 from .pool import Pool
 
 STDERR = 2
+PIPE_BYTES = 2**16
 _chatter_lock = threading.Lock()
 
 
@@ -52,7 +53,8 @@ def _without_chatter() -> Iterator[None]:
         yield
         return
     source, sink = os.pipe()
-    os.set_blocking(sink, False)  # rather lose a line than wait for ever
+    for end in (source, sink):  # rather lose a line than wait for ever
+        os.set_blocking(end, False)
     os.dup2(sink, STDERR)
     os.close(sink)
     try:
@@ -60,11 +62,16 @@ def _without_chatter() -> Iterator[None]:
     finally:
         os.dup2(kept, STDERR)
         os.close(kept)
-        with os.fdopen(source, "rb") as stream:
-            said = [line for line in stream if not line.startswith(b"INFO: ")]
+        said = b""
+        # until it is empty, not until its end: a child begun meanwhile may hold the pipe open
+        with contextlib.suppress(BlockingIOError):
+            while part := os.read(source, PIPE_BYTES):
+                said += part
+        os.close(source)
         _chatter_lock.release()
-        if said:
-            os.write(STDERR, b"".join(said))
+        lines = said.splitlines(keepends=True)
+        if told := [line for line in lines if not line.startswith(b"INFO: ")]:
+            os.write(STDERR, b"".join(told))
 
 
 class TfliteBackend:

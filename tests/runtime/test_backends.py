@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -169,3 +170,15 @@ def test_a_tampered_artifact_is_never_loaded(own_bundle: Path, name: str) -> Non
     file.write_bytes(file.read_bytes() + b"\0")
     with pytest.raises(TamperedError):
         open_backend(bundle, name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is caught there")
+def test_a_child_begun_while_the_engine_loads_is_not_waited_for() -> None:
+    tflite = pytest.importorskip("alledge.runtime.backends.tflite")
+    with tflite._without_chatter():  # the child's stderr is the pipe, until it ends
+        child = subprocess.Popen(
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+    assert child.poll() is None  # it still runs, and we are here
+    child.kill()
+    child.communicate()
