@@ -30,7 +30,6 @@ from alledge.errors import UsageError
 from alledge.train.architectures import ARCHITECTURES
 
 SCHEMA = Path(runtime.__file__).parent / "schemas" / "benchmark.json"
-OLDER = Path(runtime.__file__).parents[1] / "docs" / "six-models.json"
 Json = dict[str, Any]
 Run = Callable[..., Result]
 
@@ -100,8 +99,12 @@ def test_the_page_says_commit_date_and_digest(page: Path, document: Json) -> Non
     assert document["rows"][0]["digest"].removeprefix("sha256:")[:12] in text
 
 
-def test_an_older_document_is_read(run: Run, tmp_path: Path) -> None:
-    answer = run("report", OLDER, "--out", tmp_path / "report.html")
+def test_an_older_document_is_read(run: Run, document: Json, tmp_path: Path) -> None:
+    for row in document["rows"]:
+        del row["parity"]  # results of the first days do not have it
+    older = tmp_path / "older.json"
+    older.write_text(json.dumps(document), encoding="utf-8")
+    answer = run("report", older, "--out", tmp_path / "report.html")
     assert answer.exit_code == 0, answer.output
     assert answer.stdout.startswith("Quickest of all: ")
 

@@ -26,6 +26,17 @@ def test_the_docs_say_what_the_results_beside_them_say() -> None:
             assert row in written
 
 
+def test_the_docs_results_are_whole_and_every_figure_has_its_samples() -> None:
+    for path in RESULTS:
+        document = read(path)
+        assert document["complete"]
+        for row in document["rows"]:
+            assert row["status"] == "ok"
+            assert row["latency"]["p99_ms"] is not None
+            assert row["end_to_end"]["p99_ms"] is not None
+            assert (row["accuracy"] is None) == row["training"]["generated"], row["bundle"]
+
+
 def test_an_answer_that_engines_share_is_one_line(document: Json) -> None:
     for row in document["rows"]:
         row["accuracy"], row["accuracy_note"] = None, "not asked"
