@@ -21,7 +21,7 @@ test: $(READY)  ## the test suite, as CI runs it
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 test-slow: $(READY)  ## what takes minutes rather than seconds
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m slow --timeout 0 $(ARGS)
 
 bench: $(READY)  ## the pytest-benchmark suite, in a short form; its JSON is .benchmarks/ci.json
 	mkdir -p .benchmarks

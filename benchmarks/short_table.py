@@ -12,13 +12,12 @@ from ..runtime.backends import BACKENDS
 from .columns import NAMED
 from .merge import merge
 from .result import read
-from .tables import UNSOUND
-from .wording import NONE, machine_line, milliseconds
+from .tables import short_table
+from .wording import machine_line
 
 Json = dict[str, Any]
 PRECISIONS = ("float32", "float16", "dynamic", "int8")  # in the order of the tables
 WORTH = ("accuracy", "sensitivity", "specificity", "AUC")
-FROM_FILE = ("end to end p50 ms", "cold start ms", "peak MiB", "file MiB")
 
 
 def short_tables(documents: Iterable[Json]) -> str:
@@ -32,31 +31,10 @@ def short_tables(documents: Iterable[Json]) -> str:
     parts = []
     for site in merge(documents):
         good = [row for row in site.rows if row["status"] == "ok"]
-        parts += [machine_line(site.machine), _times(good)]
+        parts += [machine_line(site.machine), short_table(_sorted(good))]
         if judged := [row for row in good if row["accuracy"]]:
             parts.append(_worth(judged))
     return "\n\n".join(parts)
-
-
-def _times(rows: list[Json]) -> str:
-    """Return a line for each model and precision: one thread / two, by engine; then the best."""
-    lines = [["model", "precision", *BACKENDS, "from the file", "by", *FROM_FILE[1:]]]
-    for name in dict.fromkeys(_name(row) for row in _sorted(rows)):
-        same = [row for row in rows if _name(row) == name]
-        best = min(same, key=lambda row: float(row["end_to_end"]["p50_ms"]))
-        by = f"{best['backend']}, {best['threads']}"
-        engines = [_engine(same, backend) for backend in BACKENDS]
-        first, *rest = (NAMED[column].text(best) for column in FROM_FILE)
-        lines.append([*name, *engines, first, by, *rest])
-    return _markdown(lines, words=("model", "precision", "by"))
-
-
-def _engine(rows: list[Json], backend: str) -> str:
-    """Word the medians of one engine, from one thread on."""
-    found = sorted((row for row in rows if row["backend"] == backend), key=lambda r: r["threads"])
-    unsound = UNSOUND if any(row.get("parity") == "fail" for row in found) else ""
-    medians = " / ".join(milliseconds(row["latency"]["p50_ms"]) for row in found)
-    return f"{medians}{unsound}" if found else NONE
 
 
 def _worth(rows: list[Json]) -> str:
@@ -65,10 +43,10 @@ def _worth(rows: list[Json]) -> str:
     for row in _sorted(rows):
         key = (*_name(row), *(NAMED[column].whole(row) for column in WORTH))
         engines.setdefault(key, {})[row["backend"]] = None
-    lines = [["model", "precision", "on", *WORTH]]
+    lines = [["model", "precision", "on", *WORTH], ["---"] * (3 + len(WORTH))]
     for (model, precision, *figures), on in engines.items():
         lines.append([model, precision, ", ".join(on), *figures])
-    return _markdown(lines, words=lines[0])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _name(row: Json) -> tuple[str, str]:
@@ -86,11 +64,6 @@ def _sorted(rows: list[Json]) -> list[Json]:
             list(BACKENDS).index(row["backend"]),
         ),
     )
-
-
-def _markdown(lines: list[list[str]], words: Iterable[str]) -> str:
-    marks = ["---" if name in words else "---:" for name in lines[0]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (lines[0], marks, *lines[1:]))
 
 
 @click.command()

@@ -67,6 +67,11 @@ def test_all_well_is_exit_code_zero(folder: Path, bundle: Path) -> None:
     assert run("classify", folder, "--bundle", bundle).exit_code == 0
 
 
+def test_text_says_what_its_percentages_are_of(folder: Path, bundle: Path) -> None:
+    second = run("classify", folder, "--bundle", bundle).stdout.splitlines()[1]
+    assert second.startswith("percent: how likely ")
+
+
 def test_csv_has_a_line_an_image(folder: Path, bundle: Path) -> None:
     result = run("classify", folder, "--bundle", bundle, "--csv")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
