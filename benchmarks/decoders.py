@@ -17,7 +17,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from ..runtime.imaging import RGB, ImagePath, load_rgb
+from ..runtime.image_path import ImagePath
+from ..runtime.imaging import RGB, load_rgb
 from ..runtime.inputs import find_images
 
 ROUNDS = 5

@@ -18,7 +18,8 @@ import click
 from ..errors import DataError
 from ..runtime.datasets import Dataset, read_dataset
 from ..runtime.guards import CAMERA, MIN_IMAGES, Guards, Statistics, fit_guards, measure
-from ..runtime.imaging import UNKNOWN_CAMERA, ImagePath, load_image
+from ..runtime.image_path import ImagePath
+from ..runtime.imaging import UNKNOWN_CAMERA, load_image
 from ..runtime.inputs import find_images
 from ..runtime.intervals import wilson
 from .foreign import drawn, installed, is_untouched

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ExportError
 from ..runtime.calibration import Decision
-from ..runtime.imaging import ImagePath
+from ..runtime.image_path import ImagePath
 from ..train.architectures import architecture, count, head_row
 from ..train.outcome import code
 from . import references

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..runtime.datasets import IMAGE_SUFFIXES
-from ..runtime.imaging import ImagePath, load_rgb
+from ..runtime.image_path import ImagePath
+from ..runtime.imaging import load_rgb
 
 Images = NDArray[np.uint8]
 # Of these every label and camera gets its part; more cost every conversion of every fold its time.

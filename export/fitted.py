@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.imaging import ImagePath, load_rgb
+from ..runtime.image_path import ImagePath
+from ..runtime.imaging import load_rgb
 from .graph import SCORING_BATCH
 
 FIELDS = 64  # half of them with blasts

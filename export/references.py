@@ -15,7 +15,8 @@ from PIL import Image, ImageFilter
 
 from ..errors import DataError
 from ..runtime.datasets import IMAGE_SUFFIXES
-from ..runtime.imaging import ImagePath, load_rgb
+from ..runtime.image_path import ImagePath
+from ..runtime.imaging import load_rgb
 from ..train.phantom import draw_field
 
 Images = NDArray[np.uint8]

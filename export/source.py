@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..errors import AlledgeError
 from ..runtime.calibration import Decision
 from ..runtime.datasets import read_dataset
-from ..runtime.imaging import ImagePath, load_rgb
+from ..runtime.image_path import ImagePath
+from ..runtime.imaging import load_rgb
 from ..train.runs import Predictions, Run
 from .calibration import choose
 

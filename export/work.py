@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExportError
-from ..runtime.imaging import ImagePath
+from ..runtime.image_path import ImagePath
 from ..train.runs import Run
 from . import references
 from .assembly import (

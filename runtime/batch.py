@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .bundle import Bundle
 from .classifier import Classifier, Mode
 from .inputs import find_images
 from .records import Result, TextTable, csv_header, csv_line, json_line
@@ -19,7 +20,7 @@ def classify_to(
     out: Print,
     names: Sequence[str],
     *,
-    bundle: str | None = None,
+    bundle: str | Bundle | None = None,
     backend: str = "auto",
     threads: int | None = None,
     mode: str | None = None,

@@ -12,13 +12,13 @@ import mmap
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import BundleError, TamperedError, UsageError
-from .imaging import ImagePath
+from .image_path import ImagePath
 from .signing import check_bundle
 
 RECORD = "bundle.json"
@@ -71,6 +71,30 @@ class Format:
         return (self.file,)
 
 
+class Check:
+    """A check at work on a thread of its own."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check, self._wrong = check, list[BaseException]()
+        self._thread = threading.Thread(target=self._run, name="alledge-hash")
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._check()
+        except BaseException as error:  # whatever it is: an unchecked file is no checked one
+            self._wrong.append(error)
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        self._thread.join()
+
+    def tell(self) -> None:
+        """Raise what it raised."""
+        if self._wrong:
+            raise self._wrong[0]
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A bundle, opened: its record has been read, its files not yet hashed.
@@ -99,6 +123,7 @@ class Bundle:
     positive: tuple[str, ...]
     image_path: ImagePath
     formats: dict[str, Format]
+    _begun: dict[tuple[str, ...], Check] = field(default_factory=dict, init=False, compare=False)
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -201,6 +226,22 @@ class Bundle:
                 raise BundleError(f"{self.path / RECORD} names no hash for {name}", allowed=files)
             self._check_one(name, str(files[name]).lower())
 
+    def begin_check(self, names: Iterable[str]) -> None:
+        """Begin to check files on a thread of its own; `checking` them tells how it ended.
+
+        Parameters
+        ----------
+        names : iterable of str
+        """
+        names = tuple(names)
+        self._begun[names] = Check(lambda: self.check(names))
+
+    def is_large(self, names: Iterable[str]) -> bool:
+        """Return whether hashing these files takes longer than importing an engine."""
+        with contextlib.suppress(OSError):
+            return sum((self.path / name).stat().st_size for name in names) > SMALL_BYTES
+        return False  # what is missing is told by the check
+
     @contextlib.contextmanager
     def checking(self, names: Iterable[str]) -> Iterator[None]:
         """Check files, as `check` does, while the body of the ``with`` does something else.
@@ -214,22 +255,15 @@ class Bundle:
         TamperedError, BundleError
             As `check`, when the body has ended.
         """
-        wrong: list[BaseException] = []
-
-        def check() -> None:
-            try:
-                self.check(names)
-            except BaseException as error:  # whatever it is: an unchecked file is no checked one
-                wrong.append(error)
-
-        beside = threading.Thread(target=check, name="alledge-hash")
-        beside.start()
+        names = tuple(names)
+        if names not in self._begun:
+            self.begin_check(names)
+        check = self._begun.pop(names)
         try:
             yield
         finally:
-            beside.join()
-        if wrong:
-            raise wrong[0]
+            check.wait()
+        check.tell()
 
     def _check_one(self, name: str, wanted: str) -> None:
         file = self.path / name

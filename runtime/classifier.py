@@ -6,8 +6,8 @@ Reading inputs and writing records are `inputs` and `records`; nothing here prin
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, overload
@@ -30,9 +30,19 @@ if TYPE_CHECKING:
 
 Mode = Literal["latency", "throughput"]
 MODES: tuple[Mode, ...] = ("latency", "throughput")
-IMAGES_AHEAD = 2  # per worker, waiting or being answered: what bounds the memory of a batch
 
 Source = str | Path | Image.Image | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An image as the model sees it, and what the guards say of it."""
+
+    source: Source
+    name: str | None
+    rgb: RGB
+    flags: tuple[str, ...]
+    seconds: float
 
 
 class Classifier:
@@ -193,37 +203,36 @@ class Classifier:
         if self._workers == 1:
             yield from (self._answer(source, overlays) for source in sources)
             return
-        from concurrent.futures import Future, ThreadPoolExecutor
+        from .pipeline import in_order
 
-        waiting: deque[Future[Result]] = deque()
-        with ThreadPoolExecutor(self._workers, "alledge") as pool:
-            try:
-                for source in sources:
-                    waiting.append(pool.submit(self._answer, source, overlays))
-                    if len(waiting) >= IMAGES_AHEAD * self._workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        def answer(seen: _Seen | Result) -> Result:
+            return seen if isinstance(seen, Result) else self._judge(seen, overlays)
+
+        yield from in_order(sources, self._look, answer, self._workers)
 
     def _answer(self, source: Source, overlays: Overlays | None = None) -> Result:
+        seen = self._look(source)
+        return seen if isinstance(seen, Result) else self._judge(seen, overlays)
+
+    def _look(self, source: Source) -> _Seen | Result:
+        """Return what the model sees of a source, or why it cannot be read."""
         started = time.perf_counter()
         name = str(source) if isinstance(source, str | Path) else None
         try:
             rgb, header = load_image(source, self.bundle.image_path)
-            flags = self._guards.flags(measure(rgb, header)) if self._guards.active else ()
-            scores = self.scores(rgb)
-        except BackendError:
-            raise
         except AlledgeError as error:
             return self._failed(name, error.one_line, started)
+        flags = self._guards.flags(measure(rgb, header)) if self._guards.active else ()
+        return _Seen(source, name, rgb, flags, time.perf_counter() - started)
+
+    def _judge(self, seen: _Seen, overlays: Overlays | None) -> Result:
+        started = time.perf_counter()
+        scores = self.scores(seen.rgb)
         labels = self.bundle.labels
         verdict = decide(scores[np.newaxis], labels, self.bundle.positive, self._decision)[0]
-        flags += ("indeterminate",) if verdict.indeterminate else ()
+        flags = seen.flags + (("indeterminate",) if verdict.indeterminate else ())
         result = Result(
-            image=name,
+            image=seen.name,
             status="review" if flags else "ok",
             label=verdict.label,
             probability=verdict.probability,
@@ -233,10 +242,10 @@ class Classifier:
             bundle=self.bundle.name,
             digest=self.bundle.digest,
             backend=self.backend.name,
-            ms=(time.perf_counter() - started) * 1000,
+            ms=(seen.seconds + time.perf_counter() - started) * 1000,
         )
         if overlays is not None:
-            overlays.write(self, source, rgb, result)
+            overlays.write(self, seen.source, seen.rgb, result)
         return result
 
     def _failed(self, name: str | None, why: str, started: float) -> Result:

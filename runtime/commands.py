@@ -57,13 +57,20 @@ def classify(
       alledge classify slides/ --bundle bundles/mobilenetv2-int8
       alledge classify -- "-odd name.jpg"
     """
+    from .backends import choose_backend
+    from .bundle import Bundle, find_bundle
+
+    opened = Bundle.open(find_bundle(bundle))
+    chosen = choose_backend(list(opened.formats), backend)
+    if opened.is_large(files := opened.formats[chosen].files):
+        opened.begin_check(files)  # while numpy and Pillow load
     from .batch import classify_to
 
     failed = classify_to(
         click.echo,
         images,
-        bundle=bundle,
-        backend=backend,
+        bundle=opened,
+        backend=chosen,
         threads=threads,
         mode=mode,
         overlay=overlay,

@@ -76,7 +76,9 @@ def measure(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
     # a part of the pixels says as much of stain and light as all of them
     logs = _LOG.take(rgb[::STRIDE, ::STRIDE].transpose(2, 0, 1))
     light = _percentiles(logs.reshape(3, -1), (90,))[0]
-    sums = rgb[..., 0].astype(np.uint16) + rgb[..., 1] + rgb[..., 2]
+    wide = rgb.astype(np.uint16)
+    sums = wide[..., 0] + wide[..., 1]
+    sums += wide[..., 2]
     part = sums[::STRIDE, ::STRIDE]
     return {
         CAMERA: header.camera if header else UNKNOWN_CAMERA,
@@ -111,13 +113,10 @@ def _stain(depth: NDArray[np.float32]) -> dict[str, float]:
     count = flat.shape[1]
     level = _percentiles(flat[1], (50, 75, 95))
     stained = np.maximum(flat[1], 0)
-    red, total, blue = (_dot(stained, channel) for channel in flat)
+    # einsum: BLAS would start threads that fight the engine's
+    red, total, blue = np.einsum("n,cn->c", stained, flat).tolist()
     centred = flat - (flat.sum(axis=1) / count)[:, None]
-    spread = np.empty((3, 3))
-    for one in range(3):
-        for other in range(one + 1):
-            shared = _dot(centred[one], centred[other]) / count
-            spread[one, other] = spread[other, one] = shared
+    spread = np.einsum("cn,dn->cd", centred, centred).astype(np.float64) / count
     axes = np.maximum(np.linalg.eigvalsh(spread), 0) + 1e-6
     across = np.sqrt(spread.diagonal() + 1e-9)
     side = depth.shape[1] // 4
@@ -168,7 +167,7 @@ def _texture(sums: NDArray[np.uint16]) -> dict[str, float]:
         "direction": float(abs(middle[0] - middle[1]) / middle.sum()),
         "grid": float(middle[2] / middle.sum()),
         "edges": float(np.log(edges + 1e-3)),
-        "sharpness": _sharpness(_LOG_OF_3.take(sums[::STRIDE]), _LOG_OF_3.take(sums[:, ::STRIDE])),
+        "sharpness": _sharpness(sums),
         **{
             f"band_{number}": float(np.log(part / bands.sum())) for number, part in enumerate(bands)
         },
@@ -200,11 +199,12 @@ def _halved(grey: Grey) -> tuple[Grey, tuple[Grey, Grey, Grey]]:
     return means, (across, down, diagonal)
 
 
-def _sharpness(rows: Grey, columns: Grey) -> float:
+def _sharpness(sums: NDArray[np.uint16]) -> float:
     """Return curvature over slope, as a logarithm: defocus takes the first before the second."""
-    along, down = rows[:, 1:] - rows[:, :-1], columns[1:] - columns[:-1]
-    slope = _mean_square(along) + _mean_square(down)
-    bent = _mean_square(along[:, 1:] - along[:, :-1]) + _mean_square(down[1:] - down[:-1])
+    lines = _LOG_OF_3.take(np.concatenate([sums[::STRIDE], sums[:, ::STRIDE].T]))
+    step = lines[:, 1:] - lines[:, :-1]
+    # rows and columns together: means of both, added
+    slope, bent = 2 * _mean_square(step), 2 * _mean_square(step[:, 1:] - step[:, :-1])
     return float(np.log((bent + 1e-9) / (slope + 1e-9)))
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import io
 import stat
 import warnings
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from ..errors import BundleError, ImageError
+from ..errors import ImageError
+from .image_path import ImagePath
 
 # The first five are loaded with Pillow itself; reaching the others loads all of its plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
@@ -25,7 +25,6 @@ MAX_MEGAPIXELS = 200
 # Of a progressive JPEG: an ordinary one has about ten, and each costs a pass over all pixels.
 MAX_SCANS = 100
 SCAN_MARKER = b"\xff\xda"
-GEOMETRIES = ("squash", "crop")
 UINT16_PER_UINT8 = 257  # 65535 / 255
 ROWS_AT_ONCE = 256  # of a 16-bit image, while it is made 8-bit
 UNKNOWN_CAMERA = "unknown"
@@ -37,51 +36,6 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 RGB = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class ImagePath:
-    """The settings of the image path; they travel in the bundle as data.
-
-    Parameters
-    ----------
-    size : int
-        Side of the square the model sees, in pixels.
-    geometry : {"squash", "crop"}
-        ``squash`` resizes the whole image to a square, as the paper did; ``crop`` takes the
-        centre square first, so that no aspect ratio is stretched.
-    draft : int
-        A JPEG is decoded at the smallest of its reduced scales that is still at least this
-        many pixels on both sides.
-    """
-
-    size: int = 224
-    geometry: str = "squash"
-    draft: int = 448
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as a JSON object."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, settings: dict[str, Any]) -> ImagePath:
-        """Return the settings a bundle or a run holds.
-
-        Raises
-        ------
-        BundleError
-            If a setting is one that this version does not know: ignoring it would be a second
-            image path.
-        """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(settings) - known)
-        if unknown or settings.get("geometry", "squash") not in GEOMETRIES:
-            raise BundleError(
-                f"the image path has settings this version does not know: {unknown or settings}",
-                allowed=sorted(known),
-                fix="update alledge on this machine",
-            )
-        return cls(**settings)
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def train(
       alledge train --model mobilenetv2 --data ALL_IDB1 --folds 5
     """
     require("alledge train")
-    from ..runtime.imaging import ImagePath
+    from ..runtime.image_path import ImagePath
     from .architectures import architecture
     from .recipe import PAPER_NAME, recipe_for
     from .session import Order

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ..errors import DataError, ImageError
 from ..runtime.calibration import calibrate
 from ..runtime.datasets import Dataset, Sample, read_dataset
-from ..runtime.imaging import RGB, ImagePath, load_rgb
+from ..runtime.image_path import ImagePath
+from ..runtime.imaging import RGB, load_rgb
 from ..runtime.metrics import Json, summarize
 from ..runtime.seen import Seen
 from .runs import Run

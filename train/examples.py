@@ -15,7 +15,8 @@ from ..errors import DataError, ImageError
 from ..runtime.datasets import Dataset
 from ..runtime.guards import Statistics
 from ..runtime.guards import measure as measure_image
-from ..runtime.imaging import ImagePath, load_image
+from ..runtime.image_path import ImagePath
+from ..runtime.imaging import load_image
 
 NAMED_AT_MOST = 3  # broken files or wrong rows an error names
 

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..runtime.datasets import Dataset, read_dataset
 from ..runtime.files import write_json
 from ..runtime.guards import fit_guards
-from ..runtime.imaging import ImagePath
+from ..runtime.image_path import ImagePath
 from ..runtime.metrics import Json, positive_score
 from . import outcome
 from .architectures import architecture, head_row

@@ -108,7 +108,7 @@ def study(
       alledge study --data ALL_IDB1 --out study
     """
     require("alledge study", PACKAGES)
-    from ..runtime.imaging import ImagePath
+    from ..runtime.image_path import ImagePath
     from .study import Shared
     from .study import study as run_study
     from .study_order import StudyOrder

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import UsageError, unknown_name
 from ..runtime.datasets import Dataset
-from ..runtime.imaging import ImagePath
+from ..runtime.image_path import ImagePath
 from .architectures import architecture, head_row
 from .examples import find_images, read_rows
 from .splits import SPLITS

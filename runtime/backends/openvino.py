@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +15,50 @@ from ...errors import BackendError
 from ..caches import with_cache
 from .pool import Pool
 
+# Up to this size each thread has a compiled model of its own and computes in it itself. The streams
+# of one shared model are threads of their own, which get in the way of those that decode meanwhile
+# (docs/runtime.md). Above, inference outweighs that, and the weights of each copy the memory.
+OWN_MODEL_MIB = 32
+
 # A request, and views of its input and output tensors.
 Slot = tuple[Any, NDArray[np.uint8], NDArray[Any]]
 
 
 class OpenvinoBackend:
-    """One compiled model; each request has its own buffers."""
+    """One compiled model for all requests, or where it is small one for each."""
 
     name = "openvino"
 
     def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
         self.engine = f"openvino {openvino.__version__.split('-')[0]}"
+        models = requests if _mib(file.with_suffix(".bin")) <= OWN_MODEL_MIB else 1
+        streams = requests // models
         config = {
             "INFERENCE_PRECISION_HINT": "f32",  # bf16 where the CPU has it, otherwise
-            "INFERENCE_NUM_THREADS": str(threads * requests),
-            "NUM_STREAMS": str(requests),
+            "INFERENCE_NUM_THREADS": str(threads * streams),
+            "NUM_STREAMS": str(streams),
         }
-        self._compiled: Any = None
+        if models > 1:
+            config["ENABLE_CPU_PINNING"] = "NO"  # each would be pinned to the first cores
+        self._models: list[Any] = []
         if cache_key is None:
-            self._compile(file, config)
+            self._compile(file, config, models)
         else:
             with_cache(
                 _entry(file, cache_key, config),
                 lambda folder: self._compile(
-                    file, config if folder is None else {**config, "CACHE_DIR": str(folder)}
+                    file, config if folder is None else {**config, "CACHE_DIR": str(folder)}, models
                 ),
             )
+        self._next = itertools.cycle(self._models)
         self._pool: Pool[Slot] = Pool(self._make, requests)
 
-    def _compile(self, file: Path, config: dict[str, str]) -> None:
-        self._compiled = openvino.Core().compile_model(file, "CPU", config)
+    def _compile(self, file: Path, config: dict[str, str], models: int) -> None:
+        core = openvino.Core()
+        self._models = [core.compile_model(file, "CPU", config) for _ in range(models)]
 
     def _make(self) -> Slot:
-        request = self._compiled.create_infer_request()
+        request = next(self._next).create_infer_request()
         return request, request.get_input_tensor(0).data, request.get_output_tensor(0).data
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -63,7 +75,11 @@ class OpenvinoBackend:
 
     def close(self) -> None:
         self._pool.close()
-        self._compiled = None
+        self._models, self._next = [], itertools.cycle(())
+
+
+def _mib(file: Path) -> float:
+    return file.stat().st_size / 2**20
 
 
 def _words(array: NDArray[Any]) -> str:

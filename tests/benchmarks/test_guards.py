@@ -16,7 +16,8 @@ from alledge.benchmarks.guards import main, out_of_fold
 from alledge.errors import DataError
 from alledge.runtime.datasets import read_dataset
 from alledge.runtime.guards import fit_guards, measure
-from alledge.runtime.imaging import ImagePath, load_image
+from alledge.runtime.image_path import ImagePath
+from alledge.runtime.imaging import load_image
 
 SCHEMA = Path(__file__).parents[2] / "runtime" / "schemas" / "guards.json"
 IMAGES, FOLDS = 48, 2

@@ -16,7 +16,7 @@ from alledge.export.capabilities import FORMATS
 from alledge.export.matrix import _missing, fill
 from alledge.export.matrix_page import OK, REFUSED
 from alledge.runtime.bundle import Bundle
-from alledge.runtime.imaging import ImagePath
+from alledge.runtime.image_path import ImagePath
 from alledge.runtime.verify import verify_bundle
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "runtime" / "schemas"

@@ -6,7 +6,8 @@ from PIL import Image
 
 from alledge.errors import DataError, ExportError
 from alledge.export.calibration import MAX_IMAGES, choose, load_folder
-from alledge.runtime.imaging import ImagePath, load_rgb
+from alledge.runtime.image_path import ImagePath
+from alledge.runtime.imaging import load_rgb
 
 
 @given(st.permutations([(f"{kind}{number}", kind) for kind in "abc" for number in range(40)]))

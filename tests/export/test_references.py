@@ -7,7 +7,7 @@ from PIL import Image
 from alledge.errors import DataError
 from alledge.export import references
 from alledge.export.references import REFERENCES, choose, sharpen
-from alledge.runtime.imaging import ImagePath
+from alledge.runtime.image_path import ImagePath
 
 SIZE = ImagePath(size=32)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -175,6 +177,37 @@ def test_files_checked_beside_other_work_are_refused_all_the_same(own_bundle: Pa
     with pytest.raises(TamperedError, match=r"model\.tflite"), opened.checking(["model.tflite"]):
         done.append("the work")
     assert done == ["the work"]
+
+
+def test_a_check_that_was_begun_before_is_asked_for_its_end_once(
+    own_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(Bundle, "check", lambda self, names: asked.append(names))
+    opened = Bundle.open(own_bundle)
+    opened.begin_check(["model.tflite"])
+    with opened.checking(["model.tflite"]):
+        pass
+    assert len(asked) == 1
+    with opened.checking(["model.tflite"]):
+        pass
+    assert len(asked) == 2
+
+
+def test_files_whose_check_was_begun_before_are_refused_all_the_same(own_bundle: Path) -> None:
+    (own_bundle / "model.tflite").write_bytes(b"another model")
+    opened = Bundle.open(own_bundle)
+    opened.begin_check(["model.tflite"])
+    with pytest.raises(TamperedError, match=r"model\.tflite"), opened.checking(["model.tflite"]):
+        pass
+
+
+def test_a_bundle_is_opened_and_its_engine_chosen_without_numpy() -> None:
+    code = (
+        "import sys, alledge.runtime.backends, alledge.runtime.bundle\n"
+        "sys.exit('numpy' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_check_that_cannot_be_made_is_no_passed_one(

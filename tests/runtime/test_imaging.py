@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from alledge.errors import BundleError, ImageError
+from alledge.runtime.image_path import ImagePath
 from alledge.runtime.imaging import (
     IMAGE_FORMATS,
     RGB,
     Header,
-    ImagePath,
     load_image,
     load_rgb,
     open_image,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alledge.runtime.datasets import Dataset
-from alledge.runtime.imaging import ImagePath
+from alledge.runtime.image_path import ImagePath
 from alledge.train.recipe import FINE_TUNING
 from alledge.train.session import Order
 

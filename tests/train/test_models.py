@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alledge.runtime.datasets import Dataset
-from alledge.runtime.imaging import ImagePath
+from alledge.runtime.image_path import ImagePath
 from alledge.train.architectures import ARCHITECTURES, HEADS, head_row, trains_base
 from alledge.train.examples import read_examples
 from alledge.train.network import base_of, head_of

@@ -11,7 +11,7 @@ from PIL import Image
 
 from alledge.errors import DataError, UsageError
 from alledge.runtime.datasets import Dataset, read_dataset
-from alledge.runtime.imaging import ImagePath
+from alledge.runtime.image_path import ImagePath
 from alledge.train.examples import Examples, read_examples
 from alledge.train.splits import inner_part, make_split
 

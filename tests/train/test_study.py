@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from alledge.cli import main
 from alledge.runtime.datasets import Dataset
-from alledge.runtime.imaging import ImagePath
+from alledge.runtime.image_path import ImagePath
 from alledge.train.features import FeatureCache
 from alledge.train.progress import TrainingProgress
 from alledge.train.study_features import Features

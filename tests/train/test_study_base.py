@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.runtime.datasets import Dataset
-from alledge.runtime.imaging import ImagePath
+from alledge.runtime.image_path import ImagePath
 from alledge.runtime.metrics import Json
 from alledge.train import study_plan
 from alledge.train.features import FeatureCache

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from alledge.cli import main
 from alledge.errors import DataError, UsageError
 from alledge.runtime.datasets import Dataset, Sample
-from alledge.runtime.imaging import ImagePath
+from alledge.runtime.image_path import ImagePath
 from alledge.train import study_plan
 from alledge.train.study_order import StudyOrder
 from alledge.train.study_plan import BASE, make_plan, strengthened

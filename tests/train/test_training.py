@@ -15,7 +15,8 @@ from PIL import Image
 from alledge.errors import RunError, UsageError
 from alledge.runtime.datasets import Dataset
 from alledge.runtime.guards import Guards, measure
-from alledge.runtime.imaging import ImagePath, load_image, load_rgb
+from alledge.runtime.image_path import ImagePath
+from alledge.runtime.imaging import load_image, load_rgb
 from alledge.runtime.seen import Seen
 from alledge.train import progress
 from alledge.train.engine import keras

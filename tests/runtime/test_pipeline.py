@@ -1,0 +1,127 @@
+"""Two steps on several threads: in order, bounded, back to back, and nothing is left waiting."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from alledge.runtime.pipeline import TOGETHER, in_order, most
+
+LONG_S = 10.0
+
+
+def test_results_come_in_order_whatever_a_step_takes() -> None:
+    def prepare(number: int) -> int:
+        time.sleep(0.002 * (number % 3))
+        return number
+
+    def answer(number: int) -> int:
+        time.sleep(0.002 * (number % 2))
+        return -number
+
+    assert list(in_order(range(60), prepare, answer, 3)) == [-number for number in range(60)]
+
+
+@pytest.mark.parametrize("count", [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1])
+def test_few_items_are_answered_too(count: int) -> None:
+    assert list(in_order(range(count), float, str, 2)) == [str(float(n)) for n in range(count)]
+
+
+def test_quick_answers_are_given_back_to_back() -> None:
+    steps: list[str] = []
+
+    def prepare(number: int) -> int:
+        time.sleep(0.005)
+        steps.append("prepare")
+        return number
+
+    def answer(number: int) -> int:
+        steps.append("answer")
+        return number
+
+    list(in_order(range(8 * TOGETHER), prepare, answer, 1))
+    runs = [len(list(run)) for step, run in itertools.groupby(steps) if step == "answer"]
+    assert max(runs) == TOGETHER
+
+
+def test_long_answers_wait_for_no_others() -> None:
+    steps: list[str] = []
+
+    def answer(number: int) -> int:
+        time.sleep(0.005)
+        steps.append("answer")
+        return number
+
+    def prepare(number: int) -> int:
+        steps.append("prepare")
+        return number
+
+    list(in_order(range(3 * TOGETHER), prepare, answer, 1))
+    assert steps == ["prepare", "answer"] * (3 * TOGETHER)
+
+
+def test_an_endless_source_is_read_only_so_far() -> None:
+    read = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal read
+        while True:
+            read += 1
+            yield read
+
+    results = in_order(endless(), int, int, 2)
+    assert [next(results) for _ in range(50)] == list(range(1, 51))
+    assert 50 <= read <= 50 + most(2)
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_a_slow_source_gets_each_answer_before_its_next_item_but_one() -> None:
+    answered = threading.Semaphore(0)
+    given: list[int] = []
+
+    def slowly() -> Iterator[int]:
+        for number in range(5):
+            yield number
+            assert answered.acquire(timeout=LONG_S), "the answer waits for further items"
+
+    def answer(number: int) -> int:
+        given.append(number)
+        answered.release()
+        return number
+
+    assert list(in_order(slowly(), int, answer, 2)) == given
+
+
+@pytest.mark.parametrize("step", ["prepare", "answer"])
+def test_what_a_step_raises_is_raised_in_its_place(step: str) -> None:
+    def fail(number: int) -> int:
+        if number == 7:
+            raise ValueError("seven")
+        return number
+
+    steps = (fail, int) if step == "prepare" else (int, fail)
+    results = in_order(range(100), *steps, 2)
+    assert list(itertools.islice(results, 7)) == list(range(7))
+    with pytest.raises(ValueError, match="seven"):
+        next(results)
+
+
+def test_no_more_are_worked_on_than_there_are_workers() -> None:
+    at_once, highest, lock = 0, 0, threading.Lock()
+
+    def step(number: int) -> int:
+        nonlocal at_once, highest
+        with lock:
+            at_once += 1
+            highest = max(highest, at_once)
+        time.sleep(0.001)
+        with lock:
+            at_once -= 1
+        return number
+
+    list(in_order(range(60), step, step, 3))
+    assert 2 <= highest <= 3
