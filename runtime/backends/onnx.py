@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ctypes.util
+import functools
 import hashlib
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..caches import with_cache
 from ..machine import ROOT, has_vnni, is_small
 
 ERRORS_ONLY = 3
+SAME_AS_REQUESTED = 1  # how an arena is extended
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 Provider = tuple[str, dict[str, str]]
@@ -103,6 +105,20 @@ def gpu_name(root: Path = ROOT) -> str:
     return "\n".join(said)
 
 
+@functools.cache
+def _register_arena() -> None:
+    """Have the process's sessions share an arena that grows by what is needed, not by doubling."""
+    onnxruntime.create_and_register_allocator(
+        onnxruntime.OrtMemoryInfo(
+            "Cpu",
+            onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
+            0,
+            onnxruntime.OrtMemType.DEFAULT,
+        ),
+        onnxruntime.OrtArenaCfg({"arena_extend_strategy": SAME_AS_REQUESTED}),
+    )
+
+
 class OnnxBackend:
     """One session for all requests: ONNX Runtime runs it from many threads at once."""
 
@@ -118,6 +134,11 @@ class OnnxBackend:
             options.add_session_config_entry("session.x64quantprecision", "1")
         if is_small():
             options.enable_cpu_mem_arena = False  # the arena takes what it once needed, for good
+        else:
+            _register_arena()
+            options.add_session_config_entry("session.use_env_allocators", "1")
+            # weights outside of it: they go with their session
+            options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         self._session: Any
         available = list(onnxruntime.get_available_providers())
         if TENSORRT in available and cache_key is not None:

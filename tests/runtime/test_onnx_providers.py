@@ -59,6 +59,8 @@ def test_a_small_machine_goes_without_the_arena(artifacts, monkeypatch, small):
     options = backend._session.get_session_options()
     backend.close()
     assert options.enable_cpu_mem_arena is not small
+    if not small:
+        assert options.get_session_config_entry("session.use_env_allocators") == "1"
 
 
 def test_a_provider_that_raises_is_named_on_stderr_and_the_next_one_tried(
