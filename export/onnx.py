@@ -7,6 +7,7 @@ tf2onnx then needs 5 GB for the largest model where it needed 11.
 from __future__ import annotations
 
 import collections
+import inspect
 import itertools
 import shutil
 import tempfile
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import ExportError
 from ..runtime.files import replace_file
+from . import halfway
 from .graph import INPUT_NAME, OUTPUT_NAME
 from .recipes import ENTROPY, MIN_MAX, PERCENTILE, Recipe
 
@@ -27,7 +29,7 @@ OPSET = 17
 IR_VERSION = 10  # what the oldest runtime of the extra (1.20) reads
 PERCENTILE_KEPT = 99.99
 RANKING_IMAGES = 8
-FLOAT, PREPARED = "float.onnx", "prepared.onnx"
+FLOAT, PREPARED, RANKED = "float.onnx", "prepared.onnx", "ranked-onnx-{}.json"
 DENSE = ("MatMul", "Gemm")
 LAYERS = frozenset({*DENSE, "Conv", "Add", "Mul", "Concat", "GlobalAveragePool"})
 ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish"})
@@ -67,7 +69,8 @@ def convert(
     calibration : (N, S, S, 3) ndarray of uint8, optional
         Needed for int8.
     sources : Path
-        Folder that holds the model's ``float.onnx``; half-way results are kept there.
+        Folder that holds the model's ``float.onnx``; half-way results of the model and its
+        calibration images are kept there for the next recipe.
 
     Returns
     -------
@@ -132,7 +135,11 @@ def _int8(sources: Path, made: Path, recipe: Recipe, calibration: Images | None)
     last = _last_layer(source)
     chosen: list[list[str]] = []
     if recipe.float_layers:
-        chosen = _costliest(source, made, recipe, calibration, last)[: recipe.float_layers]
+        ranked = halfway.kept(
+            sources / RANKED.format(recipe.ranges),
+            lambda: _costliest(source, made, recipe, calibration, last),
+        )
+        chosen = ranked[: recipe.float_layers]
     _quantize(source, made, recipe, calibration, [*last, *itertools.chain(*chosen)])
     return [layer for layer, *_ in chosen]
 
@@ -166,6 +173,10 @@ def _quantize(
         quantize_static,
     )
 
+    # found once for all recipes of the same ranges, where this ONNX Runtime (1.32) can keep them
+    keeping: dict[str, Any] = {}
+    if "calibration_cache_path" in inspect.signature(quantize_static).parameters:
+        keeping["calibration_cache_path"] = source.with_name(f"{source.stem}.{recipe.ranges}.json")
     methods = {
         MIN_MAX: CalibrationMethod.MinMax,
         PERCENTILE: CalibrationMethod.Percentile,
@@ -185,6 +196,7 @@ def _quantize(
         nodes_to_exclude=in_float,
         # one image at a time: otherwise every activation of every image is held at once
         extra_options={"CalibPercentile": PERCENTILE_KEPT, "CalibStridedMinMax": 1},
+        **keeping,
     )
 
 

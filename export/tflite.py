@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from ..errors import ExportError
 from ..runtime.files import replace_file
+from . import halfway
 from .graph import load_float, serving_model
 from .recipes import Recipe
 
 Images = NDArray[np.uint8]
-CALIBRATED = "calibrated.tflite"
+CALIBRATED, RANKED = "calibrated.tflite", "ranked-tflite.json"
 RANKING_IMAGES = 8
 DENSE = "FULLY_CONNECTED"
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE, "ADD", "MUL", "CONCATENATION", "MEAN"})
@@ -41,7 +42,8 @@ def convert(
     calibration : (N, S, S, 3) ndarray of uint8, optional
         Needed for int8.
     sources : Path
-        A folder where half-way results of this model are kept for the next recipe.
+        A folder where half-way results of this model and its calibration images are kept for the
+        next recipe.
 
     Returns
     -------
@@ -115,7 +117,8 @@ def _integer(
     calibrated = kept.read_bytes()
     last, chosen = _last_layer(calibrated), []
     if recipe.float_layers:
-        chosen = _costliest(calibrated, last, calibration, recipe.float_layers)
+        ranked = halfway.kept(sources / RANKED, lambda: _costliest(calibrated, last, calibration))
+        chosen = ranked[: recipe.float_layers]
     return bytes(mlir_quantize(calibrated, denylisted_nodes=last + chosen)), chosen
 
 
@@ -160,10 +163,8 @@ def _last_layer(content: bytes) -> list[str]:
     return [name for _, outputs in operations[start:] for name in outputs]
 
 
-def _costliest(
-    calibrated: bytes, in_float: list[str], calibration: Images, count: int
-) -> list[str]:
-    """Return the layers whose quantization adds most noise, relative to their own signal."""
+def _costliest(calibrated: bytes, in_float: list[str], calibration: Images) -> list[str]:
+    """Return the layers by the noise that quantizing adds, relative to their signal, most first."""
     import tensorflow as tf
     from tensorflow.lite.python.convert import mlir_quantize
 
@@ -189,7 +190,7 @@ def _costliest(
     ranked = sorted(noises, key=lambda name: (-noises[name], name))
     layers = {name for kind, names in _operations(calibrated) if kind in LAYERS for name in names}
     found = [_same(name, layers) for name in ranked]
-    return [name for name in found if name is not None][:count]
+    return [name for name in found if name is not None]
 
 
 def _same(name: str, layers: set[str]) -> str | None:

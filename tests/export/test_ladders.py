@@ -74,3 +74,16 @@ def test_a_recipe_converts_and_leaves_more_in_float_where_it_says_so(
     cheapest = next(row for row in EVERY if row[:2] == (form, precision))
     assert said["left_in_float"]
     assert quantized(form, artifact) < quantized(form, convert(*cheapest)[0])
+
+
+@pytest.mark.parametrize("form", ["tflite", "onnx"])
+def test_what_other_recipes_left_half_way_changes_no_artifact(form, convert, tiny_run, tmp_path):
+    dearest = LADDERS[form][-1]
+    for recipe in LADDERS[form]:
+        after_others, _ = convert(form, "int8", recipe)
+    part = read_material(tiny_run).training_part()
+    fresh = Conversion(
+        Jobs(tmp_path), tiny_run.model_path, tmp_path / "model", "tiny", part, ("a", "b")
+    )
+    alone, _ = fresh.artifact(form, "int8", dearest, tmp_path / "alone")
+    assert alone.read_bytes() == after_others.read_bytes()
