@@ -47,6 +47,9 @@ class Fitted:
 def fit_temperature(truth: ArrayLike, scores: ArrayLike) -> float:
     """Return the temperature that makes the predictions' log loss least.
 
+    Against Platt's targets, not against 0 and 1: where the scores part the labels, those would
+    have every probability at 0 or 1, and no few dozen images show that much.
+
     Parameters
     ----------
     truth : (N,) array_like of int
@@ -61,16 +64,18 @@ def fit_temperature(truth: ArrayLike, scores: ArrayLike) -> float:
     References
     ----------
     C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks",
-    ICML 2017, section 4.2.
+    ICML 2017, section 4.2. J. Platt, "Probabilistic outputs for support vector machines", 1999,
+    section 2.2.
     """
     right = np.asarray(truth, dtype=int)
     logits = np.log(np.clip(np.asarray(scores, dtype=float), TINY, 1.0))
+    targets = _targets(right, logits.shape[1])
 
     def loss(log_temperature: float) -> float:
         scaled = logits / math.exp(log_temperature)
         scaled = scaled - scaled.max(axis=1, keepdims=True)
-        given = scaled[np.arange(len(right)), right] - np.log(np.exp(scaled).sum(axis=1))
-        return float(-given.mean())
+        logs = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+        return float(-(targets * logs).sum(axis=1).mean())
 
     low, high = map(math.log, TEMPERATURES)
     ratio = (math.sqrt(5) - 1) / 2
@@ -78,6 +83,14 @@ def fit_temperature(truth: ArrayLike, scores: ArrayLike) -> float:
         a, b = high - ratio * (high - low), low + ratio * (high - low)
         low, high = (low, b) if loss(a) <= loss(b) else (a, high)
     return round(math.exp((low + high) / 2), 6)
+
+
+def _targets(right: NDArray[np.int64], labels: int) -> Floats:
+    """Return how sure one may be of each label after so many images of it: (n + 1) / (n + 2)."""
+    doubt = 1 / (np.bincount(right, minlength=labels)[right] + 2)
+    targets = np.repeat(doubt[:, None] / (labels - 1), labels, axis=1)
+    targets[np.arange(len(right)), right] = 1 - doubt
+    return np.asarray(targets, dtype=float)
 
 
 def fit_decision(

@@ -29,6 +29,18 @@ def test_temperature_lowers_the_log_loss_and_keeps_the_order() -> None:
     assert np.array_equal(after.argmax(axis=1), scores.argmax(axis=1))
 
 
+@pytest.mark.parametrize("count", [10, 100])
+@pytest.mark.parametrize("p", [0.6, 0.9, 0.999])
+def test_scores_that_part_the_labels_are_no_surer_than_their_number_allows(
+    count: int, p: float
+) -> None:
+    truth = np.arange(2 * count) % 2
+    scores = np.where(truth[:, None] == np.arange(2), p, 1 - p)
+    after = calibrate(scores, fit_temperature(truth, scores))
+    given = after[np.arange(len(truth)), truth]
+    assert given == pytest.approx((count + 1) / (count + 2), abs=1e-4)
+
+
 def test_threshold_stands_midway_where_scores_part_the_classes() -> None:
     fitted = fit_decision([0, 0, 1, 1], [0.02, 0.1, 0.9, 0.99])
     assert fitted.threshold == pytest.approx(0.5)
