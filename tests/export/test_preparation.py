@@ -1,4 +1,4 @@
-"""A preparation step that was skipped ruins int8 without a word; the gate finds it by the scores."""
+"""A preparation step that was skipped ruins int8 silently; the gate finds it by the scores."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ APART = 1000.0  # largest over smallest channel; trained depthwise layers reach 
 
 
 def scaled_apart(network: Any) -> None:
-    """Scale each channel of the depthwise layer, and back in the normalization: no score changes."""
+    """Scale the depthwise channels apart, and back in the normalization: no score changes."""
     import keras
 
     layers = network.get_layer("base").layers
