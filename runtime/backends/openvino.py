@@ -15,10 +15,10 @@ from ...errors import BackendError
 from ..caches import with_cache
 from .pool import Pool
 
-# Up to this size each thread has a compiled model of its own and computes in it itself. The streams
-# of one shared model are threads of their own, which get in the way of those that decode meanwhile
-# (docs/runtime.md). Above, inference outweighs that, and the weights of each copy the memory.
-OWN_MODEL_MIB = 32
+# While all copies together are no larger, each thread has a compiled model of its own and computes
+# in it itself. The streams of one shared model are threads of their own, which get in the way of
+# those that decode meanwhile (docs/runtime.md); with a larger model inference outweighs that.
+COPIES_MIB = 64
 
 # A request, and views of its input and output tensors.
 Slot = tuple[Any, NDArray[np.uint8], NDArray[Any]]
@@ -31,7 +31,7 @@ class OpenvinoBackend:
 
     def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
         self.engine = f"openvino {openvino.__version__.split('-')[0]}"
-        models = requests if _mib(file.with_suffix(".bin")) <= OWN_MODEL_MIB else 1
+        models = requests if requests * _mib(file.with_suffix(".bin")) <= COPIES_MIB else 1
         streams = requests // models
         config = {
             "INFERENCE_PRECISION_HINT": "f32",  # bf16 where the CPU has it, otherwise

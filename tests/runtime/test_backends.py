@@ -55,6 +55,33 @@ def test_every_backend_answers_many_threads_alike(
     assert found == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
 
 
+@pytest.mark.parametrize(("copies_mib", "models"), [(64, 3), (0, 1)])
+def test_openvino_is_compiled_for_each_thread_where_that_is_small(
+    artifacts: Path,
+    tiny: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    copies_mib: int,
+    models: int,
+) -> None:
+    from alledge.runtime.backends import openvino
+
+    monkeypatch.setattr(openvino, "COPIES_MIB", copies_mib)
+    made: list[object] = []
+    compile_model = openvino.openvino.Core.compile_model
+    monkeypatch.setattr(
+        openvino.openvino.Core,
+        "compile_model",
+        lambda *given: made.append(compile_model(*given)) or made[-1],
+    )
+    file = artifact(artifacts, "openvino")
+    backend = load_backend("openvino", file, threads=1, requests=3)
+    assert len(made) == models
+    order = RNG.integers(0, len(BATCHES), 50)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
+    assert found == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
+
+
 @every_backend
 def test_a_score_outlives_the_next_prediction(artifacts: Path, name: str) -> None:
     backend = load_backend(name, artifact(artifacts, name), threads=1)
