@@ -149,8 +149,8 @@ def _texture(sums: NDArray[np.uint16]) -> dict[str, float]:
     detail of each octave is what two by two means leave.
     """
     side = len(sums) // 2 * 2
-    top, bottom = sums[0:side:2, :side], sums[1:side:2, :side]
-    grey = _LOG_OF_12.take(top[:, ::2] + top[:, 1::2] + bottom[:, ::2] + bottom[:, 1::2])
+    rows = sums[0:side:2, :side] + sums[1:side:2, :side]
+    grey = _LOG_OF_12.take(rows[:, ::2] + rows[:, 1::2])
     edges = 0.0
     energy = np.empty((BANDS, 3))  # of each octave: across, down, diagonal
     for octave in range(BANDS):
