@@ -123,7 +123,9 @@ class Bundle:
     positive: tuple[str, ...]
     image_path: ImagePath
     formats: dict[str, Format]
-    _begun: dict[tuple[str, ...], Check] = field(default_factory=dict, init=False, compare=False)
+    _begun: dict[tuple[str, ...], Check] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
