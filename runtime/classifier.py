@@ -205,14 +205,12 @@ class Classifier:
             return
         from .pipeline import in_order
 
-        def answer(seen: _Seen | Result) -> Result:
-            return seen if isinstance(seen, Result) else self._judge(seen, overlays)
-
-        yield from in_order(sources, self._look, answer, self._workers)
+        yield from in_order(
+            sources, self._look, lambda seen: self._judge(seen, overlays), self._workers
+        )
 
     def _answer(self, source: Source, overlays: Overlays | None = None) -> Result:
-        seen = self._look(source)
-        return seen if isinstance(seen, Result) else self._judge(seen, overlays)
+        return self._judge(self._look(source), overlays)
 
     def _look(self, source: Source) -> _Seen | Result:
         """Return what the model sees of a source, or why it cannot be read."""
@@ -225,7 +223,9 @@ class Classifier:
         flags = self._guards.flags(measure(rgb, header)) if self._guards.active else ()
         return _Seen(source, name, rgb, flags, time.perf_counter() - started)
 
-    def _judge(self, seen: _Seen, overlays: Overlays | None) -> Result:
+    def _judge(self, seen: _Seen | Result, overlays: Overlays | None) -> Result:
+        if isinstance(seen, Result):
+            return seen
         started = time.perf_counter()
         scores = self.scores(seen.rgb)
         labels = self.bundle.labels

@@ -202,6 +202,15 @@ def test_files_whose_check_was_begun_before_are_refused_all_the_same(own_bundle:
         pass
 
 
+def test_files_are_large_by_all_of_their_bytes_together(own_bundle: Path) -> None:
+    opened = Bundle.open(own_bundle)
+    with (own_bundle / "model.tflite").open("wb") as stream:
+        stream.truncate(SMALL_BYTES)
+    assert not opened.is_large(["model.tflite"])
+    assert opened.is_large(["model.tflite", "model.onnx"])
+    assert not opened.is_large(["model.tflite", "missing"])
+
+
 def test_a_bundle_is_opened_and_its_engine_chosen_without_numpy() -> None:
     code = (
         "import sys, alledge.runtime.backends, alledge.runtime.bundle\n"

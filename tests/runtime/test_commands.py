@@ -21,6 +21,7 @@ from PIL import Image
 
 from alledge import runtime
 from alledge.cli import main
+from alledge.runtime.bundle import SMALL_BYTES
 from alledge.runtime.guards import fit_guards, measure
 
 SCHEMAS = Path(runtime.__file__).parent / "schemas"
@@ -135,10 +136,9 @@ def test_verify_refuses_a_tampered_file(own_bundle: Path) -> None:
     assert result.stderr.count("sha256:") == 2
 
 
-def test_classify_refuses_a_tampered_artifact(
-    own_bundle: Path, folder: Path, bundles: ModuleType
-) -> None:
-    (own_bundle / "model.onnx").write_bytes(b"other")
+@pytest.mark.parametrize("size", [5, SMALL_BYTES + 1])
+def test_classify_refuses_a_tampered_artifact(own_bundle: Path, folder: Path, size: int) -> None:
+    (own_bundle / "model.onnx").write_bytes(b"x" * size)
     result = run("classify", folder, "--bundle", own_bundle, "--backend", "onnx")
     assert result.exit_code == 1
     assert result.stderr.count("sha256:") == 2
