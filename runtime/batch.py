@@ -12,6 +12,10 @@ from .bundle import Bundle
 from .classifier import Classifier, Mode
 from .inputs import find_images
 from .records import Result, TextTable, csv_header, csv_line, json_line
+from .watchdog import DEFAULT_LIMIT_S, end_process_when_frozen, ends_if_frozen
+
+# Seconds that loading may take: TensorRT compiles a network for minutes.
+LOAD_LIMIT_S = 1800.0
 
 Print = Callable[[str], Any]
 
@@ -27,6 +31,7 @@ def classify_to(
     overlay: str | None = None,
     recursive: bool = False,
     style: str = "text",
+    timeout_s: float | None = DEFAULT_LIMIT_S,
 ) -> int:
     """Classify what was named and print a record for each image.
 
@@ -44,6 +49,9 @@ def classify_to(
         As `Classifier.classify`.
     recursive : bool
     style : {"text", "json", "csv"}
+    timeout_s : float or None
+        As `Classifier.load`. If the whole process stands still for longer, it ends with exit
+        code 1 and prints where each thread is.
 
     Returns
     -------
@@ -54,7 +62,10 @@ def classify_to(
     first = list(itertools.islice(found, 2))
     images = itertools.chain(first, found)
     chosen: Mode = "throughput" if (mode or len(first) > 1) and mode != "latency" else "latency"
-    with Classifier.load(bundle, backend, threads, chosen) as classifier:
+    end_process_when_frozen()
+    with ends_if_frozen(LOAD_LIMIT_S):
+        classifier = Classifier.load(bundle, backend, threads, chosen, timeout_s)
+    with classifier:
         if not gc.isenabled():  # the process began without: what is loaded by now stays
             gc.freeze()
             gc.enable()

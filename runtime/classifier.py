@@ -20,13 +20,23 @@ from ..errors import AlledgeError, BackendError, unknown_name
 from .backends import AUTO, Backend, open_backend
 from .bundle import Bundle, find_bundle
 from .calibration import Decision, calibrate, decide
+from .first_use import FirstUse
 from .guards import Guards, measure
 from .imaging import RGB, load_image
 from .machine import usable_cores
 from .records import Result
+from .watchdog import (
+    DEFAULT_LIMIT_S,
+    StepTimeoutError,
+    Watchdog,
+    checked_limit,
+    report_progress,
+)
 
 if TYPE_CHECKING:
     from .overlay import Overlays
+
+_first_image = FirstUse()
 
 Mode = Literal["latency", "throughput"]
 MODES: tuple[Mode, ...] = ("latency", "throughput")
@@ -56,11 +66,21 @@ class Classifier:
     backend : Backend
     workers : int
         Images of an iterable that are worked on at once.
+    timeout_s : float or None
+        As in `Classifier.load`.
     """
 
-    def __init__(self, bundle: Bundle, backend: Backend, workers: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        backend: Backend,
+        workers: int = 1,
+        timeout_s: float | None = DEFAULT_LIMIT_S,
+    ) -> None:
         self.bundle, self.backend = bundle, backend
         self._workers = workers
+        self._watchdog = Watchdog(checked_limit(timeout_s))
+        self._hanging_predictions = 0  # each occupies one of the engine's requests for good
         self._format = bundle.formats[backend.name]
         self._decision = Decision(self._format.threshold, self._format.band)
         self._guards = Guards(bundle.record.get("guards"))
@@ -82,6 +102,7 @@ class Classifier:
         backend: str = AUTO,
         threads: int | None = None,
         mode: Mode = "latency",
+        timeout_s: float | None = DEFAULT_LIMIT_S,
     ) -> Classifier:
         """Open a bundle, check the artifact's hash and load it.
 
@@ -96,6 +117,9 @@ class Classifier:
         mode : {"latency", "throughput"}
             ``latency`` gives all threads to one image; ``throughput`` gives each thread an image
             of its own, which answers more of them in the same time.
+        timeout_s : float or None
+            Seconds that reading an image or one prediction may take, > 0. An image that takes
+            longer gives a result whose status is ``"error"``. None sets no limit.
 
         Returns
         -------
@@ -104,7 +128,8 @@ class Classifier:
         Raises
         ------
         UsageError
-            If there is no such backend or mode, or no bundle to be found.
+            If there is no such backend or mode, no bundle to be found, or `timeout_s` is not
+            positive.
         BundleError
             If the bundle cannot be read, or its artifact is not the file that was exported.
         MissingPackageError
@@ -116,10 +141,12 @@ class Classifier:
             raise unknown_name("mode", mode, MODES)
         if not isinstance(bundle, Bundle):
             bundle = Bundle.open(find_bundle(bundle))
+        checked_limit(timeout_s)
         threads = usable_cores() if threads is None else threads
         if mode == "latency":
-            return cls(bundle, open_backend(bundle, backend, threads))
-        return cls(bundle, open_backend(bundle, backend, 1, max(threads, 1)), max(threads, 1))
+            return cls(bundle, open_backend(bundle, backend, threads), 1, timeout_s)
+        workers = max(threads, 1)
+        return cls(bundle, open_backend(bundle, backend, 1, workers), workers, timeout_s)
 
     @overload
     def classify(  # type: ignore[overload-overlap]
@@ -145,7 +172,8 @@ class Classifier:
         -------
         Result, or iterator of Result
             In the order of the iterable, which is read as answers are taken: it may be endless.
-            A source that cannot be read gives a result whose status is ``"error"``.
+            In throughput mode, a separate thread reads it. A source that cannot be read, or takes
+            longer than the time limit, gives a result whose status is ``"error"``.
 
         Raises
         ------
@@ -165,6 +193,7 @@ class Classifier:
 
     def close(self) -> None:
         """Free the engine."""
+        self._watchdog.close()
         self.backend.close()
 
     def __enter__(self) -> Classifier:
@@ -190,6 +219,7 @@ class Classifier:
         (C,) ndarray of float64
         """
         raw = self.backend.predict(rgb[np.newaxis])
+        report_progress()
         if raw.shape != (1, len(self.bundle.labels)) or not np.isfinite(raw).all():
             raise BackendError(
                 f"{self.backend.engine} answered {raw.tolist()}",
@@ -206,26 +236,52 @@ class Classifier:
         from .pipeline import in_order
 
         yield from in_order(
-            sources, self._look, lambda seen: self._judge(seen, overlays), self._workers
+            sources,
+            self._look,
+            lambda seen: self._judge(seen, overlays),
+            self._workers,
+            self._watchdog.limit_s,
+            self._late,
         )
 
     def _answer(self, source: Source, overlays: Overlays | None = None) -> Result:
-        return self._judge(self._look(source), overlays)
+        def work() -> Result:
+            seen = self._look(source)
+            report_progress()
+            return self._judge(seen, overlays)
+
+        try:
+            return self._watchdog.run(work)
+        except StepTimeoutError as error:
+            return self._late(source, error.step)
+
+    def _late(self, source: Source, step: int) -> Result:
+        """Return the error record of an image that exceeds the time limit."""
+        limit_s = self._watchdog.limit_s or 0.0
+        if step == 1:
+            why = f"reading the image takes longer than {limit_s:g} s"
+        else:
+            self._hanging_predictions += 1
+            why = f"{self.backend.engine} does not answer within {limit_s:g} s"
+        return self._failed(_name(source), f"{why}; set a longer time limit (--timeout)", limit_s)
 
     def _look(self, source: Source) -> _Seen | Result:
         """Return what the model sees of a source, or why it cannot be read."""
         started = time.perf_counter()
-        name = str(source) if isinstance(source, str | Path) else None
         try:
-            rgb, header = load_image(source, self.bundle.image_path)
+            with _first_image.alone():
+                rgb, header = load_image(source, self.bundle.image_path)
+                flags = self._guards.flags(measure(rgb, header)) if self._guards.active else ()
         except AlledgeError as error:
-            return self._failed(name, error.one_line, started)
-        flags = self._guards.flags(measure(rgb, header)) if self._guards.active else ()
-        return _Seen(source, name, rgb, flags, time.perf_counter() - started)
+            return self._failed(_name(source), error.one_line, time.perf_counter() - started)
+        return _Seen(source, _name(source), rgb, flags, time.perf_counter() - started)
 
     def _judge(self, seen: _Seen | Result, overlays: Overlays | None) -> Result:
         if isinstance(seen, Result):
             return seen
+        if self._hanging_predictions >= self._workers:
+            why = f"{self.backend.engine} hangs since an earlier image; start alledge again"
+            return self._failed(seen.name, why, seen.seconds)
         started = time.perf_counter()
         scores = self.scores(seen.rgb)
         labels = self.bundle.labels
@@ -248,7 +304,7 @@ class Classifier:
             overlays.write(self, seen.source, seen.rgb, result)
         return result
 
-    def _failed(self, name: str | None, why: str, started: float) -> Result:
+    def _failed(self, name: str | None, why: str, seconds: float) -> Result:
         return Result(
             image=name,
             status="error",
@@ -260,9 +316,14 @@ class Classifier:
             bundle=self.bundle.name,
             digest=self.bundle.digest,
             backend=self.backend.name,
-            ms=(time.perf_counter() - started) * 1000,
+            ms=seconds * 1000,
             error=why,
         )
+
+
+def _name(source: object) -> str | None:
+    """Return how a record names its image: the path as given; None where pixels were given."""
+    return str(source) if isinstance(source, str | Path) else None
 
 
 def _is_one_array(source: object) -> bool:

@@ -34,6 +34,15 @@ import click
     "predictions each.",
 )
 @click.option("--recursive", is_flag=True, help="Look into the folders of a folder too.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for reading an image or one prediction; an image that takes longer is an error.",
+)
 @click.option("--json", "style", flag_value="json", help="Print a JSON object a line.")
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
 def classify(
@@ -44,6 +53,7 @@ def classify(
     mode: str | None,
     overlay: str | None,
     recursive: bool,
+    timeout_s: float,
     style: str | None,
 ) -> None:
     """Tell blasts from healthy blood in images.
@@ -76,6 +86,7 @@ def classify(
         overlay=overlay,
         recursive=recursive,
         style=style or "text",
+        timeout_s=timeout_s,
     )
     if failed:
         click.get_current_context().exit(1)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ..caches import with_cache
+from ..first_use import FirstUse
 from ..machine import ROOT, has_vnni, is_small
 
 ERRORS_ONLY = 3
@@ -27,6 +28,8 @@ SAME_AS_REQUESTED = 1  # how an arena is extended
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 Provider = tuple[str, dict[str, str]]
+
+_first_use = FirstUse()
 
 
 def choose_providers(available: list[str], engines: Path | None = None) -> list[Provider]:
@@ -177,7 +180,9 @@ class OnnxBackend:
         if self._session is None:
             raise BackendError("this backend was closed")
         try:
-            return np.asarray(self._session.run(None, {self._input: batch})[0], dtype=np.float32)
+            with _first_use.alone():
+                scores = self._session.run(None, {self._input: batch})[0]
+            return np.asarray(scores, dtype=np.float32)
         except Exception as error:  # as above
             raise BackendError(f"{self.engine} failed: {error}") from error
 

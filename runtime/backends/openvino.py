@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ..caches import with_cache
+from ..first_use import FirstUse
 from .pool import Pool
 
 # While all copies together are no larger, each thread has a compiled model of its own and computes
 # in it itself. The streams of one shared model are threads of their own, which get in the way of
 # those that decode meanwhile (docs/runtime.md); with a larger model inference outweighs that.
 COPIES_MIB = 64
+
+_first_use = FirstUse()
 
 # A request, and views of its input and output tensors.
 Slot = tuple[Any, NDArray[np.uint8], NDArray[Any]]
@@ -63,7 +66,7 @@ class OpenvinoBackend:
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         try:
-            with self._pool.lend() as (request, pixels, scores):
+            with self._pool.lend() as (request, pixels, scores), _first_use.alone():
                 if (batch.shape, batch.dtype) != (pixels.shape, pixels.dtype):
                     raise ValueError(f"{_words(batch)} was given, it takes {_words(pixels)}")
                 # the request's own buffers, filled and read in place: the cheapest call there is

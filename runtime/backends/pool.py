@@ -1,4 +1,4 @@
-"""What a backend lends its callers: one interpreter or request a thread; standard library only."""
+"""A pool of interpreters or requests that a backend lends to its callers; standard library only."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ T = TypeVar("T")
 
 
 class Pool(Generic[T]):
-    """So many of a thing at most, each made when it is first needed and used by one thread at once.
+    """A bounded number of objects, each used by one thread at a time.
 
-    A thread gets back what it had before, where that is free: its buffers lie in the cache of the
-    core that the thread runs on.
+    The first object is made at once, so that what cannot be made is reported at once; the others
+    when they are first needed, one at a time. A thread gets back the object it had before, where
+    that is free: its buffers lie in the cache of the core that the thread runs on.
 
     Parameters
     ----------
     make : callable
+        Makes one object. No two threads call it at the same time.
     most : int
+        Number of objects, ≥ 1.
     """
 
     def __init__(self, make: Callable[[], T], most: int) -> None:
-        self._make, self._most, self._made = make, most, 0
-        self._idle: dict[int, T] = {}  # thread that had it last -> what is free
+        self._make, self._most, self._made = make, most, 1
+        self._idle: dict[int, T] = {threading.get_ident(): make()}  # thread that had it last
         self._free, self._closed = threading.Condition(), False
+        self._making = threading.Lock()
 
     @contextlib.contextmanager
     def lend(self) -> Iterator[T]:
@@ -62,7 +66,8 @@ class Pool(Generic[T]):
                     return self._idle.popitem()[1]
                 self._free.wait()
         try:
-            return self._make()
+            with self._making:
+                return self._make()
         except BaseException:
             with self._free:
                 self._made -= 1

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BackendError
+from ..first_use import FirstUse
 from .pool import Pool
 
 STDERR = 2
 PIPE_BYTES = 2**16
 _chatter_lock = threading.Lock()
+_first_use = FirstUse()
 
 
 def _interpreter_class() -> tuple[Any, str]:
@@ -83,8 +85,6 @@ class TfliteBackend:
         self._class, self.engine = _interpreter_class()
         self._file, self._threads = file, threads
         self._pool: Pool[tuple[Any, int, int]] = Pool(self._make, requests)
-        with self._pool.lend():  # what cannot be loaded says so now
-            pass
 
     def _make(self) -> tuple[Any, int, int]:
         # The model is read by its path, so that its weights are mapped and not copied.
@@ -95,7 +95,7 @@ class TfliteBackend:
         return interpreter, image["index"], scores["index"]
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with self._pool.lend() as (interpreter, image, scores):
+        with self._pool.lend() as (interpreter, image, scores), _first_use.alone():
             try:
                 interpreter.set_tensor(image, batch)
                 interpreter.invoke()

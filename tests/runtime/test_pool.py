@@ -1,8 +1,10 @@
-"""What a backend lends: each thread its own, nobody waits for ever, a closed pool says so."""
+"""The pool: each thread has an object of its own, nobody waits for ever."""
 
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -79,16 +81,55 @@ def test_closing_wakes_whoever_waits() -> None:
     assert "closed" in said[0]
 
 
+def test_what_cannot_be_made_is_reported_at_once() -> None:
+    def make() -> str:
+        raise ValueError("no memory")
+
+    with pytest.raises(ValueError, match="no memory"):
+        Pool(make, 1)
+
+
 def test_what_could_not_be_made_is_tried_again() -> None:
-    fails = [True]
+    outcomes = ["first", ValueError("no memory"), "second"]
 
     def make() -> str:
-        if fails.pop() if fails else False:
-            raise ValueError("no memory")
-        return "made"
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, ValueError):
+            raise outcome
+        return outcome
 
-    pool = Pool(make, 1)
-    with pytest.raises(ValueError, match="no memory"), pool.lend():
-        pass
+    pool = Pool(make, 2)
+    with pool.lend() as first, ThreadPoolExecutor(1) as other:
+        with pytest.raises(ValueError, match="no memory"):
+            other.submit(_lent, pool).result(LONG_S)
+        assert (first, other.submit(_lent, pool).result(LONG_S)) == ("first", "second")
+
+
+def _lent(pool: Pool[str]) -> str:
     with pool.lend() as one:
-        assert one == "made"
+        return one
+
+
+def test_objects_are_made_one_at_a_time() -> None:
+    at_once, highest, lock = 0, 0, threading.Lock()
+    barrier = threading.Barrier(4)
+
+    def make() -> object:
+        nonlocal at_once, highest
+        with lock:
+            at_once += 1
+            highest = max(highest, at_once)
+        time.sleep(0.01)
+        with lock:
+            at_once -= 1
+        return object()
+
+    pool = Pool(make, 4)
+
+    def work() -> None:
+        with pool.lend():
+            barrier.wait(LONG_S)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: work(), range(4)))
+    assert highest == 1
