@@ -34,10 +34,10 @@ bench-compare: $(READY)  ## three passes of the suite against the baseline of a 
 	for pass in 1 2 3; do $(BIN)/python -m pytest benchmarks/suite --quiet --benchmark-only \
 		--benchmark-warmup=on --benchmark-max-time=0.5 --benchmark-columns=median \
 		--benchmark-json=.benchmarks/pass-$$pass.json || exit 1; done
-	$(BIN)/python -m alledge.benchmarks.compare .benchmarks/pass-*.json $(ARGS)
+	$(BIN)/python -m alledge.benchmarks.internal.baseline_comparison .benchmarks/pass-*.json $(ARGS)
 
 arm64: $(READY)  ## int8 and float32 packs installed offline on emulated arm64, and compared
-	PYTHON=$(BIN)/python sh devices/emulated_arm64.sh
+	PYTHON=$(BIN)/python sh devices/pack/emulated_arm64.sh
 
 check: $(READY)  ## format, lint, types, tests
 	$(BIN)/ruff format --check .

@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("train.commands:models", "List the six architectures and their parameters."),
     "audit": ("train.commands:audit", "Tell what a data set would let a model cheat with."),
     "train": ("train.commands:train", "Fine-tune one model on a data set."),
-    "study": ("train.study_commands:study", "Tune and compare the six models, on one page."),
+    "study": ("train.study.commands:study", "Tune and compare the six models, on one page."),
     "evaluate": ("train.commands:evaluate", "Measure a run or a bundle on a data set."),
     "export": ("export.commands:export", "Quantize a run and convert it into a bundle."),
     "verify": ("runtime.commands:verify", "Prove that a bundle computes here what it did there."),
@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "benchmarks.commands:report",
         "Make one page from the results of many machines.",
     ),
-    "demo": ("train.demo:demo", "Go the whole way on generated smears, in minutes."),
+    "demo": ("train.demo.commands:demo", "Go the whole way on generated smears, in minutes."),
 }
 
 

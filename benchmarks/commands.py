@@ -89,9 +89,9 @@ def benchmark(
     Example:
       alledge benchmark bundles/mobilenetv2-int8 --data ALL_IDB1 --out measured
     """
-    from .measure import measure
-    from .order import Settings
-    from .tables import terminal
+    from .measuring.configurations import Settings
+    from .measuring.measurement import measure
+    from .reporting.text_tables import terminal
 
     settings = Settings(seconds, rounds, max(rounds, max_rounds), width)
     made = measure(
@@ -157,8 +157,8 @@ def report(
     Example:
       alledge report measured/benchmark.json pi5.json --max-latency-ms 200 --out report.html
     """
-    from .limits import Limits
-    from .report import report as write
+    from .reporting.report import report as write
+    from .reporting.selection_criteria import Limits
 
     limits = Limits(max_latency_ms, max_memory_mib, min_sensitivity)
     given = [f"alledge report {' '.join(Path(result).as_posix() for result in results)}"]

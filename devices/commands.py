@@ -35,7 +35,7 @@ def list_devices(as_json: bool) -> None:
     Example:
       alledge devices list
     """
-    from .pages import devices_document, list_text
+    from .profile_pages import devices_document, list_text
 
     _print(devices_document(), as_json, list_text())
 
@@ -50,7 +50,7 @@ def show(name: str, as_json: bool) -> None:
     Example:
       alledge devices show raspberry-pi-5
     """
-    from .pages import device_document, show_text
+    from .profile_pages import device_document, show_text
     from .profiles import get_profile
 
     profile = get_profile(name)
@@ -66,7 +66,7 @@ def detect(as_json: bool) -> None:
     Example:
       alledge devices detect
     """
-    from .pages import detect_document, detect_text
+    from .profile_pages import detect_document, detect_text
 
     document = detect_document()
     _print(document, as_json, detect_text(document))
@@ -102,7 +102,7 @@ def recommend(
     """
     from pathlib import Path
 
-    from . import recommend as answers
+    from .estimates import recommend as answers
     from .profiles import get_profile
 
     if compare:
@@ -171,7 +171,7 @@ def pack(
     from pathlib import Path
 
     from ..errors import UsageError
-    from .packing import check_pack, write_pack
+    from .pack.packing import check_pack, write_pack
     from .profiles import get_profile
 
     if check is not None:
@@ -219,7 +219,7 @@ def keygen(out: str) -> None:
     """
     from pathlib import Path
 
-    from .keys import generate_keys
+    from .pack.signing_keys import generate_keys
 
     secret, public = generate_keys(Path(out))
     click.echo(f"{secret}  secret: keep it at the desk, and a copy of it somewhere safe")

@@ -1,7 +1,7 @@
 """What machine this is, as a JSON-safe description; standard library and runtime only.
 
 Everything read from Linux' files is a pure function of a root directory. Windows and macOS are
-asked by `systems.py`. What a system does not say is None, never a guess.
+asked by `windows_macos.py`. What a system does not say is None, never a guess.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime import machine
-from . import systems
+from . import windows_macos
 
 ROOT = Path("/")
 PACKAGES = (
@@ -74,7 +74,7 @@ def describe_machine(root: Path = ROOT, *, engines: bool = True) -> dict[str, An
         governor, memory_mib, os, kernel, python, libc, versions, accelerators, providers.
         None stands for what the system does not say.
     """
-    other = systems.describe() if root == ROOT else {}
+    other = windows_macos.describe() if root == ROOT else {}
     libc = " ".join(part for part in platform.libc_ver() if part)
     memory = other.get("memory_mib") or machine.memory_mib(root)
     physical, logical = count_cores(root)

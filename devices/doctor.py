@@ -14,10 +14,10 @@ from typing import Any
 
 from ..errors import AlledgeError
 from ..runtime.backends import BACKENDS, installed_packages, load_backend
-from ..runtime.bundle import Bundle
+from ..runtime.bundle.bundle import Bundle
+from ..runtime.bundle.signing import trusted_keys
 from ..runtime.caches import cache_root
 from ..runtime.machine import SMALL_MIB
-from ..runtime.signing import trusted_keys
 from .detection import describe_machine, installed_versions
 from .opcodes import known_versions, nearest, too_new
 from .profiles import recognise

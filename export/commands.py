@@ -76,8 +76,8 @@ def export(
     Example:
       alledge export --model mobilenetv2 --int8
     """
-    from .capabilities import able, check_formats, refused
-    from .gate import Budget
+    from .convert.capabilities import able, check_formats, refused
+    from .gate.accuracy_gate import Budget
     from .process import Order, default_place, export_run
     from .progress import ExportProgress
     from .summary import summary
@@ -122,8 +122,8 @@ def _precision(flags: dict[str, bool]) -> str:
 
 def _find_run(model: str | None, head: str | None, path: Path | None):  # type: ignore[no-untyped-def]
     from ..errors import UsageError
-    from ..train.architectures import architecture
-    from ..train.runs import RUNS, load_run, newest_finished
+    from ..train.networks.architectures import architecture
+    from ..train.runs.run_folder import RUNS, load_run, newest_finished
 
     if model is None and path is None:
         raise UsageError("neither a model nor a run was named", fix="--model mobilenetv2")

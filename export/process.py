@@ -16,10 +16,10 @@ from typing import Any
 
 from ..errors import ExportError
 from ..runtime.files import write_json
-from .bundle_writer import check_place, clear_leftovers, gone, put_aside
-from .capabilities import check_formats
-from .jobs import Jobs
-from .order import Export, Made, Order, default_place
+from .bundle.writer import check_place, clear_leftovers, gone, put_aside
+from .convert.capabilities import check_formats
+from .convert.jobs import Jobs
+from .options import Export, Made, Order, default_place
 from .work import Work
 
 __all__ = ["Export", "Made", "Order", "default_place", "export_run"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..train.tables import columns
-from .jobs import MEMORY_BUDGET_MIB
-from .parity import GATE
+from .convert.jobs import MEMORY_BUDGET_MIB
+from .gate.parity import GATE
 from .process import Export, Made
 
 

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExportError
-from ..runtime.image_path import ImagePath
-from ..train.runs import Run
-from . import references
-from .assembly import (
+from ..runtime.image_settings import ImagePath
+from ..train.runs.run_folder import Run
+from .bundle.assembly import (
     FLOAT_DECISION,
     OWN_DECISION,
     References,
@@ -22,15 +21,16 @@ from .assembly import (
     bundle_record,
     format_entry,
 )
-from .calibration import load_folder
-from .capabilities import GATED
-from .conversion import Conversion
-from .folds import FoldArtifacts
-from .gate import Gate
-from .held_out import HeldOut
-from .jobs import Jobs
-from .order import Made, Order, default_place
-from .parity import (
+from .convert.calibration_images import load_folder
+from .convert.capabilities import GATED
+from .convert.conversion import Conversion
+from .convert.jobs import Jobs
+from .convert.quantization_recipes import Recipe, ladder
+from .gate import reference_images
+from .gate.accuracy_gate import Gate
+from .gate.fold_artifacts import FoldArtifacts
+from .gate.held_out import HeldOut
+from .gate.parity import (
     COMPARED,
     FAIL,
     GATE_FAILED,
@@ -43,8 +43,8 @@ from .parity import (
     positive,
     within,
 )
-from .recipes import Recipe, ladder
-from .source import Material, Reading, read_material
+from .options import Made, Order, default_place
+from .source_run import Material, Reading, read_material
 
 Json = dict[str, Any]
 Images = NDArray[np.uint8]
@@ -122,9 +122,9 @@ class Work:
     def _choose_references(self) -> None:
         order, threshold = self.order, self.reading.decision.threshold
         images = (
-            references.given(order.reference, self.settings)
+            reference_images.given(order.reference, self.settings)
             if order.reference
-            else references.pool(self.settings)
+            else reference_images.pool(self.settings)
         )
         quick = self.conversion.float_tflite()  # Keras would take minutes for a whole pool
 
@@ -134,8 +134,8 @@ class Work:
 
         p = score(images)
         if not order.reference:
-            images, p = references.sharpen(images, p, threshold, score)
-        self.images = images[references.choose(p, threshold)]
+            images, p = reference_images.sharpen(images, p, threshold, score)
+        self.images = images[reference_images.choose(p, threshold)]
         self.real = self.conversion.float_scores(self.images)
         self.covered = coverage(self.real, self.reading, self.labels, self.positives)
         if not self.covered["informative"]:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .bundle import Bundle
+from .bundle.bundle import Bundle
 from .classifier import Classifier, Mode
-from .inputs import find_images
+from .data.inputs import find_images
 from .records import Result, TextTable, csv_header, csv_line, json_line
 from .watchdog import DEFAULT_LIMIT_S, end_process_when_frozen, ends_if_frozen
 

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from .bundle import file_digest
+from .bundle.bundle import file_digest
 
 ENVIRONMENT = "ALLEDGE_CACHE"  # a folder, or "off"
 OFF = "off"

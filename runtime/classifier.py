@@ -18,12 +18,12 @@ from PIL import Image
 
 from ..errors import AlledgeError, BackendError, unknown_name
 from .backends import AUTO, Backend, open_backend
-from .bundle import Bundle, find_bundle
-from .calibration import Decision, calibrate, decide
+from .bundle.bundle import Bundle, find_bundle
 from .first_use import FirstUse
-from .guards import Guards, measure
+from .guards.guards import Guards, measure
 from .imaging import RGB, load_image
 from .machine import usable_cores
+from .metrics.calibration import Decision, calibrate, decide
 from .records import Result
 from .watchdog import (
     DEFAULT_LIMIT_S,
@@ -34,7 +34,7 @@ from .watchdog import (
 )
 
 if TYPE_CHECKING:
-    from .overlay import Overlays
+    from .overlay.overlay import Overlays
 
 _first_image = FirstUse()
 
@@ -184,7 +184,7 @@ class Classifier:
         """
         overlays = None
         if overlay is not None:
-            from .overlay import Overlays
+            from .overlay.overlay import Overlays
 
             overlays = Overlays(overlay, self.bundle.image_path.geometry)
         if isinstance(source, str | Path | Image.Image) or _is_one_array(source):

@@ -68,7 +68,7 @@ def classify(
       alledge classify -- "-odd name.jpg"
     """
     from .backends import choose_backend
-    from .bundle import Bundle, find_bundle
+    from .bundle.bundle import Bundle, find_bundle
 
     opened = Bundle.open(find_bundle(bundle))
     chosen = choose_backend(list(opened.formats), backend)
@@ -108,7 +108,7 @@ def verify(bundle: str, as_json: bool) -> None:
     """
     import json
 
-    from .verify import verify_bundle, verify_text
+    from .bundle.verify import verify_bundle, verify_text
 
     document = verify_bundle(bundle)
     click.echo(json.dumps(document, indent=2) if as_json else verify_text(document))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import ImageError
-from .image_path import ImagePath
+from .image_settings import ImagePath
 
 # The first five are loaded with Pillow itself; reaching the others loads all of its plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from alledge.runtime.datasets import Dataset, read_dataset
-from alledge.train.phantom import generate
-from alledge.train.runs import Run, load_run
+from alledge.runtime.data.datasets import Dataset, read_dataset
+from alledge.train.phantom.smears import generate
+from alledge.train.runs.run_folder import Run, load_run
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
@@ -24,8 +24,8 @@ def cached(name: str, rooms: tuple[str, ...], make: Callable[[Path], object]) ->
     """Return what `make` makes, from the cache where the code of these rooms is unchanged."""
     code = hashlib.sha256(name.encode())
     for room in rooms:
-        for path in sorted((ROOT / room).glob("*.py")):
-            code.update(path.name.encode() + path.read_bytes())
+        for path in sorted((ROOT / room).rglob("*.py")):
+            code.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     place = CACHE / f"{name}-{code.hexdigest()[:16]}"
     if not place.exists():
         for old in CACHE.glob(f"{name}-*"):
@@ -53,8 +53,8 @@ def finished_run(smears: Dataset) -> Run:
     """MobileNetV2 with the gap head, from scratch on generated smears: two folds, two epochs."""
 
     def make(path: Path) -> None:
-        from alledge.train.recipe import recipe_for
-        from alledge.train.session import Order, train
+        from alledge.train.fitting.recipe import recipe_for
+        from alledge.train.runs.session import Order, train
 
         recipe = recipe_for("none", epochs=2, batch_size=8, lr=None)
         order = Order("mobilenetv2", smears.root, recipe, weights="none", folds=2, out=path)

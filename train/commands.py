@@ -37,7 +37,7 @@ def models(as_json: bool) -> None:
     Example:
       alledge models --json
     """
-    from .architectures import describe
+    from .networks.architectures import describe
     from .tables import models_table
 
     document = describe()
@@ -76,14 +76,14 @@ def audit(
       alledge audit ALL_IDB1 ALL_IDB2 --html audit.html
     """
     _refuse_missing("alledge audit", AUDIT_NEEDED)
-    from .audit import audit as run_audit
-    from .audit_verdict import audit_text
+    from .audit.audit import audit as run_audit
+    from .audit.verdict import audit_text
     from .progress import CountProgress
 
     with CountProgress(quiet) as progress:
         document = run_audit(data, layout=layout, seed=seed, progress=progress.show)
         if html is not None:
-            from .audit_page import write_page
+            from .audit.html_page import write_page
 
             write_page(html, document)
     click.echo(json.dumps(document, indent=2) if as_json else audit_text(document))
@@ -186,11 +186,11 @@ def train(
       alledge train --model mobilenetv2 --data ALL_IDB1 --folds 5
     """
     require("alledge train")
-    from ..runtime.image_path import ImagePath
-    from .architectures import architecture
-    from .recipe import PAPER_NAME, recipe_for
-    from .session import Order
-    from .session import train as run_training
+    from ..runtime.image_settings import ImagePath
+    from .fitting.recipe import PAPER_NAME, recipe_for
+    from .networks.architectures import architecture
+    from .runs.session import Order
+    from .runs.session import train as run_training
     from .tables import run_table
 
     fitting = recipe_for(
@@ -237,16 +237,16 @@ def evaluate(
       alledge evaluate bundles/mobilenetv2-int8 --data ALL_IDB2
     """
     from ..errors import RunError
-    from .runs import RECORD, SETTINGS, load_run
+    from .runs.run_folder import RECORD, SETTINGS, load_run
     from .tables import evaluation_text
 
     if (subject / "bundle.json").is_file():
-        from ..runtime.evaluation import evaluate_bundle
+        from ..runtime.metrics.bundle_evaluation import evaluate_bundle
 
         document = evaluate_bundle(subject, data, layout=layout, include_seen=include_seen)
     elif (subject / RECORD).is_file() or (subject / SETTINGS).is_file():
         require("alledge evaluate RUN")
-        from .evaluation import evaluate_run
+        from .runs.run_evaluation import evaluate_run
 
         document = evaluate_run(load_run(subject), data, layout=layout, include_seen=include_seen)
     else:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..runtime.metrics import Json
+from ..runtime.metrics.metrics import Json
 
 S = TypeVar("S", bound="Shown")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..runtime.metrics import Json
-from .crossfit import IN_SAMPLE
-from .runs import Run
+from ..runtime.metrics.metrics import Json
+from .runs.cross_fitting import IN_SAMPLE
+from .runs.run_folder import Run
 
 DETECTION = ("sensitivity", "specificity")
 

@@ -13,13 +13,13 @@ from types import ModuleType
 
 import pytest
 
-from alledge.benchmarks.compare import MACHINE, NOISE
-from alledge.benchmarks.machine import describe
-from alledge.benchmarks.noise import between, look
-from alledge.runtime.bundle import Bundle
-from alledge.train.phantom import draw_field
+from alledge.benchmarks.internal.baseline_comparison import MACHINE, NOISE
+from alledge.benchmarks.machine_identity import describe
+from alledge.benchmarks.measuring.machine_noise import between, look
+from alledge.runtime.bundle.bundle import Bundle
+from alledge.train.phantom.smears import draw_field
 
-MAKERS = Path(__file__).resolve().parents[2] / "tests" / "runtime"
+MAKERS = Path(__file__).resolve().parents[2] / "tests" / "support"
 FIELD = (2592, 1944)  # pixels of a Canon PowerShot G5, ALL-IDB1's second camera
 
 

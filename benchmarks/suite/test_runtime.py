@@ -9,7 +9,7 @@ from PIL import Image
 
 from alledge.runtime.backends import installed_backends, open_backend
 from alledge.runtime.classifier import Classifier
-from alledge.runtime.image_path import ImagePath
+from alledge.runtime.image_settings import ImagePath
 from alledge.runtime.imaging import load_rgb
 
 BACKENDS = tuple(installed_backends())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ...errors import BackendError, MissingPackageError, UsageError, unknown_name
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
 from ..machine import usable_cores
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from alledge.cli import main
-from alledge.runtime.datasets import Dataset
+from alledge.runtime.data.datasets import Dataset
 
-MAKERS = Path(__file__).resolve().parents[1] / "runtime"
+MAKERS = Path(__file__).resolve().parents[1] / "support"
 QUICK = ("--seconds", "0.02", "--rounds", "2", "--max-rounds", "2", "--threads", "1")
 
 Json = dict[str, Any]

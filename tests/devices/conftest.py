@@ -28,13 +28,13 @@ def load(path: Path) -> ModuleType:
 @pytest.fixture(scope="session")
 def boards() -> ModuleType:
     """The writer of boards' trees."""
-    return load(HERE / "boards.py")
+    return load(HERE.parent / "support" / "boards.py")
 
 
 @pytest.fixture(scope="session")
 def tiny_artifacts(cache) -> Path:
     """The runtime tests' tiny network in the three formats."""
-    source = HERE.parent / "runtime" / "tiny.py"
+    source = HERE.parent / "support" / "tiny.py"
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
     def make(folder: Path) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from alledge.devices import detection, systems
+from alledge.devices import detection, windows_macos
 from alledge.devices.detection import describe_machine
 from alledge.runtime import machine
 
@@ -113,10 +113,10 @@ def test_windows_memory_is_read_from_the_second_field():
             pointer._obj[1] = 8 * 2**30
             return 1
 
-    assert systems.windows_memory_mib(Kernel()) == 8192
-    assert systems.windows_memory_mib(None) is None
+    assert windows_macos.windows_memory_mib(Kernel()) == 8192
+    assert windows_macos.windows_memory_mib(None) is None
 
 
 def test_windows_counts_physical_cores(monkeypatch):
-    monkeypatch.setattr(systems, "windows_cores", lambda: 4)
-    assert systems._windows()["cores_physical"] == 4
+    monkeypatch.setattr(windows_macos, "windows_cores", lambda: 4)
+    assert windows_macos._windows()["cores_physical"] == 4

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from alledge.export.process import Order, export_run
-from alledge.runtime.bundle import Bundle
-from alledge.train.runs import Run, load_run
+from alledge.runtime.bundle.bundle import Bundle
+from alledge.train.runs.run_folder import Run, load_run
 
 HERE = Path(__file__).resolve().parent
-ROOMS = ("runtime", "train", "export", "tests/export/fixtures")
+ROOMS = ("runtime", "train", "export", "tests/support")
 Cache = Callable[[str, tuple[str, ...], Callable[[Path], object]], Path]
 
 
@@ -22,7 +22,9 @@ def tiny_run(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run of a tiny real network, two folds, with its data beside it."""
 
     def make(path: Path) -> None:
-        spec = importlib.util.spec_from_file_location("tiny_run", HERE / "fixtures" / "tiny_run.py")
+        spec = importlib.util.spec_from_file_location(
+            "tiny_run", HERE.parent / "support" / "tiny_run.py"
+        )
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -30,7 +32,7 @@ def tiny_run(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Run:
         module.make(path)
 
     place = tmp_path_factory.mktemp("tiny") / "tiny"
-    shutil.copytree(cache("tiny", ("runtime", "train", "tests/export/fixtures"), make), place)
+    shutil.copytree(cache("tiny", ("runtime", "train", "tests/support"), make), place)
     record = place / "run" / "run.json"
     document = json.loads(record.read_text(encoding="utf-8"))
     document["data"]["root"] = str(place / "data")

@@ -12,20 +12,20 @@ import psutil
 import pytest
 
 from alledge.export.process import Order, export_run
-from alledge.runtime.bundle import RECORD, Bundle, file_digest, find_bundle
+from alledge.runtime.bundle.bundle import RECORD, Bundle, file_digest, find_bundle
 
 EXPORT = """
 import sys
 from pathlib import Path
 from alledge.export.process import Order, export_run
-from alledge.train.runs import load_run
+from alledge.train.runs.run_folder import load_run
 order = Order(load_run(sys.argv[1]), "float32", ("tflite",), Path(sys.argv[2]), force=True)
 export_run(order, lambda title: print(title, flush=True))
 """
 BETWEEN_RENAMES = """
 import os, signal, sys
 from pathlib import Path
-from alledge.export.bundle_writer import new_bundle, write_record
+from alledge.export.bundle.writer import new_bundle, write_record
 rename = Path.replace
 def once(self, target):
     rename(self, target)
@@ -105,7 +105,7 @@ def test_killed_between_the_two_renames_the_old_bundle_comes_back(desk):
     done = subprocess.run([sys.executable, "-c", BETWEEN_RENAMES, place], check=False)
     assert done.returncode == -signal.SIGKILL
     assert not place.exists()
-    from alledge.export.bundle_writer import clear_leftovers
+    from alledge.export.bundle.writer import clear_leftovers
 
     clear_leftovers(place)
     assert file_digest(place / RECORD) == before

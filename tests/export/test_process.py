@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from alledge.errors import ExportError, UsageError
-from alledge.export.parity import COMPARED, OUT_OF_FOLD
+from alledge.export.convert.quantization_recipes import LADDERS, Recipe
+from alledge.export.gate.parity import COMPARED, OUT_OF_FOLD
 from alledge.export.process import Order, default_place, export_run
-from alledge.export.recipes import LADDERS, Recipe
-from alledge.export.source import read_material
-from alledge.runtime.bundle import file_digest
-from alledge.runtime.guards import Guards
-from alledge.runtime.verify import verify_bundle, verify_text
-from alledge.train.runs import Run
+from alledge.export.source_run import read_material
+from alledge.runtime.bundle.bundle import file_digest
+from alledge.runtime.bundle.verify import verify_bundle, verify_text
+from alledge.runtime.guards.guards import Guards
+from alledge.train.runs.run_folder import Run
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "runtime" / "schemas"
 

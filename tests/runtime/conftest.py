@@ -21,7 +21,7 @@ CACHE = HERE.parents[1] / ".cache" / "tests"
 
 
 def _module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, HERE.parent / "support" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -45,7 +45,7 @@ def bundles() -> ModuleType:
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
     """The tiny network in the three formats; made once for each state of its source."""
-    source = HERE / "tiny.py"
+    source = HERE.parent / "support" / "tiny.py"
     folder = CACHE / f"tiny-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
     if not folder.is_dir():
         making = folder.with_name(f"{folder.name}.{os.getpid()}")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from alledge.runtime.backends import open_backend
-from alledge.runtime.bundle import Bundle
+from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.caches import KEPT_ENTRIES, cache_root, with_cache
 
 BATCH = np.random.default_rng(1).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
@@ -83,7 +83,7 @@ def test_many_processes_may_start_at_once(root: Path, bundle: Path) -> None:
     code = (
         "import sys; from pathlib import Path; import numpy as np\n"
         "from alledge.runtime.backends import open_backend\n"
-        "from alledge.runtime.bundle import Bundle\n"
+        "from alledge.runtime.bundle.bundle import Bundle\n"
         "backend = open_backend(Bundle.open(sys.argv[1]), 'openvino', 1)\n"
         "print(backend.predict(np.full((1, 224, 224, 3), 90, np.uint8))[0, 1])\n"
     )

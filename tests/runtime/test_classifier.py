@@ -14,7 +14,7 @@ from PIL import Image
 
 from alledge.errors import BackendError, BundleError, TamperedError, UsageError
 from alledge.runtime.backends import BACKENDS
-from alledge.runtime.bundle import Bundle
+from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.classifier import MODES, Classifier, Mode
 from alledge.runtime.imaging import load_rgb
 from alledge.runtime.pipeline import most

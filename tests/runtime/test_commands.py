@@ -21,8 +21,8 @@ from PIL import Image
 
 from alledge import runtime
 from alledge.cli import main
-from alledge.runtime.bundle import SMALL_BYTES
-from alledge.runtime.guards import fit_guards, measure
+from alledge.runtime.bundle.bundle import SMALL_BYTES
+from alledge.runtime.guards.guards import fit_guards, measure
 
 SCHEMAS = Path(runtime.__file__).parent / "schemas"
 Maker = Callable[..., Image.Image]
@@ -219,7 +219,7 @@ def test_help_of_the_commands_has_an_example() -> None:
 
 DEAR = (
     *("_hashlib", "numpy.ma", "statistics", "random", "importlib.metadata", "jsonschema", "rich"),
-    *("concurrent.futures", "alledge.runtime.overlay", "alledge.runtime.metrics"),
+    *("concurrent.futures", "alledge.runtime.overlay.overlay", "alledge.runtime.metrics.metrics"),
 )
 
 

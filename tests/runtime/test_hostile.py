@@ -21,7 +21,9 @@ CLOSE = 0.06  # in probability: what a lossy format and another decode may move
 
 
 def _hostile() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
+    spec = importlib.util.spec_from_file_location(
+        "hostile", Path(__file__).parents[1] / "support" / "hostile.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

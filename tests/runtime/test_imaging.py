@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from alledge.errors import BundleError, ImageError
-from alledge.runtime.image_path import ImagePath
+from alledge.runtime.image_settings import ImagePath
 from alledge.runtime.imaging import (
     IMAGE_FORMATS,
     RGB,

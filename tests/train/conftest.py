@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from alledge.runtime.datasets import Dataset
-from alledge.runtime.image_path import ImagePath
-from alledge.train.recipe import FINE_TUNING
-from alledge.train.session import Order
+from alledge.runtime.data.datasets import Dataset
+from alledge.runtime.image_settings import ImagePath
+from alledge.train.fitting.recipe import FINE_TUNING
+from alledge.train.runs.session import Order
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,7 +23,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def base_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of VGG16's base, in a file as a user has them."""
-    from alledge.train.network import base_of, build
+    from alledge.train.networks.network import base_of, build
 
     path = tmp_path_factory.mktemp("weights") / "vgg16.weights.h5"
     base_of(build("vgg16", weights="none", size=32, seed=11)).save_weights(path)

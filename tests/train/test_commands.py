@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from alledge.cli import main
-from alledge.runtime.datasets import Dataset
-from alledge.train.phantom import generate
-from alledge.train.runs import Run
+from alledge.runtime.data.datasets import Dataset
+from alledge.train.phantom.smears import generate
+from alledge.train.runs.run_folder import Run
 
 
 def alledge(*words: object) -> Result:
@@ -195,7 +195,7 @@ def test_evaluate_refuses_what_is_neither_run_nor_bundle(smears: Dataset, tmp_pa
 
 
 def test_loading_tensorflow_prints_no_banner() -> None:
-    code = "import alledge.train.engine as e; print(e.keras.backend.backend())"
+    code = "import alledge.train.networks.tensorflow_import as e; print(e.keras.backend.backend())"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
     )

@@ -1,0 +1,1 @@
+"""This folder holds the maintainers' own measurements; no wheel contains it."""

@@ -1,0 +1,1 @@
+"""This folder measures bundles on this machine."""

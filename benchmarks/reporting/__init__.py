@@ -1,0 +1,1 @@
+"""This folder turns results into pages, tables and recommendations."""

@@ -1,0 +1,1 @@
+"""This folder estimates how fast a model runs on a board."""

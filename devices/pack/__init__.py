@@ -1,0 +1,1 @@
+"""This folder builds signed packs that install without a network."""

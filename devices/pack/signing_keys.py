@@ -1,0 +1,103 @@
+"""Keys that sign what goes to devices: made and used at the desk, by the package cryptography."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ...errors import MissingPackageError, UsageError
+from ...runtime.bundle.signing import ALGORITHM, PURPOSES, format_signature
+
+OWNER_ONLY = 0o600
+
+
+def _cryptography(purpose: str) -> tuple[Any, Any]:
+    try:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] != "cryptography":
+            raise
+        raise MissingPackageError("cryptography", "sign", purpose) from None
+    return serialization, ed25519
+
+
+def generate_keys(out: Path) -> tuple[Path, Path]:
+    """Write a new pair of keys.
+
+    Parameters
+    ----------
+    out : Path
+        Its name; ``.key`` (secret) and ``.pub`` are put behind it. On Linux and macOS only its
+        owner may read the secret one; on Windows it is as readable as the folder it lies in.
+
+    Returns
+    -------
+    (Path, Path)
+        The secret key's file and the public key's.
+
+    Raises
+    ------
+    UsageError
+        If one of the files exists: a key is never overwritten.
+    MissingPackageError
+        If cryptography is not installed.
+    """
+    serialization, ed25519 = _cryptography("making keys")
+    secret, public = out.with_name(out.name + ".key"), out.with_name(out.name + ".pub")
+    for path in (secret, public):
+        if path.exists():
+            raise UsageError(f"{path} exists, and a key is never overwritten", fix="--out OTHER")
+    key = ed25519.Ed25519PrivateKey.generate()
+    text = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb") as file:
+        file.write(text)
+    raw = key.public_key().public_bytes_raw()
+    public.write_text(f"{ALGORITHM} {raw.hex()}\n", encoding="ascii")
+    return secret, public
+
+
+class Signer:
+    """A secret key, loaded.
+
+    Parameters
+    ----------
+    path : Path
+        As `generate_keys` wrote it.
+
+    Raises
+    ------
+    UsageError
+        If it is no Ed25519 key.
+    MissingPackageError
+        If cryptography is not installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        serialization, ed25519 = _cryptography("signing")
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (OSError, ValueError, TypeError) as error:
+            raise UsageError(
+                f"{path} is not a secret key: {error}", fix="name the .key file of alledge keygen"
+            ) from None
+        if not isinstance(key, ed25519.Ed25519PrivateKey):
+            raise UsageError(f"{path} is not an Ed25519 key", fix="make one: alledge keygen")
+        self._key = key
+        self.public: bytes = key.public_key().public_bytes_raw()
+
+    def sign(self, content: bytes, purpose: str) -> str:
+        """Return the text of the signature file of some content.
+
+        Parameters
+        ----------
+        content : bytes
+        purpose : {"bundle", "pack"}
+        """
+        return format_signature(self.public, self._key.sign(PURPOSES[purpose] + content))

@@ -1,0 +1,1 @@
+"""This folder writes a bundle."""

@@ -1,0 +1,205 @@
+"""The model card of a bundle: what it is, what was measured, what it must not be used for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..gate.parity import GATE, NOT_EVALUATED, PRICE, REFERENCES
+
+Json = dict[str, Any]
+
+NOTICE = "Research software, not a medical device: no diagnosis may rest on it."
+
+LIMITS = (
+    "The accuracy above is of one data set, by cross-validation. It says nothing of another "
+    "microscope, stain or laboratory. Images inside the indeterminate band are for a person "
+    "to look at."
+)
+KINDS = {PRICE: "price, cross-fitted", GATE: "the gate's own", REFERENCES: "no gate"}
+NOT_MEASURED = "No accuracy was ever measured of this model."
+
+
+def model_card(record: Json, parity: Json) -> str:
+    """Return ``MODEL_CARD.md``.
+
+    Parameters
+    ----------
+    record : dict
+        The bundle's record.
+    parity : dict
+        Its ``parity.json``.
+    """
+    training = record["training"]
+    parts = [
+        f"# {record['name']}",
+        NOTICE,
+        _facts(record),
+        "## Training",
+        _training(training, record["metrics"]),
+        "## Artifacts",
+        _artifacts(record["formats"]),
+        "## The same model?",
+        _parity(parity),
+    ]
+    for name, row in record["formats"].items():
+        if row["gate"] is not None:
+            parts += [f"### What {record['precision']} costs in {name}", _gate(row["gate"])]
+        if row["left_in_float"]:
+            parts.append(_in_float(row))
+    parts += ["## Limits", LIMITS if record["metrics"] else NOT_MEASURED]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(record: Json) -> str:
+    path = record["image_path"]
+    return (
+        f"{record['model']} with the head `{record['head']}`, {record['precision']}, for whole "
+        f"microscope fields. Labels in the order of the outputs: {', '.join(record['labels'])}; "
+        f"{', '.join(record['positive'])} mean{'s' if len(record['positive']) == 1 else ''} "
+        f"leukaemia. In: uint8 RGB `[1, {path['size']}, {path['size']}, 3]` ({path['geometry']}), "
+        "scaling is in the graph. Out: float32 probabilities, to be softened by the temperature."
+    )
+
+
+def _training(training: Json, metrics: Json | None) -> str:
+    data = training["data"]
+    if training["split"].get("kind") == "none":
+        return (
+            f"Not trained: only the last layer was fitted, on {data['images']} generated smears; "
+            f"base weights: {training['weights']}; seed {training['seed']}. It is for measuring "
+            "conversions, engines and machines, and knows nothing of blood."
+        )
+    text = (
+        f"{data.get('images', '?')} images of {data.get('name', 'an unnamed set')}"
+        f"{' (generated, not photographed)' if data.get('generated') else ''}; split "
+        f"{training['split'].get('kind')}, {training['split'].get('folds')} folds; base weights: "
+        f"{training['weights']}; seed {training['seed']}. The network was refitted on all images."
+    )
+    if not metrics:
+        return text
+    calibration = f", {metrics['calibration']}" if "calibration" in metrics else ""
+    rows = [[f"out of fold, float{calibration}", "value", "95 % interval"]]
+    for name in ("accuracy", "sensitivity", "specificity", "auc"):
+        if row := metrics.get(name):
+            rows.append([name, f"{row['value']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}"])
+    return f"{text}\n\n{table(rows)}"
+
+
+def _artifacts(formats: Json) -> str:
+    rows = [["format", "how", "temperature", "threshold", "band", "fitted on"]]
+    for name, row in formats.items():
+        low, high = row["band"]
+        rows.append(
+            [
+                name,
+                row["recipe"],
+                f"{row['temperature']:.3f}",
+                f"{row['threshold']:.3f}",
+                f"{low:.3f} to {high:.3f}",
+                row["decision"],
+            ]
+        )
+    return "\n\n".join([table(rows), *_calibration(formats)])
+
+
+def _calibration(formats: Json) -> list[str]:
+    """Return where the ranges of int8 come from; it is the same for all formats."""
+    found = next(iter(formats.values()))["calibration"]
+    if found is None:
+        return []
+    source = "images that were named for it" if found["source"] == "given" else found["source"]
+    return [f"Ranges of int8 were found on {found['images']} images: {source}."]
+
+
+def _parity(parity: Json) -> str:
+    source = parity["reference"]["source"]
+    columns = ("max Δp", "mean Δp", "agreement", "lost positives", "to review")
+    rows = [["format", "on", *columns, "verdict"]]
+    for name, row in parity["formats"].items():
+        verdict = row["verdict"]
+        if row["gate"] == NOT_EVALUATED:
+            verdict += ", gate not evaluated"
+        where = f"{row['images']} {row['measured_on']}"
+        if row["measured_on"] == REFERENCES:
+            rows.append([name, where, *_said(row), verdict])
+            continue
+        rows.append([name, f"{where} ({KINDS[row['figures']]})", *_said(row), verdict])
+        seen = row["shipped"]
+        rows.append([name, f"{seen['images']} images it was trained on", *_said(seen), "-"])
+        many = f"{parity['reference']['images']} {REFERENCES}"
+        rows.append([name, many, *_said(row["references"]), "-"])
+    return (
+        f"The references are {source} and chosen about the threshold, where a difference shows "
+        f"most; they are what `alledge verify` replays.\n\n{table(rows)}"
+        + "".join(_kernels(name, row) for name, row in parity["formats"].items())
+    )
+
+
+def _kernels(form: str, row: Json) -> str:
+    return "".join(
+        f"\n\n{form} {name}, as on engines that have no such kernels, against the same artifact on "
+        f"the desk: max Δp {other['max_dp']:.4f}, mean {other['mean_dp']:.4f} on the references, "
+        f"{other['agreement']:.1%} of the labels agree."
+        for name, other in row["variants"].items()
+    )
+
+
+def _in_float(row: Json) -> str:
+    """Return which layers stay in float beside the last, and the figure that forced it."""
+    names = row["left_in_float"]
+    text = (
+        f"Left in float beside the last layer, {len(names)}: {', '.join(f'`{n}`' for n in names)}."
+    )
+    tried = (row["gate"] or {}).get("tried", [])
+    return f"{text} The recipe before it: {_tried(tried[-2])}." if len(tried) > 1 else text
+
+
+def _tried(row: Json) -> str:
+    figures = [row[key] for key in ("error", "why") if key in row]
+    if "auc_drop" in row:
+        figures.append(f"AUC drop {row['auc_drop']:.4f}")
+    if "lost_positives" in row:
+        figures.append(f"lost positives {row['lost_positives']}, mean Δp {row['mean_dp']:.4f}")
+    return f"{row['recipe']}: {', '.join(figures)}"
+
+
+def _said(row: Json) -> list[str]:
+    return [
+        f"{row['max_dp']:.4f}",
+        f"{row['mean_dp']:.4f}",
+        f"{row['agreement']:.3f}",
+        str(row["lost_positives"]),
+        str(row["to_review"]),
+    ]
+
+
+def _gate(gate: Json) -> str:
+    if not gate["evaluated"]:
+        return f"Gate not evaluated: {gate['why']}."
+    lines = [f"- {_tried(row)}: {'passed' if row['passed'] else 'failed'}" for row in gate["tried"]]
+    budget = gate["budget"]
+    text = (
+        f"Out of fold, pooled ({gate['images']} images; budget: AUC drop "
+        f"{budget['auc_drop']}, lost positives {budget['lost_positives']}):\n\n" + "\n".join(lines)
+    )
+    price = gate["price"]
+    if price is None:
+        return (
+            f"{text}\n\nNo price ({gate['no_price']}): these images chose the recipe too. Train "
+            "with --folds 5 for that."
+        )
+    span = price["auc_difference"]
+    return (
+        f"{text}\n\nPrice, cross-fitted, not nested: recipe, temperature and threshold of a fold "
+        f"were chosen on the other folds alone, whose networks were trained and calibrated on its "
+        f"images. AUC {price['auc_float']:.4f} to {price['auc']:.4f} (difference "
+        f"{span['value']:+.4f}, 95 % interval {span['low']:+.4f} to {span['high']:+.4f}), "
+        f"{price['lost_positives']} lost positives, {price['to_review']} to review, McNemar "
+        f"p = {price['mcnemar_p']:.3f}."
+    )
+
+
+def table(rows: list[list[str]]) -> str:
+    """Return rows as a Markdown table; the first is the heading."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])

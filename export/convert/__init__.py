@@ -1,0 +1,1 @@
+"""This folder converts a trained network into each format."""

@@ -1,0 +1,101 @@
+"""The serving graph: uint8 pixels in, float probabilities out, batch one; keras when called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ExportError
+
+INPUT_NAME = "image"
+OUTPUT_NAME = "probabilities"
+CHANNELS = 3
+SCORING_BATCH = 8
+
+
+def load_float(path: Path) -> Any:
+    """Return the trained Keras model of a run, uncompiled, from its ``model.keras``."""
+    import keras
+
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def serving_model(model: Any) -> Any:
+    """Return what the converters convert.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Pixels 0..255 in, its scaling inside; a sigmoid or C softmax columns out.
+
+    Returns
+    -------
+    keras.Model
+        ``uint8 [1, S, S, 3]`` in; ``float32 [1, C]`` out, in the order of the labels. One sigmoid
+        unit of logit z becomes a softmax over ``[0, z]``, which is ``[1 - p, p]``: one dense
+        layer and its activation, so that a quantizer can leave exactly those in float. A fixed
+        batch keeps Flatten a plain reshape, without which TFLite's fast kernels are not used.
+
+    Raises
+    ------
+    ExportError
+        If the model has one output that does not come from a dense sigmoid unit.
+    """
+    import keras
+
+    size = int(model.inputs[0].shape[1])
+    image = keras.Input(batch_shape=(1, size, size, CHANNELS), dtype="uint8", name=INPUT_NAME)
+    pixels = keras.ops.cast(image, "float32")
+    if int(model.outputs[0].shape[-1]) > 1:
+        return keras.Model(image, model(pixels, training=False), name="serving")
+    bodies, dense = before_last_dense(model)
+    for body in bodies:
+        pixels = body(pixels, training=False)
+    pair = keras.layers.Dense(2, activation="softmax", name=OUTPUT_NAME)
+    serving = keras.Model(image, pair(pixels), name="serving")
+    kernel, bias = (np.asarray(value) for value in (dense.kernel, dense.bias))
+    pair.set_weights(
+        [np.concatenate([np.zeros_like(value), value], axis=-1) for value in (kernel, bias)]
+    )
+    return serving
+
+
+def float_scores(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the float model's scores, with both columns of a sigmoid.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As `serving_model` takes it.
+    images : (N, S, S, 3) ndarray of uint8
+
+    Returns
+    -------
+    (N, C) ndarray of float32
+    """
+    parts = [
+        np.asarray(model(images[start : start + SCORING_BATCH].astype(np.float32), training=False))
+        for start in range(0, len(images), SCORING_BATCH)
+    ]
+    scores = np.concatenate(parts).astype(np.float32)
+    return np.concatenate([1 - scores, scores], axis=1) if scores.shape[1] == 1 else scores
+
+
+def before_last_dense(model: Any) -> tuple[list[Any], Any]:
+    """Return the models that come before the last dense unit, in their order, and that unit."""
+    import keras
+
+    last, node, _ = model.outputs[0]._keras_history  # where the output tensor was made
+    before = [keras.Model(model.inputs, last._inbound_nodes[node].input_tensors[0])]
+    if isinstance(last, keras.Model):
+        inner, dense = before_last_dense(last)
+        return [*before, *inner], dense
+    if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.sigmoid:
+        raise ExportError(
+            f"the model ends in {type(last).__name__} {last.name!r} with one output",
+            allowed="a dense sigmoid unit, or a softmax over the labels",
+        )
+    return before, last

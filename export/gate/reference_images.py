@@ -1,0 +1,160 @@
+"""The reference images of a bundle: 32 smears that hold the float model where it decides.
+
+Chosen from a pool of generated and perturbed smears, or from a folder of images that may be
+shipped; no training image is ever among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from ...errors import DataError
+from ...runtime.data.datasets import IMAGE_SUFFIXES
+from ...runtime.image_settings import ImagePath
+from ...runtime.imaging import load_rgb
+from ...train.phantom.smears import draw_field
+
+Images = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+REFERENCES = 32
+NEAR_SHARE = 12  # of them, the nearest to the threshold, half from each side
+POOL_SEED = 20_210
+FIELDS, VARIANTS = 64, 4
+FIELD_PX = 320
+# Blends searched for the threshold: a model that is sure has no score near it in any pool.
+PAIRS, SHARES, ROUNDS = 8, 7, 3
+
+
+def pool(settings: ImagePath) -> Images:
+    """Return the generated and perturbed smears, (256, S, S, 3) uint8.
+
+    Every fourth is a field as it was drawn; the others are blends of a field with blasts and one
+    without, other lights and stains, and blurs.
+    """
+    fields = [
+        load_rgb(np.asarray(draw_field(POOL_SEED, i, i % 2 == 1, size=FIELD_PX)[0]), settings)
+        for i in range(FIELDS)
+    ]
+    drawn = []
+    for index in range(FIELDS * VARIANTS):
+        rng = np.random.default_rng([POOL_SEED, index])
+        field, other = fields[index % FIELDS], fields[(index + 1) % FIELDS]
+        variant = index // FIELDS
+        if variant in (1, 3):
+            field = blend(field, other, float(rng.uniform(0.2, 0.8)))
+        if variant in (2, 3):
+            field = _perturb(field, rng)
+        drawn.append(field)
+    return np.stack(drawn)
+
+
+def blend(one: Images, other: Images, share: float) -> Images:
+    """Return a mixture of two images, `share` of it the other's."""
+    mixed = one.astype(np.float32) * (1 - share) + other.astype(np.float32) * share
+    return np.round(mixed).astype(np.uint8)
+
+
+def given(folder: Path, settings: ImagePath) -> Images:
+    """Return the images of a folder that the user may ship.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than the references needed.
+    ImageError
+        If one cannot be read.
+    """
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+    if len(found) < REFERENCES:
+        raise DataError(
+            f"{folder} has {len(found)} images to choose references from",
+            allowed=f"{REFERENCES} or more, of every label",
+            fix="leave --reference out to take generated smears",
+        )
+    return np.stack([load_rgb(path, settings) for path in found])
+
+
+def choose(p: Floats, threshold: float) -> NDArray[np.int64]:
+    """Return which images become references, in the order of their scores.
+
+    Parameters
+    ----------
+    p : (N,) ndarray of float
+        The float model's calibrated positive probabilities, N >= 32.
+    threshold : float
+
+    Returns
+    -------
+    (32,) ndarray of int
+        The nearest to the threshold from either side, the rest spread evenly over the scores of
+        both sides.
+    """
+    order = np.argsort(p, kind="stable")
+    sides = [order[p[order] < threshold][::-1], order[p[order] >= threshold]]  # nearest first
+    half = REFERENCES // 2
+    counts = [min(half, len(side)) for side in sides]
+    counts = [min(len(sides[i]), REFERENCES - counts[1 - i]) for i in (0, 1)]
+    chosen: list[int] = []
+    for side, count in zip(sides, counts, strict=True):
+        near = min(NEAR_SHARE // 2, count)
+        rest = side[near:]
+        spread = np.unique(np.linspace(0, len(rest) - 1, count - near).round().astype(int))
+        chosen += [int(i) for i in side[:near]] + [int(rest[i]) for i in spread if len(rest)]
+    return np.array(sorted(chosen, key=lambda index: (p[index], index)), dtype=np.int64)
+
+
+def sharpen(
+    images: Images, p: Floats, threshold: float, score: Callable[[Images], Floats]
+) -> tuple[Images, Floats]:
+    """Return the pool with blends added that a model can hardly tell, closing in on the threshold.
+
+    Parameters
+    ----------
+    images : (N, S, S, 3) ndarray of uint8
+    p : (N,) ndarray of float
+    threshold : float
+    score : callable
+        From images to the float model's calibrated positive probabilities.
+
+    Returns
+    -------
+    images, p
+        As given where one side is empty: there is no threshold between them.
+    """
+    below, above = np.flatnonzero(p < threshold), np.flatnonzero(p >= threshold)
+    if not len(below) or not len(above):
+        return images, p
+    pairs = [(below[i % len(below)], above[i % len(above)]) for i in range(PAIRS)]
+    low, high = np.zeros(PAIRS), np.ones(PAIRS)  # share of the one above
+    for _ in range(ROUNDS):
+        shares = np.linspace(low, high, SHARES + 2)[1:-1]
+        mixed = np.stack(
+            [
+                blend(images[a], images[b], float(share))
+                for row in shares
+                for (a, b), share in zip(pairs, row, strict=True)
+            ]
+        )
+        found = score(mixed)
+        images, p = np.concatenate([images, mixed]), np.concatenate([p, found])
+        crossed = found.reshape(shares.shape) >= threshold
+        first = np.where(crossed.any(axis=0), crossed.argmax(axis=0), SHARES)
+        bounds = np.concatenate([low[None], shares, high[None]])
+        low, high = bounds[first, range(PAIRS)], bounds[first + 1, range(PAIRS)]
+    return images, p
+
+
+def _perturb(field: Images, rng: np.random.Generator) -> Images:
+    image = Image.fromarray(field)
+    if rng.random() < 0.5:
+        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 2.5))))
+    light = np.asarray(image, np.float32) * rng.uniform(0.7, 1.15)
+    cast = light * rng.uniform(0.85, 1.15, 3)
+    turned = np.rot90(cast, int(rng.integers(4)))
+    return np.clip(np.round(turned), 0, 255).astype(np.uint8)

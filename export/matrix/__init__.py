@@ -1,0 +1,1 @@
+"""This folder converts every model in every precision and format."""

@@ -1,0 +1,101 @@
+"""The matrix of all conversions as a page of Markdown; imports no converter."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from ...train.networks.architectures import ARCHITECTURES, HEADS, count, head_row
+from ..bundle.model_card import table
+from ..convert.capabilities import PRECISIONS
+from ..convert.jobs import MEMORY_BUDGET_MIB
+
+Json = dict[str, Any]
+WIDTH = 100  # characters
+OK, REFUSED, FAILED = "ok", "refused", "failed"
+HEADING = [
+    "model",
+    "head",
+    "precision",
+    "format",
+    "status",
+    "MiB",
+    "max_Δp",
+    "mean_Δp",
+    "agreement",
+    "lost",
+    "verdict",
+    "seconds",
+    "peak_MiB",
+]
+
+
+def page(record: Json) -> str:
+    """Return the record as Markdown: the matrix, then what a head costs."""
+    rows = [HEADING]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in record["rows"].values():
+        name = [row["model"], row["head"], row["precision"], row["form"]]
+        rows.append([*name, *_figures(row)])
+        if reason := row.get("reason"):
+            reasons.setdefault((row["status"], reason), []).append("/".join(name))
+    over = [row for row in record["rows"].values() if row.get("peak_mib", 0) > MEMORY_BUDGET_MIB]
+    bases = {key.split("/")[0]: head["weights"] for key, head in record["heads"].items()}
+    kinds = "; ".join(f"{model}: {weights}" for model, weights in sorted(bases.items()))
+    about = (
+        f"Heads fitted on generated smears; base weights {kinds}. Seconds and memory from "
+        f"`model.keras` to the artifact, one process a step; {len(over)} rows above "
+        f"{MEMORY_BUDGET_MIB} MiB. No gate is evaluated here: a verdict speaks of Δp on the "
+        "references, not of lost positives."
+    )
+    notes = [
+        f"- {status}: {', '.join(names)}: {reason}" for (status, reason), names in reasons.items()
+    ]
+    parts = [
+        "# Every model, precision and format",
+        _wrapped(about),
+        table(rows),
+        *(["\n".join(_wrapped(note, "  ") for note in notes)] if notes else []),
+        "## What a head costs",
+        table(_heads(record)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _figures(row: Json) -> list[str]:
+    if row["status"] != OK:
+        return [row["status"], *["-"] * 8]
+    return [
+        OK,
+        f"{row['bytes'] / 2**20:.1f}",
+        f"{row['max_dp']:.5f}",
+        f"{row['mean_dp']:.5f}",
+        f"{row['agreement']:.3f}",
+        str(row["lost_positives"]),
+        row["verdict"],
+        f"{row['seconds']:.0f}",
+        str(row["peak_mib"]),
+    ]
+
+
+def _heads(record: Json) -> list[list[str]]:
+    sizes: dict[str, dict[str, str]] = {}
+    for row in record["rows"].values():
+        if row["status"] == OK and row["form"] == "tflite":
+            size = sizes.setdefault(f"{row['model']}/{row['head']}", {})
+            size[row["precision"]] = f"{row['bytes'] / 2**20:.1f}"
+    rows = [["model", "head", "parameters", "GFLOPs", *(f"{name}, MiB" for name in PRECISIONS)]]
+    for name, row in ARCHITECTURES.items():
+        for head in HEADS:
+            key = f"{name}/{head}"
+            work = record["heads"].get(key, {}).get("flops")
+            numbers = f"{count(row, head_row(head)).network:,}"
+            of = [sizes.get(key, {}).get(precision, "-") for precision in PRECISIONS]
+            rows.append([name, head, numbers, "-" if work is None else f"{work / 1e9:.2f}", *of])
+    return rows

@@ -1,0 +1,1 @@
+"""This folder tells whether a model may judge an image."""

@@ -1,0 +1,1 @@
+"""This folder turns scores into answers and measures how good they are."""

@@ -1,0 +1,296 @@
+"""`alledge benchmark`, as it is typed: real engines, real processes, a tiny network."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import Result
+
+from alledge import runtime
+from alledge.benchmarks.measuring import runner
+from alledge.benchmarks.measuring.configurations import Configuration, Settings
+from alledge.benchmarks.measuring.processes import _run as run_process
+from alledge.benchmarks.measuring.rounds_log import Ledger
+from alledge.benchmarks.result_file import document
+from alledge.errors import BackendError
+from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.bundle.seen_images import pixel_hash
+from alledge.runtime.data.datasets import Dataset
+from alledge.runtime.imaging import load_rgb
+
+SCHEMAS = Path(runtime.__file__).parent / "schemas"
+QUICK = ("--seconds", "0.02", "--rounds", "2", "--max-rounds", "2", "--threads", "1")
+TFLITE = ("--backend", "tflite")
+Json = dict[str, Any]
+Run = Callable[..., Result]
+
+
+def ledger(out: Path) -> list[Json]:
+    lines = (out / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def result(out: Path) -> Json:
+    made: Json = json.loads((out / "benchmark.json").read_text(encoding="utf-8"))
+    schema = json.loads((SCHEMAS / "benchmark.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(made)
+    return made
+
+
+def test_a_result_is_valid_and_has_every_figure_of_every_engine(measured: Path) -> None:
+    made = result(measured)
+    assert made["complete"]
+    assert {row["backend"] for row in made["rows"]} == {"tflite", "onnx", "openvino"}
+    for row in made["rows"]:
+        assert row["status"] == "ok"
+        assert row["rounds"] == 2
+        for block in (row["latency"], row["end_to_end"]):
+            assert 0 < block["p50_ms"] <= block["p90_ms"]
+            assert block["load_ms"] > 0
+            assert block["first_ms"] > 0
+            assert block["ci"]["rounds"] == 2
+        assert row["end_to_end"]["p50_ms"] > row["latency"]["p50_ms"]
+        assert row["throughput"]["images_per_s"] > 0
+        assert row["cold_start_ms"] > row["end_to_end"]["p50_ms"]
+        assert row["file_bytes"] > 0
+        if sys.platform == "linux":
+            assert 0 < row["steady_mib"] <= row["peak_mib"]
+
+
+def test_accuracy_is_of_the_artifact_on_images_it_has_not_seen(
+    measured: Path, smears: Dataset
+) -> None:
+    made = result(measured)
+    assert made["data"]["generated"]
+    for row in made["rows"]:
+        assert row["accuracy"]["images"] == len(smears.samples)
+        assert not row["accuracy"]["include_seen"]
+        for name in ("accuracy", "sensitivity", "specificity", "auc"):
+            figure = row["accuracy"][name]
+            assert figure["low"] <= figure["value"] <= figure["high"]
+
+
+def test_images_the_model_was_trained_on_leave_no_accuracy_and_say_so(
+    run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
+) -> None:
+    made = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
+    pixels = [load_rgb(sample.path, made.image_path) for sample in smears.samples]
+    seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", one) for one in pixels]}
+    bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
+    out = tmp_path / "out"
+    answer = run("benchmark", bundle, "--data", smears.root, "--out", out, *QUICK, *TFLITE)
+    assert answer.exit_code == 0
+    assert "nothing is left to measure" in answer.stdout
+    row = result(out)["rows"][0]
+    assert row["accuracy"] is None
+    assert "trained on every readable image" in row["accuracy_note"]
+    assert row["latency"]["p50_ms"] > 0
+
+
+def test_images_left_out_as_seen_are_counted_on_the_terminal(
+    run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
+) -> None:
+    made = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
+    pixels = load_rgb(smears.samples[0].path, made.image_path)
+    seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", pixels)]}
+    bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
+    words = ("benchmark", bundle, "--data", smears.root, *QUICK, *TFLITE, "--out")
+    judged = len(smears.samples) - 1
+    answer = run(*words, tmp_path / "out")
+    assert f"{judged} images judged, 1 it was trained on left out" in answer.stdout
+    answer = run(*words, tmp_path / "all", "--include-seen")
+    assert f"{judged + 1} images judged, 1 of them it was trained on, included" in answer.stdout
+
+
+def test_without_data_the_accuracy_is_not_measured(run: Run, bundle: Path, tmp_path: Path) -> None:
+    answer = run("benchmark", bundle, "--out", tmp_path, *QUICK, *TFLITE)
+    assert "not measured" in answer.stdout
+    assert result(tmp_path)["rows"][0]["accuracy"] is None
+    assert result(tmp_path)["settings"]["image"]["source"] == "drawn"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_a_killed_run_resumes_and_repeats_nothing(run: Run, bundle: Path, tmp_path: Path) -> None:
+    words = ("benchmark", str(bundle), "--out", str(tmp_path), *QUICK)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alledge", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    ledger_file = tmp_path / "rounds.jsonl"
+    for _ in range(600):
+        if ledger_file.is_file() and ledger_file.read_bytes().count(b"\n") >= 2:
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = ledger(tmp_path)
+    assert 2 <= len(before) < 6
+    with ledger_file.open("ab") as stream:
+        stream.write(b'{"work": "round", "key": "cut sh')  # what a kill may leave
+    assert run(*words).exit_code == 0
+    after = ledger(tmp_path)
+    assert after[: len(before)] == before
+    rounds = [(record["key"], record["round"]) for record in after]
+    assert len(rounds) == len(set(rounds)) == 6
+    assert result(tmp_path)["complete"]
+    again = run(*words)
+    assert ledger(tmp_path) == after
+    assert "round" not in again.stderr.replace("rounds", "")
+
+
+def test_a_time_limit_leaves_something_to_go_on_with(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
+    answer = run("benchmark", bundle, "--out", tmp_path, "--minutes", "0", *QUICK, *TFLITE)
+    assert "the same command goes on" in answer.stderr
+    assert not result(tmp_path)["complete"]
+    assert run("benchmark", bundle, "--out", tmp_path, *QUICK, *TFLITE).exit_code == 0
+    assert result(tmp_path)["complete"]
+
+
+@pytest.fixture
+def crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process that imports ONNX Runtime dies at once, as with an illegal instruction."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "class Crash:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'onnxruntime':\n"
+        "            os.abort()\n"
+        "sys.meta_path.insert(0, Crash())\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("crash")
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_bundle_that_crashes_its_engine_is_one_failed_row(
+    run: Run, bundle: Path, smears: Dataset, tmp_path: Path, judged: bool
+) -> None:
+    data = ("--data", smears.root) if judged else ()
+    answer = run("benchmark", bundle, *data, "--out", tmp_path / "out", *QUICK)
+    assert answer.exit_code == 1
+    assert "failed: tiny-float32 onnx" in answer.stdout
+    rows = {row["backend"]: row for row in result(tmp_path / "out")["rows"]}
+    assert rows["onnx"]["status"] == "failed"
+    assert "crashed" in rows["onnx"]["why"]
+    assert rows["onnx"]["latency"] is rows["onnx"]["accuracy"] is None
+    assert [rows[name]["status"] for name in ("tflite", "openvino")] == ["ok", "ok"]
+    assert sum("onnx" in record["key"] for record in ledger(tmp_path / "out")) == 1
+    page = tmp_path / "report.html"
+    assert run("report", tmp_path / "out", "--out", page).exit_code == 0
+    assert "crashed" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_an_artifact_that_was_changed_is_a_failed_row(
+    run: Run, own_bundle: Path, smears: Dataset, tmp_path: Path, judged: bool
+) -> None:
+    with (own_bundle / "model.tflite").open("ab") as stream:
+        stream.write(b"more")
+    data = ("--data", smears.root) if judged else ()
+    answer = run("benchmark", own_bundle, *data, "--out", tmp_path / "out", *QUICK, *TFLITE)
+    assert answer.exit_code == 1
+    assert "is not the file that was exported" in result(tmp_path / "out")["rows"][0]["why"]
+
+
+def test_data_of_other_labels_is_a_failed_row(
+    run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
+) -> None:
+    changes = {"labels": ["cat", "dog"], "positive": ["dog"]}
+    bundle = maker.write_bundle(tmp_path / "pets", artifacts, **changes)
+    out = tmp_path / "out"
+    answer = run("benchmark", bundle, "--data", smears.root, "--out", out, *QUICK, *TFLITE)
+    assert answer.exit_code == 1
+    rows = result(out)["rows"]
+    assert [row["status"] for row in rows] == ["failed"]
+    assert "which tiny-float32 does not give" in rows[0]["why"]
+
+
+@pytest.mark.parametrize(("images", "timeout_s"), [(3, 600.0), (200, 2000.0)])
+def test_judging_many_images_has_the_time_it_takes(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: int, timeout_s: float
+) -> None:
+    given: list[float] = []
+
+    def work(job: Json, limit_s: float, cache: Path) -> Json:
+        given.append(limit_s)
+        raise BackendError("no answer")
+
+    monkeypatch.setattr(runner, "run_worker", work)
+    data = {"data": "D", "layout": None, "include_seen": False, "images": images}
+    one = Configuration(Bundle.open(bundle), "tflite", 1)
+    made = runner.Runner(Ledger(tmp_path, {}), Settings(), tmp_path, data)
+    assert list(made.run([one])) == [True]
+    assert given == [timeout_s]
+
+
+def test_the_verdict_of_the_desk_stands_in_the_row(
+    run: Run, own_bundle: Path, measured: Path, tmp_path: Path
+) -> None:
+    assert {row["parity"] for row in result(measured)["rows"]} == {"pass"}
+    parity = json.loads((own_bundle / "parity.json").read_text(encoding="utf-8"))
+    parity["formats"]["tflite"]["verdict"] = "fail"
+    (own_bundle / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
+    run("benchmark", own_bundle, "--out", tmp_path / "out", *QUICK, *TFLITE)
+    assert result(tmp_path / "out")["rows"][0]["parity"] == "fail"
+
+
+def test_disturbed_rounds_are_set_aside_once_enough_are_quiet(
+    bundle: Path, measured: Path, tmp_path: Path
+) -> None:
+    first = next(record for record in ledger(measured) if record["work"] == "round")
+    one = Configuration(Bundle.open(bundle), first["key"].split()[1], 1)
+    kept = Ledger(tmp_path, {})
+    order = {"settings": {"min_rounds": 2, "width": 0.05}}
+    for others in (0.0, 1.0, 0.0):
+        noise = {**first["noise"], "others_cores": others, "stolen_cores": 0.0}
+        kept.add({**first, "noise": noise})
+        row = document(kept, [one], order, True)["rows"][0]
+    assert (row["rounds"], row["set_aside"]) == (2, 1)
+    alone = Ledger(tmp_path / "alone", {})
+    for others in (0.0, 1.0):
+        noise = {**first["noise"], "others_cores": others, "stolen_cores": 0.0}
+        alone.add({**first, "noise": noise})
+    row = document(alone, [one], order, True)["rows"][0]
+    assert (row["rounds"], row["set_aside"]) == (2, 0)
+    assert row["latency"]["ci"] is not None
+
+
+def test_rounds_of_another_order_are_refused(run: Run, measured: Path, bundle: Path) -> None:
+    answer = run("benchmark", bundle, "--out", measured, *QUICK)
+    assert answer.exit_code == 2
+    assert "holds rounds of another order: the settings (image)" in answer.output
+
+
+def test_the_same_bundle_twice_is_wrong_usage(run: Run, bundle: Path, tmp_path: Path) -> None:
+    assert run("benchmark", bundle, bundle, "--out", tmp_path, *QUICK).exit_code == 2
+
+
+def test_thread_counts_are_whole_numbers(run: Run, bundle: Path, tmp_path: Path) -> None:
+    assert run("benchmark", bundle, "--out", tmp_path, "--threads", "two").exit_code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has exit codes instead of signals")
+def test_a_crash_is_told_with_its_signal(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="killed by SIGABRT"):
+        run_process([sys.executable, "-c", "import os; os.abort()"], 60, tmp_path)
+
+
+def test_a_process_that_hangs_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=r"no answer within 0\.5 s"):
+        run_process([sys.executable, "-c", "import time; time.sleep(60)"], 0.5, tmp_path)

@@ -1,0 +1,132 @@
+"""What is in an exported artifact, and what other tools make of it without alledge."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+
+from alledge.export.convert.tflite_metadata import read_labels
+from alledge.runtime.backends import load_backend
+
+# What takes pixels into integers, and integers out to the last layer.
+BORDERS = {"CAST", "QUANTIZE", "DEQUANTIZE"}
+INTEGERS = {"int8", "int32"}  # biases have 32 bits; so do axes and shapes
+HALF_RANGE = 64  # of an 8-bit weight, where sums of two products must fit into 16 bits
+
+
+def references(bundle):
+    with np.load(bundle.path / "reference" / "inputs.npz") as archive:
+        return archive["inputs"]
+
+
+def test_int8_tflite_has_its_last_layer_in_float_and_the_rest_in_integers(int8_bundle):
+    from ai_edge_litert.interpreter import Interpreter
+
+    content = (int8_bundle.path / "model.tflite").read_bytes()
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    assert interpreter.get_input_details()[0]["dtype"] == np.uint8
+    assert interpreter.get_output_details()[0]["dtype"] == np.float32
+    kinds = {row["index"]: np.dtype(row["dtype"]).name for row in interpreter.get_tensor_details()}
+    operations = [row for row in interpreter._get_ops_details() if row["op_name"] != "DELEGATE"]
+    last = max(n for n, row in enumerate(operations) if row["op_name"] == "FULLY_CONNECTED")
+    for row in operations[:last]:
+        if row["op_name"] not in BORDERS:
+            used = {kinds[index] for index in (*row["inputs"], *row["outputs"]) if index >= 0}
+            assert used <= INTEGERS, row
+    for row in operations[last:]:
+        assert {kinds[index] for index in row["outputs"]} == {"float32"}
+    scores = np.concatenate(
+        [
+            load_backend("tflite", int8_bundle.path / "model.tflite").predict(i[None])
+            for i in references(int8_bundle)
+        ]
+    )
+    assert np.any(np.abs(scores * 256 - np.round(scores * 256)) > 1e-3)  # no 1/256 steps
+
+
+def test_the_tflite_carries_its_labels_and_still_runs(int8_bundle, float32_bundle):
+    for bundle in (int8_bundle, float32_bundle):
+        content = (bundle.path / "model.tflite").read_bytes()
+        assert read_labels(content) == list(bundle.labels)
+
+
+def test_the_onnx_passes_the_checker_and_carries_its_properties(int8_bundle):
+    import onnx
+
+    proto = onnx.load(int8_bundle.path / "model.onnx")
+    onnx.checker.check_model(proto, full_check=True)
+    properties = {row.key: row.value for row in proto.metadata_props}
+    assert json.loads(properties["labels"]) == list(int8_bundle.labels)
+    assert properties["name"] == int8_bundle.name
+    assert [value.name for value in proto.graph.input] == ["image"]
+    assert [value.name for value in proto.graph.output] == ["probabilities"]
+
+
+def test_int8_onnx_has_its_last_dense_layer_in_float(int8_bundle):
+    import onnx
+
+    graph = onnx.load(int8_bundle.path / "model.onnx").graph
+    makers = {output: node.op_type for node in graph.node for output in node.output}
+    dense = [node for node in graph.node if node.op_type in ("MatMul", "Gemm")]
+    assert len(dense) == 1
+    names = {tensor.name for tensor in graph.initializer}
+    assert dense[0].input[1] in names  # its weights are no dequantized integers
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert all(makers[node.input[1]] == "DequantizeLinear" for node in convolutions)
+
+
+def test_int8_onnx_has_a_scale_for_every_channel_of_a_convolution(int8_bundle):
+    import onnx
+
+    graph = onnx.load(int8_bundle.path / "model.onnx").graph
+    makers = {output: node for node in graph.node for output in node.output}
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert convolutions
+    for node in convolutions:
+        weight, scale = (weights[name] for name in makers[node.input[1]].input[:2])
+        assert weight.data_type == onnx.TensorProto.INT8
+        assert list(scale.dims) == [weight.dims[0]]
+        assert len(set(onnx.numpy_helper.to_array(scale).tolist())) > 1
+
+
+def test_int8_weights_of_the_ir_keep_to_half_their_range(int8_bundle):
+    """Without VNNI two products are summed in 16 bits: `overflow_fix` sees to it that they fit."""
+    import openvino
+
+    model = openvino.Core().read_model(int8_bundle.path / "model.xml")
+    dense = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]
+    assert dense
+    for node in dense:
+        weight = node.input_value(1).get_node()
+        while weight.get_type_name() != "Constant":
+            weight = weight.input_value(0).get_node()
+        assert weight.get_element_type() == openvino.Type.i8
+        assert np.abs(weight.data.astype(int)).max() <= HALF_RANGE
+
+
+def test_the_ir_says_what_it_is(int8_bundle):
+    import openvino
+
+    model = openvino.Core().read_model(int8_bundle.path / "model.xml")
+    info = model.get_rt_info(["model_info"]).value
+    assert info["model_type"] == "Classification"
+    assert info["labels"].split() == list(int8_bundle.labels)
+    assert info["resize_type"] == "standard"
+
+
+def test_benchmark_app_runs_the_ir(int8_bundle):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from openvino.tools.benchmark.main import main; main()"),
+            *("-m", str(int8_bundle.path / "model.xml"), "-d", "CPU", "-niter", "4"),
+            *("-nireq", "1", "-hint", "none"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "Throughput" in done.stdout

@@ -1,0 +1,106 @@
+"""Other tools on our artifacts, each in an environment of its own: they know nothing of alledge."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ALLOWED = {"int8": 0.02, "float32": 1e-3}  # as `verify` allows between engines
+MEDIAPIPE = """
+import json, sys
+import mediapipe, numpy as np
+from mediapipe.tasks.python import BaseOptions, vision
+options = vision.ImageClassifierOptions(BaseOptions(model_asset_path=sys.argv[1]))
+said = []
+with vision.ImageClassifier.create_from_options(options) as classifier:
+    for image in np.load(sys.argv[2])["inputs"]:
+        found = classifier.classify(
+            mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(image))
+        )
+        said.append({row.category_name: row.score for row in found.classifications[0].categories})
+print(json.dumps(said))
+"""
+MODEL_API = """
+import json, sys
+import numpy as np
+from model_api.adapters import OpenvinoAdapter, create_core
+from model_api.models import Model
+adapter = OpenvinoAdapter(
+    create_core(), sys.argv[1], device="CPU", plugin_config={"INFERENCE_PRECISION_HINT": "f32"}
+)
+model, said = Model.create_model(adapter), []
+for image in np.load(sys.argv[2])["inputs"]:
+    top = model(image).top_labels[0]
+    said.append({top.name: float(top.confidence)})
+print(json.dumps(said))
+"""
+
+
+def helper():
+    spec = importlib.util.spec_from_file_location(
+        "environments", HERE.parents[1] / "support" / "environments.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def mediapipe():
+    return helper().interpreter("mediapipe", "mediapipe==1.2.3", helper().pinned("numpy"))
+
+
+@pytest.fixture(scope="module")
+def model_api():
+    if sys.version_info < (3, 11):
+        pytest.skip("openvino-model-api 0.4.7 needs Python 3.11")
+    pins = [helper().pinned(package) for package in ("numpy", "openvino")]
+    return helper().interpreter("model-api", "openvino-model-api==0.4.7", *pins)
+
+
+@pytest.fixture(params=["int8", "float32"])
+def bundle(request, int8_bundle, float32_bundle):
+    return {"int8": int8_bundle, "float32": float32_bundle}[request.param]
+
+
+def asked(python: Path, script: str, bundle, file: str) -> list[dict[str, float]]:
+    """Return what a client says of every reference, by label."""
+    done = subprocess.run(
+        [python, "-c", script, bundle.path / file, bundle.path / "reference" / "inputs.npz"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if library := helper().missing_library(done.stderr):
+        pytest.skip(f"this machine has no {library}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def stored(bundle, name: str) -> np.ndarray:
+    with np.load(bundle.path / "reference" / "outputs.npz") as archive:
+        return archive[name]
+
+
+def test_mediapipe_reads_our_labels_and_answers_as_the_desk_did(mediapipe, bundle):
+    said = asked(mediapipe, MEDIAPIPE, bundle, "model.tflite")
+    assert all(set(row) == set(bundle.labels) for row in said)
+    found = np.array([[row[label] for label in bundle.labels] for row in said])
+    assert np.abs(found - stored(bundle, "tflite")).max() <= ALLOWED[bundle.record["precision"]]
+
+
+def test_model_api_reads_our_labels_and_answers_as_the_desk_did(model_api, bundle):
+    said = asked(model_api, MODEL_API, bundle, "model.xml")
+    ours = stored(bundle, "openvino")
+    assert len(said) == len(ours)
+    for row, scores in zip(said, ours, strict=True):
+        ((label, confidence),) = row.items()
+        place = bundle.labels.index(label)
+        allowed = ALLOWED[bundle.record["precision"]]
+        assert scores[place] == pytest.approx(confidence, abs=allowed)
+        assert scores[place] >= scores.max() - allowed

@@ -1,0 +1,84 @@
+import json
+
+import numpy as np
+import pytest
+
+from alledge.errors import ExportError
+from alledge.export.convert.jobs import MEMORY_BUDGET_MIB, Jobs
+from alledge.export.convert.peak_memory import peak_mib
+
+FAT_MIB = 512
+
+
+def test_a_step_runs_elsewhere_and_leaves_its_seconds_and_memory_in_the_log(tmp_path):
+    jobs = Jobs(tmp_path)
+    with pytest.raises(ExportError, match="float onnx failed"):
+        jobs.run("float onnx", "float onnx", sources=tmp_path)
+    (row,) = jobs.log
+    assert row["step"] == "float onnx"
+    assert row["seconds"] > 0
+    assert 0 < row["peak_mib"] < MEMORY_BUDGET_MIB
+
+
+def test_a_process_that_dies_is_one_failed_row(tmp_path, monkeypatch):
+    dying = tmp_path / "die.py"
+    dying.write_text("import os\nprint('last words')\nos._exit(7)\n", encoding="utf-8")
+    jobs = Jobs(tmp_path)
+    monkeypatch.setattr("alledge.export.convert.jobs.COMMAND", (str(dying),))
+    with pytest.raises(ExportError, match="ended with exit code 7: last words"):
+        jobs.run("a conversion", "tflite")
+    assert "last words" in jobs.log[0]["error"]
+    assert jobs.log[0]["seconds"] > 0
+    assert jobs.log[0].get("peak_mib", 1) > 0
+
+
+def test_a_step_of_a_fat_export_is_told_its_own_memory(tmp_path):
+    fat = np.ones(FAT_MIB << 17)  # eight bytes each
+    jobs = Jobs(tmp_path)
+    with pytest.raises(ExportError, match="no such step"):
+        jobs.run("a title", "no such step")
+    assert peak_mib() > FAT_MIB
+    assert jobs.log[0]["peak_mib"] < FAT_MIB
+    assert fat.size
+
+
+def test_the_log_is_told_after_every_step_not_at_the_end(tmp_path):
+    seen = []
+    jobs = Jobs(tmp_path, logged=lambda log: seen.append(len(log)))
+    for _ in range(2):
+        with pytest.raises(ExportError):
+            jobs.run("a title", "no such step")
+    assert seen == [1, 2]
+
+
+def test_an_engine_that_cannot_load_an_artifact_says_so_by_one_line(tmp_path):
+    broken, images = tmp_path / "model.onnx", tmp_path / "images.npy"
+    broken.write_bytes(b"not a model")
+    np.save(images, np.zeros((1, 8, 8, 3), np.uint8))
+    jobs = Jobs(tmp_path)
+    with pytest.raises(ExportError, match=r"model\.onnx") as caught:
+        jobs.run("scores", "run", format="onnx", artifact=broken, images=images, out=tmp_path / "o")
+    assert "\n" not in caught.value.what
+
+
+def test_the_titles_of_steps_can_be_watched(tmp_path):
+    titles = []
+    with pytest.raises(ExportError):
+        Jobs(tmp_path, titles.append).run("a title", "no such step")
+    assert titles == ["a title"]
+
+
+def test_what_a_step_was_asked_can_be_read_afterwards(tmp_path):
+    with pytest.raises(ExportError, match="KeyError"):
+        Jobs(tmp_path).run("a title", "no such step", model=tmp_path)
+    asked = json.loads((tmp_path / "job1.json").read_text(encoding="utf-8"))
+    assert asked["step"] == "no such step"
+    assert asked["model"] == str(tmp_path)
+
+
+def test_the_memory_of_this_process_is_known():
+    assert peak_mib() > 10
+
+
+def test_the_memory_of_a_process_that_has_ended_is_not_known():
+    assert peak_mib(999_999_999) is None

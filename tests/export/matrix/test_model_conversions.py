@@ -1,0 +1,119 @@
+"""What the matrix makes of a tiny network: rows, and bundles that the device path takes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from alledge.cli import main
+from alledge.export.convert.capabilities import FORMATS
+from alledge.export.matrix.fill import _missing, fill
+from alledge.export.matrix.markdown_page import OK, REFUSED
+from alledge.export.matrix.model_conversions import Bench, Cell
+from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.bundle.verify import verify_bundle
+from alledge.runtime.image_settings import ImagePath
+
+SCHEMAS = Path(__file__).resolve().parents[3] / "runtime" / "schemas"
+
+
+ROOMS = ("runtime", "train", "export", "tests/support")
+
+
+@pytest.fixture(scope="module")
+def made(cache, tiny_run):
+    """Rows of a tiny network in int8, one that is refused, and the folder of the bundles."""
+
+    def make(path: Path) -> None:
+        settings = ImagePath.from_json(tiny_run.record["image_path"])
+        bench = Bench(
+            "mobilenetv2", "paper", path / "work", settings=settings, network=tiny_run.model_path
+        )
+        wanted = [Cell("mobilenetv2", "paper", "int8", form) for form in FORMATS]
+        wanted.append(Cell("mobilenetv2", "paper", "dynamic", "openvino"))
+        rows = {cell.key: bench.row(cell) for cell in wanted}
+        assert bench.bundle("int8", path / "bundles")
+        assert not bench.bundle("dynamic", path / "bundles")
+        record = {"schema": "alledge/matrix", "schema_version": 1, "rows": rows}
+        heads = {"mobilenetv2/paper": bench.cost}
+        shutil.rmtree(path / "work")
+        (path / "matrix.json").write_text(json.dumps({**record, "heads": heads}), encoding="utf-8")
+
+    place = cache("bench", ROOMS, make)
+    return json.loads((place / "matrix.json").read_text(encoding="utf-8")), place / "bundles"
+
+
+def fill_again(record: dict, bundles: Path) -> list[Cell]:
+    return _missing([Cell(*key.split("/")) for key in record["rows"]], record, bundles)
+
+
+def schema(name: str) -> dict:
+    return json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_every_cell_has_a_row_and_what_converted_is_in_a_bundle(made):
+    record, bundles = made
+    jsonschema.validate(record, schema("matrix"))
+    rows = record["rows"]
+    assert rows["mobilenetv2/paper/dynamic/openvino"]["status"] == REFUSED
+    assert {path.name for path in bundles.iterdir()} == {"mobilenetv2-paper-int8"}
+    assert {rows[f"mobilenetv2/paper/int8/{form}"]["status"] for form in FORMATS} == {OK}
+    bundle = Bundle.open(bundles / "mobilenetv2-paper-int8")
+    assert tuple(bundle.formats) == FORMATS
+    bundle.check()
+
+
+def test_its_documents_have_their_schemas_and_its_files_their_hashes(made):
+    path = made[1] / "mobilenetv2-paper-int8"
+    record = json.loads((path / "bundle.json").read_text(encoding="utf-8"))
+    jsonschema.validate(record, schema("bundle"))
+    parity = json.loads((path / "parity.json").read_text(encoding="utf-8"))
+    jsonschema.validate(parity, schema("parity"))
+    there = {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()}
+    assert there == {*record["files"], "bundle.json"}
+
+
+def test_a_network_that_was_not_trained_says_so(made):
+    bundle = Bundle.open(made[1] / "mobilenetv2-paper-int8")
+    assert bundle.record["metrics"] is None
+    assert bundle.record["guards"] is None
+    assert bundle.record["training"]["split"]["kind"] == "none"
+    assert bundle.record["training"]["weights"] == "random"
+    assert {row["decision"] for row in bundle.record["formats"].values()} == {"not fitted"}
+    card = (bundle.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "only the last layer was fitted, on 64 generated smears" in card
+    assert "No accuracy was ever measured" in card
+    assert "Gate not evaluated" in card
+
+
+def test_verify_and_classify_take_it(made, tmp_path):
+    path = made[1] / "mobilenetv2-paper-int8"
+    said = verify_bundle(path)
+    verdicts = {row["float"]["verdict"] for row in said["backends"].values()}
+    assert (said["verdict"] == "fail") == ("fail" in verdicts)
+    assert {row["status"] for row in said["backends"].values()} == {"pass"}
+    with np.load(path / "reference" / "inputs.npz") as archive:
+        Image.fromarray(archive["inputs"][0]).save(tmp_path / "smear.png")
+    command = ["classify", str(tmp_path / "smear.png"), "--bundle", str(path), "--json"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert answer["bundle"] == "mobilenetv2-paper-int8"
+    assert answer["label"] in ("healthy", "blast")
+
+
+def test_a_bundle_that_is_gone_is_made_again_and_no_other(made, tmp_path):
+    record, bundles = made
+    (tmp_path / "matrix.json").write_text(json.dumps(record), encoding="utf-8")
+    wanted = [Cell(*key.split("/")) for key in record["rows"]]
+    steps: list[str] = []
+    assert fill(tmp_path, wanted, watch=steps.append, bundles=bundles) == record
+    assert steps == []
+    gone = fill_again(record, tmp_path / "no bundles")
+    assert [cell.precision for cell in gone] == ["int8"] * len(FORMATS)
+    assert fill_again(record, bundles) == []

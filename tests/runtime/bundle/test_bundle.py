@@ -1,0 +1,230 @@
+"""Bundles are opened, checked and found as the contract says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from alledge.errors import BundleError, TamperedError, UsageError
+from alledge.runtime.bundle import bundle as module
+from alledge.runtime.bundle.bundle import SMALL_BYTES, Bundle, file_digest, find_bundle
+
+
+def test_a_bundle_says_what_its_record_says(bundle: Path) -> None:
+    opened = Bundle.open(bundle)
+    assert opened.name == "tiny-float32"
+    assert (opened.labels, opened.positive) == (("healthy", "blast"), ("blast",))
+    assert sorted(opened.formats) == ["onnx", "openvino", "tflite"]
+    assert opened.formats["onnx"].band == (0.45, 0.55)
+    record = (bundle / "bundle.json").read_bytes()
+    assert opened.digest == f"sha256:{hashlib.sha256(record).hexdigest()}"
+
+
+def test_a_bundle_may_be_named_by_its_record(bundle: Path) -> None:
+    assert Bundle.open(bundle / "bundle.json").path == bundle
+
+
+def test_openvino_reads_two_files(bundle: Path) -> None:
+    assert Bundle.open(bundle).formats["openvino"].files == ("model.xml", "model.bin")
+
+
+def test_a_whole_bundle_passes_its_check(bundle: Path) -> None:
+    Bundle.open(bundle).check()
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "model.bin", "parity.json"])
+def test_a_changed_file_is_named_with_both_digests(own_bundle: Path, name: str) -> None:
+    file = own_bundle / name
+    wanted = file_digest(file)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(TamperedError) as caught:
+        Bundle.open(own_bundle).check()
+    assert name in str(caught.value)
+    assert wanted in str(caught.value)
+    assert hashlib.sha256(content).hexdigest() in str(caught.value)
+
+
+def test_a_half_copied_file_is_refused(own_bundle: Path) -> None:
+    file = own_bundle / "model.onnx"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(TamperedError, match=r"model\.onnx"):
+        Bundle.open(own_bundle).check(["model.onnx"])
+
+
+def test_a_missing_file_is_refused(own_bundle: Path) -> None:
+    (own_bundle / "model.tflite").unlink()
+    with pytest.raises(TamperedError, match=r"model\.tflite.*found nothing"):
+        Bundle.open(own_bundle).check()
+
+
+def test_a_file_without_a_hash_is_refused(bundle: Path) -> None:
+    with pytest.raises(BundleError, match="names no hash"):
+        Bundle.open(bundle).check(["other.bin"])
+
+
+def test_a_folder_without_a_record_is_not_a_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is not a bundle"):
+        Bundle.open(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "[" * 100_000, "{}", "\x00"])
+def test_a_damaged_record_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bundle.json").write_text(text, encoding="utf-8")
+    with pytest.raises(BundleError):
+        Bundle.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema": "other"},
+        {"schema_version": 2},
+        {"task": "cell"},
+        {"labels": ["blast"]},
+        {"labels": ["a", "a"]},
+        {"positive": ["other"]},
+        {"positive": ["healthy", "blast"]},
+        {"formats": {"onnx": {}}},
+        {"formats": {"onnx": {"file": "../model.onnx"}}},
+        {"formats": {"onnx": {"file": "/etc/passwd"}}},
+        {"formats": {"onnx": {"file": "C:model.onnx"}}},
+        {"formats": {"onnx": {"file": "model.onnx", "temperature": 0}}},
+        {"formats": {"onnx": {"file": "model.onnx", "threshold": 2}}},
+        {"formats": {"onnx": {"file": "model.onnx", "band": [0.9, 0.1]}}},
+        {"formats": {"onnx": {"file": "unhashed.onnx"}}},
+        {"files": {"../x": "00" * 32}},
+        {"files": {"model.onnx": "zz"}},
+        {"image_path": {"size": 224, "colour": "reinhard"}},
+        {"image_path": None},
+    ],
+)
+def test_a_record_that_cannot_be_meant_is_refused(
+    own_bundle: Path, bundles: ModuleType, changes: dict[str, Any]
+) -> None:
+    bundles.edit(own_bundle, **changes)
+    with pytest.raises(BundleError):
+        Bundle.open(own_bundle)
+
+
+def test_every_key_of_the_record_can_be_missing_without_a_traceback(own_bundle: Path) -> None:
+    file = own_bundle / "bundle.json"
+    record = json.loads(file.read_text(encoding="utf-8"))
+    for key in ("schema", "task", "labels", "positive", "image_path", "formats", "files", "name"):
+        file.write_text(json.dumps({k: v for k, v in record.items() if k != key}), encoding="utf-8")
+        with pytest.raises(BundleError):
+            Bundle.open(own_bundle)
+
+
+def test_the_bundle_named_comes_before_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLEDGE_BUNDLE", "from-environment")
+    assert find_bundle("named") == Path("named")
+
+
+def test_the_environment_comes_before_the_installed_bundle(
+    monkeypatch: pytest.MonkeyPatch, own_bundle: Path
+) -> None:
+    monkeypatch.setattr(module, "installed_bundle", lambda: own_bundle)
+    assert find_bundle() == own_bundle
+    monkeypatch.setenv("ALLEDGE_BUNDLE", "from-environment")
+    assert find_bundle() == Path("from-environment")
+
+
+def test_the_only_bundle_here_is_taken(monkeypatch: pytest.MonkeyPatch, own_bundle: Path) -> None:
+    monkeypatch.chdir(own_bundle.parents[1])
+    assert find_bundle() == Path("bundles") / own_bundle.name
+
+
+def test_of_several_bundles_none_is_guessed(
+    monkeypatch: pytest.MonkeyPatch, own_bundle: Path
+) -> None:
+    other = own_bundle.with_name("other")
+    other.mkdir()
+    (other / "bundle.json").touch()
+    monkeypatch.chdir(own_bundle.parents[1])
+    with pytest.raises(UsageError, match="2 bundles") as caught:
+        find_bundle()
+    assert "bundles/other" in str(caught.value)
+
+
+def test_no_bundle_at_all_says_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="--bundle FOLDER") as caught:
+        find_bundle()
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("size", [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1])
+def test_every_size_has_the_hash_that_everybody_computes(tmp_path: Path, size: int) -> None:
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    (tmp_path / "file").write_bytes(content)
+    assert file_digest(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_files_checked_beside_other_work_are_refused_all_the_same(own_bundle: Path) -> None:
+    (own_bundle / "model.tflite").write_bytes(b"another model")
+    opened, done = Bundle.open(own_bundle), []
+    with pytest.raises(TamperedError, match=r"model\.tflite"), opened.checking(["model.tflite"]):
+        done.append("the work")
+    assert done == ["the work"]
+
+
+def test_a_check_that_was_begun_before_is_asked_for_its_end_once(
+    own_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(Bundle, "check", lambda self, names: asked.append(names))
+    opened = Bundle.open(own_bundle)
+    opened.begin_check(["model.tflite"])
+    with opened.checking(["model.tflite"]):
+        pass
+    assert len(asked) == 1
+    with opened.checking(["model.tflite"]):
+        pass
+    assert len(asked) == 2
+
+
+def test_files_whose_check_was_begun_before_are_refused_all_the_same(own_bundle: Path) -> None:
+    (own_bundle / "model.tflite").write_bytes(b"another model")
+    opened = Bundle.open(own_bundle)
+    opened.begin_check(["model.tflite"])
+    with pytest.raises(TamperedError, match=r"model\.tflite"), opened.checking(["model.tflite"]):
+        pass
+
+
+def test_files_are_large_by_all_of_their_bytes_together(own_bundle: Path) -> None:
+    opened = Bundle.open(own_bundle)
+    with (own_bundle / "model.tflite").open("wb") as stream:
+        stream.truncate(SMALL_BYTES)
+    assert not opened.is_large(["model.tflite"])
+    assert opened.is_large(["model.tflite", "model.onnx"])
+    assert not opened.is_large(["model.tflite", "missing"])
+
+
+def test_a_bundle_is_opened_and_its_engine_chosen_without_numpy() -> None:
+    code = (
+        "import sys, alledge.runtime.backends, alledge.runtime.bundle.bundle\n"
+        "sys.exit('numpy' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_check_that_cannot_be_made_is_no_passed_one(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Bundle, "check", fails)
+    with pytest.raises(MemoryError), Bundle.open(bundle).checking(["model.tflite"]):
+        pass

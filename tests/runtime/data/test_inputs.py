@@ -1,0 +1,139 @@
+"""Names become image files: literal first, folders by content, globs last."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from alledge.runtime.data.inputs import SIGNATURE_BYTES, find_images, has_image_signature
+from alledge.runtime.imaging import IMAGE_FORMATS
+
+Maker = Callable[..., Image.Image]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_picture: Maker) -> Path:
+    for name in ("b.jpg", "a.png", "no suffix", "deep/c.bmp"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        form = {".png": "PNG", ".bmp": "BMP"}.get(path.suffix, "JPEG")
+        make_picture(32, 24).save(path, form)
+    (tmp_path / "notes.jpg").write_text("not an image", encoding="utf-8")
+    (tmp_path / "empty.jpg").touch()
+    return tmp_path
+
+
+def names(found: list[str]) -> list[str]:
+    return [Path(one).name for one in found]
+
+
+@pytest.mark.parametrize("form", IMAGE_FORMATS)
+def test_every_format_of_the_image_path_is_known_by_content(
+    tmp_path: Path, make_picture: Maker, form: str
+) -> None:
+    make_picture(32, 24).save(tmp_path / "x", form)
+    assert has_image_signature((tmp_path / "x").read_bytes()[:SIGNATURE_BYTES])
+
+
+@pytest.mark.parametrize("head", [b"", b"P", b"BM", b"BMW is a car", b"Paris", b"RIFF1234WAVE"])
+def test_what_is_no_image_is_not_taken_for_one(head: bytes) -> None:
+    assert not has_image_signature(head)
+
+
+def test_a_folder_gives_its_images_by_content_in_order(folder: Path) -> None:
+    assert names(list(find_images([folder]))) == ["a.png", "b.jpg", "no suffix"]
+
+
+def test_recursive_goes_deeper(folder: Path) -> None:
+    found = list(find_images([folder], recursive=True))
+    assert names(found) == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+
+
+def test_named_files_are_passed_on_whatever_they_are(folder: Path) -> None:
+    named = [str(folder / "notes.jpg"), str(folder / "nothing")]
+    assert list(find_images(named)) == named
+
+
+def test_a_folder_without_images_is_passed_on(tmp_path: Path) -> None:
+    assert list(find_images([tmp_path])) == [str(tmp_path)]
+
+
+def test_a_glob_is_tried_where_no_file_has_that_name(folder: Path) -> None:
+    assert names(list(find_images([str(folder / "*.p?g")]))) == ["a.png"]
+    assert names(list(find_images([str(folder / "**" / "*.bmp")]))) == ["c.bmp"]
+
+
+def test_a_name_that_exists_is_never_a_glob(tmp_path: Path, make_picture: Maker) -> None:
+    for name in ("[ab].jpg", "a.jpg"):
+        make_picture(32, 24).save(tmp_path / name)
+    assert names(list(find_images([str(tmp_path / "[ab].jpg")]))) == ["[ab].jpg"]
+
+
+def test_order_and_spelling_are_the_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    spelled = [os.path.join(".", "b.jpg"), "a.png", "b.jpg"]  # noqa: PTH118
+    assert list(find_images(spelled)) == spelled
+
+
+def test_a_loop_of_links_ends(folder: Path) -> None:
+    try:
+        (folder / "deep" / "up").symlink_to(folder, target_is_directory=True)
+        (folder / "round").symlink_to(folder / "round")
+    except OSError:
+        pytest.skip("no right to make links here")
+    found = names(list(find_images([folder], recursive=True)))
+    assert found == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+
+
+@pytest.mark.parametrize("recursive", [True, False])
+def test_links_that_lead_to_each_other_are_entered_once(
+    tmp_path: Path, make_picture: Maker, recursive: bool
+) -> None:
+    folders = [tmp_path / f"f{number}" for number in range(8)]
+    for number, one in enumerate(folders):
+        one.mkdir()
+        make_picture(32, 24).save(one / f"{number}.png")
+    try:
+        for one, other in itertools.permutations(folders, 2):
+            (one / f"to-{other.name}").symlink_to(other, target_is_directory=True)
+    except OSError:
+        pytest.skip("no right to make links here")
+    wanted = [f"{number}.png" for number in range(8)]
+    asked = tmp_path if recursive else tmp_path / "**"
+    assert sorted(names(list(find_images([str(asked)], recursive=recursive)))) == wanted
+
+
+def test_two_stars_name_each_image_once(folder: Path) -> None:
+    found = names(list(find_images([str(folder / "**")])))
+    assert found == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+
+
+def test_an_image_that_cannot_be_opened_is_not_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = Path.open
+
+    def locked(self: Path, *arguments: Any, **named: Any) -> Any:
+        if self.name == "b.jpg":
+            raise PermissionError(13, "The process cannot access the file")
+        return usual(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", locked)
+    assert "b.jpg" in names(list(find_images([folder])))
+
+
+def test_a_fifo_in_a_folder_is_left_out(folder: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no FIFOs here")
+    os.mkfifo(folder / "pipe.jpg")
+    assert "pipe.jpg" not in names(list(find_images([folder])))
+
+
+def test_a_nul_in_a_name_is_passed_on() -> None:
+    assert list(find_images(["a\0*b"])) == ["a\0*b"]

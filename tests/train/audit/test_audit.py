@@ -1,0 +1,141 @@
+"""An audit finds what was planted: a telling camera, a duplicate, a crop, a damaged file."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from alledge.cli import main
+from alledge.errors import DataError, UsageError
+from alledge.runtime.metrics.metrics import Json
+from alledge.train.audit.audit import audit
+from alledge.train.audit.html_page import write_page
+from alledge.train.audit.shortcuts import SHORTCUTS, masks
+from alledge.train.audit.verdict import audit_text
+from alledge.train.phantom.smears import draw_field
+
+ROOT = Path(__file__).resolve().parents[3]
+MODEL = 0x0110  # EXIF: the camera's name
+IMAGES = 24
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fields of two cameras, one of which takes blasts alone; one field twice, one broken."""
+    root = tmp_path_factory.mktemp("planted") / "set"
+    for index in range(IMAGES):
+        ill = index % 2 == 1
+        image, _ = draw_field(5, index, ill, size=320)
+        exif = Image.Exif()
+        exif[MODEL] = "Olympus" if ill and index % 4 == 1 else "Canon"
+        folder = root / ("blast" if ill else "healthy")
+        folder.mkdir(parents=True, exist_ok=True)
+        image.save(folder / f"{index:02d}.jpg", exif=exif, quality=95)
+    shutil.copy(root / "healthy" / "00.jpg", root / "healthy" / "again.jpg")
+    content = (root / "blast" / "01.jpg").read_bytes()
+    (root / "blast" / "broken.jpg").write_bytes(content[: len(content) // 2])
+    return root
+
+
+@pytest.fixture(scope="module")
+def document(planted: Path) -> Json:
+    return audit([planted])
+
+
+def test_the_document_is_what_its_schema_says(document: Json) -> None:
+    text = (ROOT / "runtime" / "schemas" / "audit.json").read_text(encoding="utf-8")
+    jsonschema.validate(document, json.loads(text))
+
+
+def test_what_was_planted_is_found(document: Json) -> None:
+    (dataset,) = document["datasets"]
+    assert dataset["labels"] == {"healthy": IMAGES // 2 + 1, "blast": IMAGES // 2}
+    assert {row["camera"]: row["labels"]["healthy"] for row in dataset["cameras"]} == {
+        "Canon": IMAGES // 2 + 1,
+        "Olympus": 0,
+    }
+    assert [row["image"] for row in dataset["unreadable"]] == ["blast/broken.jpg"]
+    assert dataset["same"] == [["healthy/00.jpg", "healthy/again.jpg"]]
+    assert dataset["groups"] == dataset["images"] - 1
+
+
+def test_a_telling_camera_scores_what_counting_says(document: Json) -> None:
+    (dataset,) = document["datasets"]
+    rows = {row["name"]: row for row in dataset["shortcuts"]}
+    assert set(rows) == set(SHORTCUTS)
+    # every Olympus field is ill, and of the Canon's more are healthy
+    assert rows["camera"]["right"] == IMAGES // 2 + 1 + IMAGES // 4
+    assert rows["camera"]["accuracy"]["value"] > rows["majority class"]["accuracy"]["value"]
+    assert any("no image of the class healthy" in line for line in document["verdict"])
+
+
+def test_the_text_names_every_shortcut_and_the_duplicate(document: Json) -> None:
+    text = audit_text(document)
+    for word in (*SHORTCUTS, "healthy/again.jpg", "broken.jpg", "Olympus"):
+        assert word in text
+
+
+def test_crops_of_another_set_are_found_between_the_sets(planted: Path, tmp_path: Path) -> None:
+    for index in (2, 3, 4, 5):
+        folder = tmp_path / "crops" / ("blast" if index % 2 else "healthy")
+        folder.mkdir(parents=True, exist_ok=True)
+        source = planted / folder.name / f"{index:02d}.jpg"
+        with Image.open(source) as image:
+            image.crop((40, 30, 240, 230)).save(folder / f"{index}.png")
+    found = audit([planted, tmp_path / "crops"])
+    (row,) = found["between"]
+    assert row["images_of_b"] == 4
+    assert any("never train on one" in line for line in found["verdict"])
+
+
+def test_the_page_needs_no_network_and_says_that_it_holds_images(
+    document: Json, tmp_path: Path
+) -> None:
+    html = write_page(tmp_path / "audit.html", document).read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", html)
+    assert "holds images of the data set" in html
+    assert html.count("data:image/jpeg") >= 2
+    assert "prefers-color-scheme" in html
+    (dataset,), code = document["datasets"], document["code"]
+    assert dataset["fingerprint"] in html
+    for words in (f"alledge {code['version']}", f"numpy {np.__version__}", "Seed 0"):
+        assert words in html
+    assert code["commit"] is None or f"commit {code['commit'][:12]}" in html
+
+
+def test_cells_are_masked_out_and_background_is_left(planted: Path) -> None:
+    with Image.open(planted / "blast" / "01.jpg") as image:
+        picture = image.convert("RGB")
+    cells, empty = masks(picture)
+    green = np.asarray(picture)[..., 1]
+    assert 0.05 < cells.mean() < 0.9
+    assert not (cells & empty).any()
+    assert green[empty].mean() > green[cells].mean() + 10
+
+
+def test_the_command_goes_on_past_a_damaged_file_and_says_so(planted: Path) -> None:
+    result = CliRunner().invoke(main, ["audit", str(planted), "--json", "--quiet"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["schema"] == "alledge/audit"
+
+
+def test_a_set_named_twice_and_an_empty_one_are_refused(planted: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="twice"):
+        audit([planted, planted])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError):
+        audit([tmp_path / "empty"])
+
+
+def test_an_audit_loads_no_tensorflow() -> None:
+    code = "import sys, alledge.train.audit.audit, alledge.train.audit.html_page\n"
+    code += "assert not {'tensorflow', 'keras'} & {name.split('.')[0] for name in sys.modules}"
+    subprocess.run([sys.executable, "-c", code], check=True)

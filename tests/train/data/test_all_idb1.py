@@ -1,0 +1,76 @@
+"""What is known of ALL-IDB1, found on the real images where ``ALLEDGE_ALL_IDB1`` names them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alledge.runtime.data.datasets import Dataset, read_dataset
+from alledge.runtime.metrics.metrics import Json
+from alledge.train.audit.audit import audit
+from alledge.train.data.examples import Examples, read_rows
+from alledge.train.data.splits import make_split
+
+ROOT = os.environ.get("ALLEDGE_ALL_IDB1")
+OVERLAPS = Path(__file__).parents[3] / "docs" / "all-idb1-overlaps.csv"
+NOT_FOUND = {"im/Im094_0.jpg", "im/Im095_0.jpg"}  # reported by a reader, not confirmed by us
+NEW = {"im/Im002_1.jpg", "im/Im003_1.jpg"}  # found by us, reported by none
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(ROOT is None, reason="ALLEDGE_ALL_IDB1 names no copy of ALL-IDB1"),
+]
+
+
+@pytest.fixture(scope="module")
+def idb1() -> Dataset:
+    return read_dataset(str(ROOT))
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    return audit([Path(str(ROOT))])
+
+
+def test_the_camera_alone_reads_92_of_108(document: Json) -> None:
+    (dataset,) = document["datasets"]
+    assert dataset["labels"] == {"healthy": 59, "blast": 49}
+    row = next(row for row in dataset["shortcuts"] if row["name"] == "camera")
+    assert (row["right"], row["accuracy"]["n"]) == (92, 108)
+    assert f"{row['accuracy']['value']:.1%}" == "85.2%"
+
+
+def test_every_overlap_set_of_the_list_is_found_but_one_and_one_more(
+    document: Json, idb1: Dataset
+) -> None:
+    listed: dict[str, set[str]] = {}
+    for row in read_rows(OVERLAPS, ("image", "group")):
+        listed.setdefault(row["group"], set()).add(row["image"])
+    (dataset,) = document["datasets"]
+    # as they lie in the set itself, which may be one folder deeper
+    found = [{name[name.index("im/") :] for name in names} for names in dataset["same"]]
+    assert [names for names in listed.values() if names not in found] == [NOT_FOUND]
+    assert [names for names in found if names not in listed.values()] == [NEW]
+    assert len(idb1.samples) == 108
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_papers_split_tests_12_healthy_and_10_ill_images(idb1: Dataset, seed: int) -> None:
+    truth = np.array([idb1.labels.index(sample.label) for sample in idb1.samples])
+    names = tuple(sample.group for sample in idb1.samples)
+    pixels = np.zeros((len(truth), 1, 1, 3), np.uint8)
+    examples = Examples(idb1, pixels, truth, names, names, ())
+    (fold,) = make_split(examples, "paper", 5, seed).folds
+    assert np.bincount(truth[fold.test]).tolist() == [12, 10]
+
+
+def test_the_camera_split_leaves_out_33_olympus_and_16_canon_fields(idb1: Dataset) -> None:
+    truth = np.array([idb1.labels.index(sample.label) for sample in idb1.samples])
+    names = tuple(sample.group for sample in idb1.samples)
+    pixels = np.zeros((len(truth), 1, 1, 3), np.uint8)
+    split = make_split(Examples(idb1, pixels, truth, names, names, ()), "camera", 5, 0)
+    tested: dict[str, int] = {}
+    for fold in split.folds:
+        tested[fold.camera] = tested.get(fold.camera, 0) + int(truth[fold.test].sum())
+    assert sorted(tested.values()) == [16, 33]

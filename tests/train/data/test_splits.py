@@ -1,0 +1,341 @@
+"""Splits: no leak, every class everywhere, and a clear refusal before anything is trained."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from alledge.errors import DataError, UsageError
+from alledge.runtime.data.datasets import Dataset, read_dataset
+from alledge.runtime.image_settings import ImagePath
+from alledge.train.data.examples import Examples, read_examples
+from alledge.train.data.splits import inner_part, make_split
+
+SMALL = ImagePath(size=32)
+Write = Callable[[dict[str, int]], Path]
+
+
+def picture(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve images a class; the last two of a class are pixel-identical."""
+    for label, first in (("healthy", 0), ("blast", 100)):
+        for index in range(12):
+            picture(tmp_path / label / f"{index:02}.png", first + min(index, 10))
+    return tmp_path
+
+
+@pytest.fixture
+def examples(folder: Path) -> Examples:
+    return read_examples(read_dataset(folder), SMALL)
+
+
+def table(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_pixel_identical_images_are_one_group(examples: Examples) -> None:
+    at = dict(zip(examples.names, examples.groups, strict=True))
+    assert at["blast/10.png"] == at["blast/11.png"]
+    assert len(set(examples.groups)) == 22
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+def test_grouped_folds_test_every_image_once_and_part_no_group(
+    examples: Examples, folds: int
+) -> None:
+    split = make_split(examples, "grouped", folds, seed=0)
+    tested = np.concatenate([fold.test for fold in split.folds])
+    assert sorted(tested.tolist()) == list(range(24))
+    for fold in split.folds:
+        assert not {split.groups[i] for i in fold.train} & {split.groups[i] for i in fold.test}
+        assert set(examples.truth[fold.train]) == set(examples.truth[fold.test]) == {0, 1}
+        assert set(fold.train) | set(fold.test) == set(range(24))
+
+
+def test_one_fold_holds_one_fifth_out(examples: Examples) -> None:
+    split = make_split(examples, "grouped", 1, seed=0)
+    (fold,) = split.folds
+    assert 3 <= len(fold.test) <= 7
+    assert len(fold.train) + len(fold.test) == 24
+    assert set(examples.truth[fold.test]) == {0, 1}
+
+
+def test_the_seed_decides_the_split(examples: Examples) -> None:
+    first, same, other = (make_split(examples, "grouped", 3, seed).of for seed in (0, 0, 1))
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
+def test_groups_file_keeps_images_together_across_its_own_and_the_sets_groups(
+    folder: Path, tmp_path: Path
+) -> None:
+    rows = ["# why: overlapping fields", "image,group", "healthy/00.png,a", "healthy/01.png,a"]
+    rows += ["healthy\\01.png,b", "healthy/02.png,b"]
+    examples = read_examples(read_dataset(folder), SMALL, table(tmp_path / "groups.csv", rows))
+    at = dict(zip(examples.names, examples.groups, strict=True))
+    assert at["healthy/00.png"] == at["healthy/01.png"] == at["healthy/02.png"]
+    assert at["healthy/03.png"] != at["healthy/00.png"]
+
+
+def test_overlaps_of_all_idb1_name_images_as_that_set_does() -> None:
+    path = Path(__file__).parents[3] / "docs" / "all-idb1-overlaps.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [line.split(",") for line in lines if line.startswith("im/")]
+    sets: dict[str, set[int]] = {}
+    for image, group in rows:
+        sets.setdefault(group, set()).add(int(image[5:8]))
+        assert image.endswith("_1.jpg") == group.startswith("blast")
+    healthy = [{36, 102, 103}, {38, 39, 44}, {78, 89}, {94, 95}, {93, 108}]
+    blast = [{9, 10, 11}, {13, 14, 15}, {18, 19}, {20, 21, 22}]
+    assert sorted(map(sorted, sets.values())) == sorted(map(sorted, healthy + blast))
+
+
+def test_groups_file_that_names_a_missing_image_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = table(tmp_path / "groups.csv", ["image,group", "healthy/99.png,a"])
+    with pytest.raises(DataError, match=r"healthy/99\.png \(not in the data set\)"):
+        read_examples(read_dataset(folder), SMALL, path)
+
+
+def test_image_named_by_an_end_that_several_share_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = table(tmp_path / "groups.csv", ["image,group", "00.png,a"])
+    with pytest.raises(DataError, match=r"00\.png \(several images end so\)"):
+        read_examples(read_dataset(folder), SMALL, path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"image;group\n", "has no column image, group"), (b"\xff\xfe\x00", "not UTF-8")],
+)
+def test_groups_file_that_is_no_such_table_is_refused(
+    folder: Path, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "groups.csv").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_examples(read_dataset(folder), SMALL, tmp_path / "groups.csv")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_examples(read_dataset(folder), SMALL, tmp_path / "none.csv")
+
+
+def test_corrupt_image_in_the_middle_is_named_before_training(folder: Path) -> None:
+    path = folder / "blast" / "05.png"
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"1 of 24 images are damaged(.|\n)*05\.png(.|\n)*nothing"):
+        read_examples(read_dataset(folder), SMALL)
+
+
+def test_fewer_groups_than_folds_is_refused_with_what_to_type(examples: Examples) -> None:
+    with pytest.raises(DataError, match=r"11 groups of images, fewer than the 12(.|\n)*--folds 11"):
+        make_split(examples, "grouped", 12, seed=0)
+
+
+def test_a_class_of_one_group_cannot_be_split(tmp_path: Path) -> None:
+    for index in range(4):
+        picture(tmp_path / "healthy" / f"{index}.png", index)
+        picture(tmp_path / "blast" / f"{index}.png", 77)
+    examples = read_examples(read_dataset(tmp_path), SMALL)
+    with pytest.raises(DataError, match=r"'blast' has 1 groups(.|\n)*add images"):
+        make_split(examples, "grouped", 1, seed=0)
+
+
+def test_no_folds_at_all_is_wrong_usage(examples: Examples) -> None:
+    with pytest.raises(UsageError, match="0 folds"):
+        make_split(examples, "grouped", 0, seed=0)
+
+
+def test_unknown_split_names_what_there_is(examples: Examples) -> None:
+    allowed = r"no split 'groupd'(.|\n)*grouped, paper, subject, camera, FILE\.csv"
+    with pytest.raises(UsageError, match=allowed):
+        make_split(examples, "groupd", 5, seed=0)
+
+
+@pytest.fixture
+def rows(examples: Examples) -> list[str]:
+    """A split file that is right: three folds, and the first image of a class never tested."""
+    part = {name: index % 12 for index, name in enumerate(examples.names)}
+    part |= {name: 10 for name in examples.names if name.endswith("11.png")}
+    return [
+        "image,fold",
+        *(f"{name},{0 if at == 0 else at % 3 + 1}" for name, at in part.items()),
+    ]
+
+
+def test_split_file_is_followed(examples: Examples, rows: list[str], tmp_path: Path) -> None:
+    split = make_split(examples, str(table(tmp_path / "own.csv", rows)), 5, seed=0)
+    assert split.kind == "own.csv"
+    assert [fold.number for fold in split.folds] == [1, 2, 3]
+    assert sorted(examples.names[i] for i in np.flatnonzero(split.of == 0)) == [
+        "blast/00.png",
+        "healthy/00.png",
+    ]
+    assert all(0 in split.of[fold.train] for fold in split.folds)
+
+
+def change(rows: list[str], old: str, new: str) -> list[str]:
+    assert any(old in row for row in rows)
+    return [row.replace(old, new) for row in rows]
+
+
+def test_split_file_that_disagrees_is_refused(
+    examples: Examples, rows: list[str], tmp_path: Path
+) -> None:
+    alone = [name for name in examples.names if name[-6:] not in ("10.png", "11.png")]
+    alone += ["healthy/10.png", "healthy/11.png"]
+    wrong = {
+        "1 images not at all": rows[:-1],
+        "1 more than once": [*rows[:-1], rows[1]],
+        "not in the data set": change(rows, "blast/03.png", "blast/33.png"),
+        "has the fold 'x'": change(rows, "blast/03.png,1", "blast/03.png,x"),
+        "parts the group": change(rows, "blast/11.png,2", "blast/11.png,3"),
+        "tests no image": ["image,fold", *(f"{name},0" for name in examples.names)],
+        "nothing of the class healthy is tested in any fold": [
+            "image,fold",
+            *(f"{n},{0 if 'healthy' in n else i % 2 + 1}" for i, n in enumerate(alone)),
+            "blast/11.png,1",
+            "blast/10.png,1",
+        ],
+        "nothing of the class healthy is left to train on beside fold 1": [
+            "image,fold",
+            *(f"{name},{1 if 'healthy' in name else 2}" for name in examples.names),
+        ],
+    }
+    for message, lines in wrong.items():
+        with pytest.raises(DataError, match=message):
+            make_split(examples, str(table(tmp_path / "own.csv", lines)), 5, seed=0)
+
+
+def test_groups_of_a_split_file_may_not_be_parted(
+    examples: Examples, rows: list[str], tmp_path: Path
+) -> None:
+    lines = ["image,fold,group"] + [f"{row}," for row in rows[1:]]
+    good = make_split(examples, str(table(tmp_path / "own.csv", lines)), 5, seed=0)
+    assert good.groups == examples.groups
+    lines = [f"{row}slide" if "/01.png" in row or "/02.png" in row else row for row in lines]
+    with pytest.raises(DataError, match="parts the group 'slide'"):
+        make_split(examples, str(table(tmp_path / "own.csv", lines)), 5, seed=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1000), st.integers(2, 30), st.integers(2, 30), st.integers(1, 4))
+def test_inner_part_never_shares_a_group_and_leaves_every_class_to_fit(
+    seed: int, healthy: int, blast: int, copies: int
+) -> None:
+    truth = np.array([0] * healthy * copies + [1] * blast * copies)
+    groups = [f"g{index // copies}" for index in range(len(truth))]
+    train = np.arange(0, len(truth))
+    fitted, chosen = inner_part(truth, groups, train, seed)
+    assert sorted([*fitted, *chosen]) == list(train)
+    assert not {groups[i] for i in fitted} & {groups[i] for i in chosen}
+    assert set(truth[fitted]) == {0, 1}
+    assert len(chosen) > 0
+
+
+def test_inner_part_is_empty_where_a_class_has_one_group() -> None:
+    truth = np.array([0, 0, 1])
+    fitted, chosen = inner_part(truth, ["a", "b", "c"], np.arange(3), seed=0)
+    assert (fitted.tolist(), chosen.tolist()) == ([0, 1, 2], [])
+
+
+def test_generated_set_needs_no_groups_of_its_own(smears: Dataset) -> None:
+    examples = read_examples(smears, SMALL)
+    assert len(set(examples.groups)) == len(examples.names)
+
+
+def labelled(truth: np.ndarray, groups: list[str]) -> Examples:
+    """Examples of which a split that is blind to cameras has to know."""
+    dataset = Dataset(Path("set"), "folders", ("healthy", "blast"), ("blast",), ())
+    pixels = np.zeros((len(truth), 1, 1, 3), np.uint8)
+    return Examples(dataset, pixels, truth, tuple(groups), tuple(groups), ())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_papers_split_has_the_papers_support_of_12_and_10(seed: int) -> None:
+    truth = np.array([0] * 59 + [1] * 49)
+    split = make_split(labelled(truth, [str(at) for at in range(108)]), "paper", 5, seed)
+    (fold,) = split.folds
+    assert np.bincount(truth[fold.test]).tolist() == [12, 10]
+    assert sorted([*fold.train, *fold.test]) == list(range(108))
+    assert split.notes[0].endswith("no test image is known to show what an image trained on shows")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_papers_split_counts_the_test_images_that_leak(seed: int) -> None:
+    truth, groups = np.array([0] * 20 + [1] * 20), [str(at // 2) for at in range(40)]
+    split = make_split(labelled(truth, groups), "paper", 5, seed)
+    (fold,) = split.folds
+    trained = {groups[at] for at in fold.train}
+    leaked = sum(groups[at] in trained for at in fold.test)
+    assert leaked > 0
+    assert f"leaks: {leaked} of the 8 test images" in split.notes[0]
+
+
+def test_subject_split_needs_a_layout_that_knows_subjects(examples: Examples) -> None:
+    with pytest.raises(DataError, match=r"does not tell which images(.|\n)*--groups"):
+        make_split(examples, "subject", 5, seed=0)
+
+
+def test_subject_split_keeps_a_subjects_images_together(tmp_path: Path) -> None:
+    for subject in range(12, 18):
+        for index in range(1, 4):
+            picture(tmp_path / "all" / f"UID_{subject}_{index}_1_all.bmp", 10 * subject + index)
+            picture(
+                tmp_path / "hem" / f"UID_H{subject}_{index}_1_hem.bmp", 1000 + 10 * subject + index
+            )
+    examples = read_examples(read_dataset(tmp_path), SMALL)
+    split = make_split(examples, "subject", 3, seed=0)
+    assert split.kind == "subject"
+    assert len(set(split.groups)) == 12
+    tested = np.concatenate([fold.test for fold in split.folds])
+    assert sorted(tested.tolist()) == list(range(36))
+    subject_of = np.array([name.split("_")[1] for name in examples.names])
+    for fold in split.folds:
+        assert not set(subject_of[fold.train]) & set(subject_of[fold.test])
+        assert set(examples.truth[fold.test]) == {0, 1}
+
+
+def test_camera_split_needs_two_cameras_with_positive_images(examples: Examples) -> None:
+    with pytest.raises(DataError, match="come from one camera"):
+        make_split(examples, "camera", 5, seed=0)
+
+
+def test_camera_split_tests_a_blast_once_and_a_healthy_field_once_a_direction(
+    smears: Dataset,
+) -> None:
+    examples = read_examples(smears, SMALL)
+    split = make_split(examples, "camera", 2, seed=0)
+    ill, cameras = examples.truth == 1, np.asarray(examples.cameras)
+    taking = set(cameras[ill])
+    assert {fold.camera for fold in split.folds} == taking
+    assert len(taking) > 1
+    for camera in taking:
+        own = [fold for fold in split.folds if fold.camera == camera]
+        tested = np.concatenate([fold.test for fold in own])
+        expected = np.flatnonzero(~ill | (cameras == camera))
+        assert sorted(tested.tolist()) == expected.tolist()
+        for fold in own:
+            others = set(np.flatnonzero(ill & (cameras != camera)).tolist())
+            assert set(fold.train[ill[fold.train]].tolist()) == others
+    tested = np.concatenate([fold.test for fold in split.folds])
+    counts = np.bincount(tested, minlength=len(ill))
+    assert counts.tolist() == np.where(ill, 1, len(taking)).tolist()
+
+
+def test_camera_split_never_trains_on_a_blast_of_the_camera_it_tests(smears: Dataset) -> None:
+    examples = read_examples(smears, SMALL)
+    split = make_split(examples, "camera", 2, seed=0)
+    ill = examples.truth == 1
+    cameras = np.asarray(examples.cameras)
+    for fold in split.folds:
+        assert set(cameras[fold.test][ill[fold.test]]) == {fold.camera}
+        assert fold.camera not in set(cameras[fold.train][ill[fold.train]])
+        assert not {split.groups[i] for i in fold.train} & {split.groups[i] for i in fold.test}

@@ -1,0 +1,90 @@
+"""Several devices and mixed precision, tried on what every machine has: CPUs."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from alledge.train.fitting.recipe import FINE_TUNING
+from alledge.train.networks.hardware import MIXED, Hardware, detect
+from alledge.train.progress import TrainingProgress
+from alledge.train.runs.session import Order
+
+TWO_DEVICES = """
+import json
+import numpy as np
+from alledge.train.networks.tensorflow_import import keras, tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from pathlib import Path
+from alledge.train.fitting.training_loop import Fitter, predict
+from alledge.train.networks.hardware import Hardware
+from alledge.train.fitting.recipe import Recipe
+from alledge.train.fitting.targets import Part
+random = np.random.default_rng(0)
+features = random.normal(size=(21, 6)).astype(np.float32)
+truth = (features[:, 0] > 0).astype(np.int64)
+part = Part(np.arange(15), np.arange(15, 21), truth, 2)
+recipe = Recipe(epochs=4, batch_size=5, lr=0.05, patience=9)
+answers, sizes, histories = [], [], []
+for hardware in (Hardware(), Hardware(strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))):
+    with hardware.scope():
+        keras.utils.set_random_seed(1)
+        network = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1, "sigmoid")])
+    fitter = Fitter(network, Recipe(**{**recipe.__dict__, "batch_size": 6}), 0, hardware)
+    state = fitter.fit(part, lambda images, epoch: features[images], network.get_weights(),
+        epochs=4, state_file=Path(f"state-{hardware.replicas}.npz"), report=lambda row: None)
+    answers.append(predict(network, features).tolist())
+    sizes.append([hardware.replicas, hardware.batch_size(5)])
+    histories.append([[row["loss"], row["accuracy"]] for row in state.history[1:]])
+print(json.dumps({"answers": answers, "sizes": sizes, "histories": histories}))
+"""
+
+
+def test_a_cpu_computes_in_float32_on_one_device() -> None:
+    assert detect() == Hardware()
+
+
+def test_two_devices_fit_what_one_fits_and_tell_the_same_history(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["sizes"] == [[1, 5], [2, 6]]
+    one, two = (np.array(answer) for answer in found["answers"])
+    assert np.allclose(one, two, atol=1e-5)
+    assert np.ptp(one) > 0.1
+    one, two = (np.array(history) for history in found["histories"])
+    assert one.shape == (4, 2)
+    assert np.allclose(one, two, atol=1e-5)
+
+
+def test_mixed_precision_trains_and_leaves_float32_weights_and_scores(
+    tiny_order: Order, tmp_path: Path
+) -> None:
+    from alledge.runtime.data.datasets import read_dataset
+    from alledge.train.data.examples import read_examples
+    from alledge.train.data.splits import make_split
+    from alledge.train.fitting.fold_training import Task, Trainer
+    from alledge.train.networks.tensorflow_import import keras
+
+    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_path)
+    split = make_split(examples, "grouped", 2, 0)
+    recipe = replace(FINE_TUNING, epochs=1, batch_size=8, head_passes=1)
+    task = Task("vgg16", "gap", tiny_order.weights, 0, recipe, examples, split, tmp_path)
+    trainer = Trainer(task, TrainingProgress(quiet=True), hardware=Hardware(MIXED))
+    assert trainer.network.get_layer("base").layers[1].compute_dtype == "float16"
+    result = trainer.fold(split.folds[0], "fold 1")
+    assert np.isfinite(result["scores"]).all()
+    assert {weight.dtype for weight in trainer.network.weights} == {"float32"}
+    assert trainer.network.output.dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"

@@ -1,0 +1,105 @@
+"""Finding and reading runs: the newest finished one, and clear words where there is none."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alledge.errors import RunError, UsageError
+from alledge.train.runs.run_folder import (
+    Run,
+    begin,
+    find_unfinished,
+    load_run,
+    newest_finished,
+    write_table,
+)
+
+SETTINGS = {"model": "vgg16", "seed": 0}
+
+
+def put(folder: Path, finished: str | None, head: str = "gap", version: int = 1) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
+    if finished:
+        record = {"schema": "alledge/run", "schema_version": version, "head": head}
+        record["finished"] = finished
+        (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    return folder
+
+
+def test_newest_finished_is_the_one_that_finished_last(tmp_path: Path) -> None:
+    put(tmp_path / "vgg16" / "a", "2026-01-03T00:00:00Z")
+    put(tmp_path / "vgg16" / "b", "2026-01-02T00:00:00Z")
+    put(tmp_path / "vgg16" / "c", "2026-01-01T00:00:00Z", head="paper")
+    put(tmp_path / "vgg16" / "d", None)
+    assert newest_finished(tmp_path, "vgg16").path.name == "a"
+    assert newest_finished(tmp_path, "vgg16", "paper").path.name == "c"
+
+
+def test_no_finished_run_says_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no finished run of vgg16(.|\n)*alledge train --model"):
+        newest_finished(tmp_path, "vgg16")
+    put(tmp_path / "vgg16" / "d", None)
+    with pytest.raises(RunError, match=r"d is unfinished(.|\n)*--resume"):
+        newest_finished(tmp_path, "vgg16", "paper")
+
+
+def test_what_is_not_a_finished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no run"):
+        load_run(tmp_path / "none")
+    with pytest.raises(RunError, match="is not a run"):
+        load_run(tmp_path)
+    with pytest.raises(RunError, match=r"unfinished run(.|\n)*--resume"):
+        load_run(put(tmp_path / "half", None))
+    with pytest.raises(RunError, match=r"version 9(.|\n)*allowed: alledge/run version 1"):
+        load_run(put(tmp_path / "later", "2026-01-01T00:00:00Z", version=9))
+
+
+def test_a_run_never_writes_over_another(tmp_path: Path) -> None:
+    begin(tmp_path / "run", SETTINGS)
+    with pytest.raises(UsageError, match="is there already"):
+        begin(tmp_path / "run", SETTINGS)
+
+
+def test_resume_takes_the_newest_unfinished_run_of_the_same_settings(tmp_path: Path) -> None:
+    put(tmp_path / "1", None)
+    put(tmp_path / "2", None)
+    put(tmp_path / "3", "2026-01-01T00:00:00Z")
+    assert find_unfinished(tmp_path.iterdir(), SETTINGS).name == "2"
+    with pytest.raises(RunError, match="2 differs in seed"):
+        find_unfinished(tmp_path.iterdir(), {**SETTINGS, "seed": 1})
+    with pytest.raises(RunError, match="no unfinished run"):
+        find_unfinished([], SETTINGS)
+
+
+@pytest.mark.parametrize("text", ['{"seed": ', "[]", ""])
+def test_damaged_settings_are_named_with_a_way_out(tmp_path: Path, text: str) -> None:
+    begin(tmp_path / "1", SETTINGS)
+    (tmp_path / "1/settings.json").write_text(text, encoding="ascii")
+    with pytest.raises(RunError, match=r"settings\.json is damaged(.|\n)*delete"):
+        find_unfinished(tmp_path.iterdir(), SETTINGS)
+
+
+def test_predictions_come_back_to_the_nine_digits_of_float32(tmp_path: Path) -> None:
+    score = float(np.float32(0.123456789))
+    header = ["image", "fold", "group", "camera", "truth", "score_healthy", "score_blast"]
+    write_table(
+        tmp_path / "predictions.csv", header, [["a, b.png", 1, "g", "c", 0, 1 - score, score]]
+    )
+    run = Run(tmp_path, {"labels": ["healthy", "blast"]})
+    predictions = run.predictions()
+    assert predictions.images == ("a, b.png",)
+    assert np.float32(predictions.scores[0, 1]) == np.float32(score)
+    assert predictions.probe is None
+    assert run.fold_numbers == (1,)
+
+
+def test_damaged_predictions_are_a_damaged_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"labels": ["healthy", "blast"]})
+    with pytest.raises(RunError, match="cannot be read"):
+        run.predictions()
+    (tmp_path / "predictions.csv").write_text("image,fold\na,1\n", encoding="utf-8")
+    with pytest.raises(RunError, match="the run is damaged"):
+        run.predictions()

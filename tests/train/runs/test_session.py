@@ -1,0 +1,334 @@
+"""Training for real, tiny: what the run folder holds, and that a cut-off run goes on exactly."""
+
+import csv
+import json
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+
+from alledge.errors import RunError, UsageError
+from alledge.runtime.bundle.seen_images import Seen
+from alledge.runtime.data.datasets import Dataset
+from alledge.runtime.guards.guards import Guards, measure
+from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.imaging import load_image, load_rgb
+from alledge.train import progress
+from alledge.train.fitting.recipe import FINE_TUNING, FROM_SCRATCH, recipe_for
+from alledge.train.fitting.training_loop import predict
+from alledge.train.networks.tensorflow_import import keras
+from alledge.train.runs.run_folder import Run, load_run
+from alledge.train.runs.session import Order, train
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def schema(name: str) -> Any:
+    text = resources.files("alledge.runtime").joinpath(f"schemas/{name}.json").read_text("utf-8")
+    return json.loads(text)
+
+
+def scores(run: Run, network: Any, wanted: list[dict[str, str]]) -> np.ndarray:
+    settings = ImagePath.from_json(run.record["image_path"])
+    root = Path(run.record["data"]["root"])
+    pixels = np.stack([load_rgb(root / row["image"], settings) for row in wanted])
+    return np.asarray(predict(network, pixels.astype(np.float32)))
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return train(replace(tiny_order, out=folder), quiet=True)
+
+
+@pytest.fixture(scope="module")
+def one_phase_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The base is trained from the first step: its features are wanted by the probe alone."""
+    recipe = replace(tiny_order.recipe, head_first=False, whole_folds=False, epochs=1, lr=1e-3)
+    folder = tmp_path_factory.mktemp("runs") / "one-phase"
+    return train(replace(tiny_order, recipe=recipe, out=folder), quiet=True)
+
+
+@pytest.fixture(scope="module")
+def paper_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The paper's recipe and head, for three epochs."""
+    recipe = recipe_for(
+        tiny_order.weights, epochs=3, batch_size=4, lr=None, name="paper", paper_epochs=50
+    )
+    order = replace(tiny_order, recipe=replace(recipe, head_passes=1), head="paper")
+    folder = tmp_path_factory.mktemp("runs") / "paper"
+    return train(replace(order, sensitivity=0.9, out=folder), quiet=True)
+
+
+@pytest.fixture(scope="module")
+def camera_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Every camera's blasts left out in turn, the healthy fields in two folds each time."""
+    recipe = replace(tiny_order.recipe, epochs=0, whole_folds=False, head_passes=0)
+    folder = tmp_path_factory.mktemp("runs") / "camera"
+    return train(replace(tiny_order, recipe=recipe, split="camera", out=folder), quiet=True)
+
+
+@pytest.mark.parametrize("which", ["finished_run", "tiny_run", "paper_run", "camera_run"])
+def test_documents_of_a_run_keep_to_their_schemas(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    run: Run = request.getfixturevalue(which)
+    for name in ("run", "metrics"):
+        document = json.loads((run.path / f"{name}.json").read_text(encoding="utf-8"))
+        jsonschema.validate(document, schema(name))
+
+
+def test_finished_run_tests_every_image_once(finished_run: Run, smears: Dataset) -> None:
+    predictions, split = finished_run.predictions(), rows(finished_run.path / "split.csv")
+    names = sorted(smears.relative(sample) for sample in smears.samples)
+    assert sorted(predictions.images) == sorted(row["image"] for row in split) == names
+    assert finished_run.fold_numbers == (1, 2)
+    truth = {smears.relative(sample): sample.label for sample in smears.samples}
+    for image, index in zip(predictions.images, predictions.truth, strict=True):
+        assert finished_run.labels[index] == truth[image]
+    assert np.allclose(predictions.scores.sum(axis=1), 1)
+    assert finished_run.record["oof"]["images"] == len(names)
+    assert finished_run.record["data"]["generated"]
+
+
+@pytest.mark.parametrize("which", ["tiny_run", "one_phase_run", "paper_run", "camera_run"])
+def test_kept_fold_models_give_the_predictions_of_their_own_fold(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    run: Run = request.getfixturevalue(which)
+    several = run.path / "fold-predictions.csv"
+    predicted = rows(several if several.is_file() else run.path / "predictions.csv")
+    for number in run.fold_numbers:
+        network = keras.models.load_model(run.fold_model_path(number), safe_mode=True)
+        own = [row for row in predicted if row["fold"] == str(number)]
+        assert own
+        said = scores(run, network, own)
+        expected = np.array([[float(r["score_healthy"]), float(r["score_blast"])] for r in own])
+        assert np.allclose(said, expected, atol=1e-6)
+
+
+def test_exported_model_is_fitted_on_all_images_and_is_none_of_the_folds(tiny_run: Run) -> None:
+    network = keras.models.load_model(tiny_run.model_path, safe_mode=True)
+    predicted = rows(tiny_run.path / "predictions.csv")
+    said = scores(tiny_run, network, predicted)
+    out_of_fold = np.array(
+        [[float(r["score_healthy"]), float(r["score_blast"])] for r in predicted]
+    )
+    assert np.abs(said - out_of_fold).max() > 1e-4
+    assert getattr(network, "optimizer", None) is None
+    refit = [row for row in rows(tiny_run.path / "history.csv") if row["fold"] == "0"]
+    assert max(int(row["epoch"]) for row in refit) == tiny_run.record["refit"]["base"]
+
+
+def test_the_inner_part_chooses_and_the_tested_fold_never_does(tiny_run: Run) -> None:
+    history = rows(tiny_run.path / "history.csv")
+    metrics = json.loads((tiny_run.path / "metrics.json").read_text(encoding="utf-8"))
+    for fold in metrics["folds"]:
+        own = [r for r in history if r["fold"] == str(fold["fold"]) and r["phase"] == "base"]
+        losses = [float(row["val_loss"]) for row in own]
+        assert losses.index(min(losses)) == fold["best"]["base"]
+    whole = [row for row in history if row["phase"] == "base-whole"]
+    assert whole
+    assert all(row["val_loss"] == "" for row in whole)
+
+
+def test_the_papers_recipe_trains_whole_folds_for_all_its_epochs_and_keeps_the_last(
+    paper_run: Run,
+) -> None:
+    history = rows(paper_run.path / "history.csv")
+    for fold in ("1", "2", "0"):
+        own = [row for row in history if row["fold"] == fold]
+        assert [(row["phase"], row["epoch"]) for row in own] == [("base", str(n)) for n in range(4)]
+        assert all(row["val_loss"] == "" for row in own)  # no part was kept from training
+    metrics = json.loads((paper_run.path / "metrics.json").read_text(encoding="utf-8"))
+    assert [fold["best"] for fold in metrics["folds"]] == [{"base": 3}] * 2
+    assert paper_run.record["refit"] == {"base": paper_run.record["epochs"]} == {"base": 3}
+    assert paper_run.record["recipe"]["choose_epoch"] is False
+
+
+def test_a_stated_sensitivity_is_stored_and_a_resumed_run_has_to_want_the_same(
+    paper_run: Run, tiny_order: Order, tmp_path: Path
+) -> None:
+    assert paper_run.record["sensitivity"] == 0.9
+    assert paper_run.record["decision"]["wanted_sensitivity"] == 0.9
+    folder = tmp_path / "unfinished"
+    folder.mkdir()
+    settings = json.loads((paper_run.path / "settings.json").read_text(encoding="utf-8"))
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    order = replace(
+        tiny_order, recipe=replace(FINE_TUNING, **settings["recipe"]), head="paper", out=folder
+    )
+    order = replace(order, recipe=replace(order.recipe, augmentation=FINE_TUNING.augmentation))
+    with pytest.raises(RunError, match=r"differs in sensitivity\n"):
+        train(order, resume=True, quiet=True)
+    with pytest.raises(UsageError, match=r"sensitivity of 1\.5"):
+        train(replace(order, sensitivity=1.5), quiet=True)
+
+
+def test_a_camera_split_counts_an_image_once_and_its_directions_apart(camera_run: Run) -> None:
+    once, several = camera_run.predictions(), camera_run.fold_predictions()
+    healthy = int((once.truth == 0).sum())
+    assert len(set(once.images)) == len(once.images) == camera_run.record["oof"]["images"] == 16
+    assert len(several.images) == len(once.images) + healthy
+    for at, image in enumerate(once.images):
+        own = [index for index, other in enumerate(several.images) if other == image]
+        assert len(own) == (2 if once.truth[at] == 0 else 1)
+        assert np.allclose(once.scores[at], several.scores[own].mean(axis=0))
+    assert camera_run.record["oof"]["specificity"]["n"] == healthy
+    directions = camera_run.record["directions"]
+    assert [row["model"]["specificity"]["n"] for row in directions] == [healthy] * 2
+    assert camera_run.record["calibration"] == "cross-fitted"
+
+
+def test_comparison_with_the_linear_probe_comes_with_every_run(tiny_run: Run) -> None:
+    predictions = tiny_run.predictions()
+    assert predictions.probe is not None
+    assert np.allclose(predictions.probe.sum(axis=1), 1)
+    against = tiny_run.record["against_probe"]
+    metrics = json.loads((tiny_run.path / "metrics.json").read_text(encoding="utf-8"))
+    gap = metrics["oof"]["accuracy"]["value"] - metrics["probe"]["accuracy"]["value"]
+    alone = against["only_model_right"] - against["only_probe_right"]
+    assert gap * len(predictions.images) == pytest.approx(alone)
+
+
+def test_a_run_from_scratch_has_no_probe_to_compare_with(finished_run: Run) -> None:
+    assert finished_run.predictions().probe is None
+    assert finished_run.record["against_probe"] is None
+
+
+def test_seen_images_are_known_again_and_others_are_not(tiny_run: Run, smears: Dataset) -> None:
+    seen = Seen(tiny_run.record["seen"])
+    settings = ImagePath.from_json(tiny_run.record["image_path"])
+    assert len(seen) == len(smears.samples)
+    for sample in smears.samples:
+        pixels = load_rgb(sample.path, settings)
+        assert pixels in seen
+        assert pixels[::-1] not in seen
+
+
+def test_the_guards_of_a_run_know_its_images_and_no_blank_field(
+    tiny_run: Run, smears: Dataset
+) -> None:
+    guards = Guards(tiny_run.record["guards"])
+    settings = ImagePath.from_json(tiny_run.record["image_path"])
+    flags = [guards.flags(measure(*load_image(s.path, settings))) for s in smears.samples]
+    assert sum("off_domain" in found for found in flags) <= len(flags) / 10
+    blank = np.full((settings.size, settings.size, 3), 220, np.uint8)
+    assert "off_domain" in guards.flags(measure(blank))
+
+
+@pytest.mark.parametrize("name", ["curves", "confusion", "roc", "augmented"])
+def test_pictures_are_pictures(tiny_run: Run, name: str) -> None:
+    with Image.open(tiny_run.path / f"{name}.png") as image:
+        assert min(image.size) > 300
+        assert len(image.convert("L").getcolors()) > 20
+
+
+class CutOff(Exception):
+    """The power cut."""
+
+
+CUTS = (("fold 1 of 2, base", 1), ("fold 2 of 2, whole, base", 1), ("refit", 0))
+
+
+def test_a_run_cut_off_three_times_and_resumed_is_the_run(
+    tiny_run: Run, tiny_order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = replace(tiny_order, out=tmp_path / "cut")
+    for attempt, (stage, epoch) in enumerate(CUTS):
+
+        def cut(
+            _: object, name: str, row: dict[str, Any], at: tuple[str, int] = (stage, epoch)
+        ) -> None:
+            if name.startswith(at[0]) and row["epoch"] >= at[1]:
+                raise CutOff
+
+        with monkeypatch.context() as patch:
+            patch.setattr(progress.TrainingProgress, "epoch", cut)
+            with pytest.raises(CutOff):
+                train(order, resume=attempt > 0, quiet=True)
+        with pytest.raises(RunError, match="unfinished"):
+            load_run(tmp_path / "cut")
+    (tmp_path / "cut" / "folds" / "1" / "fold.json").write_text('{"number": 1, "be')
+    resumed = train(order, resume=True, quiet=True)
+    same = [name for name in rows(tiny_run.path / "history.csv")[0] if name != "seconds"]
+    for name, columns in (("history.csv", same), ("predictions.csv", None), ("split.csv", None)):
+        ours, theirs = rows(resumed.path / name), rows(tiny_run.path / name)
+        keep = columns or list(theirs[0])
+        assert [[r[c] for c in keep] for r in ours] == [[r[c] for c in keep] for r in theirs]
+    assert not list(resumed.path.rglob("*.state.npz"))
+    assert not list(resumed.path.rglob("*.part"))
+
+
+def test_resume_without_such_a_run_says_what_differs(tiny_order: Order, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no unfinished run"):
+        train(replace(tiny_order, out=tmp_path / "none"), resume=True, quiet=True)
+
+
+def test_paper_head_is_fitted_on_frozen_features_first(tiny_order: Order, tmp_path: Path) -> None:
+    recipe = replace(FINE_TUNING, epochs=1, head_epochs=3, head_passes=1, batch_size=4)
+    order = replace(tiny_order, recipe=recipe, head="paper", folds=1, out=tmp_path / "paper")
+    run = train(order, quiet=True)
+    history = rows(run.path / "history.csv")
+    assert [row["phase"] for row in history if row["fold"] == "1"][:6] == ["head"] * 4 + [
+        "base"
+    ] * 2
+    held_out = [row for row in rows(run.path / "split.csv") if row["fold"] == "1"]
+    assert len(run.predictions().images) == len(held_out) < len(history) * 4
+    layers = keras.models.load_model(run.model_path).get_layer("head").layers
+    assert [layer.units for layer in layers if hasattr(layer, "units")] == [256, 128, 1]
+
+
+def test_base_that_the_paper_froze_stays_frozen_under_its_head(
+    tiny_order: Order, tmp_path: Path
+) -> None:
+    from alledge.runtime.data.datasets import read_dataset
+    from alledge.train.data.examples import read_examples
+    from alledge.train.data.splits import make_split
+    from alledge.train.fitting.fold_training import Task, Trainer
+
+    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_path)
+    split = make_split(examples, "grouped", 2, 0)
+    kinds = {}
+    for model, head in (("resnet101v2", "paper"), ("resnet101v2", "gap"), ("vgg16", "paper")):
+        task = Task(model, head, "none", 0, FROM_SCRATCH, examples, split, tmp_path)
+        trainer = Trainer(task, progress.TrainingProgress(quiet=True))
+        kinds[model, head] = (
+            list(trainer.phases),
+            bool(trainer.network.get_layer("base").trainable),
+        )
+    assert kinds == {
+        ("resnet101v2", "paper"): (["head"], False),
+        ("resnet101v2", "gap"): (["base"], True),
+        ("vgg16", "paper"): (["base"], True),
+    }
+
+
+def test_four_classes_train_to_a_softmax_with_three_positive_labels(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for level, label in enumerate(("Benign", "Early", "Pre", "Pro")):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for index in range(4):
+            pixels = random.integers(60 * level, 60 * level + 40, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / label / f"same [{index}].png")
+    recipe = replace(FROM_SCRATCH, epochs=1, batch_size=8)
+    size = ImagePath(size=32, draft=64)
+    order = Order(
+        "vgg16", tmp_path / "data", recipe, weights="none", folds=2, image_path=size,
+        out=tmp_path / "run",
+    )  # fmt: skip
+    run = train(order, quiet=True)
+    assert run.labels == ("Benign", "Early", "Pre", "Pro")
+    assert run.positive == ("Early", "Pre", "Pro")
+    predictions = run.predictions()
+    assert predictions.scores.shape == (16, 4)
+    assert np.allclose(predictions.scores.sum(axis=1), 1, atol=1e-5)
+    jsonschema.validate(run.record, schema("run"))

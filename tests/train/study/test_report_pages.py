@@ -1,0 +1,221 @@
+"""The pages of a study: two splits side by side, and what the figures say in words."""
+
+import json
+import shutil
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from alledge.cli import main
+from alledge.runtime.data.datasets import Dataset
+from alledge.train.study.model_comparison import compare, holm, needed_disagreement
+from alledge.train.study.report_pages import sentence
+from alledge.train.study.report_sentences import (
+    CONTRADICTIONS,
+    INDEPENDENT,
+    camera_words,
+    code_words,
+    random_words,
+    shortcut_words,
+    strengths,
+    weights_words,
+)
+from alledge.train.study.svg_charts import interval_bar, lowest
+
+WAYS = ("phantom G → phantom C", "phantom C → phantom G")
+
+
+@pytest.fixture(scope="module")
+def study(
+    smears: Dataset, base_weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, str, str]:
+    """Two models, a grouped and a camera split; one camera took blasts alone, as in ALL-IDB1."""
+    root = tmp_path_factory.mktemp("pages")
+    shutil.copytree(smears.root, root / "data")
+    for sample in smears.samples:
+        if sample.label == "healthy" and sample.camera.endswith("C"):
+            (root / "data" / smears.relative(sample)).unlink()
+    result = CliRunner().invoke(
+        main,
+        [
+            "study", "--data", str(root / "data"), "--models", "vgg16,mobilenetv2",
+            "--weights", "none", "--weights", f"vgg16={base_weights}", "--size", "32",
+            "--splits", "grouped,camera", "--folds", "2", "--trials", "2", "--passes", "1",
+            "--fine-tune", "none", "--geometry", "crop", "--out", str(root / "out"),
+        ],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    texts = [
+        (root / "out" / f"study.{kind}").read_text(encoding="utf-8") for kind in ("html", "md")
+    ]
+    document = json.loads((root / "out" / "study.json").read_text(encoding="utf-8"))
+    schema = resources.files("alledge.runtime").joinpath("schemas/study.json")
+    jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
+    return document, texts[0].replace("&#39;", "'"), texts[1]
+
+
+def test_both_pages_hold_both_splits_and_where_they_come_from(study: tuple[Any, str, str]) -> None:
+    document, *pages = study
+    assert [section["name"] for section in document["sections"]] == ["grouped", *WAYS]
+    for page in pages:
+        for way in WAYS:
+            assert f"Another camera, {way}." in page
+        for section in document["sections"]:
+            assert section["comparison"]["verdict"] in page
+            for row in section["rows"]:
+                assert f"{row['summary']['accuracy']['value']:.3f}" in page
+        for note in document["settings"]["splits"]["camera"]["notes"]:
+            assert sentence(note) in page
+        assert "given from vgg16.weights.h5 (ImageNet-derived or the user's own), sha256" in page
+        assert document["code"]["version"] in page
+        assert document["code"]["commit"] is None or document["code"]["commit"] in page
+        assert document["data"]["fingerprint"] in page
+        assert "32 pixels, crop" in page
+        assert document["paper"]["source"] in page
+        assert "104,760,933" not in page  # InceptionV3 is not a model of this study
+        assert "63,511,493" in page
+        for version in document["versions"].values():
+            assert version in page
+        for line in (*CONTRADICTIONS, INDEPENDENT):
+            assert line in page
+
+
+def test_the_camera_alone_stands_above_the_models(study: tuple[Any, str, str]) -> None:
+    document, html, text = study
+    grouped = document["sections"][0]
+    alone = grouped["camera_alone"]
+    assert alone["summary"]["images"] == 12
+    assert grouped["both_labels"] == ["phantom G"]
+    row = next(line for line in text.splitlines() if line.startswith("| camera alone"))
+    assert f"| {alone['summary']['accuracy']['value']:.3f} (" in row
+    assert f"| {alone['both_labels']['value']:.3f} (" in row
+    assert text.index("| camera alone") < text.index("| VGG16 | linear probe")
+    assert html.index("<b>camera alone</b>") < html.index("<b>VGG16</b>")
+    assert "grouped: accuracy, phantom G only" in text
+    assert "<small>phantom G only</small>" in html
+    assert shortcut_words(grouped) in text
+    assert "on the 8 images of phantom G, which took both labels" in shortcut_words(grouped)
+
+
+def test_the_html_page_draws_curves_and_matrices(study: tuple[Any, str, str]) -> None:
+    document, html, _ = study
+    assert html.count('aria-label="ROC curves"') == len(document["sections"])
+    heads = [row for s in document["sections"] for row in s["rows"] if row["kind"] == "head"]
+    assert len(heads) == 6
+    assert html.count('aria-label="Learning curve of') == len(heads)
+    closed = html.replace("\n", "")
+    for row in heads:
+        (right, missed), (wrong, found) = row["summary"]["confusion"]["counts"]
+        assert (
+            f'<tr><th>healthy</th><td class="hit">{right}</td><td>{missed}</td></tr>'
+            f'<tr><th>blast</th><td>{wrong}</td><td class="hit">{found}</td></tr>'
+        ) in closed
+    assert html.count('<th colspan="3">') == len(document["sections"])  # side by side
+    assert f"seed      {document['seed']}" in html
+
+
+def test_the_markdown_page_has_what_a_reader_of_it_needs(study: tuple[Any, str, str]) -> None:
+    document, _, text = study
+    for section in document["sections"]:
+        for row in section["rows"]:
+            assert str(row["summary"]["confusion"]["counts"]) in text
+        (pair,) = section["comparison"]["pairs"]
+        assert f"| {pair['only_a_right']} | {pair['only_b_right']} | " in text
+    assert text.count("| VGG16 | head | weighted |") == 3
+    assert text.count("| VGG16 | head | blast |") == 3
+    assert text.count("What augmentation did inside the training part") == 2
+    tuning = text[text.index("## Tuning") :]
+    assert sum("| camera |" in line for line in tuning.splitlines()) == 8
+    assert "curves are in the HTML page" in text
+    assert f"- seed: {document['seed']}" in text
+
+
+def test_augmentation_is_told_apart_by_the_trials_that_had_it(study: tuple[Any, str, str]) -> None:
+    document = study[0]
+    one, other = strengths(document, document["sections"][1])
+    assert (one["model"], other["model"]) == ("vgg16", "mobilenetv2")
+    assert sum(one["chosen"]) == 2
+    assert one["losses"][2] is not None  # the first trial, the default, has the paper's own
+    for row in document["tuned"]:
+        assert row["loss"] == min(v for v in row["by_strength"].values() if v is not None)
+
+
+def test_results_from_before_commits_were_kept_say_so() -> None:
+    assert "unknown" in code_words({"version": None, "commit": None})
+    assert code_words({"version": "1.0", "commit": "abc"}) == "alledge 1.0, commit abc"
+    assert code_words({"version": "1.0", "commit": None}) == "alledge 1.0"
+    assert "ImageNet" in weights_words({"source": "imagenet", "file": None, "sha256": None})
+
+
+def test_bars_begin_below_the_lowest_interval() -> None:
+    figures = [{"value": 0.98, "low": 0.93, "high": 0.99}, {"value": 0.8, "low": 0.74, "high": 0.9}]
+    assert lowest([*figures, None]) == 0.7
+    assert lowest([]) == 0
+    assert 'cx="34.7"' in interval_bar(figures[1], 0.7)
+    assert interval_bar(None) == ""
+
+
+def test_the_verdict_names_models_that_differ_and_no_others() -> None:
+    good = np.ones(40, bool)
+    bad = good.copy()
+    bad[:15] = False
+    apart = compare({"vgg16": good, "vgg19": bad, "mobilenetv2": good})
+    assert apart["differ"] == [["vgg16", "vgg19"], ["vgg19", "mobilenetv2"]]
+    assert "VGG16 before VGG19" in apart["verdict"]
+    assert "MobileNetV2 before VGG19" in apart["verdict"]
+    bad[:12] = True
+    same = compare({"vgg16": good, "vgg19": bad, "mobilenetv2": good})
+    assert same["differ"] == []
+    assert "cannot be told apart" in same["verdict"]
+    assert "is not supported by these images" in same["verdict"]
+    assert compare({"vgg16": good})["pairs"] == []
+    assert "Only one model is finished" in compare({"vgg16": good})["verdict"]
+    assert "No model is finished" in compare({})["verdict"]
+
+
+def test_the_verdict_says_where_a_fine_tuned_model_meets_anothers_head() -> None:
+    right = {model: np.ones(40, bool) for model in ("vgg16", "mobilenetv2")}
+    mixed = compare(right, {"vgg16": "head", "mobilenetv2": "base"})["verdict"]
+    assert "MobileNetV2 is compared as fine-tuned, the others by a head" in mixed
+    for kind in ("head", "base"):
+        assert "compared as" not in compare(right, dict.fromkeys(right, kind))["verdict"]
+
+
+def head(title: str, weights: str, accuracy: float) -> Any:
+    return {
+        "title": title,
+        "kind": "head",
+        "weights": weights,
+        "summary": {
+            "accuracy": {"value": accuracy},
+            "sensitivity": {"value": accuracy},
+            "specificity": {"value": 1.0},
+            "auc": None,
+        },
+    }
+
+
+def test_a_head_on_random_weights_that_keeps_up_is_said_to() -> None:
+    given, drawn = head("VGG16", "given", 0.95), head("VGG19", "random", 0.96)
+    assert "gives VGG19 0.960. VGG16's pretrained" in random_words({"rows": [given, drawn]})
+    assert "no more" not in random_words({"rows": [given, head("VGG19", "random", 0.6)]})
+    assert random_words({"rows": [given]}) == ""
+
+
+def test_another_camera_is_told_apart_for_random_weights() -> None:
+    rows = [head("VGG16", "given", 0.5), head("VGG19", "random", 0.9)]
+    assert camera_words({"rows": rows}).startswith("head: 0.50 of the blasts found")
+    assert "head on random weights: 0.90 of the blasts" in camera_words({"rows": rows})
+
+
+def test_holms_correction_is_his() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    for pairs in (1, 3, 15):
+        images = needed_disagreement(pairs)
+        assert pairs * 2 * 0.5**images < 0.05 <= pairs * 2 * 0.5 ** (images - 1)

@@ -1,0 +1,209 @@
+"""The study: killed, resumed, shared between processes, and blind to what it is measured on."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from alledge.cli import main
+from alledge.runtime.data.datasets import Dataset
+from alledge.runtime.image_settings import ImagePath
+from alledge.train.fitting.feature_cache import FeatureCache
+from alledge.train.progress import TrainingProgress
+from alledge.train.study.cell_tuning import Bench
+from alledge.train.study.frozen_features import Features
+from alledge.train.study.options import StudyOrder
+from alledge.train.study.plan import make_plan
+from alledge.train.study.trial_queue import open_storage, sqlite_url
+
+TRIALS = 12  # the last three learn from the ones before; the first nine are drawn at random
+CHANGING = (
+    "code",
+    "computed_by",
+    "seconds",
+    "fit_seconds",
+    "pass_seconds",
+    "head_epoch_ms",
+    "ratio",
+)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("features")
+
+
+def words(data: Path, cache: Path, out: Path, *more: str) -> list[str]:
+    return [
+        "study", "--data", str(data), "--models", "vgg16", "--weights", "none", "--size", "32",
+        "--splits", "grouped", "--folds", "2", "--trials", str(TRIALS), "--passes", "1",
+        "--fine-tune", "none", "--heartbeat", "1", "--cache", str(cache), "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def alledge(*typed: str) -> Result:
+    return CliRunner().invoke(main, list(typed))
+
+
+def start(typed: list[str], folder: Path) -> "subprocess.Popen[bytes]":
+    """Start a process of its own; what it prints goes to a file."""
+    with (folder / f"log-{time.monotonic_ns()}.txt").open("wb") as log:
+        return subprocess.Popen([sys.executable, "-m", "alledge", *typed], stdout=log, stderr=log)
+
+
+@pytest.fixture(scope="module")
+def whole(smears: Dataset, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that nobody interrupted."""
+    out = tmp_path_factory.mktemp("study") / "whole"
+    result = alledge(*words(smears.root, cache, out))
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def table(out: Path) -> Any:
+    """Return a study's document without what a clock says."""
+
+    def still(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: still(inner) for key, inner in value.items() if key not in CHANGING}
+        return [still(inner) for inner in value] if isinstance(value, list) else value
+
+    return still(json.loads((out / "study.json").read_text(encoding="utf-8")))
+
+
+def finished(database: Path) -> int:
+    """Return how many trials a SQLite storage has that are complete."""
+    try:
+        with sqlite3.connect(database, timeout=30) as connection:
+            found = connection.execute("select count(*) from trials where state = 'COMPLETE'")
+            return int(found.fetchone()[0])
+    except sqlite3.OperationalError:  # the tables are not there yet
+        return 0
+
+
+def test_a_study_leaves_a_document_and_two_pages_that_hold_its_figures(whole: Path) -> None:
+    document = json.loads((whole / "study.json").read_text(encoding="utf-8"))
+    schema = resources.files("alledge.runtime").joinpath("schemas/study.json")
+    jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
+    assert document["remaining"]["fits"] == 0
+    (section,) = document["sections"]
+    assert [row["kind"] for row in section["rows"]] == ["probe", "head"]
+    (made,) = document["computed_by"]
+    assert made == document["code"] | {"results": 2 * TRIALS + 4}
+    html = (whole / "study.html").read_text(encoding="utf-8")
+    text = (whole / "study.md").read_text(encoding="utf-8")
+    for page in (html, text):
+        assert f"{section['rows'][1]['summary']['accuracy']['value']:.3f}" in page
+        assert document["data"]["fingerprint"] in page
+        assert "0.892" in page
+        assert "generated" in page
+        assert f"{2 * TRIALS + 4} results: alledge" in page
+    assert "src=" not in html
+    assert "http" not in html.replace("http://www.w3.org", "")
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_the_first_trial_is_the_default_and_the_best_is_no_worse(whole: Path) -> None:
+    for row in table(whole)["tuned"]:
+        assert row["loss"] <= row["default_loss"]
+        assert (row["loss"] == row["default_loss"]) == (row["slot"] == 0)
+
+
+def test_a_study_killed_in_the_middle_and_resumed_has_the_same_table(
+    whole: Path, smears: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    process = start(words(smears.root, cache, out), tmp_path)
+    while process.poll() is None and finished(out / "study.db") < TRIALS - 2:
+        time.sleep(0.02)
+    assert process.poll() is None, "it should have been killed in the middle"
+    process.kill()  # SIGKILL: nothing is tidied up
+    process.wait()
+    before = finished(out / "study.db")
+    assert TRIALS - 2 <= before < 2 * TRIALS + 4
+    assert alledge(*words(smears.root, cache, out, "--resume")).exit_code == 0
+    assert table(out) == table(whole)
+    assert finished(out / "study.db") == finished(whole / "study.db") == 2 * TRIALS + 4
+
+
+def test_two_processes_share_a_study_and_do_each_trial_once(
+    whole: Path, smears: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    url = sqlite_url(tmp_path / "shared.db")
+    share(url, whole, smears, cache, tmp_path)
+    assert finished(tmp_path / "shared.db") == 2 * TRIALS + 4
+
+
+def share(url: str, whole: Path, smears: Dataset, cache: Path, folder: Path) -> None:
+    outs = [folder / "one", folder / "two"]
+    processes = [start(words(smears.root, cache, out, "--storage", url), folder) for out in outs]
+    codes = [process.wait(timeout=300) for process in processes]
+    logs = [path.read_text(encoding="utf-8") for path in folder.glob("log-*.txt")]
+    assert codes == [0, 0], logs
+    assert table(outs[0]) == table(outs[1]) == table(whole)
+
+
+def test_resuming_a_finished_study_does_nothing_again(
+    whole: Path, smears: Dataset, cache: Path
+) -> None:
+    before = finished(whole / "study.db"), table(whole)
+    assert alledge(*words(smears.root, cache, whole, "--resume")).exit_code == 0
+    assert (finished(whole / "study.db"), table(whole)) == before
+    refused = alledge(*words(smears.root, cache, whole))
+    assert refused.exit_code == 2
+    assert "is there already" in refused.output
+
+
+def order(data: Path, **more: Any) -> StudyOrder:
+    size = ImagePath(size=32, draft=64)
+    plain = StudyOrder(
+        data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_path=size
+    )
+    return replace(plain, **more)
+
+
+def bench(plan: Any, features: Features, folder: Path) -> Bench:
+    storage = open_storage(sqlite_url(folder / "study.db"))
+    return Bench(plan, features, storage, folder / "fits", TrainingProgress(quiet=True))
+
+
+class Poisoned(Features):
+    """Features whose test images are no numbers."""
+
+    poison: Any = np.empty(0, np.int64)
+
+    def get(self, model: str, strength: float, number: int) -> Any:
+        found, seconds = super().get(model, strength, number)
+        found = found.copy()
+        found[self.poison] = np.nan
+        return found, seconds
+
+
+def test_tuning_never_sees_the_images_it_is_measured_on(
+    smears: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    plan = make_plan(order(smears.root))
+    cell = next(plan.cells())
+    losses = []
+    for name, poison in (("clean", cell.fold.test[:0]), ("poisoned", cell.fold.test)):
+        (tmp_path / name).mkdir()
+        features = Poisoned(plan, FeatureCache(cache), lambda text: None)
+        features.poison = poison
+        work = bench(plan, features, tmp_path / name)
+        while work.tuned(cell) is None:
+            assert work.tune(cell)
+        found = work.tuned(cell)
+        assert found is not None
+        losses.append((found["loss"], found["params"]))
+    assert losses[0] == losses[1]
+    assert np.isfinite(losses[0][0])

@@ -1,0 +1,90 @@
+"""Tests of the slots that the processes of a study share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+
+from alledge.runtime.metrics.metrics import Json
+from alledge.train.study.trial_queue import GRACE, RESULT, SLOT, Shelf, open_storage, sqlite_url
+
+SLOTS = 24
+
+
+def test_workers_that_share_a_file_do_each_slot_once(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "study.db")
+    shelves = [Shelf(open_storage(url), "tuning") for _ in range(4)]  # an engine each, as processes
+    shelves[0].offer({slot: {"rate": 0.5} for slot in range(SLOTS)})
+    taken: Counter[int] = Counter()
+    troubles: list[BaseException] = []
+
+    def space(trial: optuna.Trial) -> Json:
+        return {"slot": trial.user_attrs[SLOT], "rate": trial.suggest_float("rate", 0.0, 1.0)}
+
+    def job(parameters: Json) -> tuple[float, Json]:
+        taken[parameters["slot"]] += 1
+        return 0.0, {}
+
+    def worker(shelf: Shelf) -> None:
+        try:
+            while shelf.work(job, space):
+                pass
+        except Exception as error:  # a thread's error would be lost
+            troubles.append(error)
+
+    threads = [threading.Thread(target=worker, args=(shelf,)) for shelf in shelves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not troubles
+    assert taken == Counter(range(SLOTS))
+    assert sorted(shelves[0].done()) == list(range(SLOTS))
+
+
+def test_a_trial_taken_by_a_process_that_died_before_its_first_heartbeat_is_offered_again(
+    tmp_path: Path,
+) -> None:
+    url = sqlite_url(tmp_path / "study.db")
+    dead = Shelf(open_storage(url, heartbeat_s=1), "tuning")
+    dead.offer({0: {}})
+    dead.study.ask()  # taken, and the process is killed before its heartbeat begins
+    shelf = Shelf(open_storage(url, heartbeat_s=1), "tuning")
+    done: list[bool] = []
+    for _ in range(GRACE * 4):
+        shelf.offer({0: {}})
+        done.append(shelf.work(lambda _: (0.0, {}), lambda trial: {}))
+        if done[-1]:
+            break
+        time.sleep(0.5)
+    assert done[0] is False  # it might have been alive
+    assert sorted(shelf.done()) == [0]
+    states = [trial.state.name for trial in shelf.study.get_trials()]
+    assert states == ["FAIL", "COMPLETE"]
+
+
+def test_a_process_that_was_taken_for_dead_drops_its_result_and_goes_on(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "study.db")
+    slow, other = (Shelf(open_storage(url), "tuning") for _ in range(2))
+    slow.offer({0: {}})
+
+    def asleep(_: Json) -> tuple[float, Json]:
+        other.study.tell(0, state=optuna.trial.TrialState.FAIL)
+        other.offer({0: {}})
+        assert other.work(lambda _: (0.25, {"by": "other"}), lambda trial: {})
+        return 0.5, {"by": "slow"}
+
+    assert slow.work(asleep, lambda trial: {})
+    assert slow.done()[0].user_attrs[RESULT] == {"by": "other"}
+
+    def broken(_: Json) -> tuple[float, Json]:
+        raise ValueError("of the work itself")
+
+    slow.offer({1: {}})
+    with pytest.raises(ValueError, match="of the work itself"):
+        slow.work(broken, lambda trial: {})

@@ -1,0 +1,1 @@
+"""This folder tells what a data set would let a model cheat with."""

@@ -1,0 +1,1 @@
+"""This folder finds images that show the same thing."""

@@ -1,0 +1,1 @@
+"""This folder runs every step once on artificial smears."""

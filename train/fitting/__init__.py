@@ -1,0 +1,1 @@
+"""This folder fits the networks of a run."""

@@ -1,0 +1,42 @@
+"""What a base may begin with, as the user names it; imports no keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import UsageError
+
+IMAGENET, NONE = "imagenet", "none"
+SUFFIXES = (".weights.h5", ".h5")
+
+
+def weights_file(weights: str | Path) -> Path | None:
+    """Return the file that weights are read from; None for Keras' own and for random ones.
+
+    Parameters
+    ----------
+    weights : {"imagenet", "none"} or path
+
+    Returns
+    -------
+    Path or None
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, or it is not one of Keras weights by its name.
+    """
+    if weights in (IMAGENET, NONE):
+        return None
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(
+            f"there is no file of weights {str(weights)!r}",
+            allowed=f"{IMAGENET}, {NONE}, FILE",
+            fix=f"name a {SUFFIXES[0]} of the base, or --weights {IMAGENET}",
+        )
+    if not path.name.endswith(SUFFIXES):
+        raise UsageError(
+            f"{path} is not a file of Keras weights by its name", allowed=", ".join(SUFFIXES)
+        )
+    return path

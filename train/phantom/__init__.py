@@ -1,0 +1,1 @@
+"""This folder draws artificial blood smears."""

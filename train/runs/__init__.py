@@ -1,0 +1,1 @@
+"""This folder trains a run, writes its folder and measures it."""

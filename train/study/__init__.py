@@ -1,0 +1,1 @@
+"""This folder tunes and compares the models."""

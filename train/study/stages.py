@@ -1,0 +1,253 @@
+"""``alledge study`` from its options to the finished page: who does what, and in what order.
+
+All results lie in the storage; the folder of a study holds that (where it is SQLite), the state
+of a fine-tuning in progress, and the page, which is written again after every stage.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from ...errors import UsageError
+from ...runtime.files import write_json
+from ..fitting.feature_cache import FeatureCache
+from ..progress import Shown, TrainingProgress
+from .cell_tuning import Bench
+from .frozen_features import Features
+from .options import StudyOrder
+from .plan import BASE, Cell, Plan, make_plan
+from .trial_queue import HEARTBEAT_S, open_storage, sqlite_url
+
+DATABASE, SETTINGS = "study.db", "settings.json"
+WAIT_S = 1.0  # before looking again at what other processes have done
+WHOLE = "the whole study"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Where the work lies and how it is shared.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the study on this machine.
+    storage : str, optional
+        URL of an Optuna storage; SQLite in `out` by default.
+    resume : bool
+        The folder may hold a study already.
+    heartbeat_s : int
+    cache : Path, optional
+        Of features; the user's own by default.
+    """
+
+    out: Path
+    storage: str | None = None
+    resume: bool = False
+    heartbeat_s: int = HEARTBEAT_S
+    cache: Path | None = None
+
+
+# a cell and what to do in it; the empty kind is tuning
+Job = tuple[Cell, str]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Work that is done before the next begins; the page is written again after it.
+
+    Parameters
+    ----------
+    name : str
+    jobs : list of Job
+    each : int
+        Pieces of work a job.
+    before, whole : int
+        Pieces of the stages before, and of all stages.
+    """
+
+    name: str
+    jobs: list[Job]
+    each: int
+    before: int
+    whole: int
+
+
+class _Left(TimeRemainingColumn):
+    """The time left, but not of the whole: a trial and a fine-tuning differ a thousandfold."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.description == WHOLE else super().render(task)
+
+
+class StudyProgress(Shown):
+    """What remains of a stage, with the time left, and of the whole study.
+
+    Parameters
+    ----------
+    quiet : bool
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self.console = Console(stderr=True, quiet=quiet)
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            _Left(),
+            TextColumn("{task.fields[now]}"),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, what: str, done: int, total: int, now: str = "", more: str = "") -> None:
+        """Set a bar; a line where there is no terminal, when the cell changes."""
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total, now="")
+        before = self._bar.tasks[self._tasks[what]].fields["now"]
+        self._bar.update(self._tasks[what], completed=done, total=total, now=now)
+        if not self.console.is_terminal and now != before:
+            self.say(f"{what}: {done} of {total} done{more}; {now}")
+
+    def work(self, stage: Stage, done: int, now: str) -> None:
+        """Set the bars of a stage and of the whole study."""
+        total, so_far = stage.each * len(stage.jobs), stage.before + done
+        if self.console.is_terminal:
+            self.show(WHOLE, so_far, stage.whole)
+        self.show(stage.name, done, total, now, f" ({so_far} of {stage.whole} in all)")
+
+
+def study(order: StudyOrder, shared: Shared, *, quiet: bool = False) -> Path:
+    """Do what is left of a study, alone or with other processes, and write its page.
+
+    Parameters
+    ----------
+    order : StudyOrder
+    shared : Shared
+    quiet : bool
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    UsageError
+        If the folder is taken, or a name or the storage cannot be meant.
+    DataError
+        If the data set or a split cannot be used; nothing is trained then.
+    """
+    out = shared.out
+    if out.exists() and any(out.iterdir()) and not shared.resume:
+        raise UsageError(
+            f"{out} is there already", fix="--resume to go on with it, or another --out"
+        )
+    with StudyProgress(quiet) as progress:
+        plan = make_plan(order, partial(progress.show, now=""))
+        for name, why in plan.settings["left_out"].items():
+            progress.say(f"the {name} split is left out: {why}")
+        storage = _storage(shared)
+        write_json(out / SETTINGS, plan.settings)
+        features = Features(plan, FeatureCache(shared.cache), progress.say)
+        bench = Bench(plan, features, storage, out / "fits", TrainingProgress(quiet=True))
+        for stage in stages(plan):
+            work_off(bench, stage, progress)
+            page = _write(bench, out)
+    return page
+
+
+def stages(plan: Plan) -> list[Stage]:
+    """Return what is done first, and what after it.
+
+    Everything on cached features comes before any base is fine-tuned; fine-tuning is one stage a
+    model and split.
+    """
+    cells = list(plan.cells())
+    fits = [(cell, kind) for cell in cells for kind in plan.kinds(cell.model) if kind != BASE]
+    bases = [(cell, BASE) for cell in cells if BASE in plan.kinds(cell.model)]
+    parts: list[tuple[str, list[Job], int]] = [
+        ("trials", [(cell, "") for cell in cells], plan.order.trials),
+        ("fits", fits, 1),
+    ]
+    for (model, split), jobs in groupby(bases, key=lambda job: (job[0].model, job[0].split)):
+        parts.append((f"fine-tunings of {model}, {split}", list(jobs), 1))
+    pieces = [each * len(jobs) for _, jobs, each in parts]
+    return [
+        Stage(name, jobs, each, sum(pieces[:at]), sum(pieces))
+        for at, (name, jobs, each) in enumerate(parts)
+    ]
+
+
+def work_off(bench: Bench, stage: Stage, progress: StudyProgress) -> None:
+    """Do the jobs of a stage until all are done, here or elsewhere."""
+    left = list(stage.jobs)
+    while left:
+        worked, rest = False, []
+        for job in left:
+            cell, kind = job
+            while not (finished := _finished(bench, job)):
+                _show(bench, stage, job, progress)
+                if not (bench.fit(cell, kind) if kind else bench.tune(cell)):
+                    break
+                worked = True
+            if not finished:
+                rest.append(job)
+        left = rest
+        if left and not worked:
+            time.sleep(WAIT_S)  # others have what is left, or have died and are waited out
+    if stage.jobs:
+        _show(bench, stage, stage.jobs[-1], progress)
+
+
+def _storage(shared: Shared) -> Any:
+    """Open the storage; the study's folder is made after it, but where it holds it."""
+    if shared.storage is None:
+        shared.out.mkdir(parents=True, exist_ok=True)
+    url = shared.storage or sqlite_url(shared.out / DATABASE)
+    storage = open_storage(url, shared.heartbeat_s)
+    shared.out.mkdir(parents=True, exist_ok=True)
+    return storage
+
+
+def _finished(bench: Bench, job: Job) -> bool:
+    cell, kind = job
+    return (bench.fitted(cell, kind) if kind else bench.tuned(cell)) is not None
+
+
+def _show(bench: Bench, stage: Stage, job: Job, progress: StudyProgress) -> None:
+    cell, kind = job
+    done = int(_finished(bench, job)) if kind else bench.trials_done(cell)
+    progress.work(stage, stage.jobs.index(job) * stage.each + done, cell.name)
+
+
+def _write(bench: Bench, out: Path) -> Path:
+    from .report_pages import write_pages
+    from .study_document import tabulate
+
+    document = tabulate(bench)
+    write_json(out / "study.json", document)
+    page: Path = write_pages(out, document)
+    return page
