@@ -78,7 +78,8 @@ def export(
     """
     from .convert.capabilities import able, check_formats, refused
     from .gate.accuracy_gate import Budget
-    from .process import Order, default_place, export_run
+    from .options import ExportOptions, default_place
+    from .process import export_run
     from .progress import ExportProgress
     from .summary import summary
 
@@ -88,7 +89,7 @@ def export(
         precision, able(precision) if formats is None else [f.strip() for f in formats.split(",")]
     )
     run = _find_run(model, head, run_path)
-    order = Order(
+    order = ExportOptions(
         run,
         precision,
         wanted,

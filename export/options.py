@@ -13,14 +13,14 @@ from ..train.runs.run_folder import Run
 from .convert.capabilities import FORMATS
 from .convert.quantization_recipes import Recipe
 from .gate.accuracy_gate import Budget
-from .source_run import Reading
+from .source_run import DecisionRule
 
 Json = dict[str, Any]
 Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Order:
+class ExportOptions:
     """What is wanted of an export.
 
     Parameters
@@ -48,12 +48,12 @@ class Order:
 
 
 @dataclass
-class Made:
+class Artifact:
     """One artifact, proven or refused."""
 
     form: str
     recipe: Recipe
-    reading: Reading
+    reading: DecisionRule
     folder: Path
     scores: Scores
     variants: dict[str, Scores]  # of the same artifact, with other kernels
@@ -63,11 +63,11 @@ class Made:
 
 
 @dataclass
-class Export:
+class ExportOutcome:
     """What came of an export: its rows for people and the log of its steps."""
 
-    order: Order
-    made: dict[str, Made] = field(default_factory=dict)
+    order: ExportOptions
+    made: dict[str, Artifact] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     log: list[Json] = field(default_factory=list)
 

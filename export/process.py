@@ -19,25 +19,23 @@ from ..runtime.files import write_json
 from .bundle.writer import check_place, clear_leftovers, gone, put_aside
 from .convert.capabilities import check_formats
 from .convert.jobs import Jobs
-from .options import Export, Made, Order, default_place
+from .options import ExportOptions, ExportOutcome
 from .work import Work
-
-__all__ = ["Export", "Made", "Order", "default_place", "export_run"]
 
 WORK = "alledge-export-"  # of a folder that holds calibration images while an export runs
 TERMINATED = 128 + 15  # the exit code that shells know
 
 
 def export_run(
-    order: Order,
+    order: ExportOptions,
     watch: Callable[[str], None] = lambda title: None,
     say: Callable[[str], None] = lambda text: None,
-) -> Export:
+) -> ExportOutcome:
     """Convert a run, prove each artifact, and write the bundle.
 
     Parameters
     ----------
-    order : Order
+    order : ExportOptions
     watch : callable, optional
         Called with the title of each step.
     say : callable, optional
@@ -61,7 +59,7 @@ def export_run(
     with _ending_cleanly(), _work_folder() as folder:
         jobs = Jobs(folder, watch, logged=lambda log: _write_log(order.out, log))
         work = Work(order, jobs, folder, say)
-        result = Export(order, log=jobs.log)
+        result = ExportOutcome(order, log=jobs.log)
         try:
             work.prepare()
             for form in order.formats:
@@ -113,7 +111,7 @@ def _write_log(out: Path, steps: list[dict[str, Any]]) -> None:
     )
 
 
-def _refusal(result: Export, work: Work) -> ExportError:
+def _refusal(result: ExportOutcome, work: Work) -> ExportError:
     out = result.order.out
     aside = put_aside(
         out,

@@ -21,7 +21,7 @@ Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Reading:
+class DecisionRule:
     """How a model's scores are read: temperature, then threshold and band.
 
     Parameters
@@ -34,14 +34,14 @@ class Reading:
     decision: Decision
 
     @classmethod
-    def of_run(cls, run: Run) -> Reading:
+    def of_run(cls, run: Run) -> DecisionRule:
         """Return how the float model's scores are read."""
         low, high = run.record["band"]
         return cls(run.record["temperature"], Decision(run.record["threshold"], (low, high)))
 
 
 @dataclass(frozen=True)
-class Material:
+class RunImages:
     """A run's images, and what was predicted of them out of fold.
 
     Parameters
@@ -82,7 +82,7 @@ class Material:
         return np.flatnonzero(self.predictions.folds == fold)
 
 
-def read_material(run: Run) -> Material | str:
+def read_run_images(run: Run) -> RunImages | str:
     """Return a run's images, or why they cannot be had.
 
     Parameters
@@ -113,7 +113,7 @@ def read_material(run: Run) -> Material | str:
         return error.one_line
     settings = ImagePath.from_json(run.record["image_path"])
     images = np.stack([load_rgb(sample.path, settings) for sample in chosen])
-    return Material(
+    return RunImages(
         images,
         predictions,
         tuple(names),

@@ -7,15 +7,15 @@ from pathlib import Path
 from ..train.tables import columns
 from .convert.jobs import MEMORY_BUDGET_MIB
 from .gate.parity import GATE
-from .process import Export, Made
+from .options import Artifact, ExportOutcome
 
 
-def summary(result: Export, refused: dict[str, str] | None = None) -> str:
+def summary(result: ExportOutcome, refused: dict[str, str] | None = None) -> str:
     """Return one line an artifact, then where the bundle is and what to type next.
 
     Parameters
     ----------
-    result : Export
+    result : ExportOutcome
     refused : dict of str to str, optional
         Why a format was left out that cannot do the precision, by its name.
     """
@@ -53,7 +53,7 @@ def summary(result: Export, refused: dict[str, str] | None = None) -> str:
     )
 
 
-def _row(made: Made, out: Path) -> list[str]:
+def _row(made: Artifact, out: Path) -> list[str]:
     row, gate = made.parity, made.gate
     # what is the gate's own is no price: its images chose the recipe
     shown = row["figures"] != GATE
@@ -79,7 +79,7 @@ def _row(made: Made, out: Path) -> list[str]:
     ]
 
 
-def _files(made: Made, out: Path) -> list[Path]:
+def _files(made: Artifact, out: Path) -> list[Path]:
     return (
         sorted(out.glob("model.xml")) + sorted(out.glob("model.bin"))
         if (made.form == "openvino")
@@ -87,7 +87,7 @@ def _files(made: Made, out: Path) -> list[Path]:
     )
 
 
-def _recipes(result: Export) -> list[str]:
+def _recipes(result: ExportOutcome) -> list[str]:
     lines = []
     for made in result.made.values():
         if made.gate is not None and len(made.gate.get("tried", [])) > 1:

@@ -43,8 +43,8 @@ from .gate.parity import (
     positive,
     within,
 )
-from .options import Made, Order, default_place
-from .source_run import Material, Reading, read_material
+from .options import Artifact, ExportOptions, default_place
+from .source_run import DecisionRule, RunImages, read_run_images
 
 Json = dict[str, Any]
 Images = NDArray[np.uint8]
@@ -55,12 +55,14 @@ ASKED_NOT_TO = "it was asked not to"
 class Work:
     """The steps of one export, in their order."""
 
-    def __init__(self, order: Order, jobs: Jobs, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, order: ExportOptions, jobs: Jobs, folder: Path, say: Callable[[str], None]
+    ) -> None:
         self.order, self.jobs, self.folder, self.say = order, jobs, folder, say
         record = order.run.record
         self.labels, self.positives = list(order.run.labels), list(order.run.positive)
         self.settings = ImagePath.from_json(record["image_path"])
-        self.reading = Reading.of_run(order.run)
+        self.reading = DecisionRule.of_run(order.run)
         self.name = default_place(order.run, order.precision).name
         self.gates: dict[str, Json] = {}
         self.parities: dict[str, Json] = {}
@@ -76,9 +78,9 @@ class Work:
     def prepare(self) -> None:
         """Find calibration images and references, and score these with the float model."""
         order = self.order
-        material: Material | str = "no quantized precision"
+        material: RunImages | str = "no quantized precision"
         if order.precision in GATED:
-            material = read_material(order.run)
+            material = read_run_images(order.run)
         override = load_folder(order.calibration, self.settings) if order.calibration else None
         calibration = override
         if order.precision == "int8" and override is None:
@@ -102,7 +104,7 @@ class Work:
         )
         self._choose_references()
 
-    def _prepare_gate(self, material: Material | str, override: Images | None) -> None:
+    def _prepare_gate(self, material: RunImages | str, override: Images | None) -> None:
         order = self.order
         if order.precision not in GATED:
             return
@@ -141,7 +143,7 @@ class Work:
         if not self.covered["informative"]:
             self.say("the references do not cover both labels and the threshold: not informative")
 
-    def make(self, form: str) -> Made:
+    def make(self, form: str) -> Artifact:
         """Convert to a format by the first recipe that passes the gate and parity.
 
         Raises
@@ -183,7 +185,7 @@ class Work:
         by = "parity" if self._gate is None else "the gate"
         raise ExportError(f"every recipe failed {by} ({_least(tried)})")
 
-    def _refused(self, made: Made) -> str | None:
+    def _refused(self, made: Artifact) -> str | None:
         """Return why an artifact is not the same model, None where it is."""
         row, seen = made.parity, made.parity["shipped"]
         if seen is not None and not seen["passed"]:
@@ -201,7 +203,7 @@ class Work:
 
     def _candidates(
         self, form: str, tried: list[Json]
-    ) -> Iterator[tuple[Recipe, Json | None, Reading]]:
+    ) -> Iterator[tuple[Recipe, Json | None, DecisionRule]]:
         recipes = ladder(form, self.order.precision)
         if self._gate is None:
             for recipe in recipes:
@@ -210,8 +212,8 @@ class Work:
             yield from self._gate.passing(form, recipes, tried)
 
     def _convert(
-        self, form: str, recipe: Recipe, reading: Reading, gate: Json | None = None
-    ) -> Made:
+        self, form: str, recipe: Recipe, reading: DecisionRule, gate: Json | None = None
+    ) -> Artifact:
         folder, precision = self.folder / "artifacts" / form, self.order.precision
         artifact, said = self.conversion.artifact(form, precision, recipe, folder)
         scores = self.conversion.scores(form, artifact, self.images)
@@ -232,9 +234,9 @@ class Work:
             "variants": between(scores, variants, reading, *names),
             "left_in_float": said["left_in_float"],
         }
-        return Made(form, recipe, reading, folder, scores, variants, said, self.parities[form])
+        return Artifact(form, recipe, reading, folder, scores, variants, said, self.parities[form])
 
-    def _shipped(self, form: str, artifact: Path, reading: Reading) -> Json | None:
+    def _shipped(self, form: str, artifact: Path, reading: DecisionRule) -> Json | None:
         """Return how the artifact itself answers on the run's images, None without a gate.
 
         It was trained on them; whether it still is the float model can be asked of any image.
@@ -268,7 +270,7 @@ class Work:
             "no_price": price if isinstance(price, str) else None,
         }
 
-    def write(self, made: dict[str, Made]) -> None:
+    def write(self, made: dict[str, Artifact]) -> None:
         """Write the bundle."""
         order = self.order
         formats = {
@@ -285,7 +287,7 @@ class Work:
         return OWN_DECISION if self._gate and self._gate.no_price is None else FLOAT_DECISION
 
 
-def _unfit(run: Run, material: Material) -> str | None:
+def _unfit(run: Run, material: RunImages) -> str | None:
     """Return why a run that has its images can be judged by no gate, None where it can."""
     gone = [number for number in run.fold_numbers if not run.fold_model_path(number).is_file()]
     if gone:

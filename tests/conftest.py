@@ -54,10 +54,10 @@ def finished_run(smears: Dataset) -> Run:
 
     def make(path: Path) -> None:
         from alledge.train.fitting.recipe import recipe_for
-        from alledge.train.runs.session import Order, train
+        from alledge.train.runs.session import TrainOptions, train
 
         recipe = recipe_for("none", epochs=2, batch_size=8, lr=None)
-        order = Order("mobilenetv2", smears.root, recipe, weights="none", folds=2, out=path)
+        order = TrainOptions("mobilenetv2", smears.root, recipe, weights="none", folds=2, out=path)
         train(order, quiet=True)
 
     return load_run(cached("run", ("train", "runtime"), make))

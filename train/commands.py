@@ -189,7 +189,7 @@ def train(
     from ..runtime.image_settings import ImagePath
     from .fitting.recipe import PAPER_NAME, recipe_for
     from .networks.architectures import architecture
-    from .runs.session import Order
+    from .runs.session import TrainOptions
     from .runs.session import train as run_training
     from .tables import run_table
 
@@ -203,7 +203,7 @@ def train(
         paper_epochs=architecture(model).paper_epochs,
     )
     head = head or ("paper" if recipe == PAPER_NAME else "gap")
-    order = Order(
+    order = TrainOptions(
         model, data, fitting, head, weights, image_path=ImagePath(geometry=geometry), **rest
     )
     click.echo(run_table(run_training(order, resume=resume, quiet=quiet)))

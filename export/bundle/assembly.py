@@ -20,7 +20,7 @@ from ...runtime.bundle.bundle import SCHEMA_VERSION as BUNDLE_VERSION
 from ..convert.capabilities import ARTIFACTS
 from ..convert.quantization_recipes import describe
 from ..gate.parity import SCHEMA, SCHEMA_VERSION, cpu
-from ..options import Made, Scores
+from ..options import Artifact, Scores
 from .model_card import model_card
 from .writer import new_bundle, write_arrays, write_document, write_record
 
@@ -47,7 +47,7 @@ class References:
 
 
 def assemble(
-    out: Path, force: bool, record: Json, made: Mapping[str, Made], references: References
+    out: Path, force: bool, record: Json, made: Mapping[str, Artifact], references: References
 ) -> None:
     """Write a bundle, whole or not at all; the artifacts move into it.
 
@@ -140,12 +140,12 @@ def _metrics(run: Json) -> Json | None:
     return oof and oof | {key: run[key] for key in ("calibration",) if key in run}
 
 
-def format_entry(row: Made, precision: str, decision: str, calibrated: Json | None) -> Json:
+def format_entry(row: Artifact, precision: str, decision: str, calibrated: Json | None) -> Json:
     """Return what ``bundle.json`` says of one artifact.
 
     Parameters
     ----------
-    row : Made
+    row : Artifact
     precision : str
     decision : str
         Whose scores temperature, threshold and band were fitted on.

@@ -12,7 +12,7 @@ from ...runtime.files import write_json
 T = TypeVar("T")
 
 
-def kept(file: Path, make: Callable[[], T]) -> T:
+def cached_json(file: Path, make: Callable[[], T]) -> T:
     """Return what a JSON file holds, making it where there is none.
 
     Parameters

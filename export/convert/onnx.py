@@ -135,7 +135,7 @@ def _int8(sources: Path, made: Path, recipe: Recipe, calibration: Images | None)
     last = _last_layer(source)
     chosen: list[list[str]] = []
     if recipe.float_layers:
-        ranked = json_cache.kept(
+        ranked = json_cache.cached_json(
             sources / RANKED.format(recipe.ranges),
             lambda: _costliest(source, made, recipe, calibration, last),
         )

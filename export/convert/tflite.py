@@ -117,7 +117,7 @@ def _integer(
     calibrated = kept.read_bytes()
     last, chosen = _last_layer(calibrated), []
     if recipe.float_layers:
-        ranked = json_cache.kept(
+        ranked = json_cache.cached_json(
             sources / RANKED, lambda: _costliest(calibrated, last, calibration)
         )
         chosen = ranked[: recipe.float_layers]

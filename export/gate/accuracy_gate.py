@@ -16,8 +16,8 @@ import numpy as np
 from ...errors import ExportError
 from ...runtime.metrics.intervals import auc, mcnemar, paired_auc_difference
 from ..convert.quantization_recipes import Recipe
-from ..source_run import Reading
-from .held_out import HeldOut, Indices, Scores, fit_reading
+from ..source_run import DecisionRule
+from .held_out import HeldOut, Indices, Scores, fit_decision_rule
 from .parity import compare, coverage, pooled, within
 
 Json = dict[str, Any]
@@ -56,8 +56,8 @@ class _Part:
 
     of: Indices
     made: Scores
-    real_reading: Reading
-    made_reading: Reading
+    real_reading: DecisionRule
+    made_reading: DecisionRule
 
 
 class Gate:
@@ -92,7 +92,7 @@ class Gate:
         self._folds = sorted({int(fold) for fold in held.folds})
         self.no_price = self._why_no_price()
 
-    def judged(self, form: str, recipe: Recipe) -> tuple[Json, Reading]:
+    def judged(self, form: str, recipe: Recipe) -> tuple[Json, DecisionRule]:
         """Return what a recipe costs over all folds, and how its scores are best read.
 
         Where nothing is left to fit on (a holdout) both are read as the run says.
@@ -136,7 +136,7 @@ class Gate:
 
     def passing(
         self, form: str, recipes: tuple[Recipe, ...], tried: list[Json]
-    ) -> Iterator[tuple[Recipe, Json, Reading]]:
+    ) -> Iterator[tuple[Recipe, Json, DecisionRule]]:
         """Yield the recipes inside budget and tolerance, cheapest first, noting each tried."""
         for recipe in recipes:
             try:
@@ -167,7 +167,7 @@ class Gate:
 
     def _choose(
         self, form: str, recipes: tuple[Recipe, ...], folds: Sequence[int]
-    ) -> tuple[Recipe, Reading, Reading]:
+    ) -> tuple[Recipe, DecisionRule, DecisionRule]:
         """Return the recipe that these folds alone choose, and what they read by."""
         real_reading = self._reading(folds)
         found: list[tuple[bool, int, float, int]] = []  # refused, lost, drop, place on the ladder
@@ -186,7 +186,7 @@ class Gate:
         return recipe, self._reading(folds, form, recipe), real_reading
 
     def _parts(
-        self, form: str, recipe: Recipe, folds: Sequence[int], fallback: Reading
+        self, form: str, recipe: Recipe, folds: Sequence[int], fallback: DecisionRule
     ) -> list[_Part]:
         """Return each fold, read as the others say; where these cannot, as `fallback` does."""
         parts = []
@@ -201,14 +201,14 @@ class Gate:
 
     def _reading(
         self, folds: Sequence[int], form: str | None = None, recipe: Recipe | None = None
-    ) -> Reading:
+    ) -> DecisionRule:
         """Return a reading fitted on some folds: the float model's, or an artifact's."""
         held, of = self._held, self._held.of(folds)
         scores = held.real[of]
         if form is not None and recipe is not None:
             scores = np.concatenate([self._scores(form, recipe, fold) for fold in folds])
         names = (held.labels, held.positives)
-        return fit_reading(held.truth[of], scores, *names, held.sensitivity)
+        return fit_decision_rule(held.truth[of], scores, *names, held.sensitivity)
 
     def _row(self, parts: list[_Part]) -> Json:
         """Return the figures of folds, pooled."""

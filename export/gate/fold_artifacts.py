@@ -13,7 +13,7 @@ from ...train.runs.run_folder import Run
 from ..convert.conversion import Conversion
 from ..convert.jobs import Jobs
 from ..convert.quantization_recipes import Recipe
-from ..source_run import Material
+from ..source_run import RunImages
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
@@ -25,7 +25,7 @@ class FoldArtifacts:
     Parameters
     ----------
     run : Run
-    material : Material
+    material : RunImages
     jobs : Jobs
     folder : Path
         For the folds' artifacts and half-way results.
@@ -39,7 +39,7 @@ class FoldArtifacts:
     def __init__(
         self,
         run: Run,
-        material: Material,
+        material: RunImages,
         jobs: Jobs,
         folder: Path,
         precision: str,

@@ -14,7 +14,7 @@ from ...runtime.metrics.calibration import Decision, calibrate
 from ...runtime.metrics.metrics import assign, positive_score
 from ...train.runs.calibration_fitting import SENSITIVITY, fit_decision, fit_temperature
 from ...train.runs.run_folder import Run
-from ..source_run import Material, Reading
+from ..source_run import DecisionRule, RunImages
 
 Scores = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -30,7 +30,7 @@ class HeldOut:
     truth, folds : (N,) ndarray of int
     real : (N, C) ndarray of float32
     groups : (N,) ndarray
-    reading : Reading
+    reading : DecisionRule
         The run's own: it was fitted on these predictions.
     sensitivity : float
         What the run's threshold was to have, as an artifact's is.
@@ -42,11 +42,11 @@ class HeldOut:
     folds: Indices
     real: Scores
     groups: NDArray[Any]
-    reading: Reading
+    reading: DecisionRule
     sensitivity: float = SENSITIVITY
 
     @classmethod
-    def of_run(cls, run: Run, material: Material) -> HeldOut:
+    def of_run(cls, run: Run, material: RunImages) -> HeldOut:
         """Return the predictions of a run."""
         found = material.predictions
         return cls(
@@ -56,7 +56,7 @@ class HeldOut:
             found.folds,
             found.scores.astype(np.float32),
             np.asarray(found.groups),
-            Reading.of_run(run),
+            DecisionRule.of_run(run),
             run.record.get("sensitivity", SENSITIVITY),
         )
 
@@ -78,20 +78,20 @@ class HeldOut:
         """Return the raw probability of any positive label."""
         return positive_score(scores, self.labels, self.positives)
 
-    def right(self, of: Indices, scores: Scores, reading: Reading) -> NDArray[np.bool_]:
+    def right(self, of: Indices, scores: Scores, reading: DecisionRule) -> NDArray[np.bool_]:
         """Return whether scores of these images, so read, name the true label."""
         calibrated = calibrate(scores, reading.temperature)
         said = assign(calibrated, self.labels, self.positives, reading.decision.threshold)
         return np.asarray(said == self.truth[of], dtype=bool)
 
 
-def fit_reading(
+def fit_decision_rule(
     truth: Indices,
     scores: Scores,
     labels: list[str],
     positives: list[str],
     sensitivity: float = SENSITIVITY,
-) -> Reading:
+) -> DecisionRule:
     """Return temperature, threshold and band fitted on out-of-fold scores.
 
     Parameters
@@ -118,4 +118,4 @@ def fit_reading(
     temperature = fit_temperature(truth, scores)
     p = positive_score(calibrate(scores, temperature), labels, positives)
     fitted = fit_decision(ill, p, sensitivity)
-    return Reading(temperature, Decision(fitted.threshold, (fitted.low, fitted.high)))
+    return DecisionRule(temperature, Decision(fitted.threshold, (fitted.low, fitted.high)))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...runtime.metrics.calibration import calibrate
 from ...runtime.metrics.metrics import assign, positive_score
 from ..convert.capabilities import GATED
-from ..source_run import Reading
+from ..source_run import DecisionRule
 
 Json = dict[str, Any]
 Scores = NDArray[np.float32]
@@ -72,7 +72,7 @@ TOLERANCES = {
 }
 
 
-def positive(scores: Scores, reading: Reading, labels: list[str], of: list[str]) -> Floats:
+def positive(scores: Scores, reading: DecisionRule, labels: list[str], of: list[str]) -> Floats:
     """Return the calibrated probability of any positive label, (N,)."""
     return positive_score(calibrate(scores, reading.temperature), labels, of)
 
@@ -80,8 +80,8 @@ def positive(scores: Scores, reading: Reading, labels: list[str], of: list[str])
 def compare(
     real: Scores,
     made: Scores,
-    real_reading: Reading,
-    made_reading: Reading,
+    real_reading: DecisionRule,
+    made_reading: DecisionRule,
     labels: list[str],
     positives: list[str],
     ill: NDArray[np.bool_] | None = None,
@@ -92,7 +92,7 @@ def compare(
     ----------
     real, made : (N, C) ndarray of float32
         Raw scores of the float model and of the artifact.
-    real_reading, made_reading : Reading
+    real_reading, made_reading : DecisionRule
         How each is read on a device.
     labels, positives : list of str
     ill : (N,) ndarray of bool, optional
@@ -157,7 +157,7 @@ def within(precision: str, comparison: Json) -> bool:
 def between(
     desk: Scores,
     other: Mapping[str, Scores],
-    reading: Reading,
+    reading: DecisionRule,
     labels: list[str],
     positives: list[str],
 ) -> Json:
@@ -168,7 +168,7 @@ def between(
     desk : (N, C) ndarray of float32
     other : mapping of str to (N, C) ndarray of float32
         By the name of the kernels.
-    reading : Reading
+    reading : DecisionRule
     labels, positives : list of str
 
     Returns
@@ -187,7 +187,7 @@ def between(
 
 def coverage(
     real: Scores,
-    reading: Reading,
+    reading: DecisionRule,
     labels: list[str],
     positives: list[str],
     least_near: int = LEAST_NEAR,

@@ -18,7 +18,7 @@ from ...runtime.files import replace_file, write_json
 from ...train.networks.architectures import ARCHITECTURES
 from ..convert.capabilities import ARTIFACTS, FORMATS, PRECISIONS
 from .markdown_page import OK, page
-from .model_conversions import Bench, Cell
+from .model_conversions import Cell, MatrixRow
 
 Json = dict[str, Any]
 SCHEMA, SCHEMA_VERSION = "alledge/matrix", 1
@@ -69,7 +69,7 @@ def fill(
     missing = _missing(wanted, record, bundles)
     for model, head in dict.fromkeys((cell.model, cell.head) for cell in missing):
         with tempfile.TemporaryDirectory(prefix="alledge-matrix-") as folder:
-            bench = Bench(model, head, Path(folder), weights, watch)
+            bench = MatrixRow(model, head, Path(folder), weights, watch)
             rows = [cell for cell in missing if (cell.model, cell.head) == (model, head)]
             for number, cell in enumerate(rows):
                 record["rows"][cell.key] = bench.row(cell)

@@ -27,15 +27,15 @@ from ..convert.onnx import FLOAT as FLOAT_ONNX
 from ..convert.quantization_recipes import Recipe, ladder
 from ..gate import reference_images
 from ..gate.parity import FAIL, between, compare, coverage, judge, positive
-from ..options import Made, Scores, bundle_name
-from ..source_run import Reading
+from ..options import Artifact, Scores, bundle_name
+from ..source_run import DecisionRule
 from .fitted_network import FIELDS, SEED, smears
 from .markdown_page import FAILED, OK, REFUSED
 
 Json = dict[str, Any]
 Images = NDArray[np.uint8]
 LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
-READING = Reading(1.0, Decision(0.5, (0.45, 0.55)))
+READING = DecisionRule(1.0, Decision(0.5, (0.45, 0.55)))
 CALIBRATION = 32  # of the fitted smears, half with blasts: more cost each of 60 conversions
 # Every third image of the pool, in which healthy and not take turns: the largest networks take
 # minutes for all of it.
@@ -64,7 +64,7 @@ class Cell:
         return bundle_name(self.model, self.head, self.precision)
 
 
-class Bench:
+class MatrixRow:
     """One model with one head: fitted once, its references chosen once.
 
     Parameters
@@ -104,7 +104,7 @@ class Bench:
             "flops": None,
             "weights": self.weights.name if self.weights else "random",
         }
-        self.made: dict[str, dict[str, Made]] = {}  # by precision, then by format
+        self.made: dict[str, dict[str, Artifact]] = {}  # by precision, then by format
         self.title, self.ready = f"{model} {head}", 0
         self.calibration: Images | None = None
         self.broken: str | None = None
@@ -166,7 +166,7 @@ class Bench:
         self._prepared()
         conversion = self._conversion(cell.bundle)
         begun = max(begun, self.ready)  # what all cells share is counted by route
-        tried: list[tuple[Json, Made]] = []
+        tried: list[tuple[Json, Artifact]] = []
         for number, recipe in enumerate(ladder(cell.form, cell.precision)[:RECIPES]):
             folder = self.folder / "artifacts" / cell.precision / f"{cell.form}{number}"
             shutil.rmtree(folder, ignore_errors=True)
@@ -194,7 +194,7 @@ class Bench:
         scores: Scores,
         variants: dict[str, Scores],
         said: Json,
-    ) -> tuple[Json, Made]:
+    ) -> tuple[Json, Artifact]:
         compared = compare(self.real, scores, READING, READING, LABELS, POSITIVES)
         row = judge(cell.precision, compared, self.covered)
         size = sum(path.stat().st_size for path in folder.iterdir())
@@ -206,7 +206,7 @@ class Bench:
             "left_in_float": said["left_in_float"],
         }
         gate = {"evaluated": False, "why": NO_GATE} if cell.precision in GATED else None
-        made = Made(cell.form, recipe, READING, folder, scores, variants, said, parity, gate)
+        made = Artifact(cell.form, recipe, READING, folder, scores, variants, said, parity, gate)
         return {"recipe": recipe.name, "bytes": size, **row}, made
 
     def _count(self, cell: Cell) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from alledge.export.process import Order, export_run
+from alledge.export.options import ExportOptions
+from alledge.export.process import export_run
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.train.runs.run_folder import Run, load_run
 
@@ -54,6 +55,6 @@ def float32_bundle(cache: Cache, tiny_run: Run) -> Bundle:
 
 def _exported(cache: Cache, run: Run, precision: str) -> Bundle:
     def make(path: Path) -> None:
-        export_run(Order(run, precision, out=path / "bundle"))
+        export_run(ExportOptions(run, precision, out=path / "bundle"))
 
     return Bundle.open(cache(f"export-{precision}", ROOMS, make) / "bundle")

@@ -11,15 +11,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from alledge.export.process import Order, export_run
+from alledge.export.options import ExportOptions
+from alledge.export.process import export_run
 from alledge.runtime.bundle.bundle import RECORD, Bundle, file_digest, find_bundle
 
 EXPORT = """
 import sys
 from pathlib import Path
-from alledge.export.process import Order, export_run
+from alledge.export.options import ExportOptions
+from alledge.export.process import export_run
 from alledge.train.runs.run_folder import load_run
-order = Order(load_run(sys.argv[1]), "float32", ("tflite",), Path(sys.argv[2]), force=True)
+order = ExportOptions(load_run(sys.argv[1]), "float32", ("tflite",), Path(sys.argv[2]), force=True)
 export_run(order, lambda title: print(title, flush=True))
 """
 BETWEEN_RENAMES = """
@@ -81,7 +83,7 @@ def test_a_killed_export_leaves_the_old_bundle_and_the_next_one_works(tiny_run, 
     Bundle.open(place).check()
     assert find_bundle() == Path("bundles") / "b"
     assert "float graph" in (desk / "bundles" / "b.log.json").read_text(encoding="utf-8")
-    export_run(Order(tiny_run, "float32", ("tflite",), place, force=True))
+    export_run(ExportOptions(tiny_run, "float32", ("tflite",), place, force=True))
     Bundle.open(place).check()
     assert list(Bundle.open(place).formats) == ["tflite"]
     assert work_folders(desk) == []

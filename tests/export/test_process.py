@@ -10,8 +10,9 @@ import pytest
 from alledge.errors import ExportError, UsageError
 from alledge.export.convert.quantization_recipes import LADDERS, Recipe
 from alledge.export.gate.parity import COMPARED, OUT_OF_FOLD
-from alledge.export.process import Order, default_place, export_run
-from alledge.export.source_run import read_material
+from alledge.export.options import ExportOptions, default_place
+from alledge.export.process import export_run
+from alledge.export.source_run import read_run_images
 from alledge.runtime.bundle.bundle import file_digest
 from alledge.runtime.bundle.verify import verify_bundle, verify_text
 from alledge.runtime.guards.guards import Guards
@@ -65,7 +66,7 @@ def test_references_cover_both_labels_and_the_threshold(bundle):
 
 
 def test_no_training_image_is_a_reference(bundle, tiny_run):
-    material = read_material(tiny_run)
+    material = read_run_images(tiny_run)
     seen = {image.tobytes() for image in material.images}
     with np.load(bundle.path / "reference" / "inputs.npz") as archive:
         assert not seen & {image.tobytes() for image in archive["inputs"]}
@@ -120,7 +121,7 @@ def test_the_card_names_the_price_and_what_it_is_not(int8_bundle):
 
 
 def test_the_same_run_gives_the_same_bundle_again(int8_bundle, tiny_run, tmp_path):
-    again = export_run(Order(tiny_run, "int8", out=tmp_path / "again")).order.out
+    again = export_run(ExportOptions(tiny_run, "int8", out=tmp_path / "again")).order.out
     for name, digest in int8_bundle.record["files"].items():
         assert file_digest(again / name) == digest, name
     assert file_digest(again / "bundle.json") == int8_bundle.digest.removeprefix("sha256:")
@@ -135,7 +136,9 @@ def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path, m
     (tmp_path / "black").mkdir()
     for number in range(8):
         Image.new("RGB", (64, 64)).save(tmp_path / "black" / f"{number}.png")
-    order = Order(tiny_run, "int8", ("onnx",), tmp_path / "bundle", calibration=tmp_path / "black")
+    order = ExportOptions(
+        tiny_run, "int8", ("onnx",), tmp_path / "bundle", calibration=tmp_path / "black"
+    )
     with pytest.raises(ExportError, match="every recipe failed the gate") as caught:
         export_run(order)
     assert "bundle.rejected" in str(caught.value)
@@ -150,7 +153,7 @@ def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path, m
 
 def test_a_recipe_that_the_converter_fails_on_is_passed_over(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setitem(LADDERS, "onnx", (Recipe(ranges="of no kind"), Recipe()))
-    order = Order(tiny_run, "int8", ("onnx",), tmp_path / "bundle", gate=False)
+    order = ExportOptions(tiny_run, "int8", ("onnx",), tmp_path / "bundle", gate=False)
     made = export_run(order).made["onnx"]
     failed, passed = made.gate["tried"]
     assert made.recipe == Recipe()
@@ -162,10 +165,10 @@ def test_without_its_data_a_run_is_exported_only_where_calibration_is_named(tiny
     record = {**tiny_run.record, "data": {**tiny_run.record["data"], "root": str(tmp_path / "no")}}
     gone = Run(tiny_run.path, record)
     with pytest.raises(ExportError, match="nothing to calibrate on") as caught:
-        export_run(Order(gone, "int8", ("onnx",), tmp_path / "bundle"))
+        export_run(ExportOptions(gone, "int8", ("onnx",), tmp_path / "bundle"))
     assert caught.value.fix == "--calibration DATA"
     said: list[str] = []
-    order = Order(
+    order = ExportOptions(
         gone,
         "int8",
         ("onnx",),
@@ -185,7 +188,7 @@ def test_without_its_data_a_run_is_exported_only_where_calibration_is_named(tiny
 
 
 def test_float16_is_judged_out_of_fold_too(tiny_run, tmp_path):
-    result = export_run(Order(tiny_run, "float16", ("tflite",), tmp_path / "bundle"))
+    result = export_run(ExportOptions(tiny_run, "float16", ("tflite",), tmp_path / "bundle"))
     made = result.made["tflite"]
     assert made.parity["measured_on"] == OUT_OF_FOLD
     assert made.gate["evaluated"]
@@ -197,7 +200,7 @@ def test_a_taken_place_is_refused_before_anything_is_converted(tiny_run, tmp_pat
     (tmp_path / "b" / "bundle.json").write_text("{}", encoding="utf-8")
     steps: list[str] = []
     with pytest.raises(UsageError, match="is there already"):
-        export_run(Order(tiny_run, "float32", out=tmp_path / "b"), steps.append)
+        export_run(ExportOptions(tiny_run, "float32", out=tmp_path / "b"), steps.append)
     assert steps == []
 
 

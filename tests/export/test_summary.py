@@ -7,8 +7,8 @@ import pytest
 
 from alledge.export.bundle.model_card import _in_float
 from alledge.export.convert.quantization_recipes import Recipe
-from alledge.export.options import Export, Made, Order
-from alledge.export.source_run import Reading
+from alledge.export.options import Artifact, ExportOptions, ExportOutcome
+from alledge.export.source_run import DecisionRule
 from alledge.export.summary import summary
 from alledge.runtime.metrics.calibration import Decision
 
@@ -26,10 +26,10 @@ PRICE = {"auc_float": 1.0, "auc": 0.9}
 def told(figures: str, price: dict | None, tiny_run, refused: dict[str, str] | None = None) -> str:
     """The summary of an export of one artifact."""
     gate = {"evaluated": True, "price": price, "no_price": None if price else "holdout"}
-    made = Made(
+    made = Artifact(
         "onnx",
         Recipe(),
-        Reading(1.0, Decision()),
+        DecisionRule(1.0, Decision()),
         Path(),
         np.zeros((1, 2), np.float32),
         {},
@@ -37,7 +37,9 @@ def told(figures: str, price: dict | None, tiny_run, refused: dict[str, str] | N
         {**FIGURES, "figures": figures},
         gate,
     )
-    return summary(Export(Order(tiny_run, "int8", out=Path("b")), {"onnx": made}), refused)
+    return summary(
+        ExportOutcome(ExportOptions(tiny_run, "int8", out=Path("b")), {"onnx": made}), refused
+    )
 
 
 def test_a_holdout_has_no_price_and_the_gate_s_own_figures_are_not_shown_as_one(tiny_run):

@@ -9,7 +9,7 @@ import pytest
 from alledge.runtime.data.datasets import Dataset
 from alledge.runtime.image_settings import ImagePath
 from alledge.train.fitting.recipe import FINE_TUNING
-from alledge.train.runs.session import Order
+from alledge.train.runs.session import TrainOptions
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,9 +31,9 @@ def base_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_order(smears: Dataset, base_weights: Path) -> Order:
+def tiny_order(smears: Dataset, base_weights: Path) -> TrainOptions:
     """Two folds, two epochs, everything else as by default."""
-    return Order(
+    return TrainOptions(
         "vgg16",
         smears.root,
         replace(FINE_TUNING, epochs=2, batch_size=4, head_passes=1),

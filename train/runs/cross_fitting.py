@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Reading:
+class CrossFit:
     """How the images that figures are reported on are read.
 
     Parameters
@@ -44,7 +44,7 @@ class Reading:
     folds: list[Json]
 
 
-def settle(
+def fit_decision_rule(
     predictions: Predictions,
     labels: Sequence[str],
     positive: Sequence[str],
@@ -78,14 +78,14 @@ def settle(
     }
 
 
-def read_across(
+def cross_fit(
     predictions: Predictions,
     labels: Sequence[str],
     positive: Sequence[str],
     settled: Json,
     sensitivity: float = SENSITIVITY,
-) -> Reading:
-    """Read every fold's images by what `settle` makes of the other folds' alone.
+) -> CrossFit:
+    """Read every fold's images by what `fit_decision_rule` makes of the other folds' alone.
 
     Parameters
     ----------
@@ -109,10 +109,10 @@ def read_across(
         others = ~np.isin(predictions.groups, np.asarray(predictions.groups)[inside])
         if len(set(ill[others].tolist())) < 2:
             whole = calibrate(predictions.scores, settled["temperature"])
-            return Reading(IN_SAMPLE, whole, np.full(len(ill), settled["threshold"]), [])
-        fitted = settle(predictions.of(others), labels, positive, sensitivity)
+            return CrossFit(IN_SAMPLE, whole, np.full(len(ill), settled["threshold"]), [])
+        fitted = fit_decision_rule(predictions.of(others), labels, positive, sensitivity)
         scores[inside] = calibrate(predictions.scores[inside], fitted["temperature"])
         thresholds[inside] = fitted["threshold"]
         row = {key: fitted[key] for key in ("temperature", "threshold", "band")}
         folds.append({"fold": int(number), **row})
-    return Reading(CROSS_FITTED, scores, thresholds, folds)
+    return CrossFit(CROSS_FITTED, scores, thresholds, folds)

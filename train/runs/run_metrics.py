@@ -27,7 +27,7 @@ from ...runtime.metrics.metrics import (
 )
 from ..data.examples import Examples
 from ..data.splits import Split
-from .cross_fitting import Reading
+from .cross_fitting import CrossFit
 from .run_folder import Predictions, write_table
 
 EVEN = 0.5  # the threshold nothing was fitted for
@@ -61,7 +61,7 @@ def gather(examples: Examples, split: Split, folds: Sequence[Json]) -> Predictio
 
 def measure(
     predictions: Predictions,
-    read: Reading,
+    read: CrossFit,
     labels: Sequence[str],
     positive: Sequence[str],
     folds: Sequence[Json],
@@ -73,7 +73,7 @@ def measure(
     ----------
     predictions : Predictions
         A row for every fold that tests an image; figures count each image once.
-    read : Reading
+    read : CrossFit
         Of one row an image.
     labels, positive : sequence of str
     folds : sequence of dict
@@ -224,7 +224,7 @@ def _fold(
 
 def _against(
     once: Predictions,
-    read: Reading,
+    read: CrossFit,
     probe: Floats,
     labels: Sequence[str],
     positive: Sequence[str],

@@ -25,7 +25,7 @@ from ..progress import TrainingProgress
 from . import run_metrics
 from .calibration_fitting import SENSITIVITY
 from .camera_directions import directions
-from .cross_fitting import read_across, settle
+from .cross_fitting import cross_fit, fit_decision_rule
 from .run_folder import (
     BY_FOLD,
     PREDICTIONS,
@@ -55,7 +55,7 @@ HISTORY = (
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainOptions:
     """What a user asks of a training run.
 
     Parameters
@@ -94,12 +94,12 @@ class Order:
     out: Path | None = None
 
 
-def train(order: Order, *, resume: bool = False, quiet: bool = False) -> Run:
+def train(order: TrainOptions, *, resume: bool = False, quiet: bool = False) -> Run:
     """Train as ordered, and return the finished run.
 
     Parameters
     ----------
-    order : Order
+    order : TrainOptions
     resume : bool
         Go on with the newest unfinished run of the same order.
     quiet : bool
@@ -147,7 +147,7 @@ def train(order: Order, *, resume: bool = False, quiet: bool = False) -> Run:
 
 
 def _run(
-    order: Order,
+    order: TrainOptions,
     examples: Examples,
     split: Split,
     settings: Json,
@@ -168,8 +168,8 @@ def _run(
     labels, positive = examples.dataset.labels, examples.dataset.positive
     predictions = run_metrics.gather(examples, split, folds)
     once = predictions.per_image()
-    settled = settle(once, labels, positive, order.sensitivity)
-    read = read_across(once, labels, positive, settled, order.sensitivity)
+    settled = fit_decision_rule(once, labels, positive, order.sensitivity)
+    read = cross_fit(once, labels, positive, settled, order.sensitivity)
     metrics = run_metrics.measure(predictions, read, labels, positive, folds, order.seed)
     metrics["directions"] = directions(predictions, split, labels, positive, order.seed)
     settled["decision"] = run_metrics.decision(order.sensitivity, settled.pop("reached"), metrics)
@@ -200,7 +200,7 @@ def _record(examples: Examples, settings: Json, metrics: Json, refit: Json, star
     }
 
 
-def _settings(order: Order, dataset: Dataset, split: Split, weights: str) -> Json:
+def _settings(order: TrainOptions, dataset: Dataset, split: Split, weights: str) -> Json:
     """Return what the numbers depend on: a run is resumed only if all of it is the same."""
     return {
         "model": order.model,
@@ -235,7 +235,7 @@ def _settings(order: Order, dataset: Dataset, split: Split, weights: str) -> Jso
     }
 
 
-def _folder(order: Order, settings: Json, resume: bool) -> Path:
+def _folder(order: TrainOptions, settings: Json, resume: bool) -> Path:
     """Return the folder of a new run, or of the one to go on with."""
     under = RUNS / order.model
     if resume:
@@ -291,7 +291,7 @@ def _write(
 
 def _draw(
     folder: Path,
-    order: Order,
+    order: TrainOptions,
     examples: Examples,
     predictions: Predictions,
     history: Sequence[Json],

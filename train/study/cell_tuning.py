@@ -40,7 +40,7 @@ from .plan import (
     Cell,
     Plan,
 )
-from .trial_queue import RESULT, Shelf, suggest
+from .trial_queue import RESULT, TrialQueue, suggest
 
 GENERATION = 4  # trials that are tried at the same time; each learns from the generations before
 DIGITS = 7  # of scores and losses as they are stored
@@ -69,7 +69,7 @@ def ask(trial: optuna.Trial) -> Json:
     }
 
 
-class Bench:
+class StudyWorker:
     """Does the work of cells.
 
     Parameters
@@ -88,15 +88,15 @@ class Bench:
         self.plan, self.features, self.folder = plan, features, folder
         self.storage, self.progress = storage, progress
         self.code = code()  # kept with every result: a study may outlive a commit
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[str, TrialQueue] = {}
         self._tuned: dict[str, Json] = {}
         self._fitted: dict[tuple[str, str], Json] = {}
 
-    def shelf(self, cell: Cell, kind: str = "") -> Shelf:
+    def shelf(self, cell: Cell, kind: str = "") -> TrialQueue:
         """Return the Optuna study of a cell's tuning, or of one of its fits."""
         name = self.plan.key(cell, kind)
         if name not in self._shelves:
-            self._shelves[name] = Shelf(self.storage, name)
+            self._shelves[name] = TrialQueue(self.storage, name)
         return self._shelves[name]
 
     def tune(self, cell: Cell) -> bool:

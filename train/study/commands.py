@@ -109,13 +109,13 @@ def study(
     """
     require("alledge study", PACKAGES)
     from ...runtime.image_settings import ImagePath
-    from .options import StudyOrder
+    from .options import StudyOptions
     from .stages import Shared
     from .stages import study as run_study
 
     names = _listed(models)
     size = rest.pop("size")
-    order = StudyOrder(
+    order = StudyOptions(
         data,
         names,
         read_weights(weights, names),

@@ -10,7 +10,7 @@ import numpy as np
 from ...runtime.metrics.metrics import Json
 from ..networks.architectures import SOURCE, architecture, count, head_row, trains_base
 from ..networks.base_weights import IMAGENET, NONE
-from .cell_tuning import Bench
+from .cell_tuning import StudyWorker
 from .plan import BASE, HEAD, INNER_FOLDS, PROBE, Plan
 
 KINDS = (PROBE, HEAD, BASE)
@@ -35,7 +35,7 @@ def trained(plan: Plan, model: str, kind: str) -> Json:
     return {"words": words, "parameters": number, "network": counted.network}
 
 
-def cost(bench: Bench, model: str) -> Json:
+def cost(bench: StudyWorker, model: str) -> Json:
     """Return what a model costs: parameters, multiplications, and seconds as they were measured."""
     plan, row = bench.plan, architecture(model)
     cells = [cell for cell in plan.cells() if cell.model == model]
@@ -76,7 +76,7 @@ def weights_of(plan: Plan, model: str) -> Json:
     return {"source": "file", "file": Path(given).name, "sha256": digest}
 
 
-def computed_by(bench: Bench) -> list[Json]:
+def computed_by(bench: StudyWorker) -> list[Json]:
     """Return the code that trials and fits were computed with, and how many each.
 
     Results from before this was kept have neither version nor commit.

@@ -20,7 +20,7 @@ from ..networks.base_weights import weights_file
 
 
 @dataclass(frozen=True)
-class StudyOrder:
+class StudyOptions:
     """What a user asks of a study.
 
     Parameters
@@ -59,7 +59,7 @@ class StudyOrder:
     image_path: ImagePath = field(default_factory=ImagePath)
 
 
-def check_names(order: StudyOrder) -> None:
+def check_names(order: StudyOptions) -> None:
     """Refuse names that are none.
 
     Raises
@@ -80,7 +80,7 @@ def check_names(order: StudyOrder) -> None:
         )
 
 
-def check_files(order: StudyOrder, dataset: Dataset) -> None:
+def check_files(order: StudyOptions, dataset: Dataset) -> None:
     """Refuse files of splits, groups and weights that do not fit.
 
     Raises
@@ -113,7 +113,7 @@ def split_name(kind: str) -> str:
     return f"{path.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
-def _check_weights(model: str, order: StudyOrder) -> None:
+def _check_weights(model: str, order: StudyOptions) -> None:
     """Load a file of weights, unless it holds as many numbers as the base: no two have the same."""
     path, row = weights_file(order.weights[model]), architecture(model)
     if path is None or _numbers(path) == row.weights + row.statistics:

@@ -17,7 +17,7 @@ from ..data.splits import Fold, Split, make_split
 from ..fitting.augmentation import PAPER, Augmentation
 from ..fitting.feature_cache import Pass, weights_digest
 from ..fitting.recipe import FINE_TUNING, FROM_SCRATCH, Recipe
-from .options import StudyOrder, check_files, check_names, split_name
+from .options import StudyOptions, check_files, check_names, split_name
 
 SCHEMA_VERSION = 1
 INNER_FOLDS = 3  # of the training part: tuning measures on each in turn
@@ -60,7 +60,7 @@ class Plan:
 
     Parameters
     ----------
-    order : StudyOrder
+    order : StudyOptions
     examples : Examples
     splits : dict of str to Split
         By their names in storages.
@@ -68,7 +68,7 @@ class Plan:
         Everything the numbers depend on.
     """
 
-    order: StudyOrder
+    order: StudyOptions
     examples: Examples
     splits: dict[str, Split]
     settings: Json
@@ -145,12 +145,12 @@ def _without_later(recipe: Json) -> Json:
     return {k: v for k, v in recipe.items() if k not in LATER or v != LATER[k]}
 
 
-def make_plan(order: StudyOrder, found: Callable[[str, int, int], None] | None = None) -> Plan:
+def make_plan(order: StudyOptions, found: Callable[[str, int, int], None] | None = None) -> Plan:
     """Read the data and part it; nothing is trained before this has succeeded.
 
     Parameters
     ----------
-    order : StudyOrder
+    order : StudyOptions
     found : callable, optional
         Told how far the search for images that show the same is.
 
@@ -175,7 +175,7 @@ def make_plan(order: StudyOrder, found: Callable[[str, int, int], None] | None =
     return Plan(order, examples, splits, settings)
 
 
-def _splits(examples: Examples, order: StudyOrder) -> tuple[dict[str, Split], dict[str, str]]:
+def _splits(examples: Examples, order: StudyOptions) -> tuple[dict[str, Split], dict[str, str]]:
     """Return the splits, and why each that may be left out is."""
     splits: dict[str, Split] = {}
     left_out: dict[str, str] = {}
@@ -209,7 +209,7 @@ def _refuse_untunable(kind: str, split: Split, examples: Examples) -> None:
 
 
 def _settings(
-    order: StudyOrder, dataset: Dataset, splits: dict[str, Split], digests: dict[str, str]
+    order: StudyOptions, dataset: Dataset, splits: dict[str, Split], digests: dict[str, str]
 ) -> Json:
     return {
         "version": SCHEMA_VERSION,

@@ -28,9 +28,9 @@ from ...errors import UsageError
 from ...runtime.files import write_json
 from ..fitting.feature_cache import FeatureCache
 from ..progress import Shown, TrainingProgress
-from .cell_tuning import Bench
+from .cell_tuning import StudyWorker
 from .frozen_features import Features
-from .options import StudyOrder
+from .options import StudyOptions
 from .plan import BASE, Cell, Plan, make_plan
 from .trial_queue import HEARTBEAT_S, open_storage, sqlite_url
 
@@ -139,12 +139,12 @@ class StudyProgress(Shown):
         self.show(stage.name, done, total, now, f" ({so_far} of {stage.whole} in all)")
 
 
-def study(order: StudyOrder, shared: Shared, *, quiet: bool = False) -> Path:
+def study(order: StudyOptions, shared: Shared, *, quiet: bool = False) -> Path:
     """Do what is left of a study, alone or with other processes, and write its page.
 
     Parameters
     ----------
-    order : StudyOrder
+    order : StudyOptions
     shared : Shared
     quiet : bool
 
@@ -172,7 +172,7 @@ def study(order: StudyOrder, shared: Shared, *, quiet: bool = False) -> Path:
         storage = _storage(shared)
         write_json(out / SETTINGS, plan.settings)
         features = Features(plan, FeatureCache(shared.cache), progress.say)
-        bench = Bench(plan, features, storage, out / "fits", TrainingProgress(quiet=True))
+        bench = StudyWorker(plan, features, storage, out / "fits", TrainingProgress(quiet=True))
         for stage in stages(plan):
             work_off(bench, stage, progress)
             page = _write(bench, out)
@@ -201,7 +201,7 @@ def stages(plan: Plan) -> list[Stage]:
     ]
 
 
-def work_off(bench: Bench, stage: Stage, progress: StudyProgress) -> None:
+def work_off(bench: StudyWorker, stage: Stage, progress: StudyProgress) -> None:
     """Do the jobs of a stage until all are done, here or elsewhere."""
     left = list(stage.jobs)
     while left:
@@ -232,18 +232,18 @@ def _storage(shared: Shared) -> Any:
     return storage
 
 
-def _finished(bench: Bench, job: Job) -> bool:
+def _finished(bench: StudyWorker, job: Job) -> bool:
     cell, kind = job
     return (bench.fitted(cell, kind) if kind else bench.tuned(cell)) is not None
 
 
-def _show(bench: Bench, stage: Stage, job: Job, progress: StudyProgress) -> None:
+def _show(bench: StudyWorker, stage: Stage, job: Job, progress: StudyProgress) -> None:
     cell, kind = job
     done = int(_finished(bench, job)) if kind else bench.trials_done(cell)
     progress.work(stage, stage.jobs.index(job) * stage.each + done, cell.name)
 
 
-def _write(bench: Bench, out: Path) -> Path:
+def _write(bench: StudyWorker, out: Path) -> Path:
     from .report_pages import write_pages
     from .study_document import tabulate
 

@@ -12,7 +12,7 @@ from ...runtime.metrics.metrics import Json, auc, positive_score
 from ..data.splits import Fold
 from ..networks.architectures import architecture
 from ..runs.run_metrics import code, versions
-from .cell_tuning import Bench
+from .cell_tuning import StudyWorker
 from .model_comparison import compare
 from .model_costs import computed_by, cost, paper, trained
 from .plan import BASE, HEAD, Plan
@@ -23,12 +23,12 @@ TUNED = ("params", "slot", "loss", "default_loss", "by_strength")
 Floats = NDArray[np.float64]
 
 
-def tabulate(bench: Bench) -> Json:
+def tabulate(bench: StudyWorker) -> Json:
     """Return the study's document: the same for the same command, seconds and dates apart.
 
     Parameters
     ----------
-    bench : Bench
+    bench : StudyWorker
         Its storage is asked for what is there; a row whose folds are not all done is left out.
 
     Returns
@@ -60,7 +60,7 @@ def tabulate(bench: Bench) -> Json:
     }
 
 
-def _section(bench: Bench, section: Section) -> Json:
+def _section(bench: StudyWorker, section: Section) -> Json:
     plan = bench.plan
     rows, right = [], {}
     for model in plan.order.models:
@@ -157,7 +157,7 @@ def _curve(fits: list[Json]) -> Json | None:
     return {"epoch": epochs, "loss": mean("loss"), "val_loss": mean("val_loss")}
 
 
-def _fitted(bench: Bench, section: Section, model: str, kind: str, fold: Fold) -> Json | None:
+def _fitted(bench: StudyWorker, section: Section, model: str, kind: str, fold: Fold) -> Json | None:
     return next(
         bench.fitted(cell, kind)
         for cell in bench.plan.cells()
@@ -165,7 +165,7 @@ def _fitted(bench: Bench, section: Section, model: str, kind: str, fold: Fold) -
     )
 
 
-def _tuned(bench: Bench) -> list[Json]:
+def _tuned(bench: StudyWorker) -> list[Json]:
     rows = []
     for cell in bench.plan.cells():
         found = bench.tuned(cell)

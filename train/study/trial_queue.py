@@ -123,7 +123,7 @@ def _one_at_a_time(engine: Any) -> None:
     engine.dispose()  # of connections from before
 
 
-class Shelf:
+class TrialQueue:
     """Slots of one kind: offered, taken, done.
 
     Parameters

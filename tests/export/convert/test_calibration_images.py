@@ -42,9 +42,9 @@ def test_a_folder_without_images_is_refused(tmp_path):
 
 
 def test_calibration_takes_no_held_out_image(tiny_run):
-    from alledge.export.source_run import read_material
+    from alledge.export.source_run import read_run_images
 
-    material = read_material(tiny_run)
+    material = read_run_images(tiny_run)
     for fold in tiny_run.fold_numbers:
         part = {image.tobytes() for image in material.training_part(fold)}
         tested = {material.images[index].tobytes() for index in material.held_out(fold)}
@@ -56,9 +56,9 @@ def test_calibration_takes_no_held_out_image(tiny_run):
 def test_images_named_for_calibration_that_test_a_fold_are_left_out_for_it(tiny_run, tmp_path):
     from alledge.export.convert.jobs import Jobs
     from alledge.export.gate.fold_artifacts import FoldArtifacts
-    from alledge.export.source_run import read_material
+    from alledge.export.source_run import read_run_images
 
-    material, said = read_material(tiny_run), []
+    material, said = read_run_images(tiny_run), []
     first, second = (material.images[material.held_out(fold)] for fold in tiny_run.fold_numbers)
     named = np.concatenate([first[:3], second])
 

@@ -8,7 +8,7 @@ from alledge.errors import ExportError
 from alledge.export.convert.conversion import Conversion
 from alledge.export.convert.jobs import Jobs
 from alledge.export.convert.quantization_recipes import DYNAMIC, LADDERS
-from alledge.export.source_run import read_material
+from alledge.export.source_run import read_run_images
 
 EVERY = [
     (form, precision, recipe)
@@ -22,7 +22,7 @@ EVERY = [
 def convert(tiny_run, tmp_path_factory):
     """Convert by a recipe, once: the artifact, and what its step says."""
     folder = tmp_path_factory.mktemp("ladders")
-    part = read_material(tiny_run).training_part()
+    part = read_run_images(tiny_run).training_part()
     made = Conversion(Jobs(folder), tiny_run.model_path, folder / "model", "tiny", part, ("a", "b"))
     done = {}
 
@@ -81,7 +81,7 @@ def test_what_other_recipes_left_half_way_changes_no_artifact(form, convert, tin
     dearest = LADDERS[form][-1]
     for recipe in LADDERS[form]:
         after_others, _ = convert(form, "int8", recipe)
-    part = read_material(tiny_run).training_part()
+    part = read_run_images(tiny_run).training_part()
     fresh = Conversion(
         Jobs(tmp_path), tiny_run.model_path, tmp_path / "model", "tiny", part, ("a", "b")
     )

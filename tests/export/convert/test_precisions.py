@@ -11,8 +11,8 @@ from alledge.export.convert.jobs import MEMORY_BUDGET_MIB, Jobs
 from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.parity import PASS, TOLERANCES
 from alledge.export.matrix.markdown_page import OK
-from alledge.export.matrix.model_conversions import Bench, Cell
-from alledge.export.source_run import read_material
+from alledge.export.matrix.model_conversions import Cell, MatrixRow
+from alledge.export.source_run import read_run_images
 from alledge.train.networks.architectures import ARCHITECTURES
 
 ABLE = [cell for cell, row in CAPABILITIES.items() if row.refused is None]
@@ -22,13 +22,13 @@ OLDEST = "tflite-runtime 2.14"
 
 @pytest.fixture(scope="module")
 def images(tiny_run):
-    return read_material(tiny_run).images[:IMAGES]
+    return read_run_images(tiny_run).images[:IMAGES]
 
 
 @pytest.fixture(scope="module")
 def conversion(tiny_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("precisions")
-    part = read_material(tiny_run).training_part()
+    part = read_run_images(tiny_run).training_part()
     return Conversion(Jobs(folder), tiny_run.model_path, folder / "model", "tiny", part, ("a", "b"))
 
 
@@ -87,7 +87,7 @@ def test_no_opcode_is_newer_than_the_oldest_runtime_reads(precision, converted):
 @pytest.mark.parametrize("model", ARCHITECTURES)
 def test_every_architecture_converts_to_every_format_and_agrees_with_keras(model, tmp_path):
     """Its head is fitted on generated smears: of scores all alike nothing could be told."""
-    bench = Bench(model, "gap", tmp_path)
+    bench = MatrixRow(model, "gap", tmp_path)
     for form in FORMATS:
         row = bench.row(Cell(model, "gap", "float32", form))
         assert row["status"] == OK, row

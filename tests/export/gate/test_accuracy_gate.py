@@ -6,13 +6,13 @@ import pytest
 from alledge.errors import ExportError
 from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.accuracy_gate import HOLDOUT, Budget, Gate
-from alledge.export.gate.held_out import HeldOut, fit_reading
-from alledge.export.source_run import Reading
+from alledge.export.gate.held_out import HeldOut, fit_decision_rule
+from alledge.export.source_run import DecisionRule
 from alledge.runtime.metrics.calibration import Decision
 
 HEALTHY, BLASTS, FOLDS = 59, 49, 5  # as many as ALL-IDB1 has
 LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
-READING = Reading(1.0, Decision(0.5, (0.4, 0.6)))
+READING = DecisionRule(1.0, Decision(0.5, (0.4, 0.6)))
 LADDER = (Recipe(), Recipe(float_layers=4))
 
 
@@ -76,7 +76,7 @@ def test_an_artifact_that_is_the_float_model_is_never_refused(sure):
         held = predicted(np.random.default_rng(seed), sure)
         row, reading = gate_of(held, held.real).judged("onnx", LADDER[0])
         assert (row["lost_positives"], row["auc_drop"], row["agreement"]) == (0, 0.0, 1.0)
-        assert reading == fit_reading(held.truth, held.real, LABELS, POSITIVES)
+        assert reading == fit_decision_rule(held.truth, held.real, LABELS, POSITIVES)
 
 
 @pytest.mark.parametrize("fold", range(1, FOLDS + 1))
@@ -127,7 +127,7 @@ def test_folds_that_leave_one_side_only_have_no_price_and_say_why():
 
 def test_a_reading_of_one_side_only_is_refused():
     with pytest.raises(ExportError, match="all images are on one side") as caught:
-        fit_reading(np.ones(4, int), scores(np.linspace(0.1, 0.9, 4)), LABELS, POSITIVES)
+        fit_decision_rule(np.ones(4, int), scores(np.linspace(0.1, 0.9, 4)), LABELS, POSITIVES)
     assert "--no-gate" in str(caught.value.fix)
 
 

@@ -14,18 +14,18 @@ from alledge.export.gate.parity import (
     judge,
     pooled,
 )
-from alledge.export.source_run import Reading
+from alledge.export.source_run import DecisionRule
 from alledge.runtime.metrics.calibration import Decision
 
 LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
-READING = Reading(1.0, Decision(0.5, (0.4, 0.6)))
+READING = DecisionRule(1.0, Decision(0.5, (0.4, 0.6)))
 
 
 def scores(*p: float) -> np.ndarray:
     return np.array([[1 - value, value] for value in p], np.float32)
 
 
-def compared(real: np.ndarray, made: np.ndarray, reading: Reading = READING) -> dict:
+def compared(real: np.ndarray, made: np.ndarray, reading: DecisionRule = READING) -> dict:
     return compare(real, made, READING, reading, LABELS, POSITIVES)
 
 
@@ -43,7 +43,7 @@ def test_a_false_alarm_that_is_not_repeated_is_no_lost_positive():
 
 
 def test_an_artifact_is_read_by_its_own_threshold():
-    shifted = Reading(1.0, Decision(0.3, (0.25, 0.35)))
+    shifted = DecisionRule(1.0, Decision(0.3, (0.25, 0.35)))
     row = compared(scores(0.9, 0.1), scores(0.39, 0.2), shifted)
     assert row["lost_positives"] == 0
     assert row["agreement"] == 1.0

@@ -9,7 +9,7 @@ import pytest
 from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.accuracy_gate import Budget, Gate
 from alledge.export.gate.held_out import HeldOut
-from alledge.export.source_run import read_material
+from alledge.export.source_run import read_run_images
 from alledge.runtime.backends import load_backend
 from alledge.train.runs.run_folder import Run
 
@@ -55,7 +55,7 @@ def gate(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Gate:
     from alledge.export.convert import onnx as converter
     from alledge.export.convert.serving_graph import load_float
 
-    folder, material = tmp_path_factory.mktemp("straight"), read_material(tiny_run)
+    folder, material = tmp_path_factory.mktemp("straight"), read_run_images(tiny_run)
     for fold in tiny_run.fold_numbers:
         network = load_float(tiny_run.fold_model_path(fold))
         scaled_apart(network)

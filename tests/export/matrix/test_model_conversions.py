@@ -14,7 +14,7 @@ from alledge.cli import main
 from alledge.export.convert.capabilities import FORMATS
 from alledge.export.matrix.fill import _missing, fill
 from alledge.export.matrix.markdown_page import OK, REFUSED
-from alledge.export.matrix.model_conversions import Bench, Cell
+from alledge.export.matrix.model_conversions import Cell, MatrixRow
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.verify import verify_bundle
 from alledge.runtime.image_settings import ImagePath
@@ -31,7 +31,7 @@ def made(cache, tiny_run):
 
     def make(path: Path) -> None:
         settings = ImagePath.from_json(tiny_run.record["image_path"])
-        bench = Bench(
+        bench = MatrixRow(
             "mobilenetv2", "paper", path / "work", settings=settings, network=tiny_run.model_path
         )
         wanted = [Cell("mobilenetv2", "paper", "int8", form) for form in FORMATS]

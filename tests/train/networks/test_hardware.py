@@ -11,7 +11,7 @@ import numpy as np
 from alledge.train.fitting.recipe import FINE_TUNING
 from alledge.train.networks.hardware import MIXED, Hardware, detect
 from alledge.train.progress import TrainingProgress
-from alledge.train.runs.session import Order
+from alledge.train.runs.session import TrainOptions
 
 TWO_DEVICES = """
 import json
@@ -69,7 +69,7 @@ def test_two_devices_fit_what_one_fits_and_tell_the_same_history(tmp_path: Path)
 
 
 def test_mixed_precision_trains_and_leaves_float32_weights_and_scores(
-    tiny_order: Order, tmp_path: Path
+    tiny_order: TrainOptions, tmp_path: Path
 ) -> None:
     from alledge.runtime.data.datasets import read_dataset
     from alledge.train.data.examples import read_examples

@@ -9,7 +9,7 @@ import pytest
 
 from alledge.runtime.metrics.calibration import calibrate
 from alledge.runtime.metrics.metrics import Json, log_loss
-from alledge.train.runs.cross_fitting import CROSS_FITTED, IN_SAMPLE, read_across, settle
+from alledge.train.runs.cross_fitting import CROSS_FITTED, IN_SAMPLE, cross_fit, fit_decision_rule
 from alledge.train.runs.run_folder import Predictions
 from alledge.train.runs.run_metrics import decision, measure
 
@@ -33,12 +33,12 @@ def fits(of: Predictions) -> list[Json]:
 
 def test_a_fold_is_read_by_what_the_others_alone_fit() -> None:
     rows = predictions()
-    read = read_across(rows, LABELS, POSITIVE, settle(rows, LABELS, POSITIVE))
+    read = cross_fit(rows, LABELS, POSITIVE, fit_decision_rule(rows, LABELS, POSITIVE))
     assert read.kind == CROSS_FITTED
     assert [row["fold"] for row in read.folds] == [1, 2, 3, 4]
     for row in read.folds:
         inside = rows.folds == row["fold"]
-        alone = settle(rows.of(~inside), LABELS, POSITIVE)
+        alone = fit_decision_rule(rows.of(~inside), LABELS, POSITIVE)
         assert {key: alone[key] for key in row if key != "fold"} | {"fold": row["fold"]} == row
         assert set(read.thresholds[inside]) == {alone["threshold"]}
         expected = calibrate(rows.scores[inside], alone["temperature"])
@@ -47,10 +47,10 @@ def test_a_fold_is_read_by_what_the_others_alone_fit() -> None:
 
 def test_the_figures_of_a_fold_do_not_move_what_it_is_read_by() -> None:
     rows = predictions()
-    first = read_across(rows, LABELS, POSITIVE, settle(rows, LABELS, POSITIVE))
+    first = cross_fit(rows, LABELS, POSITIVE, fit_decision_rule(rows, LABELS, POSITIVE))
     rows.scores[rows.folds == 2] = rows.scores[rows.folds == 2][::-1] ** 3
     rows.scores[:] /= rows.scores.sum(axis=1, keepdims=True)
-    again = read_across(rows, LABELS, POSITIVE, settle(rows, LABELS, POSITIVE))
+    again = cross_fit(rows, LABELS, POSITIVE, fit_decision_rule(rows, LABELS, POSITIVE))
     readings = [{row["fold"]: row for row in read.folds} for read in (first, again)]
     assert readings[0][2] == readings[1][2]
     assert readings[0][1] != readings[1][1]
@@ -58,9 +58,9 @@ def test_the_figures_of_a_fold_do_not_move_what_it_is_read_by() -> None:
 
 def test_calibrated_figures_are_no_better_than_other_folds_make_them() -> None:
     rows = predictions(folds=8, images=32, seed=3)
-    settled = settle(rows, LABELS, POSITIVE)
+    settled = fit_decision_rule(rows, LABELS, POSITIVE)
     flattering = log_loss(rows.truth, calibrate(rows.scores, settled["temperature"]))
-    read = read_across(rows, LABELS, POSITIVE, settled)
+    read = cross_fit(rows, LABELS, POSITIVE, settled)
     metrics = measure(rows, read, LABELS, POSITIVE, fits(rows), seed=0)
     assert metrics["oof"]["log_loss"] == pytest.approx(log_loss(rows.truth, read.scores))
     assert metrics["oof"]["log_loss"] > flattering
@@ -69,11 +69,11 @@ def test_calibrated_figures_are_no_better_than_other_folds_make_them() -> None:
 def test_a_stated_sensitivity_is_what_the_threshold_is_fitted_for() -> None:
     rows = predictions(images=800, apart=2.0)
     ill = rows.truth == 1
-    most, less = (settle(rows, LABELS, POSITIVE, wanted) for wanted in (0.995, 0.98))
+    most, less = (fit_decision_rule(rows, LABELS, POSITIVE, wanted) for wanted in (0.995, 0.98))
     assert less["threshold"] > most["threshold"]
     called = calibrate(rows.scores, less["temperature"])[:, 1] >= less["threshold"]
     assert 0.98 <= np.mean(called[ill]) < 0.99  # no higher than it has to be
-    read = read_across(rows, LABELS, POSITIVE, less, 0.98)
+    read = cross_fit(rows, LABELS, POSITIVE, less, 0.98)
     metrics = measure(rows, read, LABELS, POSITIVE, fits(rows), seed=0)
     said = decision(0.98, less["reached"], metrics)
     assert (said["wanted_sensitivity"], said["reached"]) == (0.98, True)
@@ -86,8 +86,8 @@ def test_without_other_folds_to_fit_on_the_figures_are_called_in_sample(sided: b
     rows = predictions(folds=1)
     if sided:  # all blasts are tested in fold 1: the others say nothing of it
         rows.folds[rows.truth == 0] = np.arange((rows.truth == 0).sum()) % 2 + 1
-    settled = settle(rows, LABELS, POSITIVE)
-    read = read_across(rows, LABELS, POSITIVE, settled)
+    settled = fit_decision_rule(rows, LABELS, POSITIVE)
+    read = cross_fit(rows, LABELS, POSITIVE, settled)
     assert (read.kind, read.folds) == (IN_SAMPLE, [])
     assert set(read.thresholds) == {settled["threshold"]}
     metrics = measure(rows, read, LABELS, POSITIVE, fits(rows), seed=0)
@@ -97,7 +97,7 @@ def test_without_other_folds_to_fit_on_the_figures_are_called_in_sample(sided: b
 
 def test_the_auc_is_that_of_the_networks_own_scores() -> None:
     rows = predictions()
-    read = read_across(rows, LABELS, POSITIVE, settle(rows, LABELS, POSITIVE))
+    read = cross_fit(rows, LABELS, POSITIVE, fit_decision_rule(rows, LABELS, POSITIVE))
     metrics = measure(rows, read, LABELS, POSITIVE, fits(rows), seed=0)
     raw = metrics["uncalibrated"]
     assert metrics["oof"]["auc"] == metrics["operating"]["auc"] == raw["auc"]
@@ -123,7 +123,7 @@ def test_an_image_that_several_folds_test_counts_once_by_its_mean_score() -> Non
     assert np.array_equal(once.folds, rows.folds)
     assert np.allclose(once.scores[0], (rows.scores[0] + [0.5, 0.5]) / 2)
     assert np.array_equal(once.scores[2:], rows.scores[2:])
-    read = read_across(once, LABELS, POSITIVE, settle(once, LABELS, POSITIVE))
+    read = cross_fit(once, LABELS, POSITIVE, fit_decision_rule(once, LABELS, POSITIVE))
     metrics = measure(twice, read, LABELS, POSITIVE, fits(twice), seed=0)
     assert metrics["oof"]["images"] == metrics["oof"]["accuracy"]["n"] == 8
     assert [row["images"] for row in metrics["folds"]] == [4, 4, 2]

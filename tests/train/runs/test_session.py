@@ -23,7 +23,7 @@ from alledge.train.fitting.recipe import FINE_TUNING, FROM_SCRATCH, recipe_for
 from alledge.train.fitting.training_loop import predict
 from alledge.train.networks.tensorflow_import import keras
 from alledge.train.runs.run_folder import Run, load_run
-from alledge.train.runs.session import Order, train
+from alledge.train.runs.session import TrainOptions, train
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -44,13 +44,13 @@ def scores(run: Run, network: Any, wanted: list[dict[str, str]]) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def tiny_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def tiny_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / "whole"
     return train(replace(tiny_order, out=folder), quiet=True)
 
 
 @pytest.fixture(scope="module")
-def one_phase_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def one_phase_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The base is trained from the first step: its features are wanted by the probe alone."""
     recipe = replace(tiny_order.recipe, head_first=False, whole_folds=False, epochs=1, lr=1e-3)
     folder = tmp_path_factory.mktemp("runs") / "one-phase"
@@ -58,7 +58,7 @@ def one_phase_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def paper_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def paper_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The paper's recipe and head, for three epochs."""
     recipe = recipe_for(
         tiny_order.weights, epochs=3, batch_size=4, lr=None, name="paper", paper_epochs=50
@@ -69,7 +69,7 @@ def paper_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Ru
 
 
 @pytest.fixture(scope="module")
-def camera_run(tiny_order: Order, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def camera_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Every camera's blasts left out in turn, the healthy fields in two folds each time."""
     recipe = replace(tiny_order.recipe, epochs=0, whole_folds=False, head_passes=0)
     folder = tmp_path_factory.mktemp("runs") / "camera"
@@ -155,7 +155,7 @@ def test_the_papers_recipe_trains_whole_folds_for_all_its_epochs_and_keeps_the_l
 
 
 def test_a_stated_sensitivity_is_stored_and_a_resumed_run_has_to_want_the_same(
-    paper_run: Run, tiny_order: Order, tmp_path: Path
+    paper_run: Run, tiny_order: TrainOptions, tmp_path: Path
 ) -> None:
     assert paper_run.record["sensitivity"] == 0.9
     assert paper_run.record["decision"]["wanted_sensitivity"] == 0.9
@@ -240,7 +240,7 @@ CUTS = (("fold 1 of 2, base", 1), ("fold 2 of 2, whole, base", 1), ("refit", 0))
 
 
 def test_a_run_cut_off_three_times_and_resumed_is_the_run(
-    tiny_run: Run, tiny_order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_run: Run, tiny_order: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = replace(tiny_order, out=tmp_path / "cut")
     for attempt, (stage, epoch) in enumerate(CUTS):
@@ -268,12 +268,16 @@ def test_a_run_cut_off_three_times_and_resumed_is_the_run(
     assert not list(resumed.path.rglob("*.part"))
 
 
-def test_resume_without_such_a_run_says_what_differs(tiny_order: Order, tmp_path: Path) -> None:
+def test_resume_without_such_a_run_says_what_differs(
+    tiny_order: TrainOptions, tmp_path: Path
+) -> None:
     with pytest.raises(RunError, match="no unfinished run"):
         train(replace(tiny_order, out=tmp_path / "none"), resume=True, quiet=True)
 
 
-def test_paper_head_is_fitted_on_frozen_features_first(tiny_order: Order, tmp_path: Path) -> None:
+def test_paper_head_is_fitted_on_frozen_features_first(
+    tiny_order: TrainOptions, tmp_path: Path
+) -> None:
     recipe = replace(FINE_TUNING, epochs=1, head_epochs=3, head_passes=1, batch_size=4)
     order = replace(tiny_order, recipe=recipe, head="paper", folds=1, out=tmp_path / "paper")
     run = train(order, quiet=True)
@@ -288,7 +292,7 @@ def test_paper_head_is_fitted_on_frozen_features_first(tiny_order: Order, tmp_pa
 
 
 def test_base_that_the_paper_froze_stays_frozen_under_its_head(
-    tiny_order: Order, tmp_path: Path
+    tiny_order: TrainOptions, tmp_path: Path
 ) -> None:
     from alledge.runtime.data.datasets import read_dataset
     from alledge.train.data.examples import read_examples
@@ -321,7 +325,7 @@ def test_four_classes_train_to_a_softmax_with_three_positive_labels(tmp_path: Pa
             Image.fromarray(pixels).save(tmp_path / "data" / label / f"same [{index}].png")
     recipe = replace(FROM_SCRATCH, epochs=1, batch_size=8)
     size = ImagePath(size=32, draft=64)
-    order = Order(
+    order = TrainOptions(
         "vgg16", tmp_path / "data", recipe, weights="none", folds=2, image_path=size,
         out=tmp_path / "run",
     )  # fmt: skip

@@ -20,9 +20,9 @@ from alledge.runtime.metrics.metrics import Json
 from alledge.train.fitting.feature_cache import FeatureCache
 from alledge.train.progress import TrainingProgress
 from alledge.train.study import plan as study_plan
-from alledge.train.study.cell_tuning import Bench
+from alledge.train.study.cell_tuning import StudyWorker
 from alledge.train.study.frozen_features import Features
-from alledge.train.study.options import StudyOrder
+from alledge.train.study.options import StudyOptions
 from alledge.train.study.plan import BASE, make_plan
 from alledge.train.study.trial_queue import open_storage, sqlite_url
 
@@ -111,19 +111,21 @@ class CutOff(TrainingProgress):
             raise KeyboardInterrupt
 
 
-def bench(order: StudyOrder, cache: Path, out: Path, name: str, cut_off: bool = False) -> Bench:
+def bench(
+    order: StudyOptions, cache: Path, out: Path, name: str, cut_off: bool = False
+) -> StudyWorker:
     plan = make_plan(order)
     features = Features(plan, FeatureCache(cache), lambda text: None)
     storage = open_storage(sqlite_url(out / f"{name}.db"))
     progress = CutOff(quiet=True) if cut_off else TrainingProgress(quiet=True)
-    work = Bench(plan, features, storage, out / name, progress)
+    work = StudyWorker(plan, features, storage, out / name, progress)
     for cell in plan.cells():
         while work.tuned(cell) is None:
             assert work.tune(cell)
     return work
 
 
-def fitted(work: Bench) -> Any:
+def fitted(work: StudyWorker) -> Any:
     (cell,) = work.plan.cells()
     assert work.fit(cell, BASE)
     found = work.fitted(cell, BASE)
@@ -134,7 +136,7 @@ def fitted(work: Bench) -> Any:
 def test_a_state_that_another_seed_left_is_not_gone_on_with(
     smears: Dataset, base_weights: Path, cache: Path, tmp_path: Path
 ) -> None:
-    first = StudyOrder(
+    first = StudyOptions(
         smears.root, ("vgg16",), {"vgg16": str(base_weights)}, folds=1, trials=1, passes=1,
         fine_tune=("vgg16",), image_path=ImagePath(size=32, draft=64),
     )  # fmt: skip

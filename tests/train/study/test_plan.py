@@ -16,7 +16,7 @@ from alledge.errors import DataError, UsageError
 from alledge.runtime.data.datasets import Dataset, Sample
 from alledge.runtime.image_settings import ImagePath
 from alledge.train.study import plan as study_plan
-from alledge.train.study.options import StudyOrder
+from alledge.train.study.options import StudyOptions
 from alledge.train.study.plan import BASE, make_plan, strengthened
 from alledge.train.study.pooled_sections import camera_alone, sections
 from alledge.train.study.trial_queue import masked, open_storage
@@ -26,9 +26,9 @@ def alledge(*typed: str) -> Result:
     return CliRunner().invoke(main, list(typed))
 
 
-def order(data: Path, **more: Any) -> StudyOrder:
+def order(data: Path, **more: Any) -> StudyOptions:
     size = ImagePath(size=32, draft=64)
-    plain = StudyOrder(
+    plain = StudyOptions(
         data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_path=size
     )
     return replace(plain, **more)

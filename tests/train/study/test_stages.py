@@ -20,9 +20,9 @@ from alledge.runtime.data.datasets import Dataset
 from alledge.runtime.image_settings import ImagePath
 from alledge.train.fitting.feature_cache import FeatureCache
 from alledge.train.progress import TrainingProgress
-from alledge.train.study.cell_tuning import Bench
+from alledge.train.study.cell_tuning import StudyWorker
 from alledge.train.study.frozen_features import Features
-from alledge.train.study.options import StudyOrder
+from alledge.train.study.options import StudyOptions
 from alledge.train.study.plan import make_plan
 from alledge.train.study.trial_queue import open_storage, sqlite_url
 
@@ -164,17 +164,17 @@ def test_resuming_a_finished_study_does_nothing_again(
     assert "is there already" in refused.output
 
 
-def order(data: Path, **more: Any) -> StudyOrder:
+def order(data: Path, **more: Any) -> StudyOptions:
     size = ImagePath(size=32, draft=64)
-    plain = StudyOrder(
+    plain = StudyOptions(
         data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_path=size
     )
     return replace(plain, **more)
 
 
-def bench(plan: Any, features: Features, folder: Path) -> Bench:
+def bench(plan: Any, features: Features, folder: Path) -> StudyWorker:
     storage = open_storage(sqlite_url(folder / "study.db"))
-    return Bench(plan, features, storage, folder / "fits", TrainingProgress(quiet=True))
+    return StudyWorker(plan, features, storage, folder / "fits", TrainingProgress(quiet=True))
 
 
 class Poisoned(Features):

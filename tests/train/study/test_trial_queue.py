@@ -11,14 +11,23 @@ import optuna
 import pytest
 
 from alledge.runtime.metrics.metrics import Json
-from alledge.train.study.trial_queue import GRACE, RESULT, SLOT, Shelf, open_storage, sqlite_url
+from alledge.train.study.trial_queue import (
+    GRACE,
+    RESULT,
+    SLOT,
+    TrialQueue,
+    open_storage,
+    sqlite_url,
+)
 
 SLOTS = 24
 
 
 def test_workers_that_share_a_file_do_each_slot_once(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "study.db")
-    shelves = [Shelf(open_storage(url), "tuning") for _ in range(4)]  # an engine each, as processes
+    shelves = [
+        TrialQueue(open_storage(url), "tuning") for _ in range(4)
+    ]  # an engine each, as processes
     shelves[0].offer({slot: {"rate": 0.5} for slot in range(SLOTS)})
     taken: Counter[int] = Counter()
     troubles: list[BaseException] = []
@@ -30,7 +39,7 @@ def test_workers_that_share_a_file_do_each_slot_once(tmp_path: Path) -> None:
         taken[parameters["slot"]] += 1
         return 0.0, {}
 
-    def worker(shelf: Shelf) -> None:
+    def worker(shelf: TrialQueue) -> None:
         try:
             while shelf.work(job, space):
                 pass
@@ -51,10 +60,10 @@ def test_a_trial_taken_by_a_process_that_died_before_its_first_heartbeat_is_offe
     tmp_path: Path,
 ) -> None:
     url = sqlite_url(tmp_path / "study.db")
-    dead = Shelf(open_storage(url, heartbeat_s=1), "tuning")
+    dead = TrialQueue(open_storage(url, heartbeat_s=1), "tuning")
     dead.offer({0: {}})
     dead.study.ask()  # taken, and the process is killed before its heartbeat begins
-    shelf = Shelf(open_storage(url, heartbeat_s=1), "tuning")
+    shelf = TrialQueue(open_storage(url, heartbeat_s=1), "tuning")
     done: list[bool] = []
     for _ in range(GRACE * 4):
         shelf.offer({0: {}})
@@ -70,7 +79,7 @@ def test_a_trial_taken_by_a_process_that_died_before_its_first_heartbeat_is_offe
 
 def test_a_process_that_was_taken_for_dead_drops_its_result_and_goes_on(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "study.db")
-    slow, other = (Shelf(open_storage(url), "tuning") for _ in range(2))
+    slow, other = (TrialQueue(open_storage(url), "tuning") for _ in range(2))
     slow.offer({0: {}})
 
     def asleep(_: Json) -> tuple[float, Json]:
