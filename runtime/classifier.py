@@ -20,7 +20,8 @@ from ..errors import AlledgeError, BackendError, unknown_name
 from .backends import AUTO, Backend, open_backend
 from .bundle.bundle import Bundle, find_bundle
 from .first_use import FirstUse
-from .guards.guards import Guards, image_statistics
+from .guards.guards import Guards
+from .guards.image_statistics import image_statistics
 from .imaging import load_image
 from .machine import usable_cores
 from .metrics.decisions import Thresholds, apply_temperature, decide

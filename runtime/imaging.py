@@ -11,13 +11,16 @@ import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import ImageError
 from .image_settings import ImageSettings
-from .types import RGB, ImageSource
+
+if TYPE_CHECKING:
+    from .types import RGB, ImageSource
 
 # The first five are loaded with Pillow itself; reaching the others loads all of its plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")

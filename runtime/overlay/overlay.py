@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from ...errors import ImageError, UsageError
 from ..imaging import load_picture
 from ..records import Result, printable
-from ..types import RGB, ImageSource
+
+if TYPE_CHECKING:
+    from ..types import RGB, ImageSource
 
 STEPS = 14  # places a side
 PLACES = STEPS * STEPS
