@@ -175,3 +175,28 @@ def test_a_given_image_is_left_as_it_was(bundle: Path, tmp_path: Path, make_pict
         assert image.size == (1800, 1400)
         assert image.getpixel((1700, 1300)) is not None
         assert result.probability == classifier.classify(path).probability
+
+
+@every_mode
+def test_a_given_image_that_cannot_be_decoded_is_a_record_and_the_others_are_answered(
+    bundle: Path, tmp_path: Path, make_picture: Maker, mode: Mode
+) -> None:
+    path, cut = tmp_path / "field.jpg", tmp_path / "cut.png"
+    make_picture().save(path)
+    make_picture().save(cut)
+    cut.write_bytes(cut.read_bytes()[:-200])
+    with path.open("rb") as stream:
+        closed_file = Image.open(stream)
+    with Image.open(path) as closed_image:
+        pass
+    moved = make_picture()
+    moved.load = raise_os_error  # type: ignore[method-assign]
+    sources = [path, closed_file, closed_image, Image.open(cut), moved, path]
+    with Classifier.load(bundle, threads=2, mode=mode) as classifier:
+        results = list(classifier.classify(sources))
+    assert [result.status == "error" for result in results] == [False, *[True] * 4, False]
+    assert "the given image cannot be decoded" in str(results[1].error)
+
+
+def raise_os_error() -> None:
+    raise OSError("the share is gone")
