@@ -113,9 +113,9 @@ def _resolves(interpreter: Callable[..., Any], model: bytes) -> bool:
 
 def main() -> None:
     """Print the row of the runtime that is installed here."""
-    from ..runtime.backends.tflite import _interpreter_class
+    from ..runtime.backends.tflite import interpreter_class
 
-    interpreter, engine = _interpreter_class()
+    interpreter, engine = interpreter_class()
     known = ask(Path(sys.argv[1]).read_bytes(), interpreter)
     print(json.dumps({engine: dict(sorted(known.items()))}))
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-from ..runtime.machine import _windows_cores as windows_cores
+from ..runtime.machine import windows_cores
 
 SYSCTL_TIMEOUT_S = 5
 MIB = 2**20

@@ -186,7 +186,7 @@ def train(
       alledge train --model mobilenetv2 --data ALL_IDB1 --folds 5
     """
     require("alledge train")
-    from ..runtime.image_settings import ImagePath
+    from ..runtime.image_settings import ImageSettings
     from .fitting.recipe import PAPER_NAME, recipe_for
     from .networks.architectures import architecture
     from .runs.session import TrainOptions
@@ -204,7 +204,7 @@ def train(
     )
     head = head or ("paper" if recipe == PAPER_NAME else "gap")
     order = TrainOptions(
-        model, data, fitting, head, weights, image_path=ImagePath(geometry=geometry), **rest
+        model, data, fitting, head, weights, image_path=ImageSettings(geometry=geometry), **rest
     )
     click.echo(run_table(run_training(order, resume=resume, quiet=quiet)))
 

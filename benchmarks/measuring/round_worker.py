@@ -49,7 +49,7 @@ def measure_round(job: Json) -> Json:
     """
     bundle, image, seconds = Bundle.open(job["bundle"]), job["image"], float(job["seconds"])
     backend, threads = job["backend"], int(job["threads"])
-    batch = load_rgb(image, bundle.image_path)[np.newaxis]
+    batch = load_rgb(image, bundle.image_settings)[np.newaxis]
     with contextlib.suppress(ImportError):  # loading is timed without importing the engine
         importlib.import_module(f".{BACKENDS[backend].target.split(':')[0]}", backends_room)
     started = time.perf_counter()
@@ -84,7 +84,7 @@ def measure_model(job: Json) -> Json:
     ``wall_ms`` is the wall time of the whole loop over its count, as ``benchmark_app`` counts.
     """
     bundle = Bundle.open(job["bundle"])
-    batch = load_rgb(job["image"], bundle.image_path)[np.newaxis]
+    batch = load_rgb(job["image"], bundle.image_settings)[np.newaxis]
     with Classifier.load(bundle, job["backend"], int(job["threads"])) as classifier:
         return _timed(lambda: classifier.backend.predict(batch), float(job["seconds"]))
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import DataError, ImageError
 from ..backends import AUTO
 from ..bundle.bundle import Bundle
-from ..bundle.seen_images import Seen
+from ..bundle.seen_images import TrainingImageHashes
 from ..classifier import Classifier
 from ..data.datasets import Dataset, Sample, read_dataset
 from ..imaging import load_rgb
@@ -58,13 +58,13 @@ def evaluate_bundle(
     bundle = Bundle.open(path)
     dataset = read_dataset(data, layout)
     _check_labels(dataset, bundle)
-    seen, known = Seen(bundle.record.get("seen")), 0
+    seen, known = TrainingImageHashes(bundle.record.get("seen")), 0
     kept: list[Sample] = []
     rows, failed = [], []
     with Classifier.load(bundle, backend, threads) as classifier:
         for sample in dataset.samples:
             try:
-                pixels = load_rgb(sample.path, bundle.image_path)
+                pixels = load_rgb(sample.path, bundle.image_settings)
             except ImageError as error:
                 failed.append({"image": dataset.relative(sample), "error": error.one_line})
                 continue

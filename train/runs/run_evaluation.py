@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError
-from ...runtime.bundle.seen_images import Seen
+from ...runtime.bundle.seen_images import TrainingImageHashes
 from ...runtime.data.datasets import Dataset, Sample, read_dataset
-from ...runtime.image_settings import ImagePath
-from ...runtime.imaging import RGB, load_rgb
-from ...runtime.metrics.calibration import calibrate
+from ...runtime.image_settings import ImageSettings
+from ...runtime.imaging import load_rgb
+from ...runtime.metrics.decisions import apply_temperature
 from ...runtime.metrics.metrics import Json, summarize
+from ...runtime.types import RGB
 from .run_folder import Run
 
 EVEN = 0.5
@@ -45,8 +46,8 @@ def evaluate_run(
     """
     dataset = read_dataset(data, layout)
     _check_labels(dataset, run)
-    seen, kept, failed, known = Seen(run.record["seen"]), [], [], 0
-    settings = ImagePath.from_json(run.record["image_path"])
+    seen, kept, failed, known = TrainingImageHashes(run.record["seen"]), [], [], 0
+    settings = ImageSettings.from_json(run.record["image_path"])
     for sample in dataset.samples:
         try:
             pixels = load_rgb(sample.path, settings)
@@ -90,7 +91,7 @@ def _scores(run: Run, images: tuple[RGB, ...]) -> NDArray[np.float64]:
         predict(network, np.stack(images[start : start + BATCH]).astype(np.float32))
         for start in range(0, len(images), BATCH)
     ]
-    return calibrate(np.concatenate(said), run.record["temperature"])
+    return apply_temperature(np.concatenate(said), run.record["temperature"])
 
 
 def _measured(run: Run, samples: tuple[Sample, ...], scores: NDArray[np.float64]) -> Json:

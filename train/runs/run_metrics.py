@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ... import __version__
 from ...runtime.bundle.seen_images import pixel_hash
-from ...runtime.metrics.calibration import is_positive
+from ...runtime.metrics.decisions import is_positive
 from ...runtime.metrics.metrics import (
     Json,
-    assign,
+    assign_labels,
     auc,
     mcnemar,
     paired_auc_difference,
@@ -209,7 +209,7 @@ def _fold(
 ) -> Json:
     """Return the figures of a fold's own network on its own images, not calibrated."""
     own = predictions.of(predictions.folds == fold["number"])
-    said = assign(own.scores, labels, positive, EVEN)
+    said = assign_labels(own.scores, labels, positive, EVEN)
     ill = is_positive(labels, positive)[own.truth]
     area = auc(ill, positive_score(own.scores, labels, positive))
     return {
@@ -231,8 +231,8 @@ def _against(
     seed: int,
 ) -> Json:
     """Return the comparison with the linear probe on the same images."""
-    ours = assign(read.scores, labels, positive, EVEN) == once.truth
-    theirs = assign(probe, labels, positive, EVEN) == once.truth
+    ours = assign_labels(read.scores, labels, positive, EVEN) == once.truth
+    theirs = assign_labels(probe, labels, positive, EVEN) == once.truth
     difference, low, high = paired_auc_difference(
         is_positive(labels, positive)[once.truth],
         positive_score(once.scores, labels, positive),

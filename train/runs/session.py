@@ -13,7 +13,7 @@ from ...errors import UsageError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.files import write_json
 from ...runtime.guards.guards import fit_guards
-from ...runtime.image_settings import ImagePath
+from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.metrics import Json, positive_score
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.search import find_overlaps, join
@@ -74,7 +74,7 @@ class TrainOptions:
     seed : int
     sensitivity : float
         What the threshold is to have, in (0, 1].
-    image_path : ImagePath
+    image_path : ImageSettings
     out : Path, optional
         The run's folder; under ``runs/`` by default.
     """
@@ -90,7 +90,7 @@ class TrainOptions:
     groups: Path | None = None
     seed: int = 0
     sensitivity: float = SENSITIVITY
-    image_path: ImagePath = field(default_factory=ImagePath)
+    image_path: ImageSettings = field(default_factory=ImageSettings)
     out: Path | None = None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.metrics.metrics import Json, assign, summarize, wilson
+from ...runtime.metrics.metrics import Json, assign_labels, summarize, wilson
 from ..data.splits import CAMERA, Fold
 from ..runs.run_metrics import EVEN
 from .plan import Plan
@@ -87,7 +87,7 @@ def measured(plan: Plan, section: Section, fits: Sequence[Json]) -> Measured:
     cameras = [examples.cameras[at] for at in images]
     common = (data.labels, data.positive)
     summary = summarize(truth, scores, *common, EVEN, groups, cameras, seed=plan.order.seed)
-    right = assign(scores, *common, EVEN) == truth
+    right = assign_labels(scores, *common, EVEN) == truth
     return Measured(images, scores, right, summary, _share(right, cameras, both_labels(plan)))
 
 
