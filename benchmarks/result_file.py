@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 from .. import __version__
 from ..errors import DataError
-from .machine_identity import commit
+from ..runtime.provenance import source_commit
 from .measuring.configurations import Configuration
 from .measuring.machine_noise import in_words, is_noisy, usual
 from .measuring.rounds_log import Ledger
@@ -49,7 +49,7 @@ def document(ledger: Ledger, wanted: Sequence[Configuration], order: Json, compl
         "schema_version": SCHEMA_VERSION,
         "created": now(),
         "alledge": __version__,
-        "commit": commit(),
+        "commit": source_commit(),
         "complete": complete,
         **order,
         "rows": [

@@ -19,6 +19,7 @@ NEEDED = {
     "matplotlib": "matplotlib",
     "rich": "rich",
     "scipy": "scipy",
+    "statsmodels": "statsmodels",
 }
 # What the audit imports, which needs no tensorflow.
 AUDIT_NEEDED = {"sklearn": "scikit-learn", "scipy": "scipy", "rich": "rich", "jinja2": "jinja2"}

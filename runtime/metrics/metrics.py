@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .decisions import assign_labels, is_positive, positive_score
-from .intervals import auc, bootstrap_auc, mcnemar, paired_auc_difference, wilson
+from .intervals import auc, bootstrap_auc, paired_auc_difference, wilson
 
 __all__ = [
     "assign_labels",
@@ -24,7 +24,6 @@ __all__ = [
     "confusion",
     "ece",
     "log_loss",
-    "mcnemar",
     "mse",
     "paired_auc_difference",
     "positive_score",

@@ -112,16 +112,6 @@ def test_paired_difference_of_a_score_with_itself_is_nothing(
     assert 0 < low < difference < high
 
 
-@pytest.mark.parametrize(
-    ("only_a", "only_b", "p"), [(0, 0, 1.0), (6, 0, 0.03125), (5, 5, 1.0), (1, 9, 0.021484375)]
-)
-def test_mcnemar_is_the_exact_binomial(only_a: int, only_b: int, p: float) -> None:
-    a = [True] * only_a + [False] * only_b + [True] * 4
-    b = [False] * only_a + [True] * only_b + [True] * 4
-    assert metrics.mcnemar(a, b) == pytest.approx(p)
-    assert metrics.mcnemar(b, a) == pytest.approx(p)
-
-
 def test_ece_of_honest_and_of_boastful_scores() -> None:
     truth = np.array([0] * 3 + [1] * 7)
     honest = np.tile([0.3, 0.7], (10, 1))
