@@ -68,7 +68,7 @@ def test_an_operator_that_is_too_new_warns_for_another_machine_and_fails_here(
     tmp_path, tiny_model, monkeypatch
 ):
     known = {"some-runtime 1.0": {"SOFTMAX": 1}}
-    monkeypatch.setattr(doctor, "known_versions", lambda: known)
+    monkeypatch.setattr(doctor, "supported_versions", lambda: known)
     (row,) = doctor._opcodes(tiny_model)
     assert row.status == WARN
     assert "FULLY_CONNECTED" in row.found
