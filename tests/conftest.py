@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,20 @@ from alledge.train.runs.run_folder import Run, load_run
 from support import tiny_run as tiny_run_maker
 from support.build_cache import SUPPORT, cached
 from support.bundles import write_bundle
+from support.worker_server import WorkerServer
 
 SMEARS = 16  # images of the generated data set
 TINY_RUN = ("tests/support/tiny_run.py",)
 EXPORT = (*TINY_RUN, "export/process.py", "export/convert/worker.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_export_steps() -> Iterator[None]:
+    """Run the steps of exports in forks of one process that has loaded tensorflow already."""
+    with WorkerServer() as server, pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":  # elsewhere a process with threads cannot be forked safely
+            patch.setattr("alledge.export.convert.jobs.run_worker", server.run_worker)
+        yield
 
 
 @pytest.fixture(scope="session")
