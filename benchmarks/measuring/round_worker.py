@@ -28,7 +28,7 @@ from ...runtime.classifier import Classifier
 from ...runtime.files import write_json
 from ...runtime.imaging import load_rgb
 from ...runtime.metrics.bundle_evaluation import evaluate_bundle
-from .process_memory import memory_mib
+from ...runtime.process_memory import current_mib, peak_mib
 
 Json = dict[str, Any]
 
@@ -58,14 +58,13 @@ def measure_round(job: Json) -> Json:
     with classifier:
         model = _timed(lambda: classifier.backend.predict(batch), seconds)
         whole = _timed(lambda: _answer(classifier, image), HALF * seconds)
-        now, peak = memory_mib()
         found = {
             "engine": classifier.backend.engine,
             "load_ms": load_ms,
             **model,
             "end_to_end": whole,
-            "steady_mib": now,
-            "peak_mib": peak,
+            "steady_mib": current_mib(),
+            "peak_mib": peak_mib(),
         }
         if threads == 1:
             found["throughput"] = {

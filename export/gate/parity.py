@@ -30,9 +30,9 @@ COMPARED = ("max_dp", "mean_dp", "agreement", "lost_positives", "to_review")
 # real smears, are not theirs (docs/all-idb1.md: mean Δp of 0.2 and more, where out-of-fold images
 # show 0.02).
 OUT_OF_FOLD, REFERENCES = "out-of-fold images", "references"
-# What the figures beside a verdict are: the price, cross-fitted; the gate's own, where there is no
-# price; or those of the references, where there was no gate.
-PRICE, GATE = "price", "gate"
+# What the figures beside a verdict are: the cross-fitted cost; the gate's own, where there is
+# none; or those of the references, where there was no gate.
+CROSS_FITTED, GATE = "cross-fitted", "gate"
 GATE_PASSED, GATE_FAILED, NOT_EVALUATED = "passed", "failed", "not evaluated"
 NEAR = 0.15  # calibrated probability: so far from the threshold is still its neighbourhood
 LEAST_A_SIDE, LEAST_NEAR = 4, 4  # references, of 32, for parity to say anything

@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from ...errors import ExportError
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import Thresholds
+from ...runtime.tflite_graph import count_flops
 from ...train.networks.architectures import architecture, count, head_row
 from ...train.provenance import code_version
 from ..bundle.assembly import NO_DECISION, References, assemble, bundle_record, format_entry
 from ..convert.capabilities import CAPABILITIES, GATED
 from ..convert.conversion import Conversion
 from ..convert.jobs import Jobs
-from ..convert.onnx import FLOAT as FLOAT_ONNX
 from ..convert.quantization_recipes import Recipe, ladder
+from ..convert.worker import FLOAT_TFLITE
 from ..gate import reference_images
 from ..gate.parity import FAIL, between, compare, coverage, judge, positive
 from ..options import Artifact, Scores, bundle_name
@@ -211,9 +212,7 @@ class MatrixRow:
 
     def _count(self, cell: Cell) -> None:
         if cell.form == "onnx" and self.cost["flops"] is None:
-            graph = self.folder / "model" / FLOAT_ONNX
-            said = self.jobs.run(f"{self.title}: FLOPs", "flops", onnx=graph)
-            self.cost["flops"] = said["flops"]
+            self.cost["flops"] = count_flops(self.folder / "model" / FLOAT_TFLITE)
 
     def _route(self, cell: Cell, begun: int) -> Json:
         """Return seconds and peak memory of the steps from ``model.keras`` to this artifact."""

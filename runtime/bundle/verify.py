@@ -208,12 +208,12 @@ def verify_text(document: Json) -> str:
                 f"(allowed {here['tolerance']:g}), {here['agreement']:.1%} of the labels agree"
             )
         if row["float"]["max_dp"] is not None:
-            lines.append(_price_line(row["float"]))
+            lines.append(_cost_line(row["float"]))
     return "\n".join([*lines, "", f"verdict    {document['verdict']}"])
 
 
-def _price_line(desk: Json) -> str:
-    kind = {"price": ", cross-fitted", "gate": ", which chose the recipe too"}
+def _cost_line(desk: Json) -> str:
+    kind = {"cross-fitted": ", cross-fitted", "gate": ", which chose the recipe too"}
     told = desk["verdict"]
     if desk["gate"] == "not evaluated":
         told += ", gate not evaluated"
