@@ -17,7 +17,7 @@ from alledge.runtime.backends import BACKENDS
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.classifier import MODES, Classifier, Mode
 from alledge.runtime.imaging import load_rgb
-from alledge.runtime.pipeline import most
+from alledge.runtime.pipeline import max_in_flight
 
 Maker = Callable[..., Image.Image]
 every_mode = pytest.mark.parametrize("mode", MODES)
@@ -78,7 +78,7 @@ def test_an_endless_iterable_is_read_only_as_answers_are_taken(
         answers = classifier.classify(endless())
         for _ in range(5):
             next(answers)
-    assert 5 <= read <= 5 + most(2)
+    assert 5 <= read <= 5 + max_in_flight(2)
 
 
 def test_a_stack_of_arrays_is_many_images(bundle: Path, images: list[Path]) -> None:
@@ -151,8 +151,8 @@ def test_an_engine_that_answers_no_scores_is_no_healthy_image(
     bundle: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, answer: list[object]
 ) -> None:
     with Classifier.load(bundle) as classifier:
-        told = np.array(answer, np.float32)
-        monkeypatch.setattr(classifier.backend, "predict", lambda batch: told)
+        raw = np.array(answer, np.float32)
+        monkeypatch.setattr(classifier.backend, "predict", lambda batch: raw)
         with pytest.raises(BackendError, match="answered"):
             classifier.classify(images[0])
 
