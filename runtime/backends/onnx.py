@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...errors import BackendError
 from ..caches import with_cache
 from ..first_use import FirstUse
-from ..machine import ROOT, has_vnni, is_small
+from ..machine import ROOT, has_little_memory, has_vnni
 
 ERRORS_ONLY = 3
 SAME_AS_REQUESTED = 1  # how an arena is extended
@@ -135,7 +135,7 @@ class OnnxBackend:
         options.log_severity_level = ERRORS_ONLY
         if not has_vnni():  # int8 sums saturate on x86 without it, unless told otherwise
             options.add_session_config_entry("session.x64quantprecision", "1")
-        if is_small():
+        if has_little_memory():
             options.enable_cpu_mem_arena = False  # the arena takes what it once needed, for good
         else:
             _register_arena()

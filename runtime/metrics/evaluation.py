@@ -39,7 +39,7 @@ class EvaluatedModel:
         On the calibrated positive score, in [0, 1].
     image_settings : ImageSettings
     seen : TrainingImageHashes
-        Images that the model was trained on.
+        Hashes of the images that the model was trained on.
     scores : callable
         Takes (N, S, S, 3) uint8 images and returns (N, C) calibrated probabilities.
     batch_size : int

@@ -54,7 +54,7 @@ def test_here_the_cpu_computes_and_nothing_is_said(artifacts, capsys):
 
 @pytest.mark.parametrize("small", [True, False])
 def test_a_small_machine_goes_without_the_arena(artifacts, monkeypatch, small):
-    monkeypatch.setattr(module, "is_small", lambda: small)
+    monkeypatch.setattr(module, "has_little_memory", lambda: small)
     backend = load_backend("onnx", artifacts / "model.onnx", threads=1)
     options = backend._session.get_session_options()
     backend.close()
