@@ -58,7 +58,7 @@ class Guards:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(
                 f"the guards of the bundle are damaged: {type(error).__name__}: {error}",
-                fix="copy the bundle again, whole, or update alledge on this machine",
+                fix="copy the whole bundle again, or update alledge on this machine",
             ) from None
 
     def flags(self, statistics: Statistics) -> tuple[str, ...]:
