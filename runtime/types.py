@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +38,43 @@ class GuardsRecord(TypedDict):
     unfamiliar_microscope: DistanceRecord
     blurred: dict[str, list[float | None]]  # lowest and highest usual value of a statistic
     exposure: dict[str, list[float | None]]
+
+
+class Distance(TypedDict):
+    """How far two sets of scores are apart."""
+
+    max_dp: float  # largest difference of the positive scores, in [0, 1]
+    mean_dp: float
+    agreement: float  # share of images with the same label
+
+
+class HereDistance(Distance):
+    """The distance of an artifact's outputs here from its outputs on the desk."""
+
+    tolerance: float
+    kernels: str | None  # of the stored outputs that are nearest; None for the desk's own
+    from_float: Distance
+
+
+class BackendVerification(TypedDict):
+    """The result of `verify_bundle` for one backend."""
+
+    status: Literal["pass", "fail", "not installed"]
+    engine: str | None
+    here: HereDistance | None
+    float: dict[str, Any]  # from parity.json: the artifact against the float model
+    error: str | None
+
+
+class VerifyDocument(TypedDict):
+    """The document of ``alledge verify --json``."""
+
+    schema: str
+    schema_version: int
+    bundle: str
+    digest: str
+    files: int
+    references: dict[str, Any]
+    machine: dict[str, str]
+    backends: dict[str, BackendVerification]
+    verdict: Literal["pass", "fail", "not informative"]

@@ -43,8 +43,11 @@ def interpreter_class() -> tuple[Any, str]:
 
 
 @contextlib.contextmanager
-def _without_info_lines() -> Iterator[None]:
-    """Remove the engine's ``INFO:`` lines from standard error; other lines are passed on."""
+def without_info_lines() -> Iterator[None]:
+    """Remove ``INFO:`` lines that the body of the ``with`` writes to standard error.
+
+    Other lines are written after the body. On Windows nothing is removed.
+    """
     if sys.platform == "win32" or not _stderr_lock.acquire(blocking=False):
         yield
         return
@@ -88,7 +91,7 @@ class TfliteBackend:
 
     def _create_interpreter(self) -> tuple[Any, int, int]:
         # given by its path, so that the weights are mapped into memory and not copied
-        with _without_info_lines():
+        with without_info_lines():
             interpreter = self._class(model_path=str(self._file), num_threads=self._threads)
             interpreter.allocate_tensors()
         (image,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
