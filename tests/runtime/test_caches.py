@@ -59,7 +59,7 @@ def test_another_bundle_is_another_entry(root: Path, own_bundle: Path, bundles: 
 
 
 @pytest.mark.parametrize("damage", ["flipped bit", "cut", "gone", "sums gone", "foreign file"])
-def test_a_damaged_entry_is_made_anew(
+def test_a_damaged_entry_is_replaced(
     root: Path, bundle: Path, tiny: ModuleType, damage: str
 ) -> None:
     answer(bundle)
@@ -100,7 +100,9 @@ def test_many_processes_may_start_at_once(root: Path, bundle: Path) -> None:
     assert len(entries(root)) == 1
 
 
-def test_off_means_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bundle: Path) -> None:
+def test_the_cache_can_be_switched_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bundle: Path
+) -> None:
     monkeypatch.setenv("ALLEDGE_CACHE", "off")
     monkeypatch.chdir(tmp_path)
     assert cache_root() is None

@@ -46,7 +46,7 @@ def test_every_backend_gives_the_networks_answer(
             assert result.digest == Bundle.open(bundle).digest
 
 
-def test_path_image_and_array_are_answered_alike(bundle: Path, images: list[Path]) -> None:
+def test_path_image_and_array_give_the_same_result(bundle: Path, images: list[Path]) -> None:
     with Classifier.load(bundle) as classifier, Image.open(images[0]) as image:
         array = np.asarray(image)
         answers = [classifier.classify(given) for given in (images[0], str(images[0]), array)]
@@ -120,7 +120,7 @@ def test_an_unknown_mode_names_the_nearest(bundle: Path) -> None:
         Classifier.load(bundle, mode="latancy")  # type: ignore[arg-type]
 
 
-def test_a_bundle_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is not a bundle"):
         Classifier.load(tmp_path)
 
@@ -147,7 +147,7 @@ def test_the_temperature_of_the_format_is_applied(
 @pytest.mark.parametrize(
     "answer", [[[np.nan, np.nan]], [[np.inf, 0.0]], [[0.2, 0.3, 0.5]], [[[0.5, 0.5]]]]
 )
-def test_an_engine_that_answers_no_scores_is_no_healthy_image(
+def test_outputs_that_are_not_scores_are_an_error_and_no_healthy_image(
     bundle: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, answer: list[object]
 ) -> None:
     with Classifier.load(bundle) as classifier:
@@ -158,7 +158,7 @@ def test_an_engine_that_answers_no_scores_is_no_healthy_image(
 
 
 @pytest.mark.parametrize("source", [None, b"bytes", 7])
-def test_what_is_no_image_is_a_record_and_the_others_are_answered(
+def test_a_source_that_is_no_image_is_an_error_record_and_the_others_are_classified(
     bundle: Path, images: list[Path], source: object
 ) -> None:
     with Classifier.load(bundle) as classifier:
@@ -178,7 +178,7 @@ def test_a_given_image_is_left_as_it_was(bundle: Path, tmp_path: Path, make_pict
 
 
 @every_mode
-def test_a_given_image_that_cannot_be_decoded_is_a_record_and_the_others_are_answered(
+def test_a_given_image_that_cannot_be_decoded_is_an_error_record_and_the_others_are_classified(
     bundle: Path, tmp_path: Path, make_picture: Maker, mode: Mode
 ) -> None:
     path, cut = tmp_path / "field.jpg", tmp_path / "cut.png"

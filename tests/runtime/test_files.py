@@ -1,4 +1,4 @@
-"""A file is there whole or not at all, even if the power goes."""
+"""Files are written atomically: after a failure or a power cut, the old file is there."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from alledge.runtime.files import replace_file, write_json
 
 
-def test_what_was_written_is_on_the_disk_before_it_takes_its_place(
+def test_the_content_is_on_the_disk_before_the_file_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, flush, standing = tmp_path / "a.json", os.fsync, []

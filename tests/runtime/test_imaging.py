@@ -1,4 +1,4 @@
-"""The image path: every kind of file becomes the same upright RGB square, or one clear error."""
+"""Image loading: every kind of file becomes the same upright RGB square, or one clear error."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_every_format_is_read(tmp_path: Path, picture: Image.Image, wanted: RGB,
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_all_eight_orientations_stand_upright(
+def test_all_eight_orientations_become_upright(
     tmp_path: Path, picture: Image.Image, wanted: RGB, form: str, orientation: int
 ) -> None:
     stored = {
@@ -101,7 +101,7 @@ def test_sixteen_bits_are_divided_by_257(tmp_path: Path) -> None:
         assert (load_rgb(tmp_path / f"x{suffix}") == 128).all()
 
 
-def test_transparency_lies_on_white(tmp_path: Path) -> None:
+def test_transparent_pixels_become_white(tmp_path: Path) -> None:
     Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert (load_rgb(tmp_path / "clear.png") == 255).all()
     Image.new("RGBA", (40, 40), (0, 0, 0, 255)).save(tmp_path / "solid.png")
@@ -109,7 +109,7 @@ def test_transparency_lies_on_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["TIFF", "GIF", "PNG", "WEBP"])
-def test_of_many_frames_the_first_is_seen(tmp_path: Path, form: str) -> None:
+def test_of_many_frames_the_first_is_loaded(tmp_path: Path, form: str) -> None:
     frames = [Image.new("RGB", (60, 40), colour) for colour in ("red", "blue", "green")]
     file = tmp_path / "many"
     extra = {"lossless": True} if form == "WEBP" else {}
@@ -133,14 +133,16 @@ def test_crop_keeps_the_aspect_ratio_and_squash_does_not(make_picture: Maker) ->
     assert abs(2 * squashed.any(0).sum() - squashed.any(1).sum()) <= 2
 
 
-def test_a_reduced_decode_stays_near_the_full_one(tmp_path: Path, make_picture: Maker) -> None:
+def test_a_jpeg_decoded_at_reduced_scale_is_close_to_the_full_scale(
+    tmp_path: Path, make_picture: Maker
+) -> None:
     make_picture(2592, 1944).save(tmp_path / "field.jpg", quality=95)
     reduced = load_rgb(tmp_path / "field.jpg").astype(int)
     full = load_rgb(tmp_path / "field.jpg", ImageSettings(draft=4096))
     assert np.abs(reduced - full).max() <= 8
 
 
-def test_settings_survive_json() -> None:
+def test_settings_are_the_same_after_json() -> None:
     chosen = ImageSettings(size=96, geometry="crop", draft=200)
     assert ImageSettings.from_json(chosen.to_json()) == chosen
 
@@ -164,7 +166,7 @@ def png_of_declared_size(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
 
 
-def test_a_bomb_is_refused_from_its_header(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused_from_its_header(tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(png_of_declared_size(50_000))
     with pytest.raises(ImageError, match="200 megapixels"):
         load_rgb(tmp_path / "bomb.png")

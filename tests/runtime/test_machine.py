@@ -1,4 +1,4 @@
-"""Cores and memory are what the process may use: cgroups v1 and v2, hyper-threads, Windows."""
+"""Cores and memory that the process may use: cgroups v1 and v2, hyper-threads, Windows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_v2_quota_is_read(tmp_path: Path) -> None:
     assert machine.cpu_quota(lay(tmp_path, files)) == 1.5
 
 
-def test_the_tightest_group_above_counts(tmp_path: Path) -> None:
+def test_the_smallest_quota_of_the_parent_groups_counts(tmp_path: Path) -> None:
     files = {
         "proc/self/cgroup": "0::/a/b\n",
         "sys/fs/cgroup/a/cpu.max": "200000 100000",

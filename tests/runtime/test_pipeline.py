@@ -1,4 +1,4 @@
-"""Two steps on several threads: in order, bounded, back to back, and nothing is left waiting."""
+"""The pipeline of two steps in several threads: order, bounded memory, errors, time limits."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def test_results_come_in_order_whatever_a_step_takes() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, MAX_PREPARED - 1, MAX_PREPARED, MAX_PREPARED + 1])
-def test_few_items_are_answered_too(count: int) -> None:
+def test_few_items_give_results_too(count: int) -> None:
     assert list(in_order(range(count), float, str, 2)) == [str(float(n)) for n in range(count)]
 
 
-def test_quick_answers_are_given_back_to_back() -> None:
+def test_short_second_steps_run_back_to_back() -> None:
     steps: list[str] = []
 
     def prepare(number: int) -> int:
@@ -48,7 +48,7 @@ def test_quick_answers_are_given_back_to_back() -> None:
     assert max(runs) == MAX_PREPARED
 
 
-def test_long_answers_wait_for_no_others() -> None:
+def test_long_second_steps_wait_for_no_others() -> None:
     steps: list[str] = []
 
     def answer(number: int) -> int:
@@ -64,7 +64,7 @@ def test_long_answers_wait_for_no_others() -> None:
     assert steps == ["prepare", "answer"] * (3 * MAX_PREPARED)
 
 
-def test_an_endless_source_is_read_only_so_far() -> None:
+def test_an_endless_source_is_read_only_a_few_items_ahead() -> None:
     read = 0
 
     def endless() -> Iterator[int]:
@@ -79,7 +79,7 @@ def test_an_endless_source_is_read_only_so_far() -> None:
     results.close()  # type: ignore[attr-defined]
 
 
-def test_a_slow_source_gets_each_answer_before_its_next_item_but_one() -> None:
+def test_a_result_does_not_wait_for_the_next_item_of_a_slow_source() -> None:
     answered = threading.Semaphore(0)
     given: list[int] = []
 
@@ -110,7 +110,7 @@ def test_what_a_step_raises_is_raised_in_its_place(step: str) -> None:
         next(results)
 
 
-def test_no_more_are_worked_on_than_there_are_workers() -> None:
+def test_no_more_items_are_in_work_than_there_are_workers() -> None:
     at_once, highest, lock = 0, 0, threading.Lock()
 
     def step(number: int) -> int:

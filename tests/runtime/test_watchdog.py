@@ -1,4 +1,4 @@
-"""The watchdog: work that hangs ends in an error, and the process goes on and ends."""
+"""The watchdog: work that hangs ends in an error, and the process continues and ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def images(tmp_path: Path, make_picture: Callable[..., Image.Image]) -> list[Pat
     return paths
 
 
-def test_a_function_that_hangs_is_given_up(never: threading.Event) -> None:
+def test_a_function_that_hangs_raises_a_timeout(never: threading.Event) -> None:
     watchdog = Watchdog(LIMIT_S)
     with pytest.raises(StepTimeoutError):
         watchdog.run(lambda: never.wait(LONG_S))
@@ -130,7 +130,7 @@ def test_an_item_that_waits_behind_threads_that_hang_is_answered(never: threadin
     assert list(results) == [0, -1, -2, 3]
 
 
-def test_a_slow_source_is_no_late_image(never: threading.Event) -> None:
+def test_waiting_for_a_slow_source_exceeds_no_limit(never: threading.Event) -> None:
     def source() -> Iterator[int]:
         yield 1
         time.sleep(3 * LIMIT_S)
@@ -140,7 +140,7 @@ def test_a_slow_source_is_no_late_image(never: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("limit_s", [0, -1.0, float("nan"), float("inf")])
-def test_a_limit_that_is_none_is_refused(bundle: Path, limit_s: float) -> None:
+def test_a_time_limit_that_is_not_positive_is_refused(bundle: Path, limit_s: float) -> None:
     with pytest.raises(UsageError, match="time limit"):
         Classifier.load(bundle, timeout_s=limit_s)
 

@@ -1,4 +1,4 @@
-"""The bare scripts that alledge is measured against run, and answer as alledge does."""
+"""The scripts that alledge is compared with run, and give the same scores as alledge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of ONNX Runtime's providers are asked for: logic alone, no GPU was ever at hand."""
+"""The choice of ONNX Runtime's providers; no test runs on a GPU."""
 
 import importlib.machinery
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_tensorrt_comes_before_cuda_and_the_cpu_last():
     assert names == [TENSORRT, CUDA, CPU]
 
 
-def test_tensorrt_keeps_its_engines_where_there_is_a_cache():
+def test_tensorrt_stores_its_engines_if_there_is_a_cache():
     (_, kept), *_ = choose_providers([TENSORRT, CPU], Path("engines"))
     assert kept == {"trt_engine_cache_enable": "1", "trt_engine_cache_path": "engines"}
     assert choose_providers([TENSORRT, CPU])[0] == (TENSORRT, {})
@@ -45,7 +45,7 @@ def test_a_provider_that_does_not_start_is_noticed():
     assert not unused_providers(wanted, [TENSORRT, CUDA, CPU])
 
 
-def test_here_the_cpu_computes_and_nothing_is_said(artifacts, capsys):
+def test_the_cpu_computes_without_a_message(artifacts, capsys):
     backend = load_backend("onnx", artifacts / "model.onnx", threads=1)
     backend.close()
     assert "(" not in backend.engine
@@ -53,7 +53,7 @@ def test_here_the_cpu_computes_and_nothing_is_said(artifacts, capsys):
 
 
 @pytest.mark.parametrize("small", [True, False])
-def test_a_small_machine_goes_without_the_arena(artifacts, monkeypatch, small):
+def test_there_is_no_arena_on_a_machine_with_little_memory(artifacts, monkeypatch, small):
     monkeypatch.setattr(module, "has_little_memory", lambda: small)
     backend = load_backend("onnx", artifacts / "model.onnx", threads=1)
     options = backend._session.get_session_options()

@@ -1,4 +1,4 @@
-"""The pool: each thread has an object of its own, nobody waits for ever."""
+"""The pool: each thread has its own object, and no thread waits for ever."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def counted(most: int) -> tuple[Pool[int], list[int]]:
     return Pool(make, most), made
 
 
-def test_a_thread_gets_back_what_it_had() -> None:
+def test_a_thread_gets_the_object_that_it_had_before() -> None:
     pool, made = counted(3)
     for _ in range(5):
         with pool.lend() as one:
@@ -33,7 +33,7 @@ def test_a_thread_gets_back_what_it_had() -> None:
     assert made == [0]
 
 
-def test_no_more_are_made_than_were_allowed() -> None:
+def test_no_more_objects_are_created_than_the_size_of_the_pool() -> None:
     pool, made = counted(2)
     using = 0
     most = 0
@@ -59,7 +59,7 @@ def test_no_more_are_made_than_were_allowed() -> None:
     assert len(made) <= 2
 
 
-def test_closing_wakes_whoever_waits() -> None:
+def test_closing_wakes_waiting_threads() -> None:
     pool, _ = counted(1)
     said: list[str] = []
     waiting = threading.Event()
@@ -82,7 +82,7 @@ def test_closing_wakes_whoever_waits() -> None:
     assert "closed" in said[0]
 
 
-def test_what_cannot_be_made_is_reported_at_once() -> None:
+def test_an_object_that_cannot_be_created_is_reported_at_once() -> None:
     def make() -> str:
         raise ValueError("no memory")
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_made_is_reported_at_once() -> None:
         Pool(make, 1)
 
 
-def test_what_could_not_be_made_is_tried_again() -> None:
+def test_creating_an_object_is_tried_again_after_a_failure() -> None:
     outcomes = ["first", ValueError("no memory"), "second"]
 
     def make() -> str:
@@ -111,7 +111,7 @@ def _lent(pool: Pool[str]) -> str:
         return one
 
 
-def test_objects_are_made_one_at_a_time() -> None:
+def test_objects_are_created_one_at_a_time() -> None:
     at_once, highest, lock = 0, 0, threading.Lock()
     barrier = threading.Barrier(4)
 

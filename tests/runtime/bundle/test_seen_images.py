@@ -1,4 +1,4 @@
-"""Training images are known again by their pixels, and by nothing else."""
+"""Training images are recognised by their pixels, and by nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from alledge.runtime.bundle.seen_images import TrainingImageHashes, pixel_hash
 RGB = np.arange(224 * 224 * 3, dtype=np.uint32).astype(np.uint8).reshape(224, 224, 3)
 
 
-def test_a_seen_image_is_known_again() -> None:
+def test_a_training_image_is_recognised() -> None:
     seen = TrainingImageHashes({"salt": "00ff", "hashes": [pixel_hash("00ff", RGB)]})
     assert RGB in seen
     assert RGB.copy() in seen
@@ -28,5 +28,5 @@ def test_hashes_of_two_salts_do_not_match() -> None:
     assert len(pixel_hash("00", RGB)) == 32
 
 
-def test_no_record_knows_no_image() -> None:
+def test_without_a_record_no_image_is_recognised() -> None:
     assert RGB not in TrainingImageHashes(None)

@@ -1,4 +1,4 @@
-"""`verify` finds an artifact that computes something else here, and says which question failed."""
+"""`verify` detects an artifact with other outputs here, and says which comparison failed."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ def test_a_format_whose_package_is_missing_is_named(
     assert "not installed" in verify_text(document)
 
 
-def test_no_backend_at_all_names_an_extra(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_backend_the_error_names_an_extra(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(verify, "installed_backends", lambda: [])
     with pytest.raises(MissingPackageError, match="alledge"):
         verify_bundle(bundle)

@@ -50,7 +50,7 @@ def test_all_idb1_one_folder_deeper(lay: Callable[..., Path]) -> None:
     assert len(read_dataset(lay("ALL_IDB1/im/Im1_1.jpg", "ALL_IDB1/im/Im2_0.jpg")).samples) == 2
 
 
-def test_two_sets_side_by_side_are_not_mixed(lay: Callable[..., Path]) -> None:
+def test_two_data_sets_side_by_side_are_not_mixed(lay: Callable[..., Path]) -> None:
     root = lay("a/im/Im1_1.jpg", "a/im/Im2_0.jpg", "b/im/Im1_1.jpg", "b/im/Im2_0.jpg")
     with pytest.raises(DataError, match="several sets"):
         read_dataset(root)
@@ -143,7 +143,7 @@ def test_the_one_class_there_is_and_the_empty_one_are_named(lay: Callable[..., P
 
 
 @pytest.mark.parametrize("classes", [("a", "b"), ("healthy", "normal")])
-def test_classes_that_are_all_ill_or_all_healthy_are_refused(
+def test_classes_that_are_all_positive_or_all_healthy_are_refused(
     lay: Callable[..., Path], classes: tuple[str, str]
 ) -> None:
     with pytest.raises(DataError, match="mean healthy"):

@@ -1,4 +1,4 @@
-"""A bundle is measured as it runs, without the images it was trained on."""
+"""A bundle is measured with its own engine, without the images it was trained on."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def slide(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_place_that_carries_the_answer_is_found(
+def test_the_evidence_is_at_the_place_that_the_network_uses(
     bundle: Path, slide: Path, backend: str
 ) -> None:
     with Classifier.load(bundle, backend) as classifier:
@@ -44,7 +44,7 @@ def test_the_place_that_carries_the_answer_is_found(
     assert evidence[:56, :56].mean() > 5 * evidence[112:, 112:].mean()
 
 
-def test_what_carries_one_label_speaks_against_the_other(bundle: Path, slide: Path) -> None:
+def test_evidence_for_one_label_is_evidence_against_the_other(bundle: Path, slide: Path) -> None:
     with Classifier.load(bundle) as classifier:
         blast, healthy = (evidence_map(classifier, load_rgb(slide), index) for index in (1, 0))
     assert np.allclose(blast, -healthy, atol=1e-3)
@@ -58,7 +58,7 @@ class TwoCells:
         return np.array([0.01, 0.99] if evidence else [0.99, 0.01])
 
 
-def test_where_several_places_carry_the_answer_each_is_shown_alone() -> None:
+def test_if_several_places_carry_the_label_each_is_shown_alone() -> None:
     rgb = np.full((224, 224, 3), 220, np.uint8)
     for at in (32, 160):
         rgb[at : at + 32, at : at + 32] = 20
@@ -127,7 +127,7 @@ def test_odd_names_make_safe_file_names(
     assert written.name.isprintable()
 
 
-def test_an_answer_no_region_carries_is_drawn_too(bundle: Path, tmp_path: Path) -> None:
+def test_a_label_without_evidence_in_any_region_is_drawn_too(bundle: Path, tmp_path: Path) -> None:
     Image.new("RGB", (300, 200), (128, 128, 128)).save(tmp_path / "grey.png")
     with Classifier.load(bundle) as classifier:
         classifier.classify(tmp_path / "grey.png", overlay=tmp_path / "out")
