@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import queue
 import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -160,7 +160,22 @@ class StepTimeoutError(Exception):
 
 
 Job = tuple[Callable[[], Any], Task[Any]]
-JobQueue = queue.SimpleQueue["Job | None"]  # None ends the thread
+
+
+class _JobQueue:
+    """The jobs of one thread; None ends it. The module `queue` would slow the start down."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[Job | None] = deque()
+        self._count = threading.Semaphore(0)
+
+    def put(self, job: Job | None) -> None:
+        self._jobs.append(job)
+        self._count.release()
+
+    def get(self) -> Job | None:
+        self._count.acquire()
+        return self._jobs.popleft()
 
 
 class Watchdog:
@@ -176,7 +191,7 @@ class Watchdog:
 
     def __init__(self, limit_s: float | None) -> None:
         self.limit_s = limit_s
-        self._idle: list[JobQueue] = []
+        self._idle: list[_JobQueue] = []
         self._end = weakref.finalize(self, _end_threads, self._idle)
 
     def run(self, function: Callable[[], R]) -> R:
@@ -216,13 +231,13 @@ class Watchdog:
         self._end()
 
 
-def _start_thread() -> JobQueue:
-    jobs: JobQueue = queue.SimpleQueue()
+def _start_thread() -> _JobQueue:
+    jobs = _JobQueue()
     threading.Thread(target=_run_jobs, args=(jobs,), name="alledge", daemon=True).start()
     return jobs
 
 
-def _run_jobs(jobs: JobQueue) -> None:
+def _run_jobs(jobs: _JobQueue) -> None:
     while (job := jobs.get()) is not None:
         function, task = job
         try:
@@ -236,7 +251,7 @@ def _run_jobs(jobs: JobQueue) -> None:
         del job, function, task  # an idle thread keeps no image
 
 
-def _end_threads(idle: list[JobQueue]) -> None:
+def _end_threads(idle: list[_JobQueue]) -> None:
     with contextlib.suppress(IndexError):
         while True:
             idle.pop().put(None)

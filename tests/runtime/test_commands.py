@@ -92,8 +92,8 @@ def test_text_names_the_bundle_once(folder: Path, bundle: Path) -> None:
 @pytest.mark.parametrize("mode", ["latency", "throughput"])
 def test_both_modes_give_the_same_results(folder: Path, bundle: Path, mode: str) -> None:
     common = ("classify", folder, "--bundle", bundle, "--json")
-    found = lines(run(*common, "--mode", mode, "--threads", 2))
-    assert [r["scores"] for r in found] == [r["scores"] for r in lines(run(*common))]
+    records = lines(run(*common, "--mode", mode, "--threads", 2))
+    assert [r["scores"] for r in records] == [r["scores"] for r in lines(run(*common))]
 
 
 def test_the_environments_bundle_is_found(
@@ -150,8 +150,8 @@ def test_a_name_with_a_leading_dash_is_a_file_after_two_dashes(
 ) -> None:
     monkeypatch.chdir(folder)
     (folder / "0.jpg").rename(folder / "-0.jpg")
-    found = lines(run("classify", "--bundle", bundle, "--json", "--", "-0.jpg"))
-    (record,) = found
+    records = lines(run("classify", "--bundle", bundle, "--json", "--", "-0.jpg"))
+    (record,) = records
     assert record["image"] == "-0.jpg"
     assert record["status"] in ("ok", "review")
 

@@ -14,11 +14,11 @@ def test_the_content_is_on_the_disk_before_the_file_is_renamed(
     path, flush, standing = tmp_path / "a.json", os.fsync, []
     path.write_text("old", encoding="utf-8")
 
-    def told(handle: int) -> None:
+    def record_fsync(handle: int) -> None:
         standing.append(path.read_text(encoding="utf-8"))
         flush(handle)
 
-    monkeypatch.setattr(os, "fsync", told)
+    monkeypatch.setattr(os, "fsync", record_fsync)
     write_json(path, 1)
     assert standing[0] == "old"
     assert standing[1:] == (["1\n"] if os.name == "posix" else [])

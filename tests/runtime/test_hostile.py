@@ -22,8 +22,8 @@ CLOSE = 0.06  # in probability: what a lossy format and another decode may move
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    made: dict[str, str] = hostile.make(tmp_path_factory.mktemp("hostile") / "corpus")
-    return made
+    files: dict[str, str] = hostile.make(tmp_path_factory.mktemp("hostile") / "corpus")
+    return files
 
 
 def classify(bundle: Path, *arguments: str) -> tuple[list[dict[str, Any]], str, int]:
@@ -109,8 +109,8 @@ def test_intact_images_are_upright_whatever_their_names_are(
 
 def test_the_folder_itself_can_be_named(corpus: dict[str, str], bundle: Path) -> None:
     folder = os.path.commonpath(list(corpus))
-    records, said, _ = classify(bundle, "--recursive", folder)
+    records, stderr, _ = classify(bundle, "--recursive", folder)
     names = [record["image"] for record in records]
     assert len(names) == len(set(names)) > 300
-    assert said == ""
+    assert stderr == ""
     assert not any(name.endswith(("pipe.jpg", "endless.jpg", "text.jpg")) for name in names)

@@ -47,11 +47,11 @@ def wanted(picture: Image.Image) -> RGB:
 def test_every_format_is_read(tmp_path: Path, picture: Image.Image, wanted: RGB, form: str) -> None:
     file = tmp_path / "no suffix at all"
     picture.save(file, form)
-    found = load_rgb(file)
-    assert found.shape == (224, 224, 3)
-    assert found.dtype == np.uint8
+    pixels = load_rgb(file)
+    assert pixels.shape == (224, 224, 3)
+    assert pixels.dtype == np.uint8
     bound = 0 if form in LOSSLESS else 12 if form != "GIF" else 80
-    assert np.abs(found.astype(int) - wanted).mean() <= bound
+    assert np.abs(pixels.astype(int) - wanted).mean() <= bound
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -87,11 +87,11 @@ def test_every_pixel_mode_becomes_rgb(tmp_path: Path, picture: Image.Image, mode
         image = Image.fromarray(grey)
     else:
         image = picture.convert("RGBA" if mode == "PA" else "RGB").convert(mode)
-    found = load_rgb(image)
-    assert found.shape == (224, 224, 3)
+    pixels = load_rgb(image)
+    assert pixels.shape == (224, 224, 3)
     reference = load_rgb(picture if mode in ("CMYK", "YCbCr", "RGBA") else picture.convert("L"))
     bound = {"1": 128, "P": 90, "PA": 90, "I;16": 1}.get(mode, 3)
-    assert np.abs(found.astype(int).mean(2) - reference.astype(int).mean(2)).mean() <= bound
+    assert np.abs(pixels.astype(int).mean(2) - reference.astype(int).mean(2)).mean() <= bound
 
 
 def test_sixteen_bits_are_divided_by_257(tmp_path: Path) -> None:
@@ -285,10 +285,10 @@ def test_any_image_gives_the_square(
 ) -> None:
     image = Image.new("RGB", (width, height), (200, 30, 90)).convert(mode)
     image.getexif()[ExifTags.Base.Orientation] = orientation
-    found = load_rgb(image, ImageSettings(size=size, geometry=geometry))
-    assert found.shape == (size, size, 3)
-    assert found.dtype == np.uint8
-    assert found.std(axis=(0, 1)).max() < 1 or mode in ("1", "P")
+    pixels = load_rgb(image, ImageSettings(size=size, geometry=geometry))
+    assert pixels.shape == (size, size, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.std(axis=(0, 1)).max() < 1 or mode in ("1", "P")
 
 
 @settings(max_examples=300, deadline=None)

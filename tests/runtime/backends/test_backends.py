@@ -51,8 +51,8 @@ def test_every_backend_gives_all_threads_the_same_scores(
     backend = load_backend(name, artifact(artifacts, name), threads=1, requests=requests)
     order = RNG.integers(0, len(BATCHES), 200)
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
-    assert found == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
+        scores = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
+    assert scores == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
 
 
 @pytest.mark.parametrize(("copies_mib", "models"), [(64, 3), (0, 1)])
@@ -66,29 +66,29 @@ def test_a_small_model_is_compiled_by_openvino_for_each_thread(
     from alledge.runtime.backends import openvino
 
     monkeypatch.setattr(openvino, "COPIES_MIB", copies_mib)
-    made: list[object] = []
+    compiled: list[object] = []
     compile_model = openvino.openvino.Core.compile_model
     monkeypatch.setattr(
         openvino.openvino.Core,
         "compile_model",
-        lambda *given: made.append(compile_model(*given)) or made[-1],
+        lambda *given: compiled.append(compile_model(*given)) or compiled[-1],
     )
     file = artifact(artifacts, "openvino")
     backend = load_backend("openvino", file, threads=1, requests=3)
-    assert len(made) == models
+    assert len(compiled) == models
     order = RNG.integers(0, len(BATCHES), 50)
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
-    assert found == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
+        scores = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
+    assert scores == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
 
 
 @every_backend
 def test_scores_are_unchanged_after_the_next_prediction(artifacts: Path, name: str) -> None:
     backend = load_backend(name, artifact(artifacts, name), threads=1)
     first = backend.predict(BATCHES[0])
-    kept = first.copy()
+    copy = first.copy()
     backend.predict(BATCHES[1])
-    assert (first == kept).all()
+    assert (first == copy).all()
 
 
 @every_backend

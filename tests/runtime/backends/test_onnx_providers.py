@@ -30,8 +30,8 @@ def test_tensorrt_comes_before_cuda_and_the_cpu_last():
 
 
 def test_tensorrt_stores_its_engines_if_there_is_a_cache():
-    (_, kept), *_ = choose_providers([TENSORRT, CPU], Path("engines"))
-    assert kept == {"trt_engine_cache_enable": "1", "trt_engine_cache_path": "engines"}
+    (_, options), *_ = choose_providers([TENSORRT, CPU], Path("engines"))
+    assert options == {"trt_engine_cache_enable": "1", "trt_engine_cache_path": "engines"}
     assert choose_providers([TENSORRT, CPU])[0] == (TENSORRT, {})
 
 
@@ -70,9 +70,9 @@ def test_a_provider_that_raises_is_named_on_stderr_and_the_next_one_tried(
     monkeypatch.setattr(module, "choose_providers", lambda available, engines: broken)
     backend = load_backend("onnx", artifacts / "model.onnx", threads=1)
     backend.close()
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "AzureExecutionProvider does not start" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "AzureExecutionProvider does not start" in output.err
 
 
 def test_a_model_that_nothing_loads_is_an_error_and_prints_nothing(tmp_path, capsys):

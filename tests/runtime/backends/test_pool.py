@@ -16,25 +16,25 @@ LONG_S = 10.0  # a thread that has not ended by then waits for ever
 
 
 def counted(most: int) -> tuple[Pool[int], list[int]]:
-    made: list[int] = []
+    created: list[int] = []
 
     def make() -> int:
-        made.append(len(made))
-        return made[-1]
+        created.append(len(created))
+        return created[-1]
 
-    return Pool(make, most), made
+    return Pool(make, most), created
 
 
 def test_a_thread_gets_the_object_that_it_had_before() -> None:
-    pool, made = counted(3)
+    pool, created = counted(3)
     for _ in range(5):
         with pool.lend() as one:
             assert one == 0
-    assert made == [0]
+    assert created == [0]
 
 
 def test_no_more_objects_are_created_than_the_size_of_the_pool() -> None:
-    pool, made = counted(2)
+    pool, created = counted(2)
     using = 0
     most = 0
     lock = threading.Lock()
@@ -56,21 +56,21 @@ def test_no_more_objects_are_created_than_the_size_of_the_pool() -> None:
         thread.join(LONG_S)
     assert not any(thread.is_alive() for thread in threads)
     assert most <= 2
-    assert len(made) <= 2
+    assert len(created) <= 2
 
 
 def test_closing_wakes_waiting_threads() -> None:
     pool, _ = counted(1)
-    said: list[str] = []
+    outcomes: list[str] = []
     waiting = threading.Event()
 
     def wait() -> None:
         waiting.set()
         try:
             with pool.lend():
-                said.append("lent")
+                outcomes.append("lent")
         except BackendError as error:
-            said.append(str(error))
+            outcomes.append(str(error))
 
     with pool.lend():
         thread = threading.Thread(target=wait)
@@ -79,7 +79,7 @@ def test_closing_wakes_waiting_threads() -> None:
         pool.close()
         thread.join(LONG_S)
     assert not thread.is_alive()
-    assert "closed" in said[0]
+    assert "closed" in outcomes[0]
 
 
 def test_an_object_that_cannot_be_created_is_reported_at_once() -> None:

@@ -10,17 +10,17 @@ RGB = np.arange(224 * 224 * 3, dtype=np.uint32).astype(np.uint8).reshape(224, 22
 
 
 def test_a_training_image_is_recognised() -> None:
-    seen = TrainingImageHashes({"salt": "00ff", "hashes": [pixel_hash("00ff", RGB)]})
-    assert RGB in seen
-    assert RGB.copy() in seen
-    assert len(seen) == 1
+    hashes = TrainingImageHashes({"salt": "00ff", "hashes": [pixel_hash("00ff", RGB)]})
+    assert RGB in hashes
+    assert RGB.copy() in hashes
+    assert len(hashes) == 1
 
 
 def test_one_changed_pixel_is_another_image() -> None:
-    seen = TrainingImageHashes({"salt": "00ff", "hashes": [pixel_hash(b"\x00\xff", RGB)]})
+    hashes = TrainingImageHashes({"salt": "00ff", "hashes": [pixel_hash(b"\x00\xff", RGB)]})
     other = RGB.copy()
     other[0, 0, 0] ^= 1
-    assert other not in seen
+    assert other not in hashes
 
 
 def test_hashes_of_two_salts_do_not_match() -> None:

@@ -29,8 +29,8 @@ def folder(tmp_path: Path, make_picture: Maker) -> Path:
     return tmp_path
 
 
-def names(found: list[str]) -> list[str]:
-    return [Path(one).name for one in found]
+def names(paths: list[str]) -> list[str]:
+    return [Path(one).name for one in paths]
 
 
 @pytest.mark.parametrize("form", IMAGE_FORMATS)
@@ -51,8 +51,8 @@ def test_a_folder_gives_its_images_by_content_in_order(folder: Path) -> None:
 
 
 def test_recursive_reads_the_folders_inside_a_folder(folder: Path) -> None:
-    found = list(find_images([folder], recursive=True))
-    assert names(found) == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+    paths = list(find_images([folder], recursive=True))
+    assert names(paths) == ["a.png", "b.jpg", "no suffix", "c.bmp"]
 
 
 def test_named_files_are_yielded_whatever_they_are(folder: Path) -> None:
@@ -89,8 +89,8 @@ def test_a_loop_of_links_ends(folder: Path) -> None:
         (folder / "round").symlink_to(folder / "round")
     except OSError:
         pytest.skip("no right to make links here")
-    found = names(list(find_images([folder], recursive=True)))
-    assert found == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+    paths = names(list(find_images([folder], recursive=True)))
+    assert paths == ["a.png", "b.jpg", "no suffix", "c.bmp"]
 
 
 @pytest.mark.parametrize("recursive", [True, False])
@@ -112,8 +112,8 @@ def test_folders_that_link_to_each_other_are_entered_once(
 
 
 def test_a_recursive_glob_yields_each_image_once(folder: Path) -> None:
-    found = names(list(find_images([str(folder / "**")])))
-    assert found == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+    paths = names(list(find_images([str(folder / "**")])))
+    assert paths == ["a.png", "b.jpg", "no suffix", "c.bmp"]
 
 
 def test_an_image_that_cannot_be_opened_is_yielded(

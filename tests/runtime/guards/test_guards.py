@@ -151,8 +151,8 @@ def test_any_pixels_have_finite_statistics(seed: int, low: int, size: int) -> No
     pixels = np.random.default_rng(seed).integers(low, 256, (size, size, 3), dtype=np.uint8)
     if seed % 3 == 0:
         pixels[:] = pixels[0, 0]
-    found = image_statistics(pixels)
-    assert all(np.isfinite(value) for name, value in found.items() if name != "camera")
+    statistics = image_statistics(pixels)
+    assert all(np.isfinite(value) for name, value in statistics.items() if name != "camera")
 
 
 @settings(max_examples=60, deadline=None)

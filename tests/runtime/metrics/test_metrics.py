@@ -61,13 +61,13 @@ def test_figures_agree_with_scikit_learn(noisy: tuple[np.ndarray, np.ndarray]) -
     truth, p = noisy
     scores = np.column_stack([1 - p, p])
     summary = metrics.summarize(truth, scores, LABELS, POSITIVE, 0.5, np.arange(120))
-    said = (p >= 0.5).astype(int)
-    report = sk.classification_report(truth, said, target_names=LABELS, output_dict=True)
+    predicted = (p >= 0.5).astype(int)
+    report = sk.classification_report(truth, predicted, target_names=LABELS, output_dict=True)
     assert summary["auc"]["value"] == pytest.approx(sk.roc_auc_score(truth, p))
     assert summary["brier"] == pytest.approx(sk.brier_score_loss(truth, p))
     assert summary["mse"] == pytest.approx(summary["brier"])
     assert summary["log_loss"] == pytest.approx(sk.log_loss(truth, np.clip(p, 1e-7, 1 - 1e-7)))
-    assert summary["confusion"]["counts"] == sk.confusion_matrix(truth, said).tolist()
+    assert summary["confusion"]["counts"] == sk.confusion_matrix(truth, predicted).tolist()
     for label in LABELS:
         ours = summary["per_class"][label]
         assert ours["precision"]["value"] == pytest.approx(report[label]["precision"])
