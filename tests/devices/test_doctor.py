@@ -12,7 +12,7 @@ from alledge.devices import doctor
 from alledge.devices.detection import describe_machine
 from alledge.devices.doctor import FAIL, OK, WARN, examine
 from alledge.devices.pack.signing_keys import generate_keys
-from alledge.runtime.bundle.bundle import file_digest
+from alledge.runtime.digests import file_digest
 
 SCHEMA = Path(__file__).resolve().parents[2] / "runtime" / "schemas" / "doctor.json"
 
