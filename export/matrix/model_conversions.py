@@ -19,7 +19,7 @@ from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import Thresholds
 from ...runtime.tflite_graph import count_flops
 from ...train.networks.architectures import architecture, count, head_row
-from ...train.runs.run_metrics import code
+from ...train.provenance import code_version
 from ..bundle.assembly import NO_DECISION, References, assemble, bundle_record, format_entry
 from ..convert.capabilities import CAPABILITIES, GATED
 from ..convert.conversion import Conversion
@@ -160,7 +160,7 @@ class MatrixRow:
             "split": {"kind": "none", "folds": 0},
             "seed": SEED,
             "weights": self.cost["weights"],
-            "code": code(),
+            "code": code_version(),
         }
 
     def _converted(self, cell: Cell, begun: int) -> Json:
