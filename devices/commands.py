@@ -109,7 +109,7 @@ def recommend(
         click.echo(answers.comparison_text())
         return
     board = get_profile(device) if device else None
-    rows = answers.rows_of([Path(name) for name in results], board)
+    rows = answers.collect_rows([Path(name) for name in results], board)
     document = answers.recommend(rows, max_latency_ms, max_memory_mib)
     _print(document, as_json, answers.recommend_text(document))
 
