@@ -171,7 +171,8 @@ def pack(
     from pathlib import Path
 
     from ..errors import UsageError
-    from .pack.packing import check_pack, write_pack
+    from .pack.pack_check import check_pack
+    from .pack.packing import write_pack
     from .profiles import get_profile
 
     if check is not None:
@@ -190,7 +191,7 @@ def pack(
         Path(out),
         python=python,
         key=None if sign is None else Path(sign),
-        say=lambda line: click.echo(line, err=True),
+        report=lambda line: click.echo(line, err=True),
     )
     mib = Path(out).stat().st_size / 2**20
     signed = f", signed with {sign}" if sign else ", not signed"

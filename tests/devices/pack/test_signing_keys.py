@@ -1,4 +1,4 @@
-"""Signatures: checked by the standard library, made by cryptography, refused in every wrong way."""
+"""Signatures of bundles and packs, the keys that a device trusts, and `alledge keygen`."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ from alledge.runtime.bundle.signing import (
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """A pair of keys: the signer, and the folder of trusted keys with its public half."""
+    """The signer with a new key, and the folder that contains its public key."""
     folder = tmp_path_factory.mktemp("keys")
     secret, _ = generate_keys(folder / "laboratory")
     return Signer(secret), folder
@@ -37,11 +37,11 @@ def test_a_signature_of_the_signer_is_valid_and_each_changed_byte_makes_it_inval
         assert not verify_signature(signer.public, message, bytes(broken))
 
 
-def test_a_device_without_keys_asks_for_no_signature(tmp_path):
+def test_a_device_without_keys_requires_no_signature(tmp_path):
     check_bundle(tmp_path, b"{}")
 
 
-def test_a_device_with_keys_takes_what_they_signed_and_nothing_else(pair, tmp_path, monkeypatch):
+def test_a_device_with_keys_accepts_only_what_they_signed(pair, tmp_path, monkeypatch):
     signer, folder = pair
     monkeypatch.setenv("ALLEDGE_TRUSTED_KEYS", str(folder))
     with pytest.raises(UntrustedError, match="not signed"):
@@ -55,16 +55,16 @@ def test_a_device_with_keys_takes_what_they_signed_and_nothing_else(pair, tmp_pa
         check_bundle(tmp_path, b"{}")
 
 
-def test_a_foreign_key_is_refused(pair, tmp_path):
+def test_a_signature_of_another_key_is_refused(pair, tmp_path):
     _, folder = pair
-    secret, _ = generate_keys(tmp_path / "foreign")
+    secret, _ = generate_keys(tmp_path / "other")
     signature = tmp_path / "bundle.sig"
     signature.write_text(Signer(secret).sign(b"{}", "bundle"), encoding="ascii")
     with pytest.raises(UntrustedError, match="does not trust"):
         check_signature(b"{}", signature, "bundle", trusted_keys(folder), "it")
 
 
-def test_a_signature_of_a_bundle_is_none_of_a_pack(pair, tmp_path):
+def test_the_signature_of_a_bundle_is_not_valid_for_a_pack(pair, tmp_path):
     signer, folder = pair
     signature = tmp_path / "pack.sig"
     signature.write_text(signer.sign(b"{}", "bundle"), encoding="ascii")
@@ -72,7 +72,7 @@ def test_a_signature_of_a_bundle_is_none_of_a_pack(pair, tmp_path):
         check_signature(b"{}", signature, "pack", trusted_keys(folder), "it")
 
 
-def test_a_damaged_key_trusts_nobody(tmp_path, monkeypatch):
+def test_a_damaged_key_or_a_missing_folder_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "bad.pub").write_text("ed25519 00ff\n", encoding="ascii")
     with pytest.raises(UntrustedError, match="not a public key"):
         read_public_key(tmp_path / "bad.pub")
@@ -84,7 +84,7 @@ def test_a_damaged_key_trusts_nobody(tmp_path, monkeypatch):
         check_bundle(tmp_path, b"{}")
 
 
-def test_keygen_writes_a_secret_only_its_owner_reads_and_overwrites_none(tmp_path):
+def test_keygen_writes_a_secret_key_for_its_owner_only_and_overwrites_no_key(tmp_path):
     out = str(tmp_path / "lab")
     assert CliRunner().invoke(main, ["keygen", "--out", out]).exit_code == 0
     if sys.platform != "win32":
@@ -95,7 +95,7 @@ def test_keygen_writes_a_secret_only_its_owner_reads_and_overwrites_none(tmp_pat
     assert "never overwritten" in again.output
 
 
-def test_what_is_no_secret_key_is_refused(tmp_path):
+def test_a_file_that_is_not_a_secret_key_is_refused(tmp_path):
     (tmp_path / "x.key").write_text("no key", encoding="ascii")
     with pytest.raises(UsageError, match="not a secret key"):
         Signer(tmp_path / "x.key")
@@ -107,13 +107,13 @@ def test_a_key_of_small_order_is_refused(tmp_path):
         read_public_key(tmp_path / "bad.pub")
 
 
-def test_a_folder_of_keys_that_was_named_and_is_empty_trusts_nobody(tmp_path, monkeypatch):
+def test_an_empty_folder_of_keys_is_an_error_if_it_was_named(tmp_path, monkeypatch):
     monkeypatch.setenv("ALLEDGE_TRUSTED_KEYS", str(tmp_path))
     with pytest.raises(UntrustedError, match="contains no key"):
         check_bundle(tmp_path, b"{}")
 
 
-def test_a_secret_key_does_not_get_into_the_repository():
+def test_secret_keys_are_ignored_by_git_and_refused_by_the_commit_hook():
     root = Path(__file__).resolve().parents[3]
     assert "*.key" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert "id: no-secret-keys" in (root / ".pre-commit-config.yaml").read_text(encoding="utf-8")
