@@ -19,13 +19,13 @@ SCHEMA = Path(__file__).resolve().parents[2] / "runtime" / "schemas" / "doctor.j
 
 
 @pytest.fixture
-def bundle(tmp_path, tiny_artifacts):
+def bundle(tmp_path, artifacts):
     """A bundle of the tiny network, with the keys that the doctor reads."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     names = ("model.tflite", "model.onnx", "model.xml", "model.bin")
     for name in names:
-        (folder / name).write_bytes((tiny_artifacts / name).read_bytes())
+        (folder / name).write_bytes((artifacts / name).read_bytes())
     record = {
         "schema": "alledge/bundle",
         "schema_version": 1,
