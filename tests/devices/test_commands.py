@@ -1,4 +1,4 @@
-"""The commands of the devices' room, as a user types them."""
+"""The commands `alledge devices list`, `show` and `detect`, called as a user types them."""
 
 import json
 from pathlib import Path

@@ -14,35 +14,15 @@ from alledge.devices.doctor import FAIL, OK, WARN, examine
 from alledge.devices.pack.signing_keys import generate_keys
 from alledge.errors import MissingPackageError
 from alledge.runtime.digests import file_digest
+from support.bundles import write_bundle
 
 SCHEMA = Path(__file__).resolve().parents[2] / "runtime" / "schemas" / "doctor.json"
 
 
 @pytest.fixture
 def bundle(tmp_path, artifacts):
-    """A bundle of the tiny network, with the keys that the doctor reads."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    names = ("model.tflite", "model.onnx", "model.xml", "model.bin")
-    for name in names:
-        (folder / name).write_bytes((artifacts / name).read_bytes())
-    record = {
-        "schema": "alledge/bundle",
-        "schema_version": 1,
-        "name": "tiny",
-        "task": "field",
-        "labels": ["healthy", "blast"],
-        "positive": ["blast"],
-        "image_path": {"size": 224, "geometry": "squash", "draft": 448},
-        "formats": {
-            "tflite": {"file": "model.tflite"},
-            "onnx": {"file": "model.onnx"},
-            "openvino": {"file": "model.xml"},
-        },
-        "files": {name: file_digest(folder / name) for name in names},
-    }
-    (folder / "bundle.json").write_text(json.dumps(record), encoding="utf-8")
-    return folder
+    """A bundle of the tiny network."""
+    return write_bundle(tmp_path / "tiny", artifacts)
 
 
 def test_the_document_matches_its_schema_and_every_warning_and_failure_names_a_fix(bundle):
