@@ -19,7 +19,12 @@ from ..runtime.caches import cache_root
 from ..runtime.machine import SMALL_MIB
 from ..runtime.tflite_graph import operator_versions
 from .detection import describe_machine, installed_versions
-from .operator_support import nearest_probed_runtime, supported_versions, unsupported_operators
+from .operator_support import (
+    nearest_probed_runtime,
+    says_unsupported,
+    supported_versions,
+    unsupported_operators,
+)
 from .profiles import recognise
 from .types import DoctorDocument, FindingRow, MachineDescription, Status
 
@@ -237,7 +242,8 @@ def _check_loading(name: str, file: Path) -> Finding:
     try:
         backend = load_backend(name, file, threads=1)
     except AlledgeError as error:
-        return Finding(what, FAIL, error.what, error.fix)
+        unsupported = says_unsupported(error.what)
+        return Finding(what, FAIL, error.what, OPERATOR_FIX if unsupported else error.fix)
     backend.close()
     return Finding(what, OK, f"loads on {backend.engine}")
 
@@ -248,7 +254,7 @@ def check_operators(file: Path) -> list[Finding]:
         used = operator_versions(file)
     except MissingPackageError as missing:
         text = f"not compared without {missing.package}; loading the model tests this machine"
-        return [Finding("operators", OK, text, missing.fix)]
+        return [Finding("operators", OK, text)]
     except AlledgeError as error:
         return [Finding("operators", FAIL, error.what, error.fix)]
     installed = installed_tflite_runtime()

@@ -11,9 +11,11 @@ from alledge.cli import main
 from alledge.devices import doctor
 from alledge.devices.detection import describe_machine
 from alledge.devices.doctor import FAIL, OK, WARN, examine
+from alledge.devices.operator_support import model_with_operator
 from alledge.devices.pack.signing_keys import generate_keys
 from alledge.errors import MissingPackageError
 from alledge.runtime.digests import file_digest
+from alledge.runtime.tflite_graph import operator_codes
 from support.bundles import write_bundle
 
 SCHEMA = Path(__file__).resolve().parents[2] / "runtime" / "schemas" / "doctor.json"
@@ -183,3 +185,14 @@ def test_operators_of_an_unreadable_model_fail(tmp_path):
     (tmp_path / "x.tflite").write_bytes(b"x")
     (row,) = doctor.check_operators(tmp_path / "x.tflite")
     assert (row.what, row.status) == ("operators", FAIL)
+
+
+def test_a_runtime_that_refuses_an_operator_gets_the_advice_for_operators(bundle):
+    code = next(code for code, name in operator_codes().items() if name == "FULLY_CONNECTED")
+    (bundle / "model.tflite").write_bytes(model_with_operator(code, version=99))
+    record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    record["files"]["model.tflite"] = file_digest(bundle / "model.tflite")
+    (bundle / "bundle.json").write_text(json.dumps(record), encoding="utf-8")
+    finding = named(doctor.check_bundle(bundle))["loading model.tflite"]
+    assert finding.status == FAIL
+    assert finding.fix == doctor.OPERATOR_FIX
