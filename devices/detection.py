@@ -1,7 +1,8 @@
 """Description of the machine this runs on; imports the standard library and `runtime` only.
 
-On Linux all values are read from files under a root directory, which tests replace. Windows and
-macOS are described by `windows_macos`. A value that the system does not report is None.
+On Linux all values are read from files under a root folder. Tests replace it, by the parameter
+`root` of each function. Windows and macOS are described by `windows_macos`. A value that the
+system does not report is None.
 """
 
 from __future__ import annotations
@@ -116,29 +117,19 @@ def architecture() -> str:
 
 
 def board_name(root: Path = ROOT) -> str | None:
-    """Return the board's name from the device tree, or else from DMI. None if neither has it.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """Return the board's name from the device tree, or else from DMI. None if neither has it."""
     for file in ("proc/device-tree/model", "sys/firmware/devicetree/base/model"):
         if text := _read(root / file):
             return text
     dmi = root / "sys/class/dmi/id"
     parts = [_read(dmi / name) for name in ("sys_vendor", "product_name")]
-    # "To be filled by O.E.M." is what a vendor leaves who fills in nothing.
+    # Vendors that set no name leave "To be filled by O.E.M."
     names = [part for part in parts if part and "to be filled" not in part.lower()]
     return " ".join(names) or None
 
 
 def cpu_name(root: Path = ROOT) -> str | None:
-    """Return the processor's name; on Arm the names of its cores, in the order of their numbers.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """Return the processor's name; on Arm the names of its cores, in the order of their numbers."""
     rows = cpuinfo(root)
     for key in ("model name", "cpu model"):
         for row in rows:
@@ -152,12 +143,7 @@ def cpu_name(root: Path = ROOT) -> str | None:
 
 
 def cpu_flags(root: Path = ROOT) -> list[str]:
-    """Return those of `FLAGS` that every core has, sorted.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """Return those of `FLAGS` that every core has, sorted."""
     flags_by_core = [
         set((row.get("flags") or row.get("Features") or "").split())
         for row in cpuinfo(root)
@@ -167,12 +153,7 @@ def cpu_flags(root: Path = ROOT) -> list[str]:
 
 
 def count_cores(root: Path = ROOT) -> tuple[int | None, int | None]:
-    """Return the numbers of physical and of logical cores of the whole machine.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """Return the numbers of physical and of logical cores of the whole machine."""
     numbers = [row["processor"] for row in cpuinfo(root) if row.get("processor", "").isdigit()]
     if not numbers:
         return None, None
@@ -185,10 +166,6 @@ def cpuinfo(root: Path = ROOT) -> list[dict[str, str]]:
     """Return the blocks of /proc/cpuinfo, one per processor.
 
     Lines that describe the whole machine belong to the last block.
-
-    Parameters
-    ----------
-    root : Path
     """
     rows: list[dict[str, str]] = []
     for block in (_read(root / "proc/cpuinfo") or "").split("\n\n"):
@@ -198,12 +175,7 @@ def cpuinfo(root: Path = ROOT) -> list[dict[str, str]]:
 
 
 def os_name(root: Path = ROOT) -> str:
-    """Return the operating system's name and version.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """Return the operating system's name and version."""
     for line in (_read(root / "etc/os-release") or "").splitlines():
         if line.startswith("PRETTY_NAME="):
             return line.partition("=")[2].strip("\"'")
@@ -211,12 +183,7 @@ def os_name(root: Path = ROOT) -> str:
 
 
 def accelerators(root: Path = ROOT) -> list[str]:
-    """Return the accelerators whose drivers have created their files.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """Return the accelerators whose drivers have created their files."""
     names = [name for file, name in DEVICE_FILES.items() if (root / file).exists()]
     for file in sorted((root / "sys/class/drm").glob("renderD*/device/vendor")):
         vendor = _read(file)

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from alledge.cli import main
 from alledge.devices.estimates import estimate, roofline, validation
 from alledge.devices.estimates import recommend as recommendation
-from alledge.devices.estimates.layer_costs import Layer, count_equal_layers
 from alledge.devices.estimates.recommend import comparison_text, read_results, recommend
 from alledge.devices.profiles import get_profile, profiles
 from alledge.errors import DataError, UsageError
@@ -283,8 +282,3 @@ def test_a_file_that_is_not_a_result_is_refused(tmp_path):
     file.write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match="not a benchmark's result"):
         read_results([file])
-
-
-def test_equal_layers_are_counted():
-    layer = Layer("dense", 10, 5, 5)
-    assert count_equal_layers([layer, layer]) == [("dense", 10, 5, 5, 2)]
