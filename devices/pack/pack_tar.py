@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ...errors import AlledgeError
+
 BLOCK = tarfile.BLOCKSIZE
 CHUNK = 2**20
 EXECUTABLE, PLAIN = 0o755, 0o644
@@ -43,17 +45,23 @@ def write_tar(folder: Path, out: Path) -> None:
 
     Raises
     ------
-    ValueError
-        If a file name is longer than 100 bytes.
+    AlledgeError
+        If a file name is longer than 100 bytes, the limit of a POSIX header.
     """
     with tarfile.open(out, "w", format=tarfile.USTAR_FORMAT, encoding="utf-8") as archive:
         for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                info = tarfile.TarInfo(path.relative_to(folder.parent).as_posix())
-                info.size = path.stat().st_size
-                info.mode = EXECUTABLE if path.suffix == ".sh" else PLAIN
-                with path.open("rb") as stream:
+            if not path.is_file():
+                continue
+            info = tarfile.TarInfo(path.relative_to(folder.parent).as_posix())
+            info.size = path.stat().st_size
+            info.mode = EXECUTABLE if path.suffix == ".sh" else PLAIN
+            with path.open("rb") as stream:
+                try:
                     archive.addfile(info, stream)
+                except ValueError as error:
+                    raise AlledgeError(
+                        f"{info.name} cannot be packed: {error}", fix="give it a shorter name"
+                    ) from None
 
 
 def read_members(file: BinaryIO) -> dict[str, Member]:

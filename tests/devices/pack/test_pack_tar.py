@@ -10,7 +10,7 @@ import pytest
 
 from alledge.devices.pack.pack_check import check_pack
 from alledge.devices.pack.pack_tar import BLOCK, read_members, sha256_of, write_tar
-from alledge.errors import BundleError
+from alledge.errors import AlledgeError, BundleError
 from alledge.runtime.digests import file_digest
 
 FOLDER = "alledge-office-pc-linux"
@@ -150,3 +150,9 @@ def test_a_truncated_tar_is_not_a_pack(tar, length):
     tar.write_bytes(tar.read_bytes()[:length])
     with pytest.raises(BundleError, match="is not a pack"):
         check_pack(tar, {})
+
+
+def test_a_name_that_is_too_long_for_the_header_cannot_be_packed(tar):
+    (tar.parent / FOLDER / ("x" * 101)).touch()
+    with pytest.raises(AlledgeError, match="cannot be packed"):
+        write_tar(tar.parent / FOLDER, tar)
