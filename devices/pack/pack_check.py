@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import BundleError, TamperedError, UntrustedError
-from ...runtime.bundle.signing import SIGNATURE, check_signature, trusted_keys
+from ...runtime.bundle.signing import check_signature, trusted_keys
 from ..types import PackDocument
 from .pack_tar import Member, read_content, read_members, sha256_of
 
 PACK, PACK_SIGNATURE = "pack.json", "pack.sig"
-UNHASHED = {PACK, PACK_SIGNATURE, f"bundle/{SIGNATURE}"}  # written after pack.json
+UNHASHED = {PACK, PACK_SIGNATURE}  # pack.json contains the hashes of all other files
 MAX_DOCUMENT_BYTES = 2**22
 NAMES_SHOWN = 5
 COPY_AGAIN = "copy it again, whole"

@@ -152,6 +152,9 @@ def fill_folder(
         pinned_requirements(folder / "wheels"), encoding="ascii", newline="\n"
     )
     write_scripts(folder, profile, bundle, python)
+    if signer is not None:
+        record = (folder / "bundle" / RECORD).read_bytes()
+        (folder / "bundle" / SIGNATURE).write_text(signer.sign(record, "bundle"), encoding="ascii")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     bundle_bytes = sum(
         path.stat().st_size for path in (folder / "bundle").rglob("*") if path.is_file()
@@ -173,8 +176,6 @@ def fill_folder(
     }
     write_json(folder / PACK, document)
     if signer is not None:
-        record = (folder / "bundle" / RECORD).read_bytes()
-        (folder / "bundle" / SIGNATURE).write_text(signer.sign(record, "bundle"), encoding="ascii")
         content = (folder / PACK).read_bytes()
         (folder / PACK_SIGNATURE).write_text(signer.sign(content, "pack"), encoding="ascii")
     return document

@@ -125,7 +125,7 @@ def check_files(pack: dict[str, Any]) -> None:
     for folder in ("wheels", "bundle", "tools"):
         for path in (HERE / folder).rglob("*"):
             name = path.relative_to(HERE).as_posix()
-            if path.is_file() and name not in pack["files"] and name != "bundle/bundle.sig":
+            if path.is_file() and name not in pack["files"]:
                 raise Refused(
                     f"{name} does not belong to this pack: unpack the tar into a new folder"
                 )

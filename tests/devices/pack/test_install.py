@@ -53,13 +53,16 @@ def another_pack(folder: Path, parent: Path, signer: Signer | None = None) -> Pa
     with (copy / "README.txt").open("a", encoding="utf-8") as readme:
         readme.write("another\n")
     record = json.loads((copy / "pack.json").read_text(encoding="utf-8"))
+    if signer:
+        bundle = (copy / "bundle" / "bundle.json").read_bytes()
+        signature = copy / "bundle" / "bundle.sig"
+        signature.write_text(signer.sign(bundle, "bundle"), encoding="ascii")
+        record["files"]["bundle/bundle.sig"] = file_digest(signature)
     record["files"]["README.txt"] = file_digest(copy / "README.txt")
     content = json.dumps(record).encode()
     (copy / "pack.json").write_bytes(content)
     if signer:
-        bundle = (copy / "bundle" / "bundle.json").read_bytes()
         (copy / "pack.sig").write_text(signer.sign(content, "pack"), encoding="ascii")
-        (copy / "bundle" / "bundle.sig").write_text(signer.sign(bundle, "bundle"), encoding="ascii")
     return copy
 
 

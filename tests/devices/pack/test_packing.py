@@ -211,6 +211,17 @@ def test_a_signed_pack_with_bytes_after_its_last_file_is_refused(tmp_path, bundl
         check_pack(tar, {"lab.pub": signer.public})
 
 
+def test_the_signature_of_the_bundle_in_a_pack_cannot_be_exchanged(tmp_path, bundle, key):
+    signer = Signer(key)
+    tar = pack(tmp_path / "signed", bundle, signer)
+    folder = tmp_path / "signed" / FOLDER
+    (folder / "bundle" / "bundle.sig").write_text("another", encoding="ascii")
+    write_tar(folder, tar)
+    with pytest.raises(TamperedError, match=r"bundle\.sig"):
+        check_pack(tar, {"lab.pub": signer.public})
+    assert "bundle.sig is damaged" in install(folder, "--prefix", str(tmp_path / "x")).stderr
+
+
 def test_a_pack_whose_document_is_malformed_is_refused(tmp_path, bundle):
     tar = pack(tmp_path / "one", bundle)
     folder = tmp_path / "one" / FOLDER
