@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from alledge.runtime.bundle import ed25519
 from alledge.runtime.bundle.signing import verify_signature, verify_with_cryptography
@@ -135,5 +137,15 @@ def test_verification_works_without_cryptography(monkeypatch):
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(ImportError):
         verify_with_cryptography(public, message, signature)
+    assert verify_signature(public, message, signature)
+    assert not verify_signature(public, message + b"x", signature)
+
+
+def test_verification_works_if_openssl_has_no_ed25519(monkeypatch):
+    def from_public_bytes(data):
+        raise UnsupportedAlgorithm("Ed25519 is not supported")
+
+    public, message, signature = map(bytes.fromhex, RFC_8032[2])
+    monkeypatch.setattr(Ed25519PublicKey, "from_public_bytes", from_public_bytes)
     assert verify_signature(public, message, signature)
     assert not verify_signature(public, message + b"x", signature)
