@@ -57,6 +57,27 @@ class Throughput(TypedDict):
     workers: int
 
 
+class ModelJob(TypedDict):
+    """What a worker process measures: one configuration on one image."""
+
+    bundle: str
+    backend: str
+    threads: int
+    image: str
+    seconds: float
+
+
+class AccuracyJob(TypedDict):
+    """What a worker process evaluates: one artifact on a data set."""
+
+    bundle: str
+    backend: str
+    threads: int
+    data: str
+    layout: str | None
+    include_seen: bool
+
+
 class RoundFigures(Samples):
     """What one round measured. The inherited fields are the times of the model alone."""
 
