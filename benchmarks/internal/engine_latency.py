@@ -170,7 +170,7 @@ def main(
         image, pixels = Path(folder) / "field.jpg", Path(folder) / "pixels.npy"
         write_sample_image(image)
         for bundle in map(Bundle.open, bundles):
-            np.save(pixels, load_rgb(image, bundle.image_path)[np.newaxis])
+            np.save(pixels, load_rgb(image, bundle.image_settings)[np.newaxis])
             for name in backend or installed_backends():
                 if name not in bundle.formats:
                     continue

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BackendError
-from ...runtime.caches import ENVIRONMENT as CACHE
+from ...runtime.caches import CACHE_VARIABLE
 from ..types import AccuracyJob, ModelJob
 
 # A terminal sends these signals to all of its processes when the user stops the measurement.
@@ -78,7 +78,7 @@ def run_process(command: list[str], timeout_s: float, cache: Path) -> float:
     KeyboardInterrupt
         If the process was interrupted together with this one.
     """
-    environment = {**os.environ, CACHE: str(cache)}
+    environment = {**os.environ, CACHE_VARIABLE: str(cache)}
     started = time.perf_counter()
     try:
         process = subprocess.run(

@@ -43,7 +43,7 @@ def measure_round(job: ModelJob) -> RoundFigures:
     """Measure one round of a configuration."""
     bundle, image, seconds = Bundle.open(job["bundle"]), job["image"], job["seconds"]
     backend, threads = job["backend"], job["threads"]
-    batch = load_rgb(image, bundle.image_path)[np.newaxis]
+    batch = load_rgb(image, bundle.image_settings)[np.newaxis]
     _import_engine(backend)
     started = time.perf_counter()
     classifier = Classifier.load(bundle, backend, threads)
@@ -78,7 +78,7 @@ def measure_model(job: ModelJob) -> Samples:
     It is used to compare with the engines' own tools.
     """
     bundle = Bundle.open(job["bundle"])
-    batch = load_rgb(job["image"], bundle.image_path)[np.newaxis]
+    batch = load_rgb(job["image"], bundle.image_settings)[np.newaxis]
     with Classifier.load(bundle, job["backend"], job["threads"]) as classifier:
         return _repeat_timed(lambda: classifier.backend.predict(batch), job["seconds"])
 

@@ -4,12 +4,10 @@
 which shows the overhead of alledge and nothing about a model.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -18,17 +16,10 @@ from alledge.benchmarks.machine_identity import describe_this_machine
 from alledge.benchmarks.measuring.machine_noise import noise_between, read_machine_state
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.train.phantom.smears import draw_field
+from support.bundles import write_bundle
 
-SUPPORT = Path(__file__).resolve().parents[2] / "tests" / "support"
+TINY_NETWORK = Path(__file__).resolve().parents[2] / "tests" / "support" / "tiny.py"
 FIELD_PX = (2592, 1944)  # Canon PowerShot G5, the camera of most of ALL-IDB1
-
-
-def load_support_module(name: str) -> ModuleType:
-    """Load a module that the tests build their artifacts with."""
-    spec = importlib.util.spec_from_file_location(name, SUPPORT / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +29,9 @@ def bundle(tmp_path_factory) -> Bundle:
     if named:
         return Bundle.open(named)
     folder = tmp_path_factory.mktemp("bench")
-    command = [sys.executable, SUPPORT / "tiny.py", folder / "artifacts"]
+    command = [sys.executable, TINY_NETWORK, folder / "artifacts"]
     subprocess.run(command, check=True, capture_output=True)
-    load_support_module("bundles").write_bundle(folder / "tiny-float32", folder / "artifacts")
+    write_bundle(folder / "tiny-float32", folder / "artifacts")
     return Bundle.open(folder / "tiny-float32")
 
 

@@ -157,12 +157,6 @@ def _fit(job: Json) -> Json:
     return {}
 
 
-def _flops(job: Json) -> Json:
-    from .flops import flops
-
-    return {"flops": flops(Path(job["onnx"]))}
-
-
 STEPS: dict[str, Callable[[Json], Json]] = {
     "score": _score,
     "run": _run,
@@ -172,7 +166,6 @@ STEPS: dict[str, Callable[[Json], Json]] = {
     "onnx": _onnx,
     "openvino": _openvino,
     "fit": _fit,
-    "flops": _flops,
 }
 
 

@@ -84,7 +84,7 @@ def test_without_an_unseen_image_there_is_no_accuracy_and_the_row_is_ok(
     run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
 ) -> None:
     plain = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
-    pixels = [load_rgb(sample.path, plain.image_path) for sample in smears.samples]
+    pixels = [load_rgb(sample.path, plain.image_settings) for sample in smears.samples]
     seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", one) for one in pixels]}
     bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
     out = tmp_path / "out"
@@ -101,7 +101,7 @@ def test_the_terminal_counts_the_seen_images_that_were_left_out(
     run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
 ) -> None:
     plain = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
-    pixels = load_rgb(smears.samples[0].path, plain.image_path)
+    pixels = load_rgb(smears.samples[0].path, plain.image_settings)
     seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", pixels)]}
     bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
     words = ("benchmark", bundle, "--data", smears.root, *QUICK, *TFLITE, "--out")
