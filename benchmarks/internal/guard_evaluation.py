@@ -19,17 +19,13 @@ import click
 from ...errors import DataError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.data.inputs import find_images
-from ...runtime.guards.guards import (
-    CAMERA,
-    MIN_IMAGES,
-    Guards,
-    Statistics,
-    fit_guards,
-    image_statistics,
-)
+from ...runtime.guards.fitting import MIN_IMAGES, fit_guards
+from ...runtime.guards.guards import Guards
+from ...runtime.guards.image_statistics import CAMERA, image_statistics
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import UNKNOWN_CAMERA, load_image
 from ...runtime.metrics.intervals import wilson
+from ...runtime.types import Statistics
 from .non_smear_images import drawn, installed, is_untouched
 
 SCHEMA, SCHEMA_VERSION = "alledge/guards", 1

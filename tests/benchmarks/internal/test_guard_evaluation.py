@@ -15,7 +15,8 @@ from alledge.benchmarks.internal.guard_evaluation import main, out_of_fold
 from alledge.benchmarks.internal.non_smear_images import KINDS, is_untouched
 from alledge.errors import DataError
 from alledge.runtime.data.datasets import read_dataset
-from alledge.runtime.guards.guards import fit_guards, image_statistics
+from alledge.runtime.guards.fitting import fit_guards
+from alledge.runtime.guards.image_statistics import image_statistics
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_image
 
