@@ -27,6 +27,15 @@ EXPORT = (*TINY_RUN, "export/process.py", "export/convert/worker.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's cache and default bundle out of the tests, and the tests out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ALLEDGE_BUNDLE", raising=False)
+        patch.setenv("ALLEDGE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _warm_export_steps() -> Iterator[None]:
     """Run the steps of exports in forks of one process that has loaded tensorflow already."""
     with WorkerServer() as server, pytest.MonkeyPatch.context() as patch:

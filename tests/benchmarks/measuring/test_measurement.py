@@ -173,7 +173,7 @@ def crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "sys.meta_path.insert(0, Crash())\n",
         encoding="utf-8",
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
 
 
 @pytest.mark.usefixtures("crash")
