@@ -3,8 +3,12 @@
 What takes seconds to build is built once and kept under ``.cache/``; see `support.build_cache`.
 """
 
-import json
 import os
+
+# Test processes run side by side: a thread pool in each would wait for the others' cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded
+
+import json
 import shutil
 import subprocess
 import sys
