@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import threading
 import time
 from collections.abc import Iterator
@@ -15,15 +16,15 @@ LONG_S = 10.0
 
 
 def test_results_come_in_order_whatever_a_step_takes() -> None:
+    prepared = [threading.Event() for _ in range(60)]
+
     def prepare(number: int) -> int:
-        time.sleep(0.002 * (number % 3))
+        if number % 3 == 0:  # ends after the next item
+            assert prepared[number + 1].wait(LONG_S)
+        prepared[number].set()
         return number
 
-    def answer(number: int) -> int:
-        time.sleep(0.002 * (number % 2))
-        return -number
-
-    assert list(in_order(range(60), prepare, answer, 3)) == [-number for number in range(60)]
+    assert list(in_order(range(60), prepare, operator.neg, 3)) == [-number for number in range(60)]
 
 
 @pytest.mark.parametrize("count", [0, 1, MAX_PREPARED - 1, MAX_PREPARED, MAX_PREPARED + 1])
@@ -112,16 +113,18 @@ def test_what_a_step_raises_is_raised_in_its_place(step: str) -> None:
 
 def test_no_more_items_are_in_work_than_there_are_workers() -> None:
     at_once, highest, lock = 0, 0, threading.Lock()
+    together = threading.Barrier(3)
 
     def step(number: int) -> int:
         nonlocal at_once, highest
         with lock:
             at_once += 1
             highest = max(highest, at_once)
-        time.sleep(0.001)
+        if number < 3:
+            together.wait(LONG_S)  # passes only when three steps run at once
         with lock:
             at_once -= 1
         return number
 
-    list(in_order(range(60), step, step, 3))
-    assert 2 <= highest <= 3
+    list(in_order(range(60), step, int, 3))
+    assert highest == 3

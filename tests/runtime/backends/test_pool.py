@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -112,17 +112,12 @@ def _lent(pool: Pool[str]) -> str:
 
 
 def test_objects_are_created_one_at_a_time() -> None:
-    at_once, highest, lock = 0, 0, threading.Lock()
-    barrier = threading.Barrier(4)
+    barrier, two_creators, overlap = threading.Barrier(4), threading.Barrier(2), threading.Event()
 
     def make() -> object:
-        nonlocal at_once, highest
-        with lock:
-            at_once += 1
-            highest = max(highest, at_once)
-        time.sleep(0.01)
-        with lock:
-            at_once -= 1
+        with contextlib.suppress(threading.BrokenBarrierError):
+            two_creators.wait(0.2)  # passes only if a second thread creates an object too
+            overlap.set()
         return object()
 
     pool = Pool(make, 4)
@@ -133,7 +128,7 @@ def test_objects_are_created_one_at_a_time() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: work(), range(4)))
-    assert highest == 1
+    assert not overlap.is_set()
 
 
 def test_a_thread_that_waits_is_served_before_one_that_comes_later() -> None:

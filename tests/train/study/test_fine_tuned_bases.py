@@ -96,7 +96,6 @@ def test_a_study_killed_while_a_base_is_fitted_and_resumed_has_the_same_table(
     process.kill()  # SIGKILL: nothing is tidied up
     process.wait()
     assert list((out / "fits").rglob("*.state.npz"))
-    time.sleep(1)  # of the three heartbeats that the dead one is waited for
     result = CliRunner().invoke(main, [*typed, "--resume"])
     assert result.exit_code == 0, result.output
     assert rows(out) == rows(whole)
