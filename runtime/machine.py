@@ -81,7 +81,7 @@ def count_core_rows(table: bytes, pointer_bytes: int) -> int:
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """Return the cores a cgroup (v1 or v2) lets this process use, None where it sets no limit.
+    """Return the number of cores in the cgroup quota (v1 or v2); None without a limit.
 
     Parameters
     ----------

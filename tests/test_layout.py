@@ -28,11 +28,6 @@ KNOWN_CIRCLES: set[frozenset[str]] = {
     frozenset({"alledge.train.data.splits", "alledge.train.data.split_protocols"}),
 }
 KNOWN_PRIVATE_IMPORTS: set[str] = {
-    "devices/opcodes.py: _Buffer",
-    "tests/benchmarks/measuring/test_measurement.py: _run",
-    "tests/devices/pack/test_packing.py: _fill",
-    "tests/devices/pack/test_packing.py: _write_scripts",
-    "tests/devices/pack/test_packing.py: _write_tar",
     "tests/export/matrix/test_model_conversions.py: _missing",
     "tests/export/test_summary.py: _in_float",
 }
