@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...errors import ExportError
 from ...runtime.image_settings import ImagePath
 from ...runtime.metrics.calibration import Decision
-from ...train.networks.architectures import architecture, count, head_row
+from ...train.networks.architectures import architecture, count_parameters, head_row
 from ...train.runs.run_metrics import code
 from ..bundle.assembly import NO_DECISION, References, assemble, bundle_record, format_entry
 from ..convert.capabilities import CAPABILITIES, GATED
@@ -98,7 +98,7 @@ class MatrixRow:
         self.jobs = Jobs(folder, watch)
         file = weights / f"{model}.weights.h5" if weights else None
         self.weights = file if file and file.is_file() else None
-        counted = count(architecture(model), head_row(head))
+        counted = count_parameters(architecture(model), head_row(head))
         self.cost: Json = {
             "parameters": counted.network,
             "flops": None,

@@ -49,7 +49,7 @@ class Augmentation:
         return asdict(self)
 
 
-PAPER = Augmentation()
+PAPER_AUGMENTATION = Augmentation()
 NO_AUGMENTATION = Augmentation(False, 0.0, False, 0.0, 0.0)
 
 

@@ -35,7 +35,7 @@ Base = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Pass:
+class AugmentationPass:
     """One way through all images: as they are, or augmented once.
 
     Parameters
@@ -86,7 +86,7 @@ class FeatureCache:
         self,
         images: NDArray[np.uint8],
         weights: str,
-        which: Pass,
+        which: AugmentationPass,
         base: Callable[[], Base],
         *,
         maps: bool = False,
@@ -98,7 +98,7 @@ class FeatureCache:
         images : (N, S, S, 3) ndarray of uint8
         weights : str
             Digest of the base: its architecture and its weights.
-        which : Pass
+        which : AugmentationPass
         base : callable
             Gives the base; called only where the features are not kept.
         maps : bool
@@ -123,7 +123,9 @@ class FeatureCache:
         return features, seconds
 
 
-def compute(images: NDArray[np.uint8], which: Pass, base: Base, *, maps: bool) -> Floats:
+def compute(
+    images: NDArray[np.uint8], which: AugmentationPass, base: Base, *, maps: bool
+) -> Floats:
     """Run all images of a pass through the base."""
     rows = []
     for start in range(0, len(images), CHUNK):
@@ -149,7 +151,7 @@ def weights_digest(model: str, weights: str, seed: int) -> str:
     return f"{model} {hashlib.sha256(Path(weights).read_bytes()).hexdigest()}"
 
 
-def _key(images: NDArray[np.uint8], weights: str, which: Pass, maps: bool) -> str:
+def _key(images: NDArray[np.uint8], weights: str, which: AugmentationPass, maps: bool) -> str:
     about = {
         "format": FORMAT,
         "pixels": hashlib.sha256(images.tobytes()).hexdigest(),

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ...runtime.files import replace_file, write_json
 from ...runtime.metrics.metrics import Json
 from ..data.examples import Examples
-from ..data.splits import Fold, Split, inner_part
+from ..data.group_folds import split_off_validation
+from ..data.split_types import Fold, Split
 from ..networks.architectures import architecture, head_row, trains_base
 from ..networks.hardware import FLOAT32, Hardware, detect
 from ..networks.network import SCORES, build, features_of, freeze, head_of
@@ -24,10 +25,10 @@ from ..networks.tensorflow_import import keras, tf
 from ..progress import TrainingProgress
 from ..runs.run_folder import MODEL, fold_folder
 from .augmentation import augment
-from .feature_cache import FeatureCache, Pass, weights_digest
+from .feature_cache import AugmentationPass, FeatureCache, weights_digest
 from .linear_probe import Probe, fit_probe
 from .recipe import Recipe
-from .targets import Part
+from .targets import FitImages
 from .training_loop import Fitter, Ints, Source, State, Weights, forward, predict
 
 REFIT = 0  # number of the fit on all images, among the folds
@@ -39,7 +40,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """What is trained, on what, and where it is kept.
 
     Parameters
@@ -67,7 +68,7 @@ class Trainer:
 
     Parameters
     ----------
-    task : Task
+    task : TrainingTask
     progress : TrainingProgress
     cache : FeatureCache, optional
         Where features of the frozen base are kept; the user's cache folder by default.
@@ -77,7 +78,7 @@ class Trainer:
 
     def __init__(
         self,
-        task: Task,
+        task: TrainingTask,
         progress: TrainingProgress,
         cache: FeatureCache | None = None,
         hardware: Hardware | None = None,
@@ -159,11 +160,11 @@ class Trainer:
         task, truth, groups = self.task, self.task.examples.truth, self.task.split.groups
         fitted, chosen = fold.train, fold.train[:0]
         if task.recipe.choose_epoch:
-            fitted, chosen = inner_part(truth, groups, fold.train, task.seed)
-        part = Part(fitted, chosen, truth, self.classes)
+            fitted, chosen = split_off_validation(truth, groups, fold.train, task.seed)
+        part = FitImages(fitted, chosen, truth, self.classes)
         result = self._fit(part, fold.number, name, self.phases)
         if task.recipe.whole_folds and len(chosen):
-            whole = Part(fold.train, chosen[:0], truth, self.classes)
+            whole = FitImages(fold.train, chosen[:0], truth, self.classes)
             again = self._fit(whole, fold.number, f"{name}, whole", result["best"], WHOLE)
             result["history"] += again["history"]
             result["seconds"] += again["seconds"]
@@ -178,11 +179,11 @@ class Trainer:
             for phase in self.phases
         }
         truth = self.task.examples.truth
-        part = Part(np.arange(len(truth)), np.empty(0, dtype=np.int64), truth, self.classes)
+        part = FitImages(np.arange(len(truth)), np.empty(0, dtype=np.int64), truth, self.classes)
         return self._keep(REFIT, self._fit(part, REFIT, "refit on all images", epochs))
 
     def _fit(
-        self, part: Part, number: int, name: str, epochs: dict[str, int], suffix: str = ""
+        self, part: FitImages, number: int, name: str, epochs: dict[str, int], suffix: str = ""
     ) -> Json:
         began, history, best = time.perf_counter(), [], {}
         self.network.set_weights(self.start)
@@ -203,7 +204,7 @@ class Trainer:
             "seconds": round(time.perf_counter() - began, 1),
         }
 
-    def _phase(self, phase: str, part: Part, file: Path, name: str, epochs: int) -> State:
+    def _phase(self, phase: str, part: FitImages, file: Path, name: str, epochs: int) -> State:
         fitter, source = self._fitter(phase)
         return fitter.fit(
             part,
@@ -260,7 +261,7 @@ class Trainer:
             self.progress.stage(
                 f"features of the frozen base, pass {number + 1} of {recipe.head_passes + 1}"
             )
-            which = Pass(recipe.augmentation, task.seed, number)
+            which = AugmentationPass(recipe.augmentation, task.seed, number)
             found, _ = self.cache.get(
                 task.examples.pixels,
                 name,
@@ -326,7 +327,7 @@ def fit_fold(
     progress : TrainingProgress
     cache : FeatureCache, optional
     **task
-        Of `Task`; where its folder holds the state of a fit that was cut off, that one goes on.
+        Fields of `TrainingTask`. A fit that was interrupted in its folder is resumed.
 
     Returns
     -------
@@ -334,7 +335,7 @@ def fit_fold(
         As `Trainer.fold`.
     """
     keras.backend.clear_session()
-    whole = Task(**task)
+    whole = TrainingTask(**task)
     result = Trainer(whole, progress, cache).fold(fold, f"{whole.model}, {whole.folder.name}")
     shutil.rmtree(whole.folder, ignore_errors=True)
     return result

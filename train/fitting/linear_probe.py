@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.splits import group_folds
+from ..data.group_folds import group_folds
 
 # Inverse strength of the penalty, chosen inside the training part by log loss.
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import unknown_name
 from ...runtime.metrics.metrics import Json
-from .augmentation import PAPER, Augmentation
+from .augmentation import PAPER_AUGMENTATION, Augmentation
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Recipe:
     head_epochs: int = 30
     head_lr: float = 1e-3
     class_weights: bool = True
-    augmentation: Augmentation = field(default_factory=lambda: PAPER)
+    augmentation: Augmentation = field(default_factory=lambda: PAPER_AUGMENTATION)
 
     def to_json(self) -> Json:
         """Return the recipe as a JSON object."""

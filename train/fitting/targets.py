@@ -13,12 +13,12 @@ TINY = 1e-7  # a probability is never taken as nearer to 0 than this inside a lo
 
 
 @dataclass(frozen=True)
-class Part:
+class FitImages:
     """What one fit learns from and is chosen by.
 
     Parameters
     ----------
-    train, chosen : (M,) ndarray of int
+    train, validation : (M,) ndarray of int
         Indices of images; without `chosen` the last epoch is kept.
     truth : (N,) ndarray of int
         Label of every image of the set.
@@ -26,12 +26,12 @@ class Part:
     """
 
     train: Ints
-    chosen: Ints
+    validation: Ints
     truth: Ints
     classes: int
 
 
-def targets(part: Part, balanced: bool) -> tuple[Floats, Floats]:
+def targets(part: FitImages, balanced: bool) -> tuple[Floats, Floats]:
     """Return what the loss is told of every image: its target and its weight (mean 1).
 
     Two labels share one column, for a sigmoid; more have one each, for a softmax.

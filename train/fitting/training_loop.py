@@ -25,7 +25,7 @@ from ..networks.hardware import Hardware
 from ..networks.network import layers_of
 from ..networks.tensorflow_import import keras
 from .recipe import Recipe
-from .targets import Part, balanced_loss, targets
+from .targets import FitImages, balanced_loss, targets
 
 _ORDER = 0x0DE  # tells this use of the seed from the others
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -128,7 +128,7 @@ class Fitter:
 
     def fit(
         self,
-        part: Part,
+        part: FitImages,
         source: Source,
         start: Weights,
         *,
@@ -140,7 +140,7 @@ class Fitter:
 
         Parameters
         ----------
-        part : Part
+        part : FitImages
         source : callable
         start : list of ndarray
             Weights to begin with; they are epoch 0 and may turn out to be the best.
@@ -175,10 +175,10 @@ class Fitter:
         for variable, value in zip(self.network.optimizer.variables, values, strict=True):
             variable.assign(value)
 
-    def _stopped(self, state: State, part: Part) -> bool:
-        return bool(len(part.chosen)) and state.epoch - state.best_epoch >= self.recipe.patience
+    def _stopped(self, state: State, part: FitImages) -> bool:
+        return bool(len(part.validation)) and state.epoch - state.best_epoch >= self.recipe.patience
 
-    def _epoch(self, state: State, part: Part, source: Source) -> Json:
+    def _epoch(self, state: State, part: FitImages, source: Source) -> Json:
         """Go once through the training part; the state holds all that changed."""
         began, epoch = time.perf_counter(), state.epoch + 1
         order = np.random.default_rng([_ORDER, self.seed, epoch]).permutation(part.train)
@@ -220,18 +220,18 @@ class Fitter:
             for old, new in zip(state.average, self.network.get_weights(), strict=True)
         ]
 
-    def _choose(self, state: State, part: Part, source: Source, row: Json) -> None:
+    def _choose(self, state: State, part: FitImages, source: Source, row: Json) -> None:
         """Measure the averaged weights on the inner part, and keep them if they are the best."""
         row = {"lr": 0.0, "seconds": 0.0} | row | {"val_loss": None, "val_accuracy": None}
-        if len(part.chosen):
+        if len(part.validation):
             self.network.set_weights(state.average)
-            said = predict(self.network, source(part.chosen, None))
+            said = predict(self.network, source(part.validation, None))
             self.network.set_weights(state.weights)
-            row["val_loss"] = balanced_loss(part.truth[part.chosen], said)
-            row["val_accuracy"] = float(np.mean(said.argmax(axis=1) == part.truth[part.chosen]))
+            row["val_loss"] = balanced_loss(part.truth[part.validation], said)
+            row["val_accuracy"] = float(np.mean(said.argmax(axis=1) == part.truth[part.validation]))
         # from scratch epoch 0 knows nothing, and beats every epoch that is surely wrong somewhere
         candidate = state.epoch > 0 or self.recipe.head_first
-        if candidate and (not len(part.chosen) or row["val_loss"] < state.best_loss):
+        if candidate and (not len(part.validation) or row["val_loss"] < state.best_loss):
             state.best, state.best_epoch = state.average, state.epoch
             state.best_loss = math.inf if row["val_loss"] is None else row["val_loss"]
         state.history.append(row)

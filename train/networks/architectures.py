@@ -37,7 +37,7 @@ class Architecture:
         True if the base wants BGR; the image path always gives RGB.
     features : tuple of int
         Shape of the base's output at 224 x 224.
-    weights : int
+    base_parameters : int
         Numbers that training can change in the base.
     statistics : int
         Moving means and variances of its batch normalization.
@@ -56,7 +56,7 @@ class Architecture:
     offset: tuple[float, ...]
     reverse: bool
     features: tuple[int, int, int]
-    weights: int
+    base_parameters: int
     statistics: int
     paper_trains_base: bool
     paper_epochs: int
@@ -89,7 +89,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Count:
+class ParameterCount:
     """Parameters of a network, counted as Keras prints them.
 
     Parameters
@@ -241,7 +241,7 @@ def trains_base(row: Architecture, head: Head) -> bool:
     return row.paper_trains_base or not head.base_as_paper
 
 
-def count(row: Architecture, head: Head, classes: int = 2) -> Count:
+def count_parameters(row: Architecture, head: Head, classes: int = 2) -> ParameterCount:
     """Return the parameters of a model without building it.
 
     Parameters
@@ -253,7 +253,7 @@ def count(row: Architecture, head: Head, classes: int = 2) -> Count:
 
     Returns
     -------
-    Count
+    ParameterCount
     """
     height, width, channels = row.features
     units = [
@@ -263,8 +263,8 @@ def count(row: Architecture, head: Head, classes: int = 2) -> Count:
     ]
     dense = sum((before + 1) * after for before, after in pairwise(units))
     if trains_base(row, head):
-        return Count(dense + row.weights, row.statistics)
-    return Count(dense, row.weights + row.statistics)
+        return ParameterCount(dense + row.base_parameters, row.statistics)
+    return ParameterCount(dense, row.base_parameters + row.statistics)
 
 
 def describe() -> dict[str, Any]:
@@ -294,7 +294,7 @@ def _row(row: Architecture) -> dict[str, Any]:
 
 
 def _head(row: Architecture, head: Head) -> dict[str, Any]:
-    counted = count(row, head)
+    counted = count_parameters(row, head)
     return {
         "trainable": counted.trainable,
         "non_trainable": counted.frozen,

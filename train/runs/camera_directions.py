@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...runtime.metrics.metrics import Json, summarize
-from ..data.splits import Split
+from ..data.split_types import Split
 from .run_folder import Predictions
 
 EVEN = 0.5  # the threshold nothing was fitted for

@@ -26,7 +26,7 @@ from ...runtime.metrics.metrics import (
     summarize,
 )
 from ..data.examples import Examples
-from ..data.splits import Split
+from ..data.split_types import Split
 from .cross_fitting import CrossFit
 from .run_folder import Predictions, write_table
 

@@ -15,9 +15,11 @@ from ...runtime.files import write_json
 from ...runtime.guards.guards import fit_guards
 from ...runtime.image_settings import ImagePath
 from ...runtime.metrics.metrics import Json, positive_score
+from ..data.connected_sets import connected_sets
 from ..data.examples import Examples, read_examples
-from ..data.overlaps.search import find_overlaps, join
-from ..data.splits import GROUPED, PAPER, Split, make_split
+from ..data.overlaps.search import find_overlaps
+from ..data.split_types import GROUPED, PAPER, Split
+from ..data.splits import make_split
 from ..fitting.recipe import Recipe
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import NONE, weights_file
@@ -133,9 +135,9 @@ def train(order: TrainOptions, *, resume: bool = False, quiet: bool = False) -> 
         progress.stage(f"reading {len(dataset.samples)} images")
         alike = find_overlaps([sample.path for sample in dataset.samples], progress.found)
         pairs = [(one.a, one.b) for one in alike]
-        examples = read_examples(dataset, order.image_path, order.groups, alike=pairs)
+        examples = read_examples(dataset, order.image_path, order.groups, overlaps=pairs)
         split = make_split(examples, order.split, order.folds, order.seed)
-        together = join(len(examples.names), pairs)
+        together = connected_sets(len(examples.names), pairs)
         progress.say(
             f"{sum(map(len, together))} images in {len(together)} sets show the same"
             + ("" if order.split == PAPER else ": each set stays together")
@@ -155,12 +157,12 @@ def _run(
     progress: TrainingProgress,
 ) -> Run:
     from ..fitting.fold_training import (  # tensorflow takes seconds to load: errors come first
-        Task,
         Trainer,
+        TrainingTask,
     )
 
     started = run_metrics.now()
-    task = Task(
+    task = TrainingTask(
         order.model, order.head, order.weights, order.seed, order.recipe, examples, split, folder
     )
     *folds, refit = Trainer(task, progress).run()
@@ -219,7 +221,9 @@ def _settings(order: TrainOptions, dataset: Dataset, split: Split, weights: str)
             "kind": split.kind,
             "folds": len(split.folds),
             "digest": _digest(
-                "\n".join(f"{f} {g}" for f, g in zip(split.of, split.groups, strict=True)).encode()
+                "\n".join(
+                    f"{f} {g}" for f, g in zip(split.test_fold, split.groups, strict=True)
+                ).encode()
             ),
             "notes": list(split.notes),
         },
@@ -279,7 +283,7 @@ def _write(
         ("image", "fold", "group", "label", "camera"),
         zip(
             examples.names,
-            split.of.tolist(),
+            split.test_fold.tolist(),
             split.groups,
             (labels[index] for index in examples.truth),
             examples.cameras,

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ...runtime.metrics.metrics import Json
-from ..data.splits import group_folds
+from ..data.group_folds import group_folds
 from ..fitting.linear_probe import fit_probe
-from ..fitting.targets import Part, balanced_loss
+from ..fitting.targets import FitImages, balanced_loss
 from ..networks.architectures import head_row
 from ..progress import TrainingProgress
 from ..runs.run_metrics import code
@@ -207,7 +207,7 @@ class StudyWorker:
         recipe = HeadRecipe(
             params["lr"], params["batch_size"], params["epochs"], row.dense, row.dropout
         )
-        part = Part(train, chosen, examples.truth, len(examples.dataset.labels))
+        part = FitImages(train, chosen, examples.truth, len(examples.dataset.labels))
         return fit_head(part, source, recipe, seed=self.plan.order.seed)
 
     def _fit(self, cell: Cell, kind: str, _: Json) -> tuple[float, Json]:

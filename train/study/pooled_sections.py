@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.metrics.metrics import Json, assign, summarize, wilson
-from ..data.splits import CAMERA, Fold
+from ..data.split_types import CAMERA, Fold
 from ..runs.run_metrics import EVEN
 from .plan import Plan
 

@@ -13,7 +13,8 @@ from alledge.errors import DataError, UsageError
 from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.runtime.image_settings import ImagePath
 from alledge.train.data.examples import Examples, read_examples
-from alledge.train.data.splits import inner_part, make_split
+from alledge.train.data.group_folds import split_off_validation
+from alledge.train.data.splits import make_split
 
 SMALL = ImagePath(size=32)
 Write = Callable[[dict[str, int]], Path]
@@ -72,7 +73,7 @@ def test_one_fold_holds_one_fifth_out(examples: Examples) -> None:
 
 
 def test_the_seed_decides_the_split(examples: Examples) -> None:
-    first, same, other = (make_split(examples, "grouped", 3, seed).of for seed in (0, 0, 1))
+    first, same, other = (make_split(examples, "grouped", 3, seed).test_fold for seed in (0, 0, 1))
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
 
@@ -109,7 +110,7 @@ def test_groups_file_that_names_a_missing_image_is_refused(folder: Path, tmp_pat
 
 def test_image_named_by_an_end_that_several_share_is_refused(folder: Path, tmp_path: Path) -> None:
     path = table(tmp_path / "groups.csv", ["image,group", "00.png,a"])
-    with pytest.raises(DataError, match=r"00\.png \(several images end so\)"):
+    with pytest.raises(DataError, match=r"00\.png \(several images match\)"):
         read_examples(read_dataset(folder), SMALL, path)
 
 
@@ -174,11 +175,11 @@ def test_split_file_is_followed(examples: Examples, rows: list[str], tmp_path: P
     split = make_split(examples, str(table(tmp_path / "own.csv", rows)), 5, seed=0)
     assert split.kind == "own.csv"
     assert [fold.number for fold in split.folds] == [1, 2, 3]
-    assert sorted(examples.names[i] for i in np.flatnonzero(split.of == 0)) == [
+    assert sorted(examples.names[i] for i in np.flatnonzero(split.test_fold == 0)) == [
         "blast/00.png",
         "healthy/00.png",
     ]
-    assert all(0 in split.of[fold.train] for fold in split.folds)
+    assert all(0 in split.test_fold[fold.train] for fold in split.folds)
 
 
 def change(rows: list[str], old: str, new: str) -> list[str]:
@@ -192,19 +193,19 @@ def test_split_file_that_disagrees_is_refused(
     alone = [name for name in examples.names if name[-6:] not in ("10.png", "11.png")]
     alone += ["healthy/10.png", "healthy/11.png"]
     wrong = {
-        "1 images not at all": rows[:-1],
-        "1 more than once": [*rows[:-1], rows[1]],
+        "lacks 1 images": rows[:-1],
+        "names 1 more than once": [*rows[:-1], rows[1]],
         "not in the data set": change(rows, "blast/03.png", "blast/33.png"),
         "has the fold 'x'": change(rows, "blast/03.png,1", "blast/03.png,x"),
-        "parts the group": change(rows, "blast/11.png,2", "blast/11.png,3"),
+        "separates the group": change(rows, "blast/11.png,2", "blast/11.png,3"),
         "tests no image": ["image,fold", *(f"{name},0" for name in examples.names)],
-        "nothing of the class healthy is tested in any fold": [
+        "leaves no image of the class healthy to test in any fold": [
             "image,fold",
             *(f"{n},{0 if 'healthy' in n else i % 2 + 1}" for i, n in enumerate(alone)),
             "blast/11.png,1",
             "blast/10.png,1",
         ],
-        "nothing of the class healthy is left to train on beside fold 1": [
+        "leaves no image of the class healthy to train on for fold 1": [
             "image,fold",
             *(f"{name},{1 if 'healthy' in name else 2}" for name in examples.names),
         ],
@@ -221,7 +222,7 @@ def test_groups_of_a_split_file_may_not_be_parted(
     good = make_split(examples, str(table(tmp_path / "own.csv", lines)), 5, seed=0)
     assert good.groups == examples.groups
     lines = [f"{row}slide" if "/01.png" in row or "/02.png" in row else row for row in lines]
-    with pytest.raises(DataError, match="parts the group 'slide'"):
+    with pytest.raises(DataError, match="separates the group 'slide'"):
         make_split(examples, str(table(tmp_path / "own.csv", lines)), 5, seed=0)
 
 
@@ -233,7 +234,7 @@ def test_inner_part_never_shares_a_group_and_leaves_every_class_to_fit(
     truth = np.array([0] * healthy * copies + [1] * blast * copies)
     groups = [f"g{index // copies}" for index in range(len(truth))]
     train = np.arange(0, len(truth))
-    fitted, chosen = inner_part(truth, groups, train, seed)
+    fitted, chosen = split_off_validation(truth, groups, train, seed)
     assert sorted([*fitted, *chosen]) == list(train)
     assert not {groups[i] for i in fitted} & {groups[i] for i in chosen}
     assert set(truth[fitted]) == {0, 1}
@@ -242,7 +243,7 @@ def test_inner_part_never_shares_a_group_and_leaves_every_class_to_fit(
 
 def test_inner_part_is_empty_where_a_class_has_one_group() -> None:
     truth = np.array([0, 0, 1])
-    fitted, chosen = inner_part(truth, ["a", "b", "c"], np.arange(3), seed=0)
+    fitted, chosen = split_off_validation(truth, ["a", "b", "c"], np.arange(3), seed=0)
     assert (fitted.tolist(), chosen.tolist()) == ([0, 1, 2], [])
 
 
@@ -265,7 +266,7 @@ def test_papers_split_has_the_papers_support_of_12_and_10(seed: int) -> None:
     (fold,) = split.folds
     assert np.bincount(truth[fold.test]).tolist() == [12, 10]
     assert sorted([*fold.train, *fold.test]) == list(range(108))
-    assert split.notes[0].endswith("no test image is known to show what an image trained on shows")
+    assert split.notes[0].endswith("no test image is known to show the same as a training image")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -280,7 +281,7 @@ def test_papers_split_counts_the_test_images_that_leak(seed: int) -> None:
 
 
 def test_subject_split_needs_a_layout_that_knows_subjects(examples: Examples) -> None:
-    with pytest.raises(DataError, match=r"does not tell which images(.|\n)*--groups"):
+    with pytest.raises(DataError, match=r"does not say which images(.|\n)*--groups"):
         make_split(examples, "subject", 5, seed=0)
 
 

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from alledge.train.fitting.augmentation import NO_AUGMENTATION, PAPER, Augmentation, augment
+from alledge.train.fitting.augmentation import (
+    NO_AUGMENTATION,
+    PAPER_AUGMENTATION,
+    Augmentation,
+    augment,
+)
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +20,9 @@ def pixels() -> np.ndarray:
 
 
 def test_the_same_seed_epoch_and_sample_give_the_same_copy(pixels: np.ndarray) -> None:
-    first = augment(pixels, PAPER, seed=1, epoch=2, sample=3)
-    augment(pixels, PAPER, seed=9, epoch=9, sample=9)
-    again = augment(pixels, PAPER, seed=1, epoch=2, sample=3)
+    first = augment(pixels, PAPER_AUGMENTATION, seed=1, epoch=2, sample=3)
+    augment(pixels, PAPER_AUGMENTATION, seed=9, epoch=9, sample=9)
+    again = augment(pixels, PAPER_AUGMENTATION, seed=1, epoch=2, sample=3)
     assert np.array_equal(first, again)
     assert (first.shape, first.dtype) == (pixels.shape, np.uint8)
 
@@ -27,8 +32,8 @@ def test_another_seed_epoch_or_sample_gives_another_copy(
     pixels: np.ndarray, other: tuple[int, int, int]
 ) -> None:
     seed, epoch, sample = other
-    copy = augment(pixels, PAPER, seed=seed, epoch=epoch, sample=sample)
-    assert not np.array_equal(copy, augment(pixels, PAPER, seed=1, epoch=2, sample=3))
+    copy = augment(pixels, PAPER_AUGMENTATION, seed=seed, epoch=epoch, sample=sample)
+    assert not np.array_equal(copy, augment(pixels, PAPER_AUGMENTATION, seed=1, epoch=2, sample=3))
 
 
 def test_nothing_allowed_changes_nothing(pixels: np.ndarray) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alledge.train.fitting.augmentation import NO_AUGMENTATION, PAPER
-from alledge.train.fitting.feature_cache import Base, FeatureCache, Floats, Pass
+from alledge.train.fitting.augmentation import NO_AUGMENTATION, PAPER_AUGMENTATION
+from alledge.train.fitting.feature_cache import AugmentationPass, Base, FeatureCache, Floats
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
-FIRST = Pass(PAPER, seed=3, number=1)
+FIRST = AugmentationPass(PAPER_AUGMENTATION, seed=3, number=1)
 
 
 class Counting:
@@ -48,11 +48,11 @@ def test_a_pass_goes_through_the_base_once_and_comes_from_the_disk_after(tmp_pat
         lambda: (IMAGES, "other weights", FIRST),
         lambda: (IMAGES, "w", replace(FIRST, number=2)),
         lambda: (IMAGES, "w", replace(FIRST, seed=4)),
-        lambda: (IMAGES, "w", replace(FIRST, how=replace(PAPER, rotation=1.0))),
+        lambda: (IMAGES, "w", replace(FIRST, how=replace(PAPER_AUGMENTATION, rotation=1.0))),
     ],
 )
 def test_whatever_the_features_depend_on_makes_another_entry(
-    changed: Callable[[], tuple[np.ndarray, str, Pass]], tmp_path: Path
+    changed: Callable[[], tuple[np.ndarray, str, AugmentationPass]], tmp_path: Path
 ) -> None:
     base, cache = Counting(), FeatureCache(tmp_path)
     cache.get(IMAGES, "w", FIRST, base)
@@ -62,8 +62,8 @@ def test_whatever_the_features_depend_on_makes_another_entry(
 
 def test_the_images_as_they_are_do_not_depend_on_an_augmentation(tmp_path: Path) -> None:
     base, cache = Counting(), FeatureCache(tmp_path)
-    plain, _ = cache.get(IMAGES, "w", Pass(PAPER, 3, 0), base)
-    cache.get(IMAGES, "w", Pass(NO_AUGMENTATION, 8, 0), base)
+    plain, _ = cache.get(IMAGES, "w", AugmentationPass(PAPER_AUGMENTATION, 3, 0), base)
+    cache.get(IMAGES, "w", AugmentationPass(NO_AUGMENTATION, 8, 0), base)
     assert base.runs == 1
     assert np.allclose(plain, (IMAGES / 255).mean(axis=(1, 2)), atol=1e-6)
 

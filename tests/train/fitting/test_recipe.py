@@ -3,7 +3,7 @@
 import pytest
 
 from alledge.errors import UsageError
-from alledge.train.fitting.augmentation import PAPER
+from alledge.train.fitting.augmentation import PAPER_AUGMENTATION
 from alledge.train.fitting.recipe import AS_PAPER, recipe_for
 from alledge.train.networks.architectures import ARCHITECTURES
 
@@ -22,7 +22,7 @@ def test_the_papers_recipe_has_its_epochs_and_augmentation_and_stops_no_earlier(
     recipe = recipe_for("none", **NOTHING, name="paper", paper_epochs=row.paper_epochs)
     assert recipe.epochs == recipe.head_epochs == PAPER_EPOCHS[model]
     assert not recipe.choose_epoch
-    assert recipe.augmentation == PAPER
+    assert recipe.augmentation == PAPER_AUGMENTATION
     assert (recipe.lr_last, recipe.averaged_epochs, recipe.head_first) == (1.0, 0.0, False)
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from alledge.train.fitting.recipe import Recipe
-from alledge.train.fitting.targets import Part, targets
+from alledge.train.fitting.targets import FitImages, targets
 from alledge.train.fitting.training_loop import Fitter, State, predict
 from alledge.train.networks.tensorflow_import import keras
 
 RANDOM = np.random.default_rng(0)
 FEATURES = RANDOM.normal(size=(15, 6)).astype(np.float32)
 TRUTH = (FEATURES[:, 0] + RANDOM.normal(size=15) > 0.5).astype(np.int64)
-PART = Part(np.arange(15), np.empty(0, dtype=np.int64), TRUTH, 2)
+PART = FitImages(np.arange(15), np.empty(0, dtype=np.int64), TRUTH, 2)
 
 
 def fitted(state_file: Path, lr: float, epochs: int = 2) -> tuple[State, keras.Model]:

@@ -9,7 +9,13 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.errors import UsageError
-from alledge.train.networks.architectures import ARCHITECTURES, HEADS, architecture, count, head_row
+from alledge.train.networks.architectures import (
+    ARCHITECTURES,
+    HEADS,
+    architecture,
+    count_parameters,
+    head_row,
+)
 
 PRINTED = {  # trainable, non-trainable, optimizer, total, as the paper prints them
     "vgg16": (21_170_497, 0, 42_340_996, 63_511_493),
@@ -23,7 +29,7 @@ PRINTED = {  # trainable, non-trainable, optimizer, total, as the paper prints t
 
 @pytest.mark.parametrize("model", ARCHITECTURES)
 def test_paper_head_counts_what_the_paper_printed(model: str) -> None:
-    counted = count(ARCHITECTURES[model], HEADS["paper"])
+    counted = count_parameters(ARCHITECTURES[model], HEADS["paper"])
     assert (counted.trainable, counted.frozen, counted.optimizer, counted.total) == PRINTED[model]
 
 

@@ -10,7 +10,7 @@ from alledge.runtime.data.datasets import Dataset
 from alledge.runtime.image_settings import ImagePath
 from alledge.train.data.examples import read_examples
 from alledge.train.data.splits import make_split
-from alledge.train.fitting.fold_training import Task, Trainer
+from alledge.train.fitting.fold_training import Trainer, TrainingTask
 from alledge.train.fitting.recipe import recipe_for
 from alledge.train.networks.architectures import ARCHITECTURES, HEADS, head_row, trains_base
 from alledge.train.networks.network import base_of, head_of
@@ -38,7 +38,7 @@ def test_every_model_trains_what_its_row_says_with_either_head(
         paper_epochs=ARCHITECTURES[model].paper_epochs,
     )  # fmt: skip
     recipe = replace(recipe, head_passes=1)
-    task = Task(model, head, "none", 0, recipe, examples, split, tmp_path)
+    task = TrainingTask(model, head, "none", 0, recipe, examples, split, tmp_path)
     trainer = Trainer(task, TrainingProgress(quiet=True))
     parts = (base_of(trainer.network), head_of(trainer.network))
     before = [part.get_weights() for part in parts]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alledge.errors import RunError, UsageError
-from alledge.train.networks.architectures import ARCHITECTURES, HEADS, count
+from alledge.train.networks.architectures import ARCHITECTURES, HEADS, count_parameters
 from alledge.train.networks.network import base_of, build, features_of, freeze, head_of
 
 SCALING = {  # what keras.applications itself does to a pixel, per model
@@ -30,7 +30,7 @@ def size(variables: list[keras.Variable]) -> int:
 @pytest.mark.parametrize("model", ARCHITECTURES)
 def test_the_row_counts_what_keras_builds(model: str, head: str) -> None:
     network = build(model, head, weights="none")
-    counted = count(ARCHITECTURES[model], HEADS[head])
+    counted = count_parameters(ARCHITECTURES[model], HEADS[head])
     assert size(network.trainable_weights) == counted.trainable
     assert size(network.non_trainable_weights) == counted.frozen
     adam = keras.optimizers.Adam()

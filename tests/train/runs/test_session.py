@@ -297,13 +297,13 @@ def test_base_that_the_paper_froze_stays_frozen_under_its_head(
     from alledge.runtime.data.datasets import read_dataset
     from alledge.train.data.examples import read_examples
     from alledge.train.data.splits import make_split
-    from alledge.train.fitting.fold_training import Task, Trainer
+    from alledge.train.fitting.fold_training import Trainer, TrainingTask
 
     examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_path)
     split = make_split(examples, "grouped", 2, 0)
     kinds = {}
     for model, head in (("resnet101v2", "paper"), ("resnet101v2", "gap"), ("vgg16", "paper")):
-        task = Task(model, head, "none", 0, FROM_SCRATCH, examples, split, tmp_path)
+        task = TrainingTask(model, head, "none", 0, FROM_SCRATCH, examples, split, tmp_path)
         trainer = Trainer(task, progress.TrainingProgress(quiet=True))
         kinds[model, head] = (
             list(trainer.phases),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import lru_cache
@@ -67,25 +67,6 @@ def find_overlaps(paths: Sequence[Path], progress: Progress | None = None) -> li
 
     with_cache(f"overlaps-{_digest([_code(), *contents])[:32]}", use)
     return found
-
-
-def join(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Return the sets of two and more images that hang together by pairs (union-find)."""
-    parent = list(range(count))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for a, b in pairs:
-        one, other = root(a), root(b)
-        parent[max(one, other)] = min(one, other)
-    sets: dict[int, list[int]] = {}
-    for index in range(count):
-        sets.setdefault(root(index), []).append(index)
-    return [members for members in sets.values() if len(members) > 1]
 
 
 def _find(paths: Sequence[Path], tell: Progress) -> list[Overlap]:

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from alledge.runtime import caches
+from alledge.train.data.connected_sets import connected_sets
 from alledge.train.data.overlaps import search
 from alledge.train.data.overlaps.alignment import closely
 from alledge.train.data.overlaps.candidates import Candidate
-from alledge.train.data.overlaps.search import Overlap, find_overlaps, join
+from alledge.train.data.overlaps.search import Overlap, find_overlaps
 from alledge.train.phantom.smears import draw_field
 
 
@@ -121,8 +122,8 @@ def test_same_images_are_compared_once_and_changed_ones_again(
 
 
 def test_pairs_join_into_sets() -> None:
-    assert join(6, [(0, 3), (3, 5), (1, 2)]) == [[0, 3, 5], [1, 2]]
-    assert join(3, []) == []
+    assert connected_sets(6, [(0, 3), (3, 5), (1, 2)]) == [[0, 3, 5], [1, 2]]
+    assert connected_sets(3, []) == []
 
 
 def test_a_small_corner_with_one_nucleus_is_no_overlap() -> None:
