@@ -18,7 +18,7 @@ from typing import Any
 
 from ...errors import ExportError
 from ...runtime.files import write_json
-from .peak_memory import peak_mib
+from ...runtime.process_memory import peak_mib
 
 Json = dict[str, Any]
 MEMORY_BUDGET_MIB = 8192
@@ -121,7 +121,7 @@ def _watched(command: list[str], output: Path) -> tuple[int, int | None]:
         )
         try:
             while True:
-                peak = max(peak or 0, peak_mib(child.pid) or 0) or None
+                peak = max(peak or 0, int(peak_mib(child.pid) or 0)) or None
                 try:
                     return child.wait(WATCH_S), peak
                 except subprocess.TimeoutExpired:

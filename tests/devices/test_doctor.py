@@ -12,7 +12,7 @@ from alledge.devices import doctor
 from alledge.devices.detection import describe_machine
 from alledge.devices.doctor import FAIL, OK, WARN, examine
 from alledge.devices.pack.signing_keys import generate_keys
-from alledge.runtime.bundle.bundle import file_digest
+from alledge.runtime.digests import file_digest
 
 SCHEMA = Path(__file__).resolve().parents[2] / "runtime" / "schemas" / "doctor.json"
 
@@ -68,7 +68,7 @@ def test_an_operator_that_is_too_new_warns_for_another_machine_and_fails_here(
     tmp_path, tiny_model, monkeypatch
 ):
     known = {"some-runtime 1.0": {"SOFTMAX": 1}}
-    monkeypatch.setattr(doctor, "known_versions", lambda: known)
+    monkeypatch.setattr(doctor, "supported_versions", lambda: known)
     (row,) = doctor._opcodes(tiny_model)
     assert row.status == WARN
     assert "FULLY_CONNECTED" in row.found

@@ -18,8 +18,8 @@ from ...runtime.imaging import load_picture
 from ...runtime.metrics.metrics import Json
 from ..data.connected_sets import connected_sets
 from ..data.overlaps.search import Progress, find_overlaps
-from ..runs.run_metrics import code, versions
-from .shortcuts import FOLDS, PICTURE, Measured, measure, shortcut_table
+from ..provenance import code_version, package_versions
+from .shortcuts import FOLDS, PICTURE_SIZE, Measured, measure, shortcut_table
 from .verdict import verdict
 
 SCHEMA, SCHEMA_VERSION = "alledge/audit", 1
@@ -40,7 +40,7 @@ class _Part:
         ]
         for index, sample in enumerate(self.dataset.samples):
             try:
-                picture = load_picture(sample.path, PICTURE)
+                picture = load_picture(sample.path, PICTURE_SIZE)
             except AlledgeError as error:
                 name = self.dataset.relative(sample)
                 self.unreadable.append({"image": name, "error": error.what})
@@ -118,8 +118,8 @@ def audit(
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "seed": seed,
-        "code": code(),
-        "versions": versions(),
+        "code": code_version(),
+        "versions": package_versions(),
         "datasets": [_described(part, links, seed) for part in parts],
         "pairs": pairs,
         "between": [

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError
 from ...runtime.data.datasets import Dataset
-from ...runtime.guards.guards import Statistics
-from ...runtime.guards.guards import measure as measure_image
-from ...runtime.image_settings import ImagePath
+from ...runtime.guards.guards import Statistics, image_statistics
+from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_image
 from .connected_sets import connected_components
 
@@ -58,7 +57,7 @@ class Examples:
 
 def read_examples(
     dataset: Dataset,
-    settings: ImagePath,
+    settings: ImageSettings,
     groups_file: Path | None = None,
     *,
     overlaps: Iterable[tuple[int, int]] = (),
@@ -69,7 +68,7 @@ def read_examples(
     Parameters
     ----------
     dataset : Dataset
-    settings : ImagePath
+    settings : ImageSettings
     groups_file : Path, optional
         CSV file with the columns ``image,group``. Images of one group stay together in a split.
     overlaps : iterable of (int, int)
@@ -193,7 +192,7 @@ def match_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) ->
 
 
 def _decode(
-    dataset: Dataset, settings: ImagePath, progress: Callable[[int], None] | None
+    dataset: Dataset, settings: ImageSettings, progress: Callable[[int], None] | None
 ) -> tuple[NDArray[np.uint8], tuple[Statistics, ...]]:
     """Return pixels, (N, S, S, 3), and guard measurements of all images."""
     pixels = np.empty((len(dataset.samples), settings.size, settings.size, 3), dtype=np.uint8)
@@ -201,7 +200,7 @@ def _decode(
     for index, sample in enumerate(dataset.samples):
         try:
             pixels[index], header = load_image(sample.path, settings)
-            statistics.append(measure_image(pixels[index], header))
+            statistics.append(image_statistics(pixels[index], header))
         except ImageError as error:
             broken.append(error.what)
         if progress:

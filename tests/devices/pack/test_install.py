@@ -18,7 +18,7 @@ from alledge.devices.pack.packing import write_pack
 from alledge.devices.pack.signing_keys import Signer, generate_keys
 from alledge.devices.profiles import get_profile
 from alledge.errors import AlledgeError
-from alledge.runtime.bundle.bundle import file_digest
+from alledge.runtime.digests import file_digest
 
 EXPORTED = Path(__file__).resolve().parents[2] / "export" / "conftest.py"
 OFFLINE = ["unshare", "--net"]  # a network namespace of its own: no network at all

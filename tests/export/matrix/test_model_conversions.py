@@ -17,7 +17,7 @@ from alledge.export.matrix.markdown_page import OK, REFUSED
 from alledge.export.matrix.model_conversions import Cell, MatrixRow
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.verify import verify_bundle
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "runtime" / "schemas"
 
@@ -30,7 +30,7 @@ def made(cache, tiny_run):
     """Rows of a tiny network in int8, one that is refused, and the folder of the bundles."""
 
     def make(path: Path) -> None:
-        settings = ImagePath.from_json(tiny_run.record["image_path"])
+        settings = ImageSettings.from_json(tiny_run.record["image_path"])
         bench = MatrixRow(
             "mobilenetv2", "paper", path / "work", settings=settings, network=tiny_run.model_path
         )
