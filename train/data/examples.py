@@ -185,7 +185,7 @@ def match_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) ->
     if wrong:
         more = f" and {len(wrong) - NAMED_AT_MOST} more" if len(wrong) > NAMED_AT_MOST else ""
         raise DataError(
-            f"{source} does not fit the data set: {', '.join(wrong[:NAMED_AT_MOST])}{more}",
+            f"{source} does not agree with the data set: {', '.join(wrong[:NAMED_AT_MOST])}{more}",
             fix="name images by their path inside the data set, with forward slashes",
         )
     return indices

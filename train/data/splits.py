@@ -54,7 +54,7 @@ def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
         If there is no split of this name, or the number of folds is too small.
     DataError
         If a class has too few groups, the data set's layout has no subjects, no camera can be
-        left out, or a file does not fit the data set, separates a group or leaves a training
+        left out, or a file does not agree with the data set, separates a group or leaves a training
         part without a class.
 
     Examples
@@ -108,7 +108,7 @@ def _from_file(examples: Examples, path: Path) -> Split:
     if (times_named != 1).any():
         wrong = [examples.names[i] for i in np.flatnonzero(times_named != 1)]
         raise DataError(
-            f"{path} does not fit the data set: it lacks {int((times_named == 0).sum())} images "
+            f"{path} does not agree with the data set: it lacks {int((times_named == 0).sum())} images "
             f"and names {int((times_named > 1).sum())} more than once, "
             f"the first {', '.join(wrong[:NAMED_AT_MOST])}",
             fix="give every image one row",
