@@ -108,8 +108,9 @@ def _from_file(examples: Examples, path: Path) -> Split:
     if (times_named != 1).any():
         wrong = [examples.names[i] for i in np.flatnonzero(times_named != 1)]
         raise DataError(
-            f"{path} does not agree with the data set: it lacks {int((times_named == 0).sum())} images "
-            f"and names {int((times_named > 1).sum())} more than once, "
+            f"{path} does not agree with the data set: it lacks "
+            f"{int((times_named == 0).sum())} images and names {int((times_named > 1).sum())} "
+            f"more than once, "
             f"the first {', '.join(wrong[:NAMED_AT_MOST])}",
             fix="give every image one row",
         )
