@@ -116,7 +116,7 @@ def split_name(kind: str) -> str:
 def _check_weights(model: str, order: StudyOptions) -> None:
     """Load a file of weights, unless it holds as many numbers as the base: no two have the same."""
     path, row = weights_file(order.weights[model]), architecture(model)
-    if path is None or _numbers(path) == row.base_parameters + row.statistics:
+    if path is None or _numbers(path) == row.base_parameters + row.norm_statistics:
         return
     from ..networks.network import build
 

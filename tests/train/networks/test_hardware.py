@@ -1,4 +1,4 @@
-"""Several devices and mixed precision, tried on what every machine has: CPUs."""
+"""Several devices and mixed precision, tested on CPUs, which every machine has."""
 
 import json
 import subprocess
@@ -48,7 +48,7 @@ def test_a_cpu_computes_in_float32_on_one_device() -> None:
     assert detect() == Hardware()
 
 
-def test_two_devices_fit_what_one_fits_and_tell_the_same_history(tmp_path: Path) -> None:
+def test_two_devices_fit_the_same_network_with_the_same_history_as_one(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", TWO_DEVICES],
         capture_output=True,
@@ -58,12 +58,12 @@ def test_two_devices_fit_what_one_fits_and_tell_the_same_history(tmp_path: Path)
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["sizes"] == [[1, 5], [2, 6]]
-    one, two = (np.array(answer) for answer in found["answers"])
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["sizes"] == [[1, 5], [2, 6]]
+    one, two = (np.array(answer) for answer in result["answers"])
     assert np.allclose(one, two, atol=1e-5)
     assert np.ptp(one) > 0.1
-    one, two = (np.array(history) for history in found["histories"])
+    one, two = (np.array(history) for history in result["histories"])
     assert one.shape == (4, 2)
     assert np.allclose(one, two, atol=1e-5)
 

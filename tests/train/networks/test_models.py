@@ -1,4 +1,4 @@
-"""Every model with either head really trains: an epoch on a few small images, random weights."""
+"""Every model trains with either head, for one epoch on a few small images from random weights."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from alledge.train.networks.architectures import ARCHITECTURES, HEADS, head_row,
 from alledge.train.networks.network import base_of, head_of
 from alledge.train.progress import TrainingProgress
 
-LEAST = {"inceptionv3": 75}  # pixels; its pooling leaves nothing of smaller images
+MIN_SIZE = {"inceptionv3": 75}  # pixels; its pooling reduces smaller images to nothing
 SMALL = 32
 
 
@@ -24,13 +24,13 @@ def changed(before: list[np.ndarray], after: list[np.ndarray]) -> bool:
     return any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.slow  # the deep ones take half a minute to be traced
+@pytest.mark.slow  # tracing a deep network takes half a minute
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("model", ARCHITECTURES)
-def test_every_model_trains_what_its_row_says_with_either_head(
+def test_every_model_trains_the_parts_that_its_architecture_says(
     model: str, head: str, smears: Dataset, tmp_path: Path
 ) -> None:
-    size = LEAST.get(model, SMALL)
+    size = MIN_SIZE.get(model, SMALL)
     examples = read_examples(smears, ImageSettings(size=size, draft=2 * size))
     split = make_split(examples, "grouped", 2, seed=0)
     recipe = recipe_for(
