@@ -18,13 +18,13 @@ SCHEMA = Path(__file__).resolve().parents[2] / "runtime" / "schemas" / "doctor.j
 
 
 @pytest.fixture
-def bundle(tmp_path, tiny_artifacts):
+def bundle(tmp_path, artifacts):
     """A bundle of the tiny network, as far as the doctor looks."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     names = ("model.tflite", "model.onnx", "model.xml", "model.bin")
     for name in names:
-        (folder / name).write_bytes((tiny_artifacts / name).read_bytes())
+        (folder / name).write_bytes((artifacts / name).read_bytes())
     record = {
         **{"schema": "alledge/bundle", "schema_version": 1, "name": "tiny", "task": "field"},
         **{"labels": ["healthy", "blast"], "positive": ["blast"]},

@@ -8,6 +8,7 @@ from alledge.export.convert.jobs import MEMORY_BUDGET_MIB, Jobs
 from alledge.runtime.process_memory import peak_mib
 
 FAT_MIB = 512
+pytestmark = pytest.mark.usefixtures("new_process_per_step")
 
 
 def test_a_step_runs_elsewhere_and_leaves_its_seconds_and_memory_in_the_log(tmp_path):

@@ -113,7 +113,7 @@ def test_a_scalar_plus_the_group_order_is_refused_although_the_equation_holds(ve
 def test_a_key_of_small_order_verifies_nothing(verify, key):
     public = bytes.fromhex(key)
     assert not ed25519.is_public_key(public)
-    # With the scalar 0 and the neutral commitment, the equation holds where 8 divides the challenge.
+    # With the scalar 0 and the neutral commitment, the equation holds where 8 divides it.
     assert not any(verify(public, bytes([number]), NEUTRAL + bytes(32)) for number in range(32))
 
 
