@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from ..data.overlaps.search import find_overlaps
 from ..data.split_types import GROUPED, PAPER, Split
 from ..data.splits import make_split
 from ..fitting.recipe import Recipe
+from ..fitting.task import TrainingTask
+from ..fitting.types import FitResult, HistoryRow
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import NONE, weights_file
 from ..progress import TrainingProgress
@@ -157,16 +160,15 @@ def _run(
     folder: Path,
     progress: TrainingProgress,
 ) -> Run:
-    from ..fitting.fold_training import (  # tensorflow takes seconds to load: errors come first
-        Trainer,
-        TrainingTask,
+    from ..fitting.fold_training import (
+        Trainer,  # tensorflow takes seconds to load: errors come first
     )
 
     started = utc_now()
     task = TrainingTask(
         order.model, order.head, order.weights, order.seed, order.recipe, examples, split, folder
     )
-    *folds, refit = Trainer(task, progress).run()
+    folds, refit = Trainer(task, progress).run()
     progress.stage("measuring")
     labels, positive = examples.dataset.labels, examples.dataset.positive
     predictions = run_metrics.gather(examples, split, folds)
@@ -184,7 +186,9 @@ def _run(
     return load_run(folder)
 
 
-def _record(examples: Examples, settings: Json, metrics: Json, refit: Json, started: str) -> Json:
+def _record(
+    examples: Examples, settings: Json, metrics: Json, refit: FitResult, started: str
+) -> Json:
     """Return what the record holds beside the settings and the calibration."""
     return {
         "schema": SCHEMA,
@@ -268,7 +272,7 @@ def _write(
     examples: Examples,
     split: Split,
     predictions: Predictions,
-    history: Sequence[Json],
+    history: Sequence[Mapping[str, Any]],
     metrics: Json,
 ) -> None:
     labels = examples.dataset.labels
@@ -299,7 +303,7 @@ def _draw(
     order: TrainOptions,
     examples: Examples,
     predictions: Predictions,
-    history: Sequence[Json],
+    history: Sequence[HistoryRow],
     metrics: Json,
 ) -> None:
     from . import plots

@@ -74,7 +74,8 @@ def test_mixed_precision_trains_and_leaves_float32_weights_and_scores(
     from alledge.runtime.data.datasets import read_dataset
     from alledge.train.data.examples import read_examples
     from alledge.train.data.splits import make_split
-    from alledge.train.fitting.fold_training import Trainer, TrainingTask
+    from alledge.train.fitting.fold_training import Trainer
+    from alledge.train.fitting.task import TrainingTask
     from alledge.train.networks.tensorflow_import import keras
 
     examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_path)
@@ -83,7 +84,7 @@ def test_mixed_precision_trains_and_leaves_float32_weights_and_scores(
     task = TrainingTask("vgg16", "gap", tiny_order.weights, 0, recipe, examples, split, tmp_path)
     trainer = Trainer(task, TrainingProgress(quiet=True), hardware=Hardware(MIXED))
     assert trainer.network.get_layer("base").layers[1].compute_dtype == "float16"
-    result = trainer.fold(split.folds[0], "fold 1")
+    result = trainer.score_fold(split.folds[0], "fold 1")
     assert np.isfinite(result["scores"]).all()
     assert {weight.dtype for weight in trainer.network.weights} == {"float32"}
     assert trainer.network.output.dtype == "float32"

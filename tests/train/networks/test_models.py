@@ -10,8 +10,9 @@ from alledge.runtime.data.datasets import Dataset
 from alledge.runtime.image_settings import ImageSettings
 from alledge.train.data.examples import read_examples
 from alledge.train.data.splits import make_split
-from alledge.train.fitting.fold_training import Trainer, TrainingTask
+from alledge.train.fitting.fold_training import Trainer
 from alledge.train.fitting.recipe import recipe_for
+from alledge.train.fitting.task import TrainingTask
 from alledge.train.networks.architectures import ARCHITECTURES, HEADS, head_row, trains_base
 from alledge.train.networks.network import base_of, head_of
 from alledge.train.progress import TrainingProgress
@@ -42,7 +43,7 @@ def test_every_model_trains_the_parts_that_its_architecture_says(
     trainer = Trainer(task, TrainingProgress(quiet=True))
     parts = (base_of(trainer.network), head_of(trainer.network))
     before = [part.get_weights() for part in parts]
-    result = trainer.fold(split.folds[0], "fold 1")
+    result = trainer.score_fold(split.folds[0], "fold 1")
     scores = np.array(result["scores"])
     assert scores.shape == (len(split.folds[0].test), 2)
     assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)

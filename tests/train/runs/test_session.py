@@ -297,7 +297,8 @@ def test_base_that_the_paper_froze_stays_frozen_under_its_head(
     from alledge.runtime.data.datasets import read_dataset
     from alledge.train.data.examples import read_examples
     from alledge.train.data.splits import make_split
-    from alledge.train.fitting.fold_training import Trainer, TrainingTask
+    from alledge.train.fitting.fold_training import Trainer
+    from alledge.train.fitting.task import TrainingTask
 
     examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_path)
     split = make_split(examples, "grouped", 2, 0)
