@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +19,7 @@ from .training_loop import forward
 from .types import Floats, InputSource, Ints, Weights
 
 
+@dataclass
 class FrozenFeatures:
     """Features of all images of a task in every augmentation pass, with the initial weights.
 
@@ -35,19 +37,13 @@ class FrozenFeatures:
     cache : FeatureCache
     """
 
-    def __init__(
-        self,
-        task: TrainingTask,
-        network: keras.Model,
-        start: Weights,
-        *,
-        maps: bool,
-        hardware: Hardware,
-        progress: TrainingProgress,
-        cache: FeatureCache,
-    ) -> None:
-        self.task, self.network, self.start, self.maps = task, network, start, maps
-        self.hardware, self.progress, self.cache = hardware, progress, cache
+    task: TrainingTask
+    network: keras.Model
+    start: Weights
+    maps: bool
+    hardware: Hardware
+    progress: TrainingProgress
+    cache: FeatureCache
 
     @cached_property
     def passes(self) -> list[Floats]:
