@@ -51,10 +51,10 @@ def targets(images: FitImages, balanced: bool) -> tuple[Floats, Floats]:
 
     Examples
     --------
-    >>> truth = np.array([0, 0, 0, 1])
-    >>> images = FitImages(np.arange(4), np.empty(0, np.int64), truth, classes=2)
-    >>> targets(images, balanced=True)[1].round(2).tolist()
-    [0.67, 0.67, 0.67, 2.0]
+    >>> truth = np.array([0, 0, 0, 0, 1])
+    >>> images = FitImages(np.arange(5), np.empty(0, np.int64), truth, classes=2)
+    >>> targets(images, balanced=True)[1].tolist()
+    [0.625, 0.625, 0.625, 0.625, 2.5]
     """
     truth = images.truth
     one_hot = np.eye(images.classes, dtype=np.float32)[truth]

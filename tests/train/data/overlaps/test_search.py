@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from alledge.runtime import caches
-from alledge.train.data.connected_sets import connected_sets
 from alledge.train.data.overlaps.alignment import Alignment, verify_overlap
 from alledge.train.data.overlaps.candidates import Candidate
 from alledge.train.data.overlaps.search import Overlap, find_overlaps
@@ -117,11 +116,6 @@ def test_the_result_is_cached_until_an_image_changes(
     changed, compared = search()
     assert changed == []
     assert {"reading", "hashing"} <= compared
-
-
-def test_images_connected_by_pairs_form_sets() -> None:
-    assert connected_sets(6, [(0, 3), (3, 5), (1, 2)]) == [[0, 3, 5], [1, 2]]
-    assert connected_sets(3, []) == []
 
 
 def test_a_common_corner_with_a_single_nucleus_is_no_overlap() -> None:
