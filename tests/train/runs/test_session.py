@@ -236,7 +236,7 @@ class CutOff(Exception):
     """The power cut."""
 
 
-CUTS = (("fold 1 of 2, base", 1), ("fold 2 of 2, whole, base", 1), ("refit", 0))
+CUTS = (("fold 1 of 2, base", 1), ("fold 2 of 2, all images, base", 1), ("refit", 0))
 
 
 def test_a_run_cut_off_three_times_and_resumed_is_the_run(
