@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..runtime.metrics.metrics import Json
@@ -13,7 +13,7 @@ from .runs.run_folder import Run
 DETECTION = ("sensitivity", "specificity")
 
 
-def models_table(document: Json) -> str:
+def models_table(document: Mapping[str, Any]) -> str:
     """Return the document of ``alledge models`` as a table."""
     heading = ["model", "head", "trainable", "non-trainable", "optimizer", "total"]
     rows = [[*heading, "MB float32", "MB int8", "base in the paper", "epochs", "reported"]]

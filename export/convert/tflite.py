@@ -18,6 +18,7 @@ from ...errors import ExportError
 from ...runtime.files import replace_file
 from ...runtime.tflite_graph import parse_operators
 from . import json_cache
+from .layer_names import match_layer
 from .quantization_recipes import Recipe
 from .serving_graph import load_float, serving_model
 
@@ -180,12 +181,5 @@ def _costliest(calibrated: bytes, in_float: list[str], calibration: Images) -> l
     }
     ranked = sorted(noises, key=lambda name: (-noises[name], name))
     layers = {name for kind, names in _operations(calibrated) if kind in LAYERS for name in names}
-    found = [_same(name, layers) for name in ranked]
-    return [name for name in found if name is not None]
-
-
-def _same(name: str, layers: set[str]) -> str | None:
-    """Return the layer a statistic is of: the debugger may have cut a digit off its name."""
-    if name in layers:
-        return name
-    return next((layer for layer in sorted(layers) if layer[:-1] == name), None)
+    matches = [match_layer(name, layers) for name in ranked]
+    return [layer for layer in matches if layer is not None]

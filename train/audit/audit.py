@@ -16,7 +16,8 @@ from ...errors import AlledgeError, DataError, UsageError
 from ...runtime.data.datasets import Dataset, Sample, read_dataset
 from ...runtime.imaging import load_picture
 from ...runtime.metrics.metrics import Json
-from ..data.overlaps.search import Progress, find_overlaps, join
+from ..data.connected_sets import connected_sets
+from ..data.overlaps.search import Progress, find_overlaps
 from ..provenance import code_version, package_versions
 from .shortcuts import FOLDS, PICTURE_SIZE, Measured, measure, shortcut_table
 from .verdict import verdict
@@ -139,7 +140,7 @@ def _described(part: _Part, links: Sequence[tuple[int, int]], seed: int) -> Json
     own = {group: at for at, group in reversed(list(enumerate(s.group for s in samples)))}
     known = [(own[sample.group], index) for index, sample in enumerate(samples)]
     group = list(range(len(samples)))
-    for members in join(len(samples), [*inside, *known]):
+    for members in connected_sets(len(samples), [*inside, *known]):
         for index in members:
             group[index] = members[0]
     truth = np.array([dataset.labels.index(s.label) for s in samples], dtype=np.int64)
@@ -163,7 +164,7 @@ def _described(part: _Part, links: Sequence[tuple[int, int]], seed: int) -> Json
         "unreadable": part.unreadable,
         "same": [
             [dataset.relative(samples[index]) for index in members]
-            for members in join(len(samples), inside)
+            for members in connected_sets(len(samples), inside)
         ],
         "groups": len(set(names)),
         "folds": FOLDS,

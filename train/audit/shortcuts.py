@@ -16,7 +16,7 @@ from PIL import Image
 from ...runtime.data.datasets import Sample
 from ...runtime.metrics.intervals import wilson
 from ...runtime.metrics.metrics import Json
-from ..data.splits import group_folds
+from ..data.group_folds import group_folds
 
 PICTURE_SIZE = 256  # pixels: longer side of the picture that is measured
 FOLDS = 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...runtime.metrics.metrics import Json
 from ..data.examples import Examples
 from ..fitting.augmentation import Augmentation, augment
+from ..fitting.types import HistoryRow
 
 INK, GRID, PAPER = "#22303c", "#dfe5ea", "#ffffff"
 BLUE, ORANGE, GREY = "#2563a8", "#d9682b", "#8a97a3"
@@ -39,7 +40,7 @@ STYLE = {
 }
 
 
-def draw_curves(path: Path, history: Sequence[Json], title: str) -> None:
+def draw_curves(path: Path, history: Sequence[HistoryRow], title: str) -> None:
     """Draw loss and accuracy of every fold over its epochs.
 
     Parameters
@@ -159,13 +160,13 @@ def draw_augmented(path: Path, examples: Examples, how: Augmentation, seed: int)
         figure.savefig(path, dpi=DPI)
 
 
-def _last_phase(rows: list[Json]) -> list[Json]:
+def _last_phase(rows: list[HistoryRow]) -> list[HistoryRow]:
     """Return the rows of the last phase that something was chosen in."""
     measured = [row for row in rows if row["val_loss"] is not None] or rows
     return [row for row in rows if row["phase"] == measured[-1]["phase"]]
 
 
-def _line(axis: Any, rows: list[Json], name: str, colour: str, label: str) -> None:
+def _line(axis: Any, rows: Sequence[Mapping[str, Any]], name: str, colour: str, label: str) -> None:
     points = [(row["epoch"], row[name]) for row in rows if row[name] is not None]
     if points:
         axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.3, alpha=0.8, label=label)

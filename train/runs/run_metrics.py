@@ -21,7 +21,8 @@ from ...runtime.metrics.metrics import (
     summarize,
 )
 from ..data.examples import Examples
-from ..data.splits import Split
+from ..data.split_types import Split
+from ..fitting.types import FoldResult
 from ..paired_tests import mcnemar
 from .cross_fitting import CrossFit
 from .run_folder import Predictions, write_table
@@ -29,7 +30,7 @@ from .run_folder import Predictions, write_table
 Floats = NDArray[np.float64]
 
 
-def gather(examples: Examples, split: Split, folds: Sequence[Json]) -> Predictions:
+def gather(examples: Examples, split: Split, folds: Sequence[FoldResult]) -> Predictions:
     """Return the predictions of all folds, in the order of the images.
 
     A row for every fold that tests an image: in a camera split a healthy one has several.
@@ -57,7 +58,7 @@ def measure(
     read: CrossFit,
     labels: Sequence[str],
     positive: Sequence[str],
-    folds: Sequence[Json],
+    folds: Sequence[FoldResult],
     seed: int,
 ) -> Json:
     """Return the run's ``metrics.json``.
@@ -164,7 +165,7 @@ def seen(examples: Examples, fingerprint: str) -> Json:
 
 
 def _fold(
-    predictions: Predictions, labels: Sequence[str], positive: Sequence[str], fold: Json
+    predictions: Predictions, labels: Sequence[str], positive: Sequence[str], fold: FoldResult
 ) -> Json:
     """Return the figures of a fold's own network on its own images, not calibrated."""
     own = predictions.of(predictions.folds == fold["number"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,14 @@ from ...runtime.files import write_json
 from ...runtime.guards.fitting import fit_guards
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.metrics import Json, positive_score
+from ..data.connected_sets import connected_sets
 from ..data.examples import Examples, read_examples
-from ..data.overlaps.search import find_overlaps, join
-from ..data.splits import GROUPED, PAPER, Split, make_split
+from ..data.overlaps.search import find_overlaps
+from ..data.split_types import GROUPED, PAPER, Split
+from ..data.splits import make_split
 from ..fitting.recipe import Recipe
+from ..fitting.task import TrainingTask
+from ..fitting.types import FitResult, HistoryRow
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import NONE, weights_file
 from ..progress import TrainingProgress
@@ -134,9 +139,9 @@ def train(order: TrainOptions, *, resume: bool = False, quiet: bool = False) -> 
         progress.stage(f"reading {len(dataset.samples)} images")
         alike = find_overlaps([sample.path for sample in dataset.samples], progress.overlap_search)
         pairs = [(one.a, one.b) for one in alike]
-        examples = read_examples(dataset, order.image_path, order.groups, alike=pairs)
+        examples = read_examples(dataset, order.image_path, order.groups, overlaps=pairs)
         split = make_split(examples, order.split, order.folds, order.seed)
-        together = join(len(examples.names), pairs)
+        together = connected_sets(len(examples.names), pairs)
         progress.say(
             f"{sum(map(len, together))} images in {len(together)} sets show the same"
             + ("" if order.split == PAPER else ": each set stays together")
@@ -155,16 +160,15 @@ def _run(
     folder: Path,
     progress: TrainingProgress,
 ) -> Run:
-    from ..fitting.fold_training import (  # tensorflow takes seconds to load: errors come first
-        Task,
-        Trainer,
+    from ..fitting.fold_training import (
+        Trainer,  # tensorflow takes seconds to load: errors come first
     )
 
     started = utc_now()
-    task = Task(
+    task = TrainingTask(
         order.model, order.head, order.weights, order.seed, order.recipe, examples, split, folder
     )
-    *folds, refit = Trainer(task, progress).run()
+    folds, refit = Trainer(task, progress).run()
     progress.stage("measuring")
     labels, positive = examples.dataset.labels, examples.dataset.positive
     predictions = run_metrics.gather(examples, split, folds)
@@ -182,7 +186,9 @@ def _run(
     return load_run(folder)
 
 
-def _record(examples: Examples, settings: Json, metrics: Json, refit: Json, started: str) -> Json:
+def _record(
+    examples: Examples, settings: Json, metrics: Json, refit: FitResult, started: str
+) -> Json:
     """Return what the record holds beside the settings and the calibration."""
     return {
         "schema": SCHEMA,
@@ -220,7 +226,9 @@ def _settings(order: TrainOptions, dataset: Dataset, split: Split, weights: str)
             "kind": split.kind,
             "folds": len(split.folds),
             "digest": _digest(
-                "\n".join(f"{f} {g}" for f, g in zip(split.of, split.groups, strict=True)).encode()
+                "\n".join(
+                    f"{f} {g}" for f, g in zip(split.test_fold, split.groups, strict=True)
+                ).encode()
             ),
             "notes": list(split.notes),
         },
@@ -264,7 +272,7 @@ def _write(
     examples: Examples,
     split: Split,
     predictions: Predictions,
-    history: Sequence[Json],
+    history: Sequence[Mapping[str, Any]],
     metrics: Json,
 ) -> None:
     labels = examples.dataset.labels
@@ -280,7 +288,7 @@ def _write(
         ("image", "fold", "group", "label", "camera"),
         zip(
             examples.names,
-            split.of.tolist(),
+            split.test_fold.tolist(),
             split.groups,
             (labels[index] for index in examples.truth),
             examples.cameras,
@@ -295,7 +303,7 @@ def _draw(
     order: TrainOptions,
     examples: Examples,
     predictions: Predictions,
-    history: Sequence[Json],
+    history: Sequence[HistoryRow],
     metrics: Json,
 ) -> None:
     from . import plots

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ...runtime.metrics.metrics import Json
-from ..data.splits import group_folds
+from ..data.group_folds import group_folds
 from ..fitting.linear_probe import fit_probe
-from ..fitting.targets import Part, balanced_loss
+from ..fitting.targets import FitImages, balanced_loss
+from ..fitting.task import TrainingTask
 from ..networks.architectures import head_row
 from ..progress import TrainingProgress
 from ..provenance import code_version
@@ -207,7 +208,7 @@ class StudyWorker:
         recipe = HeadRecipe(
             params["lr"], params["batch_size"], params["epochs"], row.dense, row.dropout
         )
-        part = Part(train, chosen, examples.truth, len(examples.dataset.labels))
+        part = FitImages(train, chosen, examples.truth, len(examples.dataset.labels))
         return fit_head(part, source, recipe, seed=self.plan.options.seed)
 
     def _fit(self, cell: Cell, kind: str, _: Json) -> tuple[float, Json]:
@@ -251,20 +252,18 @@ class StudyWorker:
     def _fit_base(self, cell: Cell, params: Json) -> tuple[Floats, list[Json]]:
         from ..fitting.fold_training import fit_fold
 
-        order, split = self.plan.options, self.plan.splits[cell.split]
-        result = fit_fold(
+        options = self.plan.options
+        task = TrainingTask(
             model=cell.model,
-            head=order.head,
-            weights=order.weights[cell.model],
-            seed=order.seed,
+            head=options.head,
+            weights=options.weights[cell.model],
+            seed=options.seed,
             recipe=self.plan.recipe(cell.model, params),
             examples=self.plan.examples,
-            split=split,
-            fold=cell.fold,
+            split=self.plan.splits[cell.split],
             folder=self.state_folder(cell),
-            progress=self.progress,
-            cache=self.features.cache,
         )
+        result = fit_fold(task, cell.fold, self.progress, self.features.cache)
         rows = [
             {key: _rounded(row[key]) for key in ("phase", "epoch", "loss", "val_loss")}
             for row in result["history"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...runtime.metrics.metrics import Json
-from ..networks.architectures import SOURCE, architecture, count, head_row, trains_base
+from ..networks.architectures import SOURCE, architecture, count_parameters, head_row, trains_base
 from ..networks.base_weights import IMAGENET, NONE
 from .cell_tuning import StudyWorker
 from .plan import BASE, HEAD, INNER_FOLDS, PROBE, Plan
@@ -21,8 +21,8 @@ def trained(plan: Plan, model: str, kind: str) -> Json:
     """Return what was trained in a row: words, and the number of parameters."""
     row, head = architecture(model), head_row(plan.options.head)
     classes = len(plan.examples.dataset.labels)
-    counted = count(row, head, classes)
-    base = row.weights if trains_base(row, head) else 0
+    counted = count_parameters(row, head, classes)
+    base = row.base_parameters if trains_base(row, head) else 0
     if kind == BASE:
         words, number = ("all of it" if base else "the head, the base frozen"), counted.trainable
     elif kind == HEAD:
@@ -97,7 +97,7 @@ def paper(plan: Plan) -> Json:
     models = [architecture(model) for model in plan.options.models]
     rows = []
     for row in models:
-        counted = count(row, head_row("paper"))
+        counted = count_parameters(row, head_row("paper"))
         rows.append(
             {
                 "model": row.name,

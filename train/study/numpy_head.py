@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.metrics.metrics import Json
-from ..fitting.targets import Part, balanced_loss, targets
+from ..fitting.targets import FitImages, balanced_loss, targets
 
 BETAS, EPSILON = (0.9, 0.999), 1e-7  # Keras' defaults of Adam
 _ORDER, _DROP, _INIT = 0x5E0, 0x5E1, 0x5E2  # tell these uses of the seed from the others
@@ -121,13 +121,13 @@ class _Adam:
 
 
 def fit_head(
-    part: Part, source: Source, recipe: HeadRecipe, *, seed: int
+    part: FitImages, source: Source, recipe: HeadRecipe, *, seed: int
 ) -> tuple[DenseHead, list[Json]]:
     """Fit a head for all its epochs.
 
     Parameters
     ----------
-    part : Part
+    part : FitImages
         Its `chosen` images are measured after every epoch, and choose nothing.
     source : callable
         Features of every image, epoch by epoch; only those of the part are looked at.
@@ -170,12 +170,12 @@ def _dropped(inputs: Floats, share: float, seed: int, epoch: int) -> Floats:
     return np.asarray(inputs * kept / np.float32(1 - share), np.float32)
 
 
-def _losses(head: DenseHead, part: Part, plain: Floats) -> Json:
+def _losses(head: DenseHead, part: FitImages, plain: Floats) -> Json:
     loss = balanced_loss(part.truth[part.train], head.scores(plain[part.train]))
-    if not len(part.chosen):
+    if not len(part.validation):
         return {"loss": loss, "val_loss": None}
-    said = head.scores(plain[part.chosen])
-    return {"loss": loss, "val_loss": balanced_loss(part.truth[part.chosen], said)}
+    said = head.scores(plain[part.validation])
+    return {"loss": loss, "val_loss": balanced_loss(part.truth[part.validation], said)}
 
 
 def _probabilities(out: Floats) -> Floats:

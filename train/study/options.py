@@ -13,8 +13,8 @@ from typing import Any
 from ...errors import UsageError, unknown_name
 from ...runtime.data.datasets import Dataset
 from ...runtime.image_settings import ImageSettings
-from ..data.examples import find_images, read_rows
-from ..data.splits import SPLITS
+from ..data.examples import match_images, read_rows
+from ..data.split_types import SPLITS
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import weights_file
 
@@ -96,7 +96,7 @@ def check_files(order: StudyOptions, dataset: Dataset) -> None:
         files.append((order.groups, "group"))
     for path, column in files:
         rows = read_rows(path, ("image", column))
-        find_images(names, (row["image"] for row in rows), path)
+        match_images(names, (row["image"] for row in rows), path)
     for model in order.models:
         _check_weights(model, order)
 
@@ -116,7 +116,7 @@ def split_name(kind: str) -> str:
 def _check_weights(model: str, order: StudyOptions) -> None:
     """Load a file of weights, unless it holds as many numbers as the base: no two have the same."""
     path, row = weights_file(order.weights[model]), architecture(model)
-    if path is None or _numbers(path) == row.weights + row.statistics:
+    if path is None or _numbers(path) == row.base_parameters + row.norm_statistics:
         return
     from ..networks.network import build
 

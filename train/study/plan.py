@@ -13,9 +13,10 @@ from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.metrics.metrics import Json
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.search import find_overlaps
-from ..data.splits import Fold, Split, make_split
-from ..fitting.augmentation import PAPER, Augmentation
-from ..fitting.feature_cache import Pass, weights_digest
+from ..data.split_types import Fold, Split
+from ..data.splits import make_split
+from ..fitting.augmentation import PAPER_AUGMENTATION, Augmentation
+from ..fitting.feature_cache import AugmentationPass, weights_digest
 from ..fitting.recipe import FINE_TUNING, FROM_SCRATCH, Recipe
 from .options import StudyOptions, check_files, check_names, split_name
 
@@ -110,11 +111,11 @@ class Plan:
         """What is fitted on the outer folds of a model."""
         return (PROBE, HEAD, BASE) if model in self.options.fine_tune else (PROBE, HEAD)
 
-    def passes(self, strength: float) -> list[Pass]:
+    def passes(self, strength: float) -> list[AugmentationPass]:
         """Return the passes whose features a head of this augmentation sees, plain ones first."""
         how, seed = strengthened(strength), self.options.seed
         count = self.options.passes if strength else 0
-        return [Pass(how, seed, number) for number in range(count + 1)]
+        return [AugmentationPass(how, seed, number) for number in range(count + 1)]
 
     def recipe(self, model: str, tuned: Json) -> Recipe:
         """Return how the whole network is fitted with what the head's tuning found."""
@@ -133,10 +134,10 @@ def strengthened(strength: float) -> Augmentation:
     """Return the paper's augmentation made weaker or stronger; 0 changes nothing at all."""
     return Augmentation(
         quarter_turns=strength > 0,
-        rotation=PAPER.rotation * strength,
+        rotation=PAPER_AUGMENTATION.rotation * strength,
         flip=strength > 0,
-        scale=PAPER.scale * strength,
-        brightness=PAPER.brightness * strength,
+        scale=PAPER_AUGMENTATION.scale * strength,
+        brightness=PAPER_AUGMENTATION.brightness * strength,
     )
 
 
@@ -170,7 +171,7 @@ def make_plan(options: StudyOptions, found: Callable[[str, int, int], None] | No
     }
     alike = find_overlaps([sample.path for sample in dataset.samples], found)
     pairs = [(one.a, one.b) for one in alike]
-    examples = read_examples(dataset, options.image_path, options.groups, alike=pairs)
+    examples = read_examples(dataset, options.image_path, options.groups, overlaps=pairs)
     splits, left_out = _splits(examples, options)
     settings = _settings(options, dataset, splits, digests) | {"left_out": left_out}
     return Plan(options, examples, splits, settings)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.metrics.metrics import Json, auc, positive_score
-from ..data.splits import Fold
+from ..data.split_types import Fold
 from ..networks.architectures import architecture
 from ..provenance import PACKAGES, code_version, package_versions
 from .cell_tuning import StudyWorker
