@@ -1,4 +1,4 @@
-"""The exception family: one tree, each member raised somewhere, each message with its fix."""
+"""The exceptions: each is documented and raised, and its message names the fix."""
 
 import re
 import sys
@@ -37,7 +37,7 @@ FAMILY = [
 ]
 
 
-def test_the_docstring_draws_the_whole_family():
+def test_the_docstring_lists_every_exception():
     for kind in FAMILY:
         assert re.search(rf"\b{kind.__name__}\b", errors.__doc__)
 
@@ -72,7 +72,7 @@ def without_probabilities() -> object:
 
 
 @pytest.mark.parametrize("kind", CAUSES, ids=lambda kind: kind.__name__)
-def test_every_error_is_raised(kind, own_bundle, tmp_path, monkeypatch):
+def test_every_exception_is_raised(kind, own_bundle, tmp_path, monkeypatch):
     if kind is MissingPackageError:
         monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it fails
         monkeypatch.delitem(sys.modules, "alledge.runtime.backends.onnx", raising=False)
@@ -81,7 +81,7 @@ def test_every_error_is_raised(kind, own_bundle, tmp_path, monkeypatch):
     assert caught.type is kind
 
 
-def test_the_causes_name_the_whole_family():
+def test_every_exception_has_a_cause():
     assert {AlledgeError, *CAUSES} == set(FAMILY)
 
 
@@ -91,7 +91,7 @@ def test_a_message_carries_what_is_allowed_and_the_fix():
     assert error.one_line == "it is 3; allowed: 1, 2; fix: use 2"
 
 
-def test_wrong_usage_exits_with_2_and_everything_else_with_1():
+def test_wrong_usage_exits_with_2_and_other_errors_with_1():
     assert UsageError("x").exit_code == 2
     assert {kind.exit_code for kind in FAMILY if kind is not UsageError} == {1}
 

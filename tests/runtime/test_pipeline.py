@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import operator
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from alledge.runtime.pipeline import TOGETHER, in_order, most
+from alledge.runtime import pipeline
+from alledge.runtime.pipeline import MAX_PREPARED, in_order, max_in_flight
 
 LONG_S = 10.0
 
@@ -27,16 +27,42 @@ def test_results_come_in_order_whatever_a_step_takes() -> None:
     assert list(in_order(range(60), prepare, operator.neg, 3)) == [-number for number in range(60)]
 
 
-@pytest.mark.parametrize("count", [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1])
+@pytest.mark.parametrize("count", [0, 1, MAX_PREPARED - 1, MAX_PREPARED, MAX_PREPARED + 1])
 def test_few_items_are_answered_too(count: int) -> None:
     assert list(in_order(range(count), float, str, 2)) == [str(float(n)) for n in range(count)]
 
 
-def test_quick_answers_are_given_back_to_back() -> None:
-    steps: list[str] = []
+class Clock:
+    """The clock of the pipeline; it stands still until a step says how long it took."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    fake = Clock()
+    monkeypatch.setattr(pipeline, "time", fake)
+    return fake
+
+
+def test_short_second_steps_run_back_to_back(clock: Clock) -> None:
+    count, steps = 8 * MAX_PREPARED, list[str]()
+    requested = [threading.Event() for _ in range(count + 1)]
+
+    def source() -> Iterator[int]:
+        for number, event in enumerate(requested):
+            event.set()
+            if number < count:
+                yield number
 
     def prepare(number: int) -> int:
-        time.sleep(0.005)
+        # the next item waits already
+        assert requested[min(number + 2, count)].wait(LONG_S)
+        clock.now_s += 1
         steps.append("prepare")
         return number
 
@@ -44,16 +70,16 @@ def test_quick_answers_are_given_back_to_back() -> None:
         steps.append("answer")
         return number
 
-    list(in_order(range(8 * TOGETHER), prepare, answer, 1))
+    list(in_order(source(), prepare, answer, 1))
     runs = [len(list(run)) for step, run in itertools.groupby(steps) if step == "answer"]
-    assert max(runs) == TOGETHER
+    assert max(runs) == MAX_PREPARED
 
 
-def test_long_answers_wait_for_no_others() -> None:
+def test_long_second_steps_wait_for_no_others(clock: Clock) -> None:
     steps: list[str] = []
 
     def answer(number: int) -> int:
-        time.sleep(0.005)
+        clock.now_s += 1
         steps.append("answer")
         return number
 
@@ -61,8 +87,8 @@ def test_long_answers_wait_for_no_others() -> None:
         steps.append("prepare")
         return number
 
-    list(in_order(range(3 * TOGETHER), prepare, answer, 1))
-    assert steps == ["prepare", "answer"] * (3 * TOGETHER)
+    list(in_order(range(3 * MAX_PREPARED), prepare, answer, 1))
+    assert steps == ["prepare", "answer"] * (3 * MAX_PREPARED)
 
 
 def test_an_endless_source_is_read_only_so_far() -> None:
@@ -76,7 +102,7 @@ def test_an_endless_source_is_read_only_so_far() -> None:
 
     results = in_order(endless(), int, int, 2)
     assert [next(results) for _ in range(50)] == list(range(1, 51))
-    assert 50 <= read <= 50 + most(2)
+    assert 50 <= read <= 50 + max_in_flight(2)
     results.close()  # type: ignore[attr-defined]
 
 

@@ -28,14 +28,13 @@ class _Part:
     """One of the data sets: its readable images, and where they lie among all of them."""
 
     def __init__(self, root: Path, layout: str | None, first: int, tell: Progress) -> None:
-        headless: dict[Path, str] = {}
-        self.dataset: Dataset = read_dataset(root, layout, unreadable=headless)
+        self.dataset: Dataset = read_dataset(root, layout, skip_unreadable=True)
         self.first = first
         self.samples: list[Sample] = []
         self.measured: list[Measured] = []
         self.unreadable = [
             {"image": path.relative_to(root).as_posix(), "error": why}
-            for path, why in headless.items()
+            for path, why in self.dataset.unreadable.items()
         ]
         for index, sample in enumerate(self.dataset.samples):
             try:

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import UsageError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.files import write_json
-from ...runtime.guards.guards import fit_guards
+from ...runtime.guards.fitting import fit_guards
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.metrics import Json, positive_score
 from ..data.examples import Examples, read_examples
