@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from alledge import errors
 from alledge.errors import (
     AlledgeError,
+    AllImagesSeenError,
     BackendError,
     BundleError,
     DataError,
@@ -25,10 +27,13 @@ from alledge.errors import (
 from alledge.export.convert.serving_graph import serving_model
 from alledge.runtime.backends import load_backend
 from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.bundle.seen_images import pixel_hash
 from alledge.runtime.bundle.signing import trusted_keys
 from alledge.runtime.data.datasets import read_dataset
 from alledge.runtime.imaging import load_rgb
+from alledge.runtime.metrics.bundle_evaluation import evaluate_bundle
 from alledge.train.runs.run_folder import load_run
+from support.bundles import edit
 
 FAMILY = [
     kind
@@ -49,11 +54,22 @@ def damaged(bundle: Path) -> Path:
     return bundle
 
 
+def measured_on_training_images(bundle: Path) -> object:
+    """Measure a bundle on a data set that consists of its training images."""
+    data = bundle.with_name("data")
+    for label in ("healthy", "blast"):
+        (data / label).mkdir(parents=True)
+        Image.new("RGB", (64, 48), "purple").save(data / label / "image.png")
+    hashes = [pixel_hash("00", load_rgb(path)) for path in data.rglob("*.png")]
+    return evaluate_bundle(edit(bundle, seen={"salt": "00", "hashes": hashes}), data)
+
+
 # What raises each error, given a copy of a bundle and a path where nothing is.
 CAUSES: dict[type[AlledgeError], Callable[[Path, Path], object]] = {
     UsageError: lambda bundle, missing: load_backend("tfltie", missing),
     ImageError: lambda bundle, missing: load_rgb(missing),
     DataError: lambda bundle, missing: read_dataset(missing),
+    AllImagesSeenError: lambda bundle, missing: measured_on_training_images(bundle),
     BundleError: lambda bundle, missing: Bundle.open(missing),
     TamperedError: lambda bundle, missing: Bundle.open(damaged(bundle)).check(),
     UntrustedError: lambda bundle, missing: trusted_keys(missing),
