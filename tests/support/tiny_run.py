@@ -119,6 +119,12 @@ def _write(
             writer.writerow(
                 [name, sample.label, fold, sample.group, sample.camera, label, *score.tolist()]
             )
+    with (path / "split.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image", "fold", "group", "label", "camera", "trained_by", "tested_by"])
+        for name, sample, fold in zip(names, data.samples, folds, strict=True):
+            others = " ".join(str(other) for other in range(1, FOLDS + 1) if other != fold)
+            writer.writerow([name, fold, sample.group, sample.label, sample.camera, others, fold])
     record = {
         "schema": "alledge/run",
         "schema_version": 1,

@@ -17,7 +17,7 @@ from ...runtime.image_settings import ImagePath
 from ...runtime.metrics.metrics import Json, positive_score
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.search import find_overlaps, join
-from ..data.splits import GROUPED, PAPER, Split, make_split
+from ..data.splits import GROUPED, PAPER, Indices, Split, make_split
 from ..fitting.recipe import Recipe
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import NONE, weights_file
@@ -33,6 +33,8 @@ from .run_folder import (
     RUNS,
     SCHEMA,
     SCHEMA_VERSION,
+    SPLIT,
+    SPLIT_COLUMNS,
     Predictions,
     Run,
     begin,
@@ -275,18 +277,29 @@ def _write(
         folder / "history.csv", HISTORY, ([row[name] for name in HISTORY] for row in history)
     )
     write_table(
-        folder / "split.csv",
-        ("image", "fold", "group", "label", "camera"),
+        folder / SPLIT,
+        SPLIT_COLUMNS,
         zip(
             examples.names,
             split.of.tolist(),
             split.groups,
             (labels[index] for index in examples.truth),
             examples.cameras,
+            _fold_numbers(len(examples.names), [(fold.number, fold.train) for fold in split.folds]),
+            _fold_numbers(len(examples.names), [(fold.number, fold.test) for fold in split.folds]),
             strict=True,
         ),
     )
     write_json(folder / "metrics.json", metrics)
+
+
+def _fold_numbers(images: int, parts: Sequence[tuple[int, Indices]]) -> list[str]:
+    """Return for every image the numbers of the folds whose part holds it, as ``"1 3"``."""
+    numbers: list[list[str]] = [[] for _ in range(images)]
+    for number, part in parts:
+        for index in part:
+            numbers[index].append(str(number))
+    return [" ".join(row) for row in numbers]
 
 
 def _draw(
