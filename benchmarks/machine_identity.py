@@ -1,9 +1,7 @@
-"""The machine a result belongs to, and which machines may be compared; commit of the source."""
+"""The machine a result belongs to, and which machines may be compared."""
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import Any
 
 from ..devices.detection import describe_machine
@@ -16,7 +14,6 @@ LIKE = (
     *("board", "cpu", "flags", "arch", "cores_physical", "cores_logical", "quota_cores"),
     *("governor", "os", "python", "versions"),
 )
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def describe() -> Json:
@@ -24,7 +21,7 @@ def describe() -> Json:
     return describe_machine(engines=False)
 
 
-def likeness(machine: Json) -> tuple[Any, ...]:
+def comparison_key(machine: Json) -> tuple[Any, ...]:
     """Return what two like machines have in common, ready to be compared."""
     return tuple(repr(_comparable(machine, key)) for key in LIKE)
 
@@ -41,25 +38,6 @@ def differences(one: Json, other: Json) -> list[str]:
             here, there = ([item for item in side if item not in both] for side in (here, there))
         said.append(f"{key}: {_words(here)} here, {_words(there)} there")
     return said
-
-
-def commit() -> str | None:
-    """Return the commit of alledge's source, None where it is no git checkout."""
-    try:
-        head = _git("rev-parse", "--short=12", "HEAD")
-        top = _git("rev-parse", "--show-toplevel")
-        if Path(top).resolve() != ROOT:
-            return None  # installed into somebody else's repository
-        return head + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=True, timeout=10
-    )
-    return done.stdout.strip()
 
 
 def _comparable(machine: Json, key: str) -> Any:

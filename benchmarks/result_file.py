@@ -6,16 +6,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from .. import __version__
 from ..errors import DataError
-from .machine_identity import commit
+from ..runtime.provenance import source_commit
 from .measuring.configurations import Configuration
 from .measuring.machine_noise import in_words, is_noisy, usual
 from .measuring.rounds_log import Ledger
 from .measuring.runner import FAILED, OK, now
 from .statistics import times, widest
+from .types import Result
 
 Json = dict[str, Any]
 
@@ -49,7 +50,7 @@ def document(ledger: Ledger, wanted: Sequence[Configuration], order: Json, compl
         "schema_version": SCHEMA_VERSION,
         "created": now(),
         "alledge": __version__,
-        "commit": commit(),
+        "commit": source_commit(),
         "complete": complete,
         **order,
         "rows": [
@@ -97,7 +98,7 @@ def row(
     return {**base, **_measured(found, settings["width"])}
 
 
-def read(path: str | Path) -> Json:
+def read_result(path: str | Path) -> Result:
     """Read a result.
 
     Parameters
@@ -136,7 +137,7 @@ def read(path: str | Path) -> Json:
             f"{file} is not a whole result: it has no {', '.join(missing)}",
             fix="alledge benchmark BUNDLE --out FOLDER",
         )
-    return content
+    return cast(Result, content)
 
 
 def _measured(found: list[Json], width: float) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..train.tables import columns
+from ..runtime.text_table import text_table
 from .convert.jobs import MEMORY_BUDGET_MIB
 from .gate.parity import GATE
 from .options import Artifact, ExportOutcome
@@ -42,7 +42,7 @@ def summary(result: ExportOutcome, refused: dict[str, str] | None = None) -> str
     over = " (over the budget of 8 GiB)" if peak > MEMORY_BUDGET_MIB else ""
     return "\n".join(
         [
-            columns(rows, left=2),
+            text_table(rows, left=2),
             "",
             *[f"{form} refused: {reason}" for form, reason in left_out.items()],
             *_recipes(result),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExportError
-from ..runtime.image_settings import ImagePath
+from ..runtime.image_settings import ImageSettings
 from ..train.runs.run_folder import Run
 from .bundle.assembly import (
     FLOAT_DECISION,
@@ -61,7 +61,7 @@ class Work:
         self.order, self.jobs, self.folder, self.say = order, jobs, folder, say
         record = order.run.record
         self.labels, self.positives = list(order.run.labels), list(order.run.positive)
-        self.settings = ImagePath.from_json(record["image_path"])
+        self.settings = ImageSettings.from_json(record["image_path"])
         self.reading = DecisionRule.of_run(order.run)
         self.name = default_place(order.run, order.precision).name
         self.gates: dict[str, Json] = {}

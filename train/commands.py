@@ -19,6 +19,7 @@ NEEDED = {
     "matplotlib": "matplotlib",
     "rich": "rich",
     "scipy": "scipy",
+    "statsmodels": "statsmodels",
 }
 # What the audit imports, which needs no tensorflow.
 AUDIT_NEEDED = {"sklearn": "scikit-learn", "scipy": "scipy", "rich": "rich", "jinja2": "jinja2"}
@@ -186,7 +187,7 @@ def train(
       alledge train --model mobilenetv2 --data ALL_IDB1 --folds 5
     """
     require("alledge train")
-    from ..runtime.image_settings import ImagePath
+    from ..runtime.image_settings import ImageSettings
     from .fitting.recipe import PAPER_NAME, recipe_for
     from .networks.architectures import architecture
     from .runs.session import TrainOptions
@@ -204,7 +205,7 @@ def train(
     )
     head = head or ("paper" if recipe == PAPER_NAME else "gap")
     order = TrainOptions(
-        model, data, fitting, head, weights, image_path=ImagePath(geometry=geometry), **rest
+        model, data, fitting, head, weights, image_path=ImageSettings(geometry=geometry), **rest
     )
     click.echo(run_table(run_training(order, resume=resume, quiet=quiet)))
 

@@ -1,4 +1,4 @@
-"""What a person watching a training run sees, on stderr: the fold, the epoch, the time left."""
+"""Progress bars on stderr for the person who waits for a command; needs rich."""
 
 from __future__ import annotations
 
@@ -6,19 +6,45 @@ from types import TracebackType
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from ..runtime.metrics.metrics import Json
 
-S = TypeVar("S", bound="Shown")
+P = TypeVar("P", bound="ProgressDisplay")
 
 
-class Shown:
-    """A bar that is on the screen as long as its ``with`` lasts; the subclass makes `_bar`."""
+class ProgressDisplay:
+    """A progress bar on stderr, shown inside its ``with`` block and only on a terminal.
 
-    _bar: Progress
+    Parameters
+    ----------
+    *columns : ProgressColumn
+        Columns of the bar.
+    quiet : bool
+        Show nothing.
+    transient : bool
+        Remove the bar at the end.
+    """
 
-    def __enter__(self: S) -> S:
+    def __init__(
+        self, *columns: ProgressColumn, quiet: bool = False, transient: bool = False
+    ) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        self._bar = Progress(
+            *columns,
+            console=self._console,
+            disable=quiet or not self._console.is_terminal,
+            transient=transient,
+        )
+
+    def __enter__(self: P) -> P:
         self._bar.start()
         return self
 
@@ -30,9 +56,18 @@ class Shown:
     ) -> None:
         self._bar.stop()
 
+    def say(self, text: str) -> None:
+        """Print a line that stays on the screen."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-class TrainingProgress(Shown):
-    """A bar over all epochs of all folds; a line an epoch where there is no terminal.
+    def say_without_terminal(self, text: str) -> None:
+        """Print a line where no bar is shown, as in a log file."""
+        if not self._console.is_terminal:
+            self.say(text)
+
+
+class TrainingProgress(ProgressDisplay):
+    """One bar over all epochs of all folds; one line per epoch if there is no terminal.
 
     Parameters
     ----------
@@ -41,65 +76,55 @@ class TrainingProgress(Shown):
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
-        self._bar = Progress(
+        super().__init__(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(elapsed_when_finished=False),
-            console=self._console,
-            disable=quiet or not self._console.is_terminal,
+            quiet=quiet,
         )
         self._task = self._bar.add_task("reading images", total=None, figures="")
 
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     def plan(self, epochs: int) -> None:
-        """Say how many epochs there will be at most."""
+        """Set the largest number of epochs that the run can take, and start the bar at 0."""
         self._bar.update(self._task, total=epochs, completed=0)
 
     def stage(self, text: str) -> None:
-        """Say what is being done now."""
+        """Show what the run does now."""
         self._bar.update(self._task, description=text, figures="")
-        if not self._console.is_terminal:
-            self.say(text)
+        self.say_without_terminal(text)
 
-    def found(self, what: str, done: int, total: int) -> None:
-        """Show how far the search for images that show the same is."""
+    def overlap_search(self, stage: str, done: int, total: int) -> None:
+        """Show how far the search for overlapping images is."""
         self._bar.update(
             self._task,
-            description=f"images that show the same: {what}",
+            description=f"search for overlapping images: {stage}",
             total=total,
             completed=done,
         )
 
     def skip(self, done: int) -> None:
-        """Move on to this many epochs: a fold has stopped early or was there already."""
+        """Set the number of epochs done, after a fold that stopped early or was finished before."""
         self._bar.update(self._task, completed=done)
 
     def epoch(self, stage: str, row: Json) -> None:
-        """Show a row of the history."""
+        """Show a row of the training history."""
         figures = " ".join(
             f"{name.replace('_', ' ')} {row[name]:.3f}"
             for name in ("loss", "val_loss", "val_accuracy")
             if row[name] is not None
         )
+        text = f"{stage}, epoch {row['epoch']}"
         self._bar.update(
-            self._task,
-            description=f"{stage}, epoch {row['epoch']}",
-            figures=figures,
-            advance=1 if row["epoch"] else 0,
+            self._task, description=text, figures=figures, advance=1 if row["epoch"] else 0
         )
-        if not self._console.is_terminal:
-            self.say(f"{stage}, epoch {row['epoch']}: {figures} ({row['seconds']:.1f} s)")
+        self.say_without_terminal(f"{text}: {figures} ({row['seconds']:.1f} s)")
 
 
-class CountProgress(Shown):
-    """A bar over a count, one stage after the other; nothing where there is no terminal.
+class CountProgress(ProgressDisplay):
+    """One bar that counts items, one stage after the other; nothing if there is no terminal.
 
     Parameters
     ----------
@@ -108,19 +133,17 @@ class CountProgress(Shown):
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        console = Console(stderr=True, quiet=quiet)
-        self._bar = Progress(
+        super().__init__(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
             TextColumn("{task.completed}/{task.total}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=console,
-            disable=quiet or not console.is_terminal,
+            quiet=quiet,
         )
         self._task = self._bar.add_task("reading", total=None)
 
     def show(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage is."""
+        """Show how many items of a stage are done."""
         self._bar.update(self._task, description=stage, completed=done, total=total)

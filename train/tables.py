@@ -6,35 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..runtime.metrics.metrics import Json
+from ..runtime.text_table import text_table
 from .runs.cross_fitting import IN_SAMPLE
 from .runs.run_folder import Run
 
 DETECTION = ("sensitivity", "specificity")
-
-
-def columns(rows: list[list[str]], *, left: int = 1) -> str:
-    """Return rows as aligned text.
-
-    Parameters
-    ----------
-    rows : list of list of str
-        The first is the heading.
-    left : int
-        How many columns are flushed left; the others, numbers, are flushed right.
-
-    Returns
-    -------
-    str
-    """
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if index < left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def models_table(document: Json) -> str:
@@ -54,21 +30,13 @@ def models_table(document: Json) -> str:
                     *_paper(paper),
                 ]
             )
-    return columns(rows, left=2)
+    return text_table(rows, left=2)
 
 
 def _paper(paper: dict[str, Any] | None) -> list[str]:
     if paper is None:
         return ["", "", ""]
     return [paper["base"], str(paper["epochs"]), f"{paper['reported_accuracy']:.2%}"]
-
-
-def made_by(record: Json) -> str:
-    """Return which alledge wrote a record, and with what, for the foot of a page."""
-    code = record["code"]
-    commit = f", commit {code['commit'][:12]}" if code["commit"] else ""
-    packages = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    return f"alledge {code['version']}{commit}; {packages}."
 
 
 def run_table(run: Run) -> str:
@@ -81,7 +49,7 @@ def run_table(run: Run) -> str:
         f"{oof['images']} images out of fold, {folds} fold{'s' if folds > 1 else ''}",
         *(f"note: {note}" for note in record["split"].get("notes", ())),
         *_directions(record.get("directions") or ()),
-        columns([["", "value", "95 % interval"], *_figures(oof)]),
+        text_table([["", "value", "95 % interval"], *_figures(oof)]),
         f"threshold {record['threshold']:.3f}, to a person between {record['band'][0]:.3f} and "
         f"{record['band'][1]:.3f}, temperature {record['temperature']:.2f}",
     ]
@@ -115,7 +83,7 @@ def _directions(directions: Sequence[Json]) -> list[str]:
                 figures = [_interval(row[name][key]) for key in ("auc", *DETECTION)]
                 rows.append([row["tested"], ", ".join(row["trained"]), name, *figures])
     return [
-        columns(rows, left=3),
+        text_table(rows, left=3),
         "all directions pooled (an image counts once, by its mean score):",
     ]
 
@@ -141,13 +109,13 @@ def evaluation_text(document: Json) -> str:
     lines = [
         f"{document['subject']['name']} ({document['subject']['backend']}) on "
         f"{document['data']['name']}: {measured['images']} of {document['data']['images']} images",
-        columns(
+        text_table(
             [
                 [f"at the threshold {measured['threshold']:.3f}{mark}", "value", "95 % interval"],
                 *_figures(measured),
             ]
         ),
-        columns([["truth \\ said", *measured["confusion"]["labels"]], *_confusion(measured)]),
+        text_table([["truth \\ said", *measured["confusion"]["labels"]], *_confusion(measured)]),
     ]
     if document["seen_left_out"]:
         lines.append(

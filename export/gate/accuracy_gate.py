@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import ExportError
-from ...runtime.metrics.intervals import auc, mcnemar, paired_auc_difference
+from ...runtime.metrics.intervals import auc, paired_auc_difference
+from ...train.paired_tests import mcnemar
 from ..convert.quantization_recipes import Recipe
 from ..source_run import DecisionRule
 from .held_out import HeldOut, Indices, Scores, fit_decision_rule

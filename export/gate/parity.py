@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.metrics.calibration import calibrate
-from ...runtime.metrics.metrics import assign, positive_score
+from ...runtime.metrics.decisions import apply_temperature
+from ...runtime.metrics.metrics import assign_labels, positive_score
 from ..convert.capabilities import GATED
 from ..source_run import DecisionRule
 
@@ -74,7 +74,7 @@ TOLERANCES = {
 
 def positive(scores: Scores, reading: DecisionRule, labels: list[str], of: list[str]) -> Floats:
     """Return the calibrated probability of any positive label, (N,)."""
-    return positive_score(calibrate(scores, reading.temperature), labels, of)
+    return positive_score(apply_temperature(scores, reading.temperature), labels, of)
 
 
 def compare(
@@ -116,8 +116,11 @@ def compare(
         positive_score(real, labels, positives) - positive_score(made, labels, positives)
     )
     said = [
-        assign(
-            calibrate(scores, reading.temperature), labels, positives, reading.decision.threshold
+        assign_labels(
+            apply_temperature(scores, reading.temperature),
+            labels,
+            positives,
+            reading.decision.threshold,
         )
         for scores, reading in ((real, real_reading), (made, made_reading))
     ]

@@ -1,4 +1,4 @@
-"""Intervals and tests: Wilson, the AUC and its bootstrap over groups, McNemar; numpy only."""
+"""Intervals and tests: Wilson, the AUC and its bootstrap over groups; numpy only."""
 
 from __future__ import annotations
 
@@ -156,31 +156,6 @@ def paired_auc_difference(
 
     low, high = _percentiles(_resample(group, difference, seed, resamples), confidence)
     return difference(np.ones(len(positive))), low, high
-
-
-def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> float:
-    """Return the two-sided exact p-value that two classifiers err equally often.
-
-    Parameters
-    ----------
-    correct_a, correct_b : (N,) array_like of bool
-        Whether each of them had the image right.
-
-    Returns
-    -------
-    float
-        In (0, 1]; 1 where they never disagree.
-
-    References
-    ----------
-    Q. McNemar, Psychometrika 12 (1947), 153-157, with the binomial distribution instead of its
-    approximation.
-    """
-    first, second = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
-    only_a, only_b = int((first & ~second).sum()), int((~first & second).sum())
-    total = only_a + only_b
-    tail = sum(math.comb(total, k) for k in range(min(only_a, only_b) + 1))
-    return min(1.0, 2 * tail / (1 << total))
 
 
 def _z(confidence: float) -> float:

@@ -13,8 +13,8 @@ from alledge.export.gate.parity import COMPARED, OUT_OF_FOLD
 from alledge.export.options import ExportOptions, default_place
 from alledge.export.process import export_run
 from alledge.export.source_run import read_run_images
-from alledge.runtime.bundle.bundle import file_digest
 from alledge.runtime.bundle.verify import verify_bundle, verify_text
+from alledge.runtime.digests import file_digest
 from alledge.runtime.guards.guards import Guards
 from alledge.train.runs.run_folder import Run
 

@@ -10,7 +10,7 @@ from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.options import Artifact, ExportOptions, ExportOutcome
 from alledge.export.source_run import DecisionRule
 from alledge.export.summary import summary
-from alledge.runtime.metrics.calibration import Decision
+from alledge.runtime.metrics.decisions import Thresholds
 
 FIGURES = {
     "max_dp": 0.25,
@@ -33,7 +33,7 @@ def told(figures: str, cost: dict | None, tiny_run, refused: dict[str, str] | No
     made = Artifact(
         "onnx",
         Recipe(),
-        DecisionRule(1.0, Decision()),
+        DecisionRule(1.0, Thresholds()),
         Path(),
         np.zeros((1, 2), np.float32),
         {},

@@ -17,8 +17,8 @@ from ...runtime.data.datasets import Dataset, Sample, read_dataset
 from ...runtime.imaging import load_picture
 from ...runtime.metrics.metrics import Json
 from ..data.overlaps.search import Progress, find_overlaps, join
-from ..runs.run_metrics import code, versions
-from .shortcuts import FOLDS, PICTURE, Measured, measure, shortcut_table
+from ..provenance import code_version, package_versions
+from .shortcuts import FOLDS, PICTURE_SIZE, Measured, measure, shortcut_table
 from .verdict import verdict
 
 SCHEMA, SCHEMA_VERSION = "alledge/audit", 1
@@ -39,7 +39,7 @@ class _Part:
         ]
         for index, sample in enumerate(self.dataset.samples):
             try:
-                picture = load_picture(sample.path, PICTURE)
+                picture = load_picture(sample.path, PICTURE_SIZE)
             except AlledgeError as error:
                 name = self.dataset.relative(sample)
                 self.unreadable.append({"image": name, "error": error.what})
@@ -117,8 +117,8 @@ def audit(
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "seed": seed,
-        "code": code(),
-        "versions": versions(),
+        "code": code_version(),
+        "versions": package_versions(),
         "datasets": [_described(part, links, seed) for part in parts],
         "pairs": pairs,
         "between": [

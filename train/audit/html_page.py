@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.imaging import load_picture, read_header
 from ...runtime.metrics.metrics import Json
-from ..tables import made_by
-from .shortcuts import PICTURE, masks
+from ..provenance import provenance_line
+from .shortcuts import PICTURE_SIZE, masks
 
 THUMBNAIL = 300  # pixels
 PAIRS_SHOWN = 24  # within the sets, and as many between them
@@ -50,7 +50,7 @@ def write_page(path: Path, document: Json) -> Path:
         counts=(len(inside), len(across)),
         masks=[_masks(dataset) for dataset in sets],
         several=len(sets) > 1,
-        made_by=made_by(document),
+        made_by=provenance_line(document),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -87,7 +87,7 @@ def _masks(dataset: Json) -> list[Json]:
     for label in read.labels:
         samples = [s for s in read.samples if s.label == label and read.relative(s) not in broken]
         for sample in samples[:: max(1, len(samples) // MASKS_SHOWN)][:MASKS_SHOWN]:
-            picture = load_picture(sample.path, PICTURE)
+            picture = load_picture(sample.path, PICTURE_SIZE)
             pixels = np.array(picture)
             pixels[~masks(picture)[1]] = VEIL
             shown = [_data_uri(picture), _data_uri(Image.fromarray(pixels))]

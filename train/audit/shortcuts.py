@@ -18,7 +18,7 @@ from ...runtime.metrics.intervals import wilson
 from ...runtime.metrics.metrics import Json
 from ..data.splits import group_folds
 
-PICTURE = 256  # pixels: longer side of the picture that is measured
+PICTURE_SIZE = 256  # pixels: longer side of the picture that is measured
 FOLDS = 5
 TREES, LEAST_LEAF = 100, 3  # of the forest that reads numbers; images a leaf
 EDGE = 2  # pixels: the rim of a cell belongs to no background
@@ -71,7 +71,7 @@ SHORTCUTS: dict[str, tuple[str, Callable[[Measured], str | tuple[float, ...]]]] 
 
 
 def measure(sample: Sample, picture: Image.Image) -> Measured:
-    """Return what the shortcuts know of an image, from a picture of `PICTURE` pixels."""
+    """Return what the shortcuts know of an image, from a picture of `PICTURE_SIZE` pixels."""
     pixels = np.asarray(picture, dtype=np.float64)
     cells, empty = masks(picture)
     there = pixels[empty] if empty.any() else pixels.reshape(-1, 3)

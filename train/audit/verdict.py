@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...runtime.metrics.metrics import Json
-from ..tables import columns
+from ...runtime.text_table import text_table
 
 MAJORITY = "majority class"
 PAIRS_SHOWN = 20  # pairs printed
@@ -72,7 +72,7 @@ def audit_text(document: Json) -> str:
         lines = [
             f"{dataset['name']} ({dataset['layout']}{mark}): {dataset['images']} images, {balance}",
             "sizes: " + ", ".join(_sizes(dataset)),
-            columns(
+            text_table(
                 [
                     ["camera", "images", *dataset["labels"]],
                     *(
@@ -83,7 +83,7 @@ def audit_text(document: Json) -> str:
             ),
         ]
         if dataset["shortcuts"]:
-            lines.append(columns(_shortcuts(dataset), left=1))
+            lines.append(text_table(_shortcuts(dataset), left=1))
         lines += ["show the same: " + ", ".join(names) for names in dataset["same"]]
         lines += [f"not read: {row['image']}: {row['error']}" for row in dataset["unreadable"]]
         blocks.append("\n".join(lines))
@@ -131,5 +131,5 @@ def _pairs(document: Json) -> str:
             ]
         )
     more = len(document["pairs"]) - PAIRS_SHOWN
-    table = columns([["image", "image", "", "shift px", "common", "score"], *rows], left=3)
+    table = text_table([["image", "image", "", "shift px", "common", "score"], *rows], left=3)
     return table + (f"\n… and {more} pairs more (--json has all)" if more > 0 else "")

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment
 from PIL import Image
 
-from ..tables import made_by
+from ..provenance import provenance_line
 
 THUMBNAIL = (300, 225)  # pixels
 PICTURES = {
@@ -54,7 +54,7 @@ def write_page(out: Path, answers: dict[str, str], commands: list[str]) -> Path:
             if (out / "run" / name).is_file()
         ],
         commands=commands,
-        made_by=made_by(run),
+        made_by=provenance_line(run),
     )
     page.write_text(text, encoding="utf-8")
     return page

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.metrics import Json, summarize
 from ..data.splits import Split
 from .run_folder import Predictions
 
-EVEN = 0.5  # the threshold nothing was fitted for
 FIGURES = ("images", "groups", "positives", "accuracy", "sensitivity", "specificity", "auc")
 
 
@@ -43,9 +43,14 @@ def directions(
             row[name] = None
             if table is not None:
                 all_figures = summarize(
-                    predictions.truth[inside], table[inside], labels, positive, EVEN, groups,
+                    predictions.truth[inside],
+                    table[inside],
+                    labels,
+                    positive,
+                    EVEN_THRESHOLD,
+                    groups,
                     seed=seed,
-                )  # fmt: skip
+                )
                 row[name] = {key: all_figures[key] for key in FIGURES}
         rows.append(row)
     return rows

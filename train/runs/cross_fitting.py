@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.metrics.calibration import calibrate, is_positive, positive_score
+from ...runtime.metrics.decisions import apply_temperature, is_positive, positive_score
 from ...runtime.metrics.metrics import Json
 from .calibration_fitting import SENSITIVITY, fit_decision, fit_temperature
 from .run_folder import Predictions
@@ -67,7 +67,7 @@ def fit_decision_rule(
         sensitivity on these very predictions (``reached``).
     """
     temperature = fit_temperature(predictions.truth, predictions.scores)
-    p = positive_score(calibrate(predictions.scores, temperature), labels, positive)
+    p = positive_score(apply_temperature(predictions.scores, temperature), labels, positive)
     ill = is_positive(labels, positive)[predictions.truth]
     decision = fit_decision(ill, p, sensitivity)
     return {
@@ -108,10 +108,10 @@ def cross_fit(
         inside = predictions.folds == number
         others = ~np.isin(predictions.groups, np.asarray(predictions.groups)[inside])
         if len(set(ill[others].tolist())) < 2:
-            whole = calibrate(predictions.scores, settled["temperature"])
+            whole = apply_temperature(predictions.scores, settled["temperature"])
             return CrossFit(IN_SAMPLE, whole, np.full(len(ill), settled["threshold"]), [])
         fitted = fit_decision_rule(predictions.of(others), labels, positive, sensitivity)
-        scores[inside] = calibrate(predictions.scores[inside], fitted["temperature"])
+        scores[inside] = apply_temperature(predictions.scores[inside], fitted["temperature"])
         thresholds[inside] = fitted["threshold"]
         row = {key: fitted[key] for key in ("temperature", "threshold", "band")}
         folds.append({"fold": int(number), **row})

@@ -1,23 +1,23 @@
-"""``alledge evaluate RUN``: a run's network on a data set, without the images it has seen."""
+"""``alledge evaluate RUN``: measures a run's network, without the images it was trained on."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, ImageError
-from ...runtime.bundle.seen_images import Seen
-from ...runtime.data.datasets import Dataset, Sample, read_dataset
-from ...runtime.image_settings import ImagePath
-from ...runtime.imaging import RGB, load_rgb
-from ...runtime.metrics.calibration import calibrate
-from ...runtime.metrics.metrics import Json, summarize
-from .run_folder import Run
+from ...runtime.bundle.seen_images import TrainingImageHashes
+from ...runtime.image_settings import ImageSettings
+from ...runtime.metrics.decisions import apply_temperature
+from ...runtime.metrics.evaluation import EvaluatedModel, evaluate
+from ...runtime.metrics.metrics import Json
+from ...runtime.types import RGB
+from .run_folder import METRICS, Run
 
-EVEN = 0.5
-BATCH = 16  # images
+BATCH_SIZE = 16  # images
 
 
 def evaluate_run(
@@ -28,10 +28,8 @@ def evaluate_run(
     Parameters
     ----------
     run : Run
-    data : Path
-    layout : str, optional
-    include_seen : bool
-        Measure on images the network was trained on too.
+    data, layout, include_seen
+        As `alledge.runtime.metrics.evaluation.evaluate`.
 
     Returns
     -------
@@ -41,82 +39,35 @@ def evaluate_run(
     Raises
     ------
     DataError
-        If the labels are not the run's, or no image is left to measure on.
+        As `alledge.runtime.metrics.evaluation.evaluate`.
     """
-    dataset = read_dataset(data, layout)
-    _check_labels(dataset, run)
-    seen, kept, failed, known = Seen(run.record["seen"]), [], [], 0
-    settings = ImagePath.from_json(run.record["image_path"])
-    for sample in dataset.samples:
-        try:
-            pixels = load_rgb(sample.path, settings)
-        except ImageError as error:
-            failed.append({"image": dataset.relative(sample), "error": error.one_line})
-            continue
-        known += pixels in seen
-        if include_seen or pixels not in seen:
-            kept.append((sample, pixels))
-    if not kept:
-        raise DataError(
-            f"{run.path} was trained on every readable image of {data}: nothing is left to measure",
-            fix="see the run's metrics.json for figures out of fold, or --include-seen",
+
+    @cache
+    def network() -> Any:  # loaded after the data set was read: tensorflow takes seconds to import
+        from ..networks.tensorflow_import import keras
+
+        return keras.models.load_model(run.model_path, safe_mode=True)
+
+    def scores(images: RGB) -> NDArray[np.float64]:
+        from ..fitting.training_loop import predict
+
+        return apply_temperature(
+            predict(network(), images.astype(np.float32)), run.record["temperature"]
         )
-    samples, images = zip(*kept, strict=True)
-    return {
-        "schema": "alledge/evaluate",
-        "schema_version": 1,
-        "subject": {"kind": "run", "name": str(run.path), "digest": None, "backend": "keras"},
-        "data": {
-            "name": dataset.name,
-            "layout": dataset.layout,
-            "fingerprint": dataset.fingerprint(),
-            "images": len(dataset.samples),
-            "generated": dataset.generated,
-        },
-        "include_seen": include_seen,
-        "seen_left_out": 0 if include_seen else known,
-        "seen_included": known if include_seen else 0,
-        "failed": failed,
-        **_measured(run, samples, _scores(run, images)),
-    }
 
-
-def _scores(run: Run, images: tuple[RGB, ...]) -> NDArray[np.float64]:
-    from ..fitting.training_loop import predict
-    from ..networks.tensorflow_import import keras
-
-    network = keras.models.load_model(run.model_path, safe_mode=True)
-    said = [
-        predict(network, np.stack(images[start : start + BATCH]).astype(np.float32))
-        for start in range(0, len(images), BATCH)
-    ]
-    return calibrate(np.concatenate(said), run.record["temperature"])
-
-
-def _measured(run: Run, samples: tuple[Sample, ...], scores: NDArray[np.float64]) -> Json:
-    truth = np.array([run.labels.index(sample.label) for sample in samples])
-    groups = [sample.group for sample in samples]
-    cameras = [sample.camera for sample in samples]
-    return {
-        name: summarize(
-            truth,
-            scores,
-            run.labels,
-            run.positive,
-            threshold,
-            groups,
-            cameras,
-            seed=run.record["seed"],
-        )
-        for name, threshold in (("operating", run.record["threshold"]), ("even", EVEN))
-    }
-
-
-def _check_labels(dataset: Dataset, run: Run) -> None:
-    wrong = [label for label in dataset.labels if label not in run.labels]
-    if wrong:
-        raise DataError(
-            f"{dataset.root} has the label {wrong[0]!r}, which {run.path} was not trained to give",
-            allowed=run.labels,
-            fix="name the folders as the run's labels, or evaluate on a data set of its kind",
-        )
+    model = EvaluatedModel(
+        kind="run",
+        name=str(run.path),
+        digest=None,
+        backend="keras",
+        labels=run.labels,
+        positive=run.positive,
+        threshold=run.record["threshold"],
+        image_settings=ImageSettings.from_json(run.record["image_path"]),
+        seen=TrainingImageHashes(run.record["seen"]),
+        scores=scores,
+        batch_size=BATCH_SIZE,
+        seed=run.record["seed"],
+        out_of_fold=METRICS,
+    )
+    return evaluate(model, data, layout=layout, include_seen=include_seen)

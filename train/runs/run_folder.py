@@ -19,6 +19,7 @@ RUNS = Path("runs")  # where runs lie unless --out says otherwise
 RECORD = "run.json"  # written last: its presence is what "finished" means
 SETTINGS = "settings.json"  # written first: what an unfinished run was asked to do
 MODEL = "model.keras"
+METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 BY_FOLD = "fold-predictions.csv"  # beside it where several folds test an image
 SPLIT = "split.csv"

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import platform
-import subprocess
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import __version__
 from ...runtime.bundle.seen_images import pixel_hash
-from ...runtime.metrics.calibration import is_positive
+from ...runtime.metrics.decisions import is_positive
+from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.metrics import (
     Json,
-    assign,
+    assign_labels,
     auc,
-    mcnemar,
     paired_auc_difference,
     positive_score,
     summarize,
 )
 from ..data.examples import Examples
 from ..data.splits import Split
+from ..paired_tests import mcnemar
 from .cross_fitting import CrossFit
 from .run_folder import Predictions, write_table
-
-EVEN = 0.5  # the threshold nothing was fitted for
-PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "scikit-learn", "scipy")
 
 Floats = NDArray[np.float64]
 
@@ -86,15 +79,15 @@ def measure(
         names, rest = (labels, positive), (once.groups, once.cameras)
         return summarize(once.truth, scores, *names, threshold, *rest, seed=seed)
 
-    raw, probe = summary(once.scores, EVEN), once.probe
+    raw, probe = summary(once.scores, EVEN_THRESHOLD), once.probe
     return {
         "schema": "alledge/metrics",
         "schema_version": 1,
         "calibration": read.kind,
-        "oof": _ranked(summary(read.scores, EVEN), raw),
+        "oof": _ranked(summary(read.scores, EVEN_THRESHOLD), raw),
         "operating": _ranked(summary(read.scores, read.thresholds), raw),
         "uncalibrated": raw,
-        "probe": None if probe is None else summary(probe, EVEN),
+        "probe": None if probe is None else summary(probe, EVEN_THRESHOLD),
         "against_probe": (
             None if probe is None else _against(once, read, probe, labels, positive, seed)
         ),
@@ -170,46 +163,12 @@ def seen(examples: Examples, fingerprint: str) -> Json:
     }
 
 
-def code() -> Json:
-    """Return which alledge this is: its version, and the commit where it is a clone."""
-    root, commit = Path(__file__).resolve().parents[3], None
-    if (root / ".git").exists():
-        try:
-            asked = subprocess.run(
-                ["git", "-C", str(root), "rev-parse", "HEAD"],
-                capture_output=True,
-                text=True,
-                timeout=10,
-                check=True,
-            )
-            commit = asked.stdout.strip()
-        except (OSError, subprocess.SubprocessError):  # no git here: the version has to do
-            commit = None
-    return {"version": __version__, "commit": commit}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that fit."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def now() -> str:
-    """Return the time as runs write it: UTC, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def _fold(
     predictions: Predictions, labels: Sequence[str], positive: Sequence[str], fold: Json
 ) -> Json:
     """Return the figures of a fold's own network on its own images, not calibrated."""
     own = predictions.of(predictions.folds == fold["number"])
-    said = assign(own.scores, labels, positive, EVEN)
+    said = assign_labels(own.scores, labels, positive, EVEN_THRESHOLD)
     ill = is_positive(labels, positive)[own.truth]
     area = auc(ill, positive_score(own.scores, labels, positive))
     return {
@@ -231,8 +190,8 @@ def _against(
     seed: int,
 ) -> Json:
     """Return the comparison with the linear probe on the same images."""
-    ours = assign(read.scores, labels, positive, EVEN) == once.truth
-    theirs = assign(probe, labels, positive, EVEN) == once.truth
+    ours = assign_labels(read.scores, labels, positive, EVEN_THRESHOLD) == once.truth
+    theirs = assign_labels(probe, labels, positive, EVEN_THRESHOLD) == once.truth
     difference, low, high = paired_auc_difference(
         is_positive(labels, positive)[once.truth],
         positive_score(once.scores, labels, positive),

@@ -13,7 +13,7 @@ from ...errors import UsageError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.files import write_json
 from ...runtime.guards.guards import fit_guards
-from ...runtime.image_settings import ImagePath
+from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.metrics import Json, positive_score
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.search import find_overlaps, join
@@ -22,6 +22,7 @@ from ..fitting.recipe import Recipe
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import NONE, weights_file
 from ..progress import TrainingProgress
+from ..provenance import code_version, package_versions, utc_now
 from . import run_metrics
 from .calibration_fitting import SENSITIVITY
 from .camera_directions import directions
@@ -76,7 +77,7 @@ class TrainOptions:
     seed : int
     sensitivity : float
         What the threshold is to have, in (0, 1].
-    image_path : ImagePath
+    image_path : ImageSettings
     out : Path, optional
         The run's folder; under ``runs/`` by default.
     """
@@ -92,7 +93,7 @@ class TrainOptions:
     groups: Path | None = None
     seed: int = 0
     sensitivity: float = SENSITIVITY
-    image_path: ImagePath = field(default_factory=ImagePath)
+    image_path: ImageSettings = field(default_factory=ImageSettings)
     out: Path | None = None
 
 
@@ -133,7 +134,7 @@ def train(order: TrainOptions, *, resume: bool = False, quiet: bool = False) -> 
         check_weights(order.model, order.weights)
     with TrainingProgress(quiet) as progress:
         progress.stage(f"reading {len(dataset.samples)} images")
-        alike = find_overlaps([sample.path for sample in dataset.samples], progress.found)
+        alike = find_overlaps([sample.path for sample in dataset.samples], progress.overlap_search)
         pairs = [(one.a, one.b) for one in alike]
         examples = read_examples(dataset, order.image_path, order.groups, alike=pairs)
         split = make_split(examples, order.split, order.folds, order.seed)
@@ -161,7 +162,7 @@ def _run(
         Trainer,
     )
 
-    started = run_metrics.now()
+    started = utc_now()
     task = Task(
         order.model, order.head, order.weights, order.seed, order.recipe, examples, split, folder
     )
@@ -195,10 +196,10 @@ def _record(examples: Examples, settings: Json, metrics: Json, refit: Json, star
         "directions": metrics["directions"],
         "guards": fit_guards(examples.statistics),
         "seen": run_metrics.seen(examples, settings["data"]["fingerprint"]),
-        "code": run_metrics.code(),
-        "versions": run_metrics.versions(),
+        "code": code_version(),
+        "versions": package_versions(),
         "started": started,
-        "finished": run_metrics.now(),
+        "finished": utc_now(),
     }
 
 
@@ -242,7 +243,7 @@ def _folder(order: TrainOptions, settings: Json, resume: bool) -> Path:
     under = RUNS / order.model
     if resume:
         return find_unfinished([order.out] if order.out else under.glob("*"), settings)
-    name = run_metrics.now().replace("-", "").replace(":", "")
+    name = utc_now().replace("-", "").replace(":", "")
     folder = order.out or under / f"{name}-{order.seed}"
     begin(folder, settings)
     return folder

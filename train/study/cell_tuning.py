@@ -24,7 +24,7 @@ from ..fitting.linear_probe import fit_probe
 from ..fitting.targets import Part, balanced_loss
 from ..networks.architectures import head_row
 from ..progress import TrainingProgress
-from ..runs.run_metrics import code
+from ..provenance import code_version
 from .frozen_features import Features
 from .numpy_head import DenseHead, HeadRecipe, fit_head
 from .plan import (
@@ -87,7 +87,7 @@ class StudyWorker:
     ) -> None:
         self.plan, self.features, self.folder = plan, features, folder
         self.storage, self.progress = storage, progress
-        self.code = code()  # kept with every result: a study may outlive a commit
+        self.code = code_version()  # kept with every result: a study may outlive a commit
         self._shelves: dict[str, TrialQueue] = {}
         self._tuned: dict[str, Json] = {}
         self._fitted: dict[tuple[str, str], Json] = {}
@@ -102,11 +102,11 @@ class StudyWorker:
     def tune(self, cell: Cell) -> bool:
         """Do one trial of a cell; False where other processes have, or have done, what is left."""
         shelf, done = self.shelf(cell), self._done(cell)
-        first = next((at for at in range(self.plan.order.trials) if at not in done), None)
+        first = next((at for at in range(self.plan.options.trials) if at not in done), None)
         if first is None:
             return False
         generation = 1 + (first - 1) // GENERATION if first else 0
-        slots = [0] if not first else range(1, self.plan.order.trials)
+        slots = [0] if not first else range(1, self.plan.options.trials)
         earlier = [done[at] for at in sorted(done) if _generation(at) < generation]
         wanted = {
             slot: self._parameters(cell, slot, earlier)
@@ -120,7 +120,7 @@ class StudyWorker:
         """Return the best parameters of a cell, with their loss; None while trials are left."""
         if cell.name not in self._tuned:
             done = self._done(cell)
-            if len(done) < self.plan.order.trials:
+            if len(done) < self.plan.options.trials:
                 return None
             best = min(done, key=lambda slot: (done[slot].value, slot))
             self._tuned[cell.name] = {
@@ -168,7 +168,7 @@ class StudyWorker:
 
     def _done(self, cell: Cell) -> dict[int, Any]:
         found = self.shelf(cell).done()
-        return {slot: trial for slot, trial in found.items() if slot < self.plan.order.trials}
+        return {slot: trial for slot, trial in found.items() if slot < self.plan.options.trials}
 
     def trials_done(self, cell: Cell) -> int:
         """Return how many trials of a cell are finished, by whomever."""
@@ -177,7 +177,7 @@ class StudyWorker:
     def _parameters(self, cell: Cell, slot: int, earlier: list[Any]) -> Json:
         if not slot:
             return dict(DEFAULT)
-        text = f"{self.plan.order.seed} {cell.name} {slot}"
+        text = f"{self.plan.options.seed} {cell.name} {slot}"
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
         return suggest(space(), earlier, seed=seed, startup=2 * GENERATION)
 
@@ -189,7 +189,7 @@ class StudyWorker:
     def _measured(self, cell: Cell, params: Json) -> tuple[float, Json]:
         truth, train = self.plan.examples.truth, cell.fold.train
         groups = [self.plan.splits[cell.split].groups[at] for at in train]
-        part = group_folds(truth[train], groups, INNER_FOLDS, self.plan.order.seed)
+        part = group_folds(truth[train], groups, INNER_FOLDS, self.plan.options.seed)
         source = self.features.source(cell.model, params["strength"])
         losses, seconds = [], []
         for number in np.unique(part):
@@ -203,12 +203,12 @@ class StudyWorker:
     def _head(
         self, train: Any, chosen: Any, source: Any, params: Json
     ) -> tuple[DenseHead, list[Json]]:
-        examples, row = self.plan.examples, head_row(self.plan.order.head)
+        examples, row = self.plan.examples, head_row(self.plan.options.head)
         recipe = HeadRecipe(
             params["lr"], params["batch_size"], params["epochs"], row.dense, row.dropout
         )
         part = Part(train, chosen, examples.truth, len(examples.dataset.labels))
-        return fit_head(part, source, recipe, seed=self.plan.order.seed)
+        return fit_head(part, source, recipe, seed=self.plan.options.seed)
 
     def _fit(self, cell: Cell, kind: str, _: Json) -> tuple[float, Json]:
         tuned = self.tuned(cell)
@@ -235,7 +235,7 @@ class StudyWorker:
             self.plan.examples.truth[train],
             [groups[at] for at in train],
             balanced=True,
-            seed=self.plan.order.seed,
+            seed=self.plan.options.seed,
         )
         return probe.scores(plain[cell.fold.test]).astype(np.float32), []
 
@@ -251,7 +251,7 @@ class StudyWorker:
     def _fit_base(self, cell: Cell, params: Json) -> tuple[Floats, list[Json]]:
         from ..fitting.fold_training import fit_fold
 
-        order, split = self.plan.order, self.plan.splits[cell.split]
+        order, split = self.plan.options, self.plan.splits[cell.split]
         result = fit_fold(
             model=cell.model,
             head=order.head,

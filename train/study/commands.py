@@ -108,7 +108,7 @@ def study(
       alledge study --data ALL_IDB1 --out study
     """
     require("alledge study", PACKAGES)
-    from ...runtime.image_settings import ImagePath
+    from ...runtime.image_settings import ImageSettings
     from .options import StudyOptions
     from .stages import Shared
     from .stages import study as run_study
@@ -129,7 +129,7 @@ def study(
         fine_tune=_fine_tuned(rest["fine_tune"], names),
         layout=rest["layout"],
         groups=rest["groups"],
-        image_path=ImagePath(size=size, geometry=rest["geometry"], draft=2 * size),
+        image_path=ImageSettings(size=size, geometry=rest["geometry"], draft=2 * size),
     )
     shared = Shared(rest["out"], rest["storage"], rest["resume"], rest["heartbeat"], rest["cache"])
     click.echo(run_study(order, shared, quiet=rest["quiet"]))

@@ -41,7 +41,7 @@ class Features:
         number %= len(passes)
         at = (strength if number else 0.0, number)
         if at not in self._kept:
-            order = self.plan.order
+            order = self.plan.options
             maps = head_row(order.head).flatten
             found, seconds = self.cache.get(
                 self.plan.examples.pixels,
@@ -69,7 +69,7 @@ class Features:
             from ..fitting.training_loop import forward
             from ..networks.network import build, features_of
 
-            order = self.plan.order
+            order = self.plan.options
             whole = build(
                 model, weights=order.weights[model], seed=order.seed, size=order.image_path.size
             )

@@ -8,8 +8,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.metrics.metrics import Json, mcnemar
+from ...runtime.metrics.metrics import Json
 from ..networks.architectures import architecture
+from ..paired_tests import holm, mcnemar
 from .plan import BASE
 
 LEVEL = 0.05
@@ -52,15 +53,6 @@ def compare(right: Mapping[str, NDArray[np.bool_]], kinds: Mapping[str, str] | N
         "differ": [[p["a"], p["b"]] for p in pairs if p["p_holm"] < LEVEL],
         "verdict": f"{_words(right, pairs, images, needed)} {_unequal(kinds or {})}".strip(),
     }
-
-
-def holm(p: list[float]) -> list[float]:
-    """Return Holm's adjusted p-values, in the order given."""
-    adjusted, highest = [0.0] * len(p), 0.0
-    for rank, at in enumerate(sorted(range(len(p)), key=lambda index: p[index])):
-        highest = max(highest, min(1.0, (len(p) - rank) * p[at]))
-        adjusted[at] = highest
-    return adjusted
 
 
 def needed_disagreement(pairs: int) -> int:

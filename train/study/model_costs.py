@@ -19,7 +19,7 @@ PAPER_TEST = {"healthy": 12, "blast": 10}  # support of the paper's per-class re
 
 def trained(plan: Plan, model: str, kind: str) -> Json:
     """Return what was trained in a row: words, and the number of parameters."""
-    row, head = architecture(model), head_row(plan.order.head)
+    row, head = architecture(model), head_row(plan.options.head)
     classes = len(plan.examples.dataset.labels)
     counted = count(row, head, classes)
     base = row.weights if trains_base(row, head) else 0
@@ -30,7 +30,7 @@ def trained(plan: Plan, model: str, kind: str) -> Json:
     else:
         words = "a logistic regression on frozen features"
         number = counted.trainable - base
-    if plan.order.weights[model] == "none" and not (kind == BASE and base):
+    if plan.options.weights[model] == "none" and not (kind == BASE and base):
         words += " of a base with random weights"
     return {"words": words, "parameters": number, "network": counted.network}
 
@@ -53,7 +53,7 @@ def cost(bench: StudyWorker, model: str) -> Json:
         seconds[kind] = round(float(np.median(times)), 3) if times else None
     through = bench.features.get(model, 0.0, 0)[1] if epochs else None
     head = float(np.median(epochs)) if epochs else None
-    size = plan.order.image_path.size / 224
+    size = plan.options.image_path.size / 224
     return {
         "model": model,
         "title": row.title,
@@ -69,7 +69,7 @@ def cost(bench: StudyWorker, model: str) -> Json:
 
 def weights_of(plan: Plan, model: str) -> Json:
     """Return where a model's weights come from: Keras' own, drawn at random, or a file."""
-    given = plan.order.weights[model]
+    given = plan.options.weights[model]
     if given in (IMAGENET, NONE):
         return {"source": "random" if given == NONE else IMAGENET, "file": None, "sha256": None}
     digest = plan.settings["weights"][model].split(" ", 1)[1]
@@ -94,7 +94,7 @@ def computed_by(bench: StudyWorker) -> list[Json]:
 
 def paper(plan: Plan) -> Json:
     """Return what the paper says of the models of a study."""
-    models = [architecture(model) for model in plan.order.models]
+    models = [architecture(model) for model in plan.options.models]
     rows = []
     for row in models:
         counted = count(row, head_row("paper"))

@@ -60,7 +60,7 @@ class Plan:
 
     Parameters
     ----------
-    order : StudyOptions
+    options : StudyOptions
     examples : Examples
     splits : dict of str to Split
         By their names in storages.
@@ -68,7 +68,7 @@ class Plan:
         Everything the numbers depend on.
     """
 
-    order: StudyOptions
+    options: StudyOptions
     examples: Examples
     splits: dict[str, Split]
     settings: Json
@@ -92,7 +92,7 @@ class Plan:
             "groups": [groups[at] for at in cell.fold.train],
         }
         if kind:  # a fit rests on the best of so many trials
-            about |= {"trials": self.order.trials}
+            about |= {"trials": self.options.trials}
         if kind == BASE:
             recipes = self.settings["recipes"].items()
             about |= {"recipes": {name: _without_later(recipe) for name, recipe in recipes}}
@@ -101,30 +101,30 @@ class Plan:
 
     def cells(self) -> Iterator[Cell]:
         """Every cell, one model after the other."""
-        for model in self.order.models:
+        for model in self.options.models:
             for kind, split in self.splits.items():
                 for fold in split.folds:
                     yield Cell(kind, model, fold)
 
     def kinds(self, model: str) -> tuple[str, ...]:
         """What is fitted on the outer folds of a model."""
-        return (PROBE, HEAD, BASE) if model in self.order.fine_tune else (PROBE, HEAD)
+        return (PROBE, HEAD, BASE) if model in self.options.fine_tune else (PROBE, HEAD)
 
     def passes(self, strength: float) -> list[Pass]:
         """Return the passes whose features a head of this augmentation sees, plain ones first."""
-        how, seed = strengthened(strength), self.order.seed
-        count = self.order.passes if strength else 0
+        how, seed = strengthened(strength), self.options.seed
+        count = self.options.passes if strength else 0
         return [Pass(how, seed, number) for number in range(count + 1)]
 
     def recipe(self, model: str, tuned: Json) -> Recipe:
         """Return how the whole network is fitted with what the head's tuning found."""
-        start = FROM_SCRATCH if self.order.weights[model] == "none" else FINE_TUNING
+        start = FROM_SCRATCH if self.options.weights[model] == "none" else FINE_TUNING
         return replace(
             start,
             batch_size=int(tuned["batch_size"]),
             head_epochs=int(tuned["epochs"]),
             head_lr=float(tuned["lr"]),
-            head_passes=self.order.passes if tuned["strength"] else 0,
+            head_passes=self.options.passes if tuned["strength"] else 0,
             augmentation=strengthened(float(tuned["strength"])),
         )
 
@@ -145,12 +145,12 @@ def _without_later(recipe: Json) -> Json:
     return {k: v for k, v in recipe.items() if k not in LATER or v != LATER[k]}
 
 
-def make_plan(order: StudyOptions, found: Callable[[str, int, int], None] | None = None) -> Plan:
+def make_plan(options: StudyOptions, found: Callable[[str, int, int], None] | None = None) -> Plan:
     """Read the data and part it; nothing is trained before this has succeeded.
 
     Parameters
     ----------
-    order : StudyOptions
+    options : StudyOptions
     found : callable, optional
         Told how far the search for images that show the same is.
 
@@ -161,31 +161,32 @@ def make_plan(order: StudyOptions, found: Callable[[str, int, int], None] | None
     DataError
         If the data set or a split cannot be used, or a training part is too small to tune in.
     """
-    check_names(order)
-    dataset = read_dataset(order.data, order.layout)
-    check_files(order, dataset)
+    check_names(options)
+    dataset = read_dataset(options.data, options.layout)
+    check_files(options, dataset)
     digests = {
-        model: weights_digest(model, order.weights[model], order.seed) for model in order.models
+        model: weights_digest(model, options.weights[model], options.seed)
+        for model in options.models
     }
     alike = find_overlaps([sample.path for sample in dataset.samples], found)
     pairs = [(one.a, one.b) for one in alike]
-    examples = read_examples(dataset, order.image_path, order.groups, alike=pairs)
-    splits, left_out = _splits(examples, order)
-    settings = _settings(order, dataset, splits, digests) | {"left_out": left_out}
-    return Plan(order, examples, splits, settings)
+    examples = read_examples(dataset, options.image_path, options.groups, alike=pairs)
+    splits, left_out = _splits(examples, options)
+    settings = _settings(options, dataset, splits, digests) | {"left_out": left_out}
+    return Plan(options, examples, splits, settings)
 
 
-def _splits(examples: Examples, order: StudyOptions) -> tuple[dict[str, Split], dict[str, str]]:
+def _splits(examples: Examples, options: StudyOptions) -> tuple[dict[str, Split], dict[str, str]]:
     """Return the splits, and why each that may be left out is."""
     splits: dict[str, Split] = {}
     left_out: dict[str, str] = {}
-    for kind in order.splits:
+    for kind in options.splits:
         name = split_name(kind)
         try:
-            split = make_split(examples, kind, order.folds, order.seed)
+            split = make_split(examples, kind, options.folds, options.seed)
             _refuse_untunable(name, split, examples)
         except AlledgeError as error:
-            if kind not in order.optional:
+            if kind not in options.optional:
                 raise
             left_out[name] = error.what
         else:
@@ -209,20 +210,20 @@ def _refuse_untunable(kind: str, split: Split, examples: Examples) -> None:
 
 
 def _settings(
-    order: StudyOptions, dataset: Dataset, splits: dict[str, Split], digests: dict[str, str]
+    options: StudyOptions, dataset: Dataset, splits: dict[str, Split], digests: dict[str, str]
 ) -> Json:
     return {
         "version": SCHEMA_VERSION,
-        "models": list(order.models),
-        "fine_tune": list(order.fine_tune),
-        "head": order.head,
+        "models": list(options.models),
+        "fine_tune": list(options.fine_tune),
+        "head": options.head,
         "weights": digests,
         "labels": list(dataset.labels),
         "positive": list(dataset.positive),
-        "image_path": order.image_path.to_json(),
-        "seed": order.seed,
-        "trials": order.trials,
-        "passes": order.passes,
+        "image_path": options.image_path.to_json(),
+        "seed": options.seed,
+        "trials": options.trials,
+        "passes": options.passes,
         "inner_folds": INNER_FOLDS,
         "space": {
             "lr": list(LEARNING_RATES),

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.metrics.metrics import Json, assign, summarize, wilson
+from ...runtime.metrics.evaluation import EVEN_THRESHOLD
+from ...runtime.metrics.metrics import Json, assign_labels, summarize, wilson
 from ..data.splits import CAMERA, Fold
-from ..runs.run_metrics import EVEN
 from .plan import Plan
 
 Floats = NDArray[np.float64]
@@ -86,8 +86,10 @@ def measured(plan: Plan, section: Section, fits: Sequence[Json]) -> Measured:
     groups = [plan.splits[section.split].groups[at] for at in images]
     cameras = [examples.cameras[at] for at in images]
     common = (data.labels, data.positive)
-    summary = summarize(truth, scores, *common, EVEN, groups, cameras, seed=plan.order.seed)
-    right = assign(scores, *common, EVEN) == truth
+    summary = summarize(
+        truth, scores, *common, EVEN_THRESHOLD, groups, cameras, seed=plan.options.seed
+    )
+    right = assign_labels(scores, *common, EVEN_THRESHOLD) == truth
     return Measured(images, scores, right, summary, _share(right, cameras, both_labels(plan)))
 
 

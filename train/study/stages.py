@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
-    Progress,
     Task,
     TextColumn,
     TimeElapsedColumn,
@@ -27,7 +24,7 @@ from rich.text import Text
 from ...errors import UsageError
 from ...runtime.files import write_json
 from ..fitting.feature_cache import FeatureCache
-from ..progress import Shown, TrainingProgress
+from ..progress import ProgressDisplay, TrainingProgress
 from .cell_tuning import StudyWorker
 from .frozen_features import Features
 from .options import StudyOptions
@@ -88,55 +85,50 @@ class Stage:
     whole: int
 
 
-class _Left(TimeRemainingColumn):
-    """The time left, but not of the whole: a trial and a fine-tuning differ a thousandfold."""
+class _StageTimeRemaining(TimeRemainingColumn):
+    """The time left of a stage. The study has none: a fine-tuning takes 1000 times a trial."""
 
     def render(self, task: Task) -> Text:
         return Text() if task.description == WHOLE else super().render(task)
 
 
-class StudyProgress(Shown):
-    """What remains of a stage, with the time left, and of the whole study.
+class StudyProgress(ProgressDisplay):
+    """One bar for the current stage, with the time left, and one for the whole study.
 
     Parameters
     ----------
     quiet : bool
+        Show nothing.
     """
 
     def __init__(self, quiet: bool) -> None:
-        self.console = Console(stderr=True, quiet=quiet)
-        self._bar = Progress(
+        super().__init__(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
             TextColumn("{task.completed:.0f} of {task.total:.0f}"),
             TimeElapsedColumn(),
             TextColumn("left"),
-            _Left(),
-            TextColumn("{task.fields[now]}"),
-            console=self.console,
-            disable=quiet or not self.console.is_terminal,
+            _StageTimeRemaining(),
+            TextColumn("{task.fields[cell]}"),
+            quiet=quiet,
         )
         self._tasks: dict[str, Any] = {}
 
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+    def show(self, stage: str, done: int, total: int, cell: str = "", note: str = "") -> None:
+        """Set the bar of a stage; print a line if there is no terminal and the cell changed."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=total, cell="")
+        previous = self._bar.tasks[self._tasks[stage]].fields["cell"]
+        self._bar.update(self._tasks[stage], completed=done, total=total, cell=cell)
+        if cell != previous:
+            self.say_without_terminal(f"{stage}: {done} of {total} done{note}; {cell}")
 
-    def show(self, what: str, done: int, total: int, now: str = "", more: str = "") -> None:
-        """Set a bar; a line where there is no terminal, when the cell changes."""
-        if what not in self._tasks:
-            self._tasks[what] = self._bar.add_task(what, total=total, now="")
-        before = self._bar.tasks[self._tasks[what]].fields["now"]
-        self._bar.update(self._tasks[what], completed=done, total=total, now=now)
-        if not self.console.is_terminal and now != before:
-            self.say(f"{what}: {done} of {total} done{more}; {now}")
-
-    def work(self, stage: Stage, done: int, now: str) -> None:
+    def work(self, stage: Stage, done: int, cell: str) -> None:
         """Set the bars of a stage and of the whole study."""
-        total, so_far = stage.each * len(stage.jobs), stage.before + done
-        if self.console.is_terminal:
-            self.show(WHOLE, so_far, stage.whole)
-        self.show(stage.name, done, total, now, f" ({so_far} of {stage.whole} in all)")
+        total, done_of_study = stage.each * len(stage.jobs), stage.before + done
+        if self._console.is_terminal:
+            self.show(WHOLE, done_of_study, stage.whole)
+        self.show(stage.name, done, total, cell, f" ({done_of_study} of {stage.whole} in all)")
 
 
 def study(order: StudyOptions, shared: Shared, *, quiet: bool = False) -> Path:
@@ -166,7 +158,7 @@ def study(order: StudyOptions, shared: Shared, *, quiet: bool = False) -> Path:
             f"{out} is there already", fix="--resume to go on with it, or another --out"
         )
     with StudyProgress(quiet) as progress:
-        plan = make_plan(order, partial(progress.show, now=""))
+        plan = make_plan(order, progress.show)
         for name, why in plan.settings["left_out"].items():
             progress.say(f"the {name} split is left out: {why}")
         storage = _storage(shared)
@@ -189,7 +181,7 @@ def stages(plan: Plan) -> list[Stage]:
     fits = [(cell, kind) for cell in cells for kind in plan.kinds(cell.model) if kind != BASE]
     bases = [(cell, BASE) for cell in cells if BASE in plan.kinds(cell.model)]
     parts: list[tuple[str, list[Job], int]] = [
-        ("trials", [(cell, "") for cell in cells], plan.order.trials),
+        ("trials", [(cell, "") for cell in cells], plan.options.trials),
         ("fits", fits, 1),
     ]
     for (model, split), jobs in groupby(bases, key=lambda job: (job[0].model, job[0].split)):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...runtime.metrics.metrics import Json, auc, positive_score
 from ..data.splits import Fold
 from ..networks.architectures import architecture
-from ..runs.run_metrics import code, versions
+from ..provenance import PACKAGES, code_version, package_versions
 from .cell_tuning import StudyWorker
 from .model_comparison import compare
 from .model_costs import computed_by, cost, paper, trained
@@ -47,15 +47,15 @@ def tabulate(bench: StudyWorker) -> Json:
         "schema": "alledge/study",
         "schema_version": 1,
         "settings": plan.settings,
-        "seed": plan.order.seed,
+        "seed": plan.options.seed,
         "data": _data(plan),
-        "code": code(),
+        "code": code_version(),
         "computed_by": computed_by(bench),
-        "versions": versions() | _optuna(),
+        "versions": package_versions((*PACKAGES, "optuna")),
         "remaining": {"fits": wanted - done, "of": wanted},
         "sections": parts,
         "tuned": _tuned(bench),
-        "costs": [cost(bench, model) for model in plan.order.models],
+        "costs": [cost(bench, model) for model in plan.options.models],
         "paper": paper(plan),
     }
 
@@ -63,7 +63,7 @@ def tabulate(bench: StudyWorker) -> Json:
 def _section(bench: StudyWorker, section: Section) -> Json:
     plan = bench.plan
     rows, right = [], {}
-    for model in plan.order.models:
+    for model in plan.options.models:
         for kind in plan.kinds(model):
             fits = [_fitted(bench, section, model, kind, fold) for fold in section.folds]
             if any(fit is None for fit in fits):
@@ -91,7 +91,7 @@ def _section(bench: StudyWorker, section: Section) -> Json:
 def _furthest(plan: Plan, right: dict[tuple[str, str], Any]) -> dict[str, str]:
     """Return the kind of each model's row in which most of it was trained."""
     found = {}
-    for model in plan.order.models:
+    for model in plan.options.models:
         kinds = [kind for kind in (BASE, HEAD) if (model, kind) in right]
         if kinds:
             found[model] = kinds[0]
@@ -109,7 +109,7 @@ def _row(
         "title": architecture(model).title,
         "kind": kind,
         "trained": trained(plan, model, kind),
-        "weights": "random" if plan.order.weights[model] == "none" else "given",
+        "weights": "random" if plan.options.weights[model] == "none" else "given",
         "summary": found.summary,
         "both_labels": found.both_labels,
         "roc": _roc(ill, positive_score(found.scores, data.labels, data.positive)),
@@ -185,9 +185,3 @@ def _data(plan: Plan) -> Json:
     truth, labels = plan.examples.truth, plan.examples.dataset.labels
     counts = {label: int((truth == at).sum()) for at, label in enumerate(labels)}
     return {**plan.settings["data"], "classes": counts}
-
-
-def _optuna() -> dict[str, str]:
-    import optuna
-
-    return {"optuna": optuna.__version__}

@@ -8,11 +8,11 @@ from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.accuracy_gate import HOLDOUT, Budget, Gate
 from alledge.export.gate.held_out import HeldOut, fit_decision_rule
 from alledge.export.source_run import DecisionRule
-from alledge.runtime.metrics.calibration import Decision
+from alledge.runtime.metrics.decisions import Thresholds
 
 HEALTHY, BLASTS, FOLDS = 59, 49, 5  # as many as ALL-IDB1 has
 LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
-READING = DecisionRule(1.0, Decision(0.5, (0.4, 0.6)))
+READING = DecisionRule(1.0, Thresholds(0.5, (0.4, 0.6)))
 LADDER = (Recipe(), Recipe(float_layers=4))
 
 

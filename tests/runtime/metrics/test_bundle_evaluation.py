@@ -73,3 +73,10 @@ def test_a_file_damaged_beyond_its_header_is_named(bundle: Path, data: Path) -> 
     document = evaluate_bundle(bundle, data)
     assert [row["image"] for row in document["failed"]] == ["blast/2.png"]
     assert document["operating"]["images"] == 7
+
+
+def test_a_data_set_without_a_readable_image_is_not_called_seen(bundle: Path, data: Path) -> None:
+    for file in data.rglob("*.png"):
+        file.write_bytes(file.read_bytes()[:2000])
+    with pytest.raises(DataError, match=r"none of the 8 images of .* can be read"):
+        evaluate_bundle(bundle, data)

@@ -112,16 +112,6 @@ def test_paired_difference_of_a_score_with_itself_is_nothing(
     assert 0 < low < difference < high
 
 
-@pytest.mark.parametrize(
-    ("only_a", "only_b", "p"), [(0, 0, 1.0), (6, 0, 0.03125), (5, 5, 1.0), (1, 9, 0.021484375)]
-)
-def test_mcnemar_is_the_exact_binomial(only_a: int, only_b: int, p: float) -> None:
-    a = [True] * only_a + [False] * only_b + [True] * 4
-    b = [False] * only_a + [True] * only_b + [True] * 4
-    assert metrics.mcnemar(a, b) == pytest.approx(p)
-    assert metrics.mcnemar(b, a) == pytest.approx(p)
-
-
 def test_ece_of_honest_and_of_boastful_scores() -> None:
     truth = np.array([0] * 3 + [1] * 7)
     honest = np.tile([0.3, 0.7], (10, 1))
@@ -134,9 +124,9 @@ def test_several_positive_labels_are_one_side_of_the_threshold() -> None:
     labels, positive = ("benign", "early", "pre", "pro"), ("early", "pre", "pro")
     scores = np.array([[0.4, 0.2, 0.3, 0.1], [0.7, 0.1, 0.1, 0.1]])
     assert metrics.positive_score(scores, labels, positive) == pytest.approx([0.6, 0.3])
-    assert metrics.assign(scores, labels, positive, 0.5).tolist() == [2, 0]
-    assert metrics.assign(scores, labels, positive, 0.7).tolist() == [0, 0]
-    assert metrics.assign(scores, labels, positive, 0.3).tolist() == [2, 1]
+    assert metrics.assign_labels(scores, labels, positive, 0.5).tolist() == [2, 0]
+    assert metrics.assign_labels(scores, labels, positive, 0.7).tolist() == [0, 0]
+    assert metrics.assign_labels(scores, labels, positive, 0.3).tolist() == [2, 1]
 
 
 def test_summary_keeps_to_its_schema_where_a_camera_has_one_class() -> None:

@@ -11,7 +11,7 @@ def test_the_page_names_fingerprints_versions_seed_and_commit(
     finished_run: Run, tmp_path: Path
 ) -> None:
     record = json.loads((finished_run.path / "run.json").read_text(encoding="utf-8"))
-    record["code"] = {"version": "1.2.3", "commit": "0123456789abcdef"}
+    record["code"] = {"version": "1.2.3", "commit": "0123456789ab"}
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text(json.dumps(record), encoding="utf-8")
     measured = {"operating": record["oof"], "data": {"fingerprint": "sha256:new"}}

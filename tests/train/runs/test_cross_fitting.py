@@ -7,7 +7,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from alledge.runtime.metrics.calibration import calibrate
+from alledge.runtime.metrics.decisions import apply_temperature
 from alledge.runtime.metrics.metrics import Json, log_loss
 from alledge.train.runs.cross_fitting import CROSS_FITTED, IN_SAMPLE, cross_fit, fit_decision_rule
 from alledge.train.runs.run_folder import Predictions
@@ -41,7 +41,7 @@ def test_a_fold_is_read_by_what_the_others_alone_fit() -> None:
         alone = fit_decision_rule(rows.of(~inside), LABELS, POSITIVE)
         assert {key: alone[key] for key in row if key != "fold"} | {"fold": row["fold"]} == row
         assert set(read.thresholds[inside]) == {alone["threshold"]}
-        expected = calibrate(rows.scores[inside], alone["temperature"])
+        expected = apply_temperature(rows.scores[inside], alone["temperature"])
         assert np.array_equal(read.scores[inside], expected)
 
 
@@ -59,7 +59,7 @@ def test_the_figures_of_a_fold_do_not_move_what_it_is_read_by() -> None:
 def test_calibrated_figures_are_no_better_than_other_folds_make_them() -> None:
     rows = predictions(folds=8, images=32, seed=3)
     settled = fit_decision_rule(rows, LABELS, POSITIVE)
-    flattering = log_loss(rows.truth, calibrate(rows.scores, settled["temperature"]))
+    flattering = log_loss(rows.truth, apply_temperature(rows.scores, settled["temperature"]))
     read = cross_fit(rows, LABELS, POSITIVE, settled)
     metrics = measure(rows, read, LABELS, POSITIVE, fits(rows), seed=0)
     assert metrics["oof"]["log_loss"] == pytest.approx(log_loss(rows.truth, read.scores))
@@ -71,7 +71,7 @@ def test_a_stated_sensitivity_is_what_the_threshold_is_fitted_for() -> None:
     ill = rows.truth == 1
     most, less = (fit_decision_rule(rows, LABELS, POSITIVE, wanted) for wanted in (0.995, 0.98))
     assert less["threshold"] > most["threshold"]
-    called = calibrate(rows.scores, less["temperature"])[:, 1] >= less["threshold"]
+    called = apply_temperature(rows.scores, less["temperature"])[:, 1] >= less["threshold"]
     assert 0.98 <= np.mean(called[ill]) < 0.99  # no higher than it has to be
     read = cross_fit(rows, LABELS, POSITIVE, less, 0.98)
     metrics = measure(rows, read, LABELS, POSITIVE, fits(rows), seed=0)

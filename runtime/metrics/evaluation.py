@@ -1,0 +1,190 @@
+"""Measuring a model on a data set: the one path that bundles and training runs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DataError, ImageError
+from ..bundle.seen_images import TrainingImageHashes
+from ..data.datasets import Dataset, Sample, read_dataset
+from ..image_settings import ImageSettings
+from ..imaging import load_rgb
+from ..types import RGB
+from .metrics import Json, summarize
+
+SCHEMA, SCHEMA_VERSION = "alledge/evaluate", 1
+EVEN_THRESHOLD = 0.5  # the threshold of a model for which none was fitted
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A model that is measured on a data set.
+
+    Parameters
+    ----------
+    kind : {"run", "bundle"}
+    name : str
+    digest : str or None
+        Of a bundle.
+    backend : str
+        Engine that computes the scores.
+    labels, positive : sequence of str
+        All labels in the order of the scores, and those of them that mean leukaemia.
+    threshold : float
+        On the calibrated positive score, in [0, 1].
+    image_settings : ImageSettings
+    seen : TrainingImageHashes
+        Images that the model was trained on.
+    scores : callable
+        Takes (N, S, S, 3) uint8 images and returns (N, C) calibrated probabilities.
+    batch_size : int
+        Largest N that `scores` is called with.
+    seed : int
+        Of the bootstrap of the AUC.
+    out_of_fold : str
+        File with the metrics of the model on images that it was not trained on.
+    """
+
+    kind: str
+    name: str
+    digest: str | None
+    backend: str
+    labels: Sequence[str]
+    positive: Sequence[str]
+    threshold: float
+    image_settings: ImageSettings
+    seen: TrainingImageHashes
+    scores: Callable[[RGB], NDArray[np.float64]]
+    batch_size: int = 1
+    seed: int = 0
+    out_of_fold: str = "MODEL_CARD.md"
+
+
+def evaluate(
+    model: EvaluatedModel,
+    data: str | Path,
+    *,
+    layout: str | None = None,
+    include_seen: bool = False,
+) -> Json:
+    """Measure a model on a data set.
+
+    Parameters
+    ----------
+    model : EvaluatedModel
+    data : str or Path
+        Folder of the data set.
+    layout : str, optional
+        As `read_dataset`.
+    include_seen : bool
+        Measure on images that the model was trained on too; the document says so.
+
+    Returns
+    -------
+    dict
+        The document of ``alledge evaluate --json``: the metrics at the model's threshold
+        (``operating``) and at 0.5 (``even``), and the number of images left out as seen.
+
+    Raises
+    ------
+    DataError
+        If the data set has a label that the model does not give, no image can be read, or the
+        model was trained on all that can.
+    """
+    dataset = read_dataset(data, layout)
+    _check_labels(dataset, model)
+    samples: list[Sample] = []
+    batch: list[RGB] = []
+    scores: list[NDArray[np.float64]] = []
+    failed: list[Json] = []
+    seen = 0
+    for sample in dataset.samples:
+        try:
+            pixels = load_rgb(sample.path, model.image_settings)
+        except ImageError as error:
+            failed.append({"image": dataset.relative(sample), "error": error.one_line})
+            continue
+        is_seen = pixels in model.seen
+        seen += is_seen
+        if is_seen and not include_seen:
+            continue
+        samples.append(sample)
+        batch.append(pixels)
+        if len(batch) == model.batch_size:
+            scores.append(model.scores(np.stack(batch)))
+            batch = []
+    if batch:
+        scores.append(model.scores(np.stack(batch)))
+    if not samples:
+        raise _nothing_to_measure(model, data, failed, seen)
+    table = np.concatenate(scores)
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "subject": {
+            "kind": model.kind,
+            "name": model.name,
+            "digest": model.digest,
+            "backend": model.backend,
+        },
+        "data": {
+            "name": dataset.name,
+            "layout": dataset.layout,
+            "fingerprint": dataset.fingerprint(),
+            "images": len(dataset.samples),
+            "generated": dataset.generated,
+        },
+        "include_seen": include_seen,
+        "seen_left_out": 0 if include_seen else seen,
+        "seen_included": seen if include_seen else 0,
+        "failed": failed,
+        "operating": _summary(model, samples, table, model.threshold),
+        "even": _summary(model, samples, table, EVEN_THRESHOLD),
+    }
+
+
+def _summary(
+    model: EvaluatedModel,
+    samples: Sequence[Sample],
+    scores: NDArray[np.float64],
+    threshold: float,
+) -> Json:
+    return summarize(
+        [model.labels.index(sample.label) for sample in samples],
+        scores,
+        model.labels,
+        model.positive,
+        threshold,
+        [sample.group for sample in samples],
+        [sample.camera for sample in samples],
+        seed=model.seed,
+    )
+
+
+def _nothing_to_measure(
+    model: EvaluatedModel, data: str | Path, failed: Sequence[Json], seen: int
+) -> DataError:
+    if not seen:
+        return DataError(
+            f"none of the {len(failed)} images of {data} can be read: {failed[0]['error']}",
+            fix="replace or remove them",
+        )
+    return DataError(
+        f"{model.name} was trained on every readable image of {data}: nothing is left to measure",
+        fix=f"see its {model.out_of_fold} for figures out of fold, or --include-seen",
+    )
+
+
+def _check_labels(dataset: Dataset, model: EvaluatedModel) -> None:
+    unknown = [label for label in dataset.labels if label not in model.labels]
+    if unknown:
+        raise DataError(
+            f"{dataset.root} has the label {unknown[0]!r}, which {model.name} does not give",
+            allowed=model.labels,
+            fix=f"name the folders as the {model.kind}'s labels, or evaluate on another data set",
+        )
