@@ -1,7 +1,7 @@
-"""TFLite metadata, so that MediaPipe and others read the labels; needs flatbuffers.
+"""Writes TFLite metadata, from which MediaPipe and other tools read the labels.
 
-The schema is small and stable, its Python writer is not (it has left MediaPipe): the few tables
-needed are written by field number.
+The schema is small and stable, but MediaPipe no longer has a Python writer for it. The few tables
+that are needed are written here by field number, with flatbuffers.
 
 References
 ----------
@@ -21,11 +21,11 @@ MINIMUM_PARSER = "1.0.0"
 TENSOR_AXIS_LABELS = 2  # AssociatedFileType
 IMAGE_PROPERTIES, FEATURE_PROPERTIES = 2, 1  # ContentProperties
 RGB = 1  # ColorSpaceType
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest there is: the same bytes every time
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest possible; constant for reproducible bytes
 
 
 def with_labels(content: bytes, labels: list[str], name: str) -> bytes:
-    """Return a TFLite model that says what its input is and how its outputs are called.
+    """Return a TFLite model with metadata about its input and the labels of its outputs.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def with_labels(content: bytes, labels: list[str], name: str) -> bytes:
     Returns
     -------
     bytes
-        The flatbuffer with a metadata buffer, and the file of labels appended as a zip archive.
+        The flatbuffer with a metadata buffer. The labels file is appended as a zip archive.
     """
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
@@ -125,7 +125,7 @@ def _tensor(builder: Any, name: str, about: str, content: int, files: list[int])
 
 
 def _table(builder: Any, fields: dict[int, int]) -> int:
-    """Write a table whose fields are all offsets."""
+    """Write a table; every field is an offset."""
     builder.StartObject(max(fields) + 1)
     for number, offset in fields.items():
         builder.PrependUOffsetTRelativeSlot(number, offset, 0)
