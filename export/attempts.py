@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..errors import ExportError
 from .convert.capabilities import GATED
@@ -21,7 +22,7 @@ from .gate.parity import (
     within_tolerance,
 )
 from .preparation import Preparation
-from .types import Artifact, AttemptRecord, DecisionRule, Json, Scores
+from .types import Artifact, AttemptRecord, DecisionRule, Json
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,9 @@ def _convert(
         row = judge(precision, assessment.figures, prepared.gate.coverage(), OUT_OF_FOLD)
     else:
         row = judge(precision, compared, references.coverage)
-    shipped = None
-    if prepared.shipped_check is not None:
-        images = prepared.shipped_check.images
-        shipped = _compare_shipped(prepared, conversion.scores(format_name, file, images), rule)
-        if not shipped["passed"]:
-            row["verdict"] = FAIL
+    shipped = _compare_shipped(prepared, format_name, file, rule)
+    if shipped is not None and not shipped["passed"]:
+        row["verdict"] = FAIL
     parity = {
         **row,
         "shipped": shipped,
@@ -194,11 +192,14 @@ def _convert(
     )
 
 
-def _compare_shipped(prepared: Preparation, scores: Scores, rule: DecisionRule) -> Json:
+def _compare_shipped(
+    prepared: Preparation, format_name: str, file: Path, rule: DecisionRule
+) -> Json | None:
     """Return how the artifact answers on the run's images, as ``shipped`` in parity.json."""
     check, options = prepared.shipped_check, prepared.options
     if check is None:
-        raise ValueError("there are no images to compare the artifact on")
+        return None
+    scores = prepared.conversion.scores(format_name, file, check.images)
     row = compare(
         check.float_scores,
         scores,

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ExportError
 from ..runtime.image_settings import ImageSettings
+from ..train.runs.run_folder import Run
 from .convert.calibration_images import load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
@@ -111,38 +112,22 @@ def prepare(
     run_images, reason = _run_images(options)
     given = load_folder(options.calibration, settings) if options.calibration else None
     calibration = _calibration_images(precision, run_images, given, reason)
-    gate_reason = _no_gate_reason(options, run_images, reason)
-    if gate_reason is not None:
-        say(f"gate not evaluated: {gate_reason}")
+    no_gate_reason = _no_gate_reason(options, run_images, reason)
+    if no_gate_reason is not None:
+        say(f"gate not evaluated: {no_gate_reason}")
     name = default_place(run, precision).name
     conversion = Conversion(
-        jobs,
-        run.model_path,
-        folder / "model",
-        "model",
-        calibration,
-        labels=run.labels,
-        name=name,
+        jobs, run.model_path, folder / "model", "model", calibration, labels=run.labels, name=name
     )
     references = _references(options, conversion, settings)
     if not references.coverage["informative"]:
         say("the references do not cover both labels and the threshold: not informative")
     gate, check = None, None
-    if run_images is not None and gate_reason is None:
+    if run_images is not None and no_gate_reason is None:
         folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given, say)
         predictions = OutOfFoldPredictions.from_run(run, run_images)
         gate = Gate(predictions, folds.scores, precision, options.budget)
-        check = ShippedCheck(
-            run_images.images,
-            conversion.float_scores(run_images.images),
-            np.isin(run_images.labels, run.positive),
-        )
-    source: CalibrationSource | None = None
-    if precision == "int8" and calibration is not None:
-        source = {
-            "source": "training images" if given is None else "given",
-            "images": len(calibration),
-        }
+        check = _shipped_check(run, run_images, conversion)
     return Preparation(
         options=options,
         name=name,
@@ -152,9 +137,9 @@ def prepare(
         folder=folder / "artifacts",
         conversion=conversion,
         references=references,
-        calibration=source,
+        calibration=_calibration_source(precision, calibration, given),
         gate=gate,
-        no_gate_reason=gate_reason,
+        no_gate_reason=no_gate_reason,
         shipped_check=check,
     )
 
@@ -178,6 +163,23 @@ def _calibration_images(
     if run_images is None:
         raise ExportError(f"there is nothing to calibrate on: {reason}", fix="--calibration DATA")
     return run_images.calibration_images()
+
+
+def _calibration_source(
+    precision: str, calibration: Images | None, given: Images | None
+) -> CalibrationSource | None:
+    if precision != "int8" or calibration is None:
+        return None
+    source = "training images" if given is None else "given"
+    return {"source": source, "images": len(calibration)}
+
+
+def _shipped_check(run: Run, run_images: RunImages, conversion: Conversion) -> ShippedCheck:
+    return ShippedCheck(
+        images=run_images.images,
+        float_scores=conversion.float_scores(run_images.images),
+        is_positive=np.isin(run_images.labels, run.positive),
+    )
 
 
 def _no_gate_reason(

@@ -77,7 +77,7 @@ def scores_without_xnnpack(artifact: Path, images: Images) -> Scores:
     """Return the scores of an engine that does not use XNNPACK, (N, C).
 
     Its integer kernels round differently. tflite-runtime 2.14 has no XNNPACK for int8 and gives
-    the same scores to 1e-6 (docs/export.md).
+    the same scores to 1e-6.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 

@@ -9,7 +9,7 @@ import pytest
 
 from alledge.errors import ExportError, UsageError
 from alledge.export.convert.quantization_recipes import INT8_LADDERS, Recipe
-from alledge.export.gate.parity import COMPARED, OUT_OF_FOLD
+from alledge.export.gate.parity import COMPARISON_KEYS, OUT_OF_FOLD
 from alledge.export.options import ExportOptions, default_place
 from alledge.export.process import export_run
 from alledge.export.source_run import read_run_images
@@ -97,7 +97,9 @@ def test_parity_reports_the_cross_fitted_cost_and_the_comparison_of_the_artifact
             "cross-fitted",
             "passed",
         )
-        assert {key: row[key] for key in COMPARED} == {key: cost[key] for key in COMPARED}
+        assert {key: row[key] for key in COMPARISON_KEYS} == {
+            key: cost[key] for key in COMPARISON_KEYS
+        }
         assert row["shipped"]["passed"]
         assert row["shipped"]["images"] == 24
     text = verify_text(verify_bundle(int8_bundle.path))
