@@ -19,7 +19,7 @@ from ...runtime.metrics.metrics import Json, positive_score
 from ..data.connected_sets import connected_sets
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.search import find_overlaps
-from ..data.split_types import GROUPED, PAPER, Split
+from ..data.split_types import GROUPED, PAPER, Indices, Split
 from ..data.splits import make_split
 from ..fitting.recipe import Recipe
 from ..fitting.task import TrainingTask
@@ -39,6 +39,8 @@ from .run_folder import (
     RUNS,
     SCHEMA,
     SCHEMA_VERSION,
+    SPLIT,
+    SPLIT_COLUMNS,
     Predictions,
     Run,
     begin,
@@ -284,18 +286,29 @@ def _write(
         folder / "history.csv", HISTORY, ([row[name] for name in HISTORY] for row in history)
     )
     write_table(
-        folder / "split.csv",
-        ("image", "fold", "group", "label", "camera"),
+        folder / SPLIT,
+        SPLIT_COLUMNS,
         zip(
             examples.names,
             split.test_fold.tolist(),
             split.groups,
             (labels[index] for index in examples.truth),
             examples.cameras,
+            _fold_numbers(len(examples.names), [(fold.number, fold.train) for fold in split.folds]),
+            _fold_numbers(len(examples.names), [(fold.number, fold.test) for fold in split.folds]),
             strict=True,
         ),
     )
     write_json(folder / "metrics.json", metrics)
+
+
+def _fold_numbers(images: int, parts: Sequence[tuple[int, Indices]]) -> list[str]:
+    """Return for every image the numbers of the folds whose part holds it, as ``"1 3"``."""
+    numbers: list[list[str]] = [[] for _ in range(images)]
+    for number, part in parts:
+        for index in part:
+            numbers[index].append(str(number))
+    return [" ".join(row) for row in numbers]
 
 
 def _draw(

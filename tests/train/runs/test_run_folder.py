@@ -57,6 +57,17 @@ def test_what_is_not_a_finished_run_is_refused(tmp_path: Path) -> None:
         load_run(put(tmp_path / "later", "2026-01-01T00:00:00Z", version=9))
 
 
+def test_a_run_without_the_training_parts_of_its_folds_has_to_be_trained_again(
+    tmp_path: Path,
+) -> None:
+    run = load_run(put(tmp_path / "run", "2026-01-01T00:00:00Z"))
+    with pytest.raises(RunError, match=r"split\.csv does not say(.|\n)*train again"):
+        run.split()
+    write_table(run.path / "split.csv", ("image", "fold", "group"), [("a.png", 1, "a")])
+    with pytest.raises(RunError, match=r"trained_by(.|\n)*train again"):
+        run.split()
+
+
 def test_a_run_never_writes_over_another(tmp_path: Path) -> None:
     begin(tmp_path / "run", SETTINGS)
     with pytest.raises(UsageError, match="is there already"):
