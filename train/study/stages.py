@@ -37,7 +37,7 @@ WHOLE = "the whole study"
 
 
 @dataclass(frozen=True)
-class Shared:
+class StudyLocation:
     """Where the work lies and how it is shared.
 
     Parameters
@@ -131,13 +131,13 @@ class StudyProgress(ProgressDisplay):
         self.show(stage.name, done, total, cell, f" ({done_of_study} of {stage.whole} in all)")
 
 
-def study(order: StudyOptions, shared: Shared, *, quiet: bool = False) -> Path:
+def study(order: StudyOptions, shared: StudyLocation, *, quiet: bool = False) -> Path:
     """Do what is left of a study, alone or with other processes, and write its page.
 
     Parameters
     ----------
     order : StudyOptions
-    shared : Shared
+    shared : StudyLocation
     quiet : bool
 
     Returns
@@ -214,7 +214,7 @@ def work_off(bench: StudyWorker, stage: Stage, progress: StudyProgress) -> None:
         _show(bench, stage, stage.jobs[-1], progress)
 
 
-def _storage(shared: Shared) -> Any:
+def _storage(shared: StudyLocation) -> Any:
     """Open the storage; the study's folder is made after it, but where it holds it."""
     if shared.storage is None:
         shared.out.mkdir(parents=True, exist_ok=True)
