@@ -21,7 +21,7 @@ def describe() -> Json:
     return describe_machine(engines=False)
 
 
-def likeness(machine: Json) -> tuple[Any, ...]:
+def comparison_key(machine: Json) -> tuple[Any, ...]:
     """Return what two like machines have in common, ready to be compared."""
     return tuple(repr(_comparable(machine, key)) for key in LIKE)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from .. import __version__
 from ..errors import DataError
@@ -16,6 +16,7 @@ from .measuring.machine_noise import in_words, is_noisy, usual
 from .measuring.rounds_log import Ledger
 from .measuring.runner import FAILED, OK, now
 from .statistics import times, widest
+from .types import Result
 
 Json = dict[str, Any]
 
@@ -97,7 +98,7 @@ def row(
     return {**base, **_measured(found, settings["width"])}
 
 
-def read(path: str | Path) -> Json:
+def read_result(path: str | Path) -> Result:
     """Read a result.
 
     Parameters
@@ -136,7 +137,7 @@ def read(path: str | Path) -> Json:
             f"{file} is not a whole result: it has no {', '.join(missing)}",
             fix="alledge benchmark BUNDLE --out FOLDER",
         )
-    return content
+    return cast(Result, content)
 
 
 def _measured(found: list[Json], width: float) -> Json:

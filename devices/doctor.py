@@ -18,10 +18,10 @@ from ..runtime.bundle.bundle import Bundle
 from ..runtime.bundle.signing import trusted_keys
 from ..runtime.caches import cache_root
 from ..runtime.machine import SMALL_MIB
+from ..runtime.tflite_graph import operator_versions
 from .detection import describe_machine, installed_versions
-from .opcodes import known_versions, nearest, too_new
+from .operator_support import nearest_probed_runtime, supported_versions, unsupported_operators
 from .profiles import recognise
-from .tflite_file import opcode_versions
 
 SCHEMA, SCHEMA_VERSION = "alledge/doctor", 1
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -216,19 +216,19 @@ def _bundle(path: Path) -> list[Finding]:
 def _opcodes(file: Path) -> list[Finding]:
     """Compare a model's operator versions with what each runtime that was asked knows."""
     try:
-        used = opcode_versions(file)
+        used = operator_versions(file)
     except AlledgeError as error:
         return [Finding("operators", FAIL, error.what, error.fix)]
     here = _tflite_engine()
-    known = known_versions()
-    like = nearest(*here, known) if here else None
+    known = supported_versions()
+    like = nearest_probed_runtime(*here, known) if here else None
     rows = []
     for engine, row in known.items():
         installed = " ".join(here) if here and engine == like else None
         what = f"operators on {engine}"
         if installed and installed != engine:
             what += f" (here {installed.rpartition(' ')[2]})"
-        missing = too_new(used, row)
+        missing = unsupported_operators(used, row)
         if not missing:
             rows.append(Finding(what, OK, f"{len(used)} kinds, all known"))
             continue

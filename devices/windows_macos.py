@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-from ..runtime.machine import _windows_cores as windows_cores
+from ..runtime.machine import count_windows_cores
 
 SYSCTL_TIMEOUT_S = 5
 MIB = 2**20
@@ -59,7 +59,7 @@ def _windows() -> dict[str, Any]:
             "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0", "ProcessorNameString"
         ),
         "flags": flags,
-        "cores_physical": windows_cores(),
+        "cores_physical": count_windows_cores(),
         "memory_mib": windows_memory_mib(kernel),
         "os": f"Windows {platform.release()} {platform.version()}",
     }

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import AlledgeError
 from ..runtime.data.datasets import read_dataset
-from ..runtime.image_settings import ImagePath
+from ..runtime.image_settings import ImageSettings
 from ..runtime.imaging import load_rgb
-from ..runtime.metrics.calibration import Decision
+from ..runtime.metrics.decisions import Thresholds
 from ..train.runs.run_folder import Predictions, Run
 from .convert.calibration_images import choose
 
@@ -27,17 +27,17 @@ class DecisionRule:
     Parameters
     ----------
     temperature : float
-    decision : Decision
+    decision : Thresholds
     """
 
     temperature: float
-    decision: Decision
+    decision: Thresholds
 
     @classmethod
     def of_run(cls, run: Run) -> DecisionRule:
         """Return how the float model's scores are read."""
         low, high = run.record["band"]
-        return cls(run.record["temperature"], Decision(run.record["threshold"], (low, high)))
+        return cls(run.record["temperature"], Thresholds(run.record["threshold"], (low, high)))
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def read_run_images(run: Run) -> RunImages | str:
         return f"the run's image {error} is not under {root} any more"
     except AlledgeError as error:
         return error.one_line
-    settings = ImagePath.from_json(run.record["image_path"])
+    settings = ImageSettings.from_json(run.record["image_path"])
     images = np.stack([load_rgb(sample.path, settings) for sample in chosen])
     return RunImages(
         images,

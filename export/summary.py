@@ -30,7 +30,7 @@ def summary(result: ExportOutcome, refused: dict[str, str] | None = None) -> str
             "agree",
             "lost",
             "review",
-            "price, AUC float/here",
+            "AUC float/artifact",
             "gate",
             "MiB",
         ]
@@ -55,14 +55,14 @@ def summary(result: ExportOutcome, refused: dict[str, str] | None = None) -> str
 
 def _row(made: Artifact, out: Path) -> list[str]:
     row, gate = made.parity, made.gate
-    # what is the gate's own is no price: its images chose the recipe
+    # what is the gate's own is no cross-fitted cost: its images chose the recipe
     shown = row["figures"] != GATE
     size = sum(path.stat().st_size for path in _files(made, out)) / 2**20
     areas, verdict = "-", "-"
     if gate is not None and gate["evaluated"]:
-        if price := gate["price"]:
-            areas = f"{price['auc_float']:.4f}/{price['auc']:.4f}"
-        verdict = "passed" if price else f"passed, no price ({gate['no_price']})"
+        if cost := gate["cross_fitted"]:
+            areas = f"{cost['auc_float']:.4f}/{cost['auc']:.4f}"
+        verdict = "passed" if cost else f"passed, not cross-fitted ({gate['not_cross_fitted']})"
     elif gate is not None:
         verdict = "not evaluated"
     return [

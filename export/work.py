@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExportError
-from ..runtime.image_settings import ImagePath
+from ..runtime.image_settings import ImageSettings
 from ..train.runs.run_folder import Run
 from .bundle.assembly import (
     FLOAT_DECISION,
@@ -32,10 +32,10 @@ from .gate.fold_artifacts import FoldArtifacts
 from .gate.held_out import HeldOut
 from .gate.parity import (
     COMPARED,
+    CROSS_FITTED,
     FAIL,
     GATE_FAILED,
     OUT_OF_FOLD,
-    PRICE,
     between,
     compare,
     coverage,
@@ -61,7 +61,7 @@ class Work:
         self.order, self.jobs, self.folder, self.say = order, jobs, folder, say
         record = order.run.record
         self.labels, self.positives = list(order.run.labels), list(order.run.positive)
-        self.settings = ImagePath.from_json(record["image_path"])
+        self.settings = ImageSettings.from_json(record["image_path"])
         self.reading = DecisionRule.of_run(order.run)
         self.name = default_place(order.run, order.precision).name
         self.gates: dict[str, Json] = {}
@@ -170,9 +170,9 @@ class Work:
             why = self._refused(made)
             if why is None:
                 made.gate = self._gate_row(form, row, tried)
-                if made.gate is not None and made.gate.get("price"):
-                    figures = {key: made.gate["price"][key] for key in COMPARED}
-                    made.parity.update(figures, figures=PRICE)
+                if made.gate is not None and made.gate.get("cross_fitted"):
+                    figures = {key: made.gate["cross_fitted"][key] for key in COMPARED}
+                    made.parity.update(figures, figures=CROSS_FITTED)
                 return made
             tried[-1].update(passed=False, why=why)
             self.say(f"{form}, {recipe.name}: {why}")
@@ -260,14 +260,14 @@ class Work:
         if self._gate is None or row is None:
             return {"evaluated": False, "why": self.why_not, "tried": tried}
         budget = self.order.budget
-        price = self._gate.price(form, ladder(form, self.order.precision))
+        cost = self._gate.cross_fitted_cost(form, ladder(form, self.order.precision))
         return {
             "evaluated": True,
             "budget": {"auc_drop": budget.auc_drop, "lost_positives": budget.lost_positives},
             **row,
             "tried": tried,
-            "price": None if isinstance(price, str) else price,
-            "no_price": price if isinstance(price, str) else None,
+            "cross_fitted": None if isinstance(cost, str) else cost,
+            "not_cross_fitted": cost if isinstance(cost, str) else None,
         }
 
     def write(self, made: dict[str, Artifact]) -> None:
@@ -284,7 +284,9 @@ class Work:
 
     def _decision(self) -> str:
         """Return whose scores temperature, threshold and band were fitted on."""
-        return OWN_DECISION if self._gate and self._gate.no_price is None else FLOAT_DECISION
+        return (
+            OWN_DECISION if self._gate and self._gate.not_cross_fitted is None else FLOAT_DECISION
+        )
 
 
 def _unfit(run: Run, material: RunImages) -> str | None:

@@ -15,9 +15,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from .bundle.bundle import file_digest
+from .digests import file_digest
 
-ENVIRONMENT = "ALLEDGE_CACHE"  # a folder, or "off"
+CACHE_VARIABLE = "ALLEDGE_CACHE"  # a folder, or "off"
 OFF = "off"
 SUMS = "sums.json"
 KEPT_ENTRIES = 8
@@ -25,7 +25,7 @@ KEPT_ENTRIES = 8
 
 def cache_root() -> Path | None:
     """Return the folder of all caches; None where the user wants none, or has no home."""
-    named = os.environ.get(ENVIRONMENT)
+    named = os.environ.get(CACHE_VARIABLE)
     if named:
         return None if named.lower() == OFF else Path(named)
     try:

@@ -20,11 +20,12 @@ from ..errors import AlledgeError, BackendError, unknown_name
 from .backends import AUTO, Backend, open_backend
 from .bundle.bundle import Bundle, find_bundle
 from .first_use import FirstUse
-from .guards.guards import Guards, measure
-from .imaging import RGB, load_image
+from .guards.guards import Guards, image_statistics
+from .imaging import load_image
 from .machine import usable_cores
-from .metrics.calibration import Decision, calibrate, decide
+from .metrics.decisions import Thresholds, apply_temperature, decide
 from .records import Result
+from .types import RGB, ImageSource
 from .watchdog import (
     DEFAULT_LIMIT_S,
     StepTimeoutError,
@@ -41,14 +42,12 @@ _first_image = FirstUse()
 Mode = Literal["latency", "throughput"]
 MODES: tuple[Mode, ...] = ("latency", "throughput")
 
-Source = str | Path | Image.Image | NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class _Seen:
     """An image as the model sees it, and what the guards say of it."""
 
-    source: Source
+    source: ImageSource
     name: str | None
     rgb: RGB
     flags: tuple[str, ...]
@@ -82,7 +81,7 @@ class Classifier:
         self._watchdog = Watchdog(checked_limit(timeout_s))
         self._hanging_predictions = 0  # each occupies one of the engine's requests for good
         self._format = bundle.formats[backend.name]
-        self._decision = Decision(self._format.threshold, self._format.band)
+        self._decision = Thresholds(self._format.threshold, self._format.band)
         self._guards = Guards(bundle.record.get("guards"))
 
     @property
@@ -150,15 +149,15 @@ class Classifier:
 
     @overload
     def classify(  # type: ignore[overload-overlap]
-        self, source: Source, overlay: str | Path | None = None
+        self, source: ImageSource, overlay: str | Path | None = None
     ) -> Result: ...
     @overload
     def classify(
-        self, source: Iterable[Source], overlay: str | Path | None = None
+        self, source: Iterable[ImageSource], overlay: str | Path | None = None
     ) -> Iterator[Result]: ...
 
     def classify(
-        self, source: Source | Iterable[Source], overlay: str | Path | None = None
+        self, source: ImageSource | Iterable[ImageSource], overlay: str | Path | None = None
     ) -> Result | Iterator[Result]:
         """Answer one image, or many.
 
@@ -186,7 +185,7 @@ class Classifier:
         if overlay is not None:
             from .overlay.overlay import Overlays
 
-            overlays = Overlays(overlay, self.bundle.image_path.geometry)
+            overlays = Overlays(overlay, self.bundle.image_settings.geometry)
         if isinstance(source, str | Path | Image.Image) or _is_one_array(source):
             return self._answer(source, overlays)  # type: ignore[arg-type]
         return self._answers(iter(source), overlays)  # type: ignore[arg-type]
@@ -226,10 +225,12 @@ class Classifier:
                 allowed=f"a finite score for each of {', '.join(self.bundle.labels)}",
                 fix="alledge verify BUNDLE tells which backends work on this machine",
             )
-        calibrated: NDArray[np.float64] = calibrate(raw, self._format.temperature)[0]
+        calibrated: NDArray[np.float64] = apply_temperature(raw, self._format.temperature)[0]
         return calibrated
 
-    def _answers(self, sources: Iterator[Source], overlays: Overlays | None) -> Iterator[Result]:
+    def _answers(
+        self, sources: Iterator[ImageSource], overlays: Overlays | None
+    ) -> Iterator[Result]:
         if self._workers == 1:
             yield from (self._answer(source, overlays) for source in sources)
             return
@@ -244,7 +245,7 @@ class Classifier:
             self._late,
         )
 
-    def _answer(self, source: Source, overlays: Overlays | None = None) -> Result:
+    def _answer(self, source: ImageSource, overlays: Overlays | None = None) -> Result:
         def work() -> Result:
             seen = self._look(source)
             report_progress()
@@ -255,7 +256,7 @@ class Classifier:
         except StepTimeoutError as error:
             return self._late(source, error.step)
 
-    def _late(self, source: Source, step: int) -> Result:
+    def _late(self, source: ImageSource, step: int) -> Result:
         """Return the error record of an image that exceeds the time limit."""
         limit_s = self._watchdog.limit_s or 0.0
         if step == 1:
@@ -265,13 +266,15 @@ class Classifier:
             why = f"{self.backend.engine} does not answer within {limit_s:g} s"
         return self._failed(_name(source), f"{why}; set a longer time limit (--timeout)", limit_s)
 
-    def _look(self, source: Source) -> _Seen | Result:
+    def _look(self, source: ImageSource) -> _Seen | Result:
         """Return what the model sees of a source, or why it cannot be read."""
         started = time.perf_counter()
         try:
             with _first_image.alone():
-                rgb, header = load_image(source, self.bundle.image_path)
-                flags = self._guards.flags(measure(rgb, header)) if self._guards.active else ()
+                rgb, header = load_image(source, self.bundle.image_settings)
+                flags = (
+                    self._guards.flags(image_statistics(rgb, header)) if self._guards.active else ()
+                )
         except AlledgeError as error:
             return self._failed(_name(source), error.one_line, time.perf_counter() - started)
         return _Seen(source, _name(source), rgb, flags, time.perf_counter() - started)

@@ -11,7 +11,7 @@ GEOMETRIES = ("squash", "crop")
 
 
 @dataclass(frozen=True)
-class ImagePath:
+class ImageSettings:
     """The settings of the image path; they travel in the bundle as data.
 
     Parameters
@@ -35,7 +35,7 @@ class ImagePath:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, settings: dict[str, Any]) -> ImagePath:
+    def from_json(cls, settings: dict[str, Any]) -> ImageSettings:
         """Return the settings a bundle or a run holds.
 
         Raises

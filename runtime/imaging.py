@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import ImageError
-from .image_settings import ImagePath
+from .image_settings import ImageSettings
+from .types import RGB, ImageSource
 
 # The first five are loaded with Pillow itself; reaching the others loads all of its plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
@@ -34,8 +34,6 @@ Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 1_000_000 // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Damaged tags make Pillow talk on stderr; what it makes of the pixels is what counts.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-
-RGB = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def open_image(path: str | Path) -> Image.Image:
         raise ImageError(f"{path} cannot be read: {_reason(error)}") from None
 
 
-def load_rgb(source: str | Path | Image.Image | RGB, settings: ImagePath | None = None) -> RGB:
+def load_rgb(source: ImageSource, settings: ImageSettings | None = None) -> RGB:
     """Return the pixels the model sees.
 
     Parameters
@@ -107,7 +105,7 @@ def load_rgb(source: str | Path | Image.Image | RGB, settings: ImagePath | None 
     source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
         First frame or page of a file; EXIF orientation is applied, 16-bit samples are divided
         by 257, transparency is laid on white, and palette, grey, CMYK and 1-bit become RGB.
-    settings : ImagePath, optional
+    settings : ImageSettings, optional
 
     Returns
     -------
@@ -121,15 +119,13 @@ def load_rgb(source: str | Path | Image.Image | RGB, settings: ImagePath | None 
     return load_image(source, settings)[0]
 
 
-def load_image(
-    source: str | Path | Image.Image | RGB, settings: ImagePath | None = None
-) -> tuple[RGB, Header]:
+def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tuple[RGB, Header]:
     """Return the pixels the model sees, as `load_rgb`, and what the file says of itself.
 
     Parameters
     ----------
     source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
-    settings : ImagePath, optional
+    settings : ImageSettings, optional
 
     Returns
     -------
@@ -142,7 +138,7 @@ def load_image(
     ImageError
         As `load_rgb`.
     """
-    settings = settings or ImagePath()
+    settings = settings or ImageSettings()
     if isinstance(source, np.ndarray):
         image = _from_array(source)
         return _to_model(image, settings), Header(*image.size, UNKNOWN_CAMERA)
@@ -159,7 +155,7 @@ def load_image(
         return _decode(image, str(source), settings), header
 
 
-def load_picture(source: str | Path | Image.Image | RGB, longest: int) -> Image.Image:
+def load_picture(source: ImageSource, longest: int) -> Image.Image:
     """Return an image upright and whole, for people to look at; the model never sees it.
 
     Parameters
@@ -231,7 +227,7 @@ def _header(image: Image.Image) -> Header:
     return Header(width, height, camera or UNKNOWN_CAMERA)
 
 
-def _decode(image: Image.Image, name: str, settings: ImagePath) -> RGB:
+def _decode(image: Image.Image, name: str, settings: ImageSettings) -> RGB:
     try:
         _refuse_many_scans(image, name)
         image.draft(None, (settings.draft, settings.draft))
@@ -320,7 +316,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_model(
-    image: Image.Image, settings: ImagePath, orientation: Image.Transpose | None = None
+    image: Image.Image, settings: ImageSettings, orientation: Image.Transpose | None = None
 ) -> RGB:
     """Return the square the model sees of an RGB image."""
     width, height = image.size

@@ -44,7 +44,7 @@ def _bound_cpus() -> set[int]:
 def _physical(cpus: set[int], root: Path) -> int:
     """Return how many physical cores a set of logical ones lies on."""
     if sys.platform == "win32":
-        return min(len(cpus), _windows_cores() or len(cpus))
+        return min(len(cpus), count_windows_cores() or len(cpus))
     cores = set()
     for cpu in cpus:
         siblings = _read(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
@@ -52,7 +52,7 @@ def _physical(cpus: set[int], root: Path) -> int:
     return len(cores)
 
 
-def _windows_cores() -> int | None:
+def count_windows_cores() -> int | None:
     """Return the physical cores Windows counts, None where it does not say."""
     kernel = getattr(ctypes, "windll", None)
     if kernel is None:

@@ -1,69 +1,124 @@
-"""What several rooms' tests share: a generated data set and a run really trained on it.
+"""Shared fixtures: generated images, tiny networks, a finished run and bundles exported from it.
 
-Both are dear, so they are kept under ``.cache/`` by the content of the code that makes them.
+What takes seconds to build is built once and kept under ``.cache/``; see `support.build_cache`.
 """
 
-import hashlib
+import json
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.data.datasets import Dataset, read_dataset
-from alledge.train.phantom.smears import generate
 from alledge.train.runs.run_folder import Run, load_run
+from support import tiny_run as tiny_run_maker
+from support.build_cache import SUPPORT, cached
+from support.bundles import write_bundle
+from support.worker_server import WorkerServer
 
-ROOT = Path(__file__).resolve().parent.parent
-CACHE = ROOT / ".cache"
 SMEARS = 16  # images of the generated data set
+TINY_RUN = ("tests/support/tiny_run.py",)
+EXPORT = (*TINY_RUN, "export/process.py", "export/convert/worker.py")
 
 
-def cached(name: str, rooms: tuple[str, ...], make: Callable[[Path], object]) -> Path:
-    """Return what `make` makes, from the cache where the code of these rooms is unchanged."""
-    code = hashlib.sha256(name.encode())
-    for room in rooms:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            code.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
-    place = CACHE / f"{name}-{code.hexdigest()[:16]}"
-    if not place.exists():
-        for old in CACHE.glob(f"{name}-*"):
-            shutil.rmtree(old, ignore_errors=True)
-        making = CACHE / f".{name}-{os.getpid()}"
-        shutil.rmtree(making, ignore_errors=True)
-        CACHE.mkdir(exist_ok=True)
-        make(making)
-        if place.exists():  # another process was faster
-            shutil.rmtree(making)
-        else:
-            making.rename(place)
-    return place
+@pytest.fixture(scope="session", autouse=True)
+def _warm_export_steps() -> Iterator[None]:
+    """Run the steps of exports in forks of one process that has loaded tensorflow already."""
+    with WorkerServer() as server, pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":  # elsewhere a process with threads cannot be forked safely
+            patch.setattr("alledge.export.convert.jobs.run_worker", server.run_worker)
+        yield
 
 
 @pytest.fixture(scope="session")
 def smears() -> Dataset:
-    """A generated data set in ALL-IDB1's layout."""
-    place = cached("smears", ("train",), lambda path: generate(path, images=SMEARS, size=256))
-    return read_dataset(place)
+    """A generated data set in ALL-IDB1's layout; tests only read it."""
+    from alledge.train.phantom.smears import generate
+
+    return read_dataset(
+        cached(
+            "smears",
+            ("train/phantom/smears.py",),
+            lambda path: generate(path, images=SMEARS, size=256),
+        )
+    )
 
 
 @pytest.fixture(scope="session")
 def finished_run(smears: Dataset) -> Run:
-    """MobileNetV2 with the gap head, from scratch on generated smears: two folds, two epochs."""
+    """MobileNetV2 with the gap head, trained from random weights: two folds, two epochs."""
 
-    def make(path: Path) -> None:
+    def build(path: Path) -> None:
         from alledge.train.fitting.recipe import recipe_for
         from alledge.train.runs.session import TrainOptions, train
 
         recipe = recipe_for("none", epochs=2, batch_size=8, lr=None)
-        order = TrainOptions("mobilenetv2", smears.root, recipe, weights="none", folds=2, out=path)
-        train(order, quiet=True)
+        options = TrainOptions(
+            "mobilenetv2", smears.root, recipe, weights="none", folds=2, out=path
+        )
+        train(options, quiet=True)
 
-    return load_run(cached("run", ("train", "runtime"), make))
+    return load_run(cached("run", ("train/runs/session.py", "train/phantom/smears.py"), build))
 
 
 @pytest.fixture(scope="session")
-def cache() -> Callable[[str, tuple[str, ...], Callable[[Path], object]], Path]:
-    """What keeps a dear thing from one session to the next: `cached` above."""
-    return cached
+def artifacts() -> Path:
+    """The folder of the tiny network of `support.tiny` in the three formats; only read."""
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
+    def build(path: Path) -> None:
+        command = [sys.executable, SUPPORT / "tiny.py", path]
+        subprocess.run(command, check=True, env=quiet, capture_output=True)
+
+    return cached("artifacts", ("tests/support/tiny.py",), build)
+
+
+@pytest.fixture(scope="session")
+def bundle(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a complete bundle of the tiny network; tests only read it."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "tiny-float32", artifacts)
+
+
+@pytest.fixture
+def own_bundle(bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle that a test may change."""
+    return Path(shutil.copytree(bundle, tmp_path / "bundles" / "tiny-float32"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run of a small trained network with two folds, and its data set beside it."""
+    folder = tmp_path_factory.mktemp("tiny") / "tiny"
+    shutil.copytree(cached("tiny", TINY_RUN, tiny_run_maker.make), folder)
+    record = folder / "run" / "run.json"
+    document = json.loads(record.read_text(encoding="utf-8"))
+    document["data"]["root"] = str(folder / "data")
+    record.write_text(json.dumps(document), encoding="utf-8")
+    return load_run(folder / "run")
+
+
+@pytest.fixture(scope="session")
+def int8_bundle(tiny_run: Run) -> Bundle:
+    """The small run exported as int8 in all three formats, with the accuracy gate."""
+    return _exported(tiny_run, "int8")
+
+
+@pytest.fixture(scope="session")
+def float32_bundle(tiny_run: Run) -> Bundle:
+    """The small run exported as float32 in all three formats."""
+    return _exported(tiny_run, "float32")
+
+
+def _exported(run: Run, precision: str) -> Bundle:
+    def build(path: Path) -> None:
+        from alledge.export.options import ExportOptions
+        from alledge.export.process import export_run
+
+        export_run(ExportOptions(run, precision, out=path / "bundle"))
+
+    return Bundle.open(cached(f"export-{precision}", EXPORT, build) / "bundle")

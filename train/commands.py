@@ -1,4 +1,4 @@
-"""The commands ``models``, ``audit``, ``train`` and ``evaluate``; each imports the rest if it runs."""
+"""The commands models, audit, train and evaluate; each imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def train(
       alledge train --model mobilenetv2 --data ALL_IDB1 --folds 5
     """
     require_packages("alledge train", TRAIN_PACKAGES)
-    from ..runtime.image_settings import ImagePath
+    from ..runtime.image_settings import ImageSettings
     from .fitting.recipe import PAPER_NAME, recipe_for
     from .networks.architectures import architecture
     from .runs.session import TrainOptions
@@ -194,7 +194,7 @@ def train(
         ),
         head=head or ("paper" if recipe == PAPER_NAME else "gap"),
         weights=weights,
-        image_path=ImagePath(geometry=geometry),
+        image_settings=ImageSettings(geometry=geometry),
         **options,
     )
     click.echo(run_table(train_run(run_options, resume=resume, quiet=quiet)))

@@ -19,7 +19,7 @@ import click
 
 from ...errors import DataError
 from ...runtime.files import write_json
-from ..machine_identity import LIKE, differences, likeness
+from ..machine_identity import LIKE, comparison_key, differences
 from ..measuring.machine_noise import is_noisy
 from ..statistics import STUDENT
 
@@ -124,7 +124,7 @@ def find_baseline(machine: Json, folder: Path = BASELINES) -> tuple[Json | None,
     unlike = []
     for path in sorted(folder.glob("baseline-*.json")):
         document: Json = json.loads(path.read_text(encoding="utf-8"))
-        if likeness(document["machine"]) == likeness(machine):
+        if comparison_key(document["machine"]) == comparison_key(machine):
             return document, []
         unlike.append(f"{path.name}: {'; '.join(differences(machine, document['machine'])[:3])}")
     return None, unlike

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -16,23 +16,24 @@ from ..reporting.formatting import machine_line
 from ..reporting.result_merging import merge
 from ..reporting.table_columns import NAMED
 from ..reporting.text_tables import short_table
-from ..result_file import read
+from ..result_file import read_result
+from ..types import Result
 
 Json = dict[str, Any]
 PRECISIONS = ("float32", "float16", "dynamic", "int8")  # in the order of the tables
 WORTH = ("accuracy", "sensitivity", "specificity", "AUC")
 
 
-def short_tables(documents: Iterable[Json]) -> str:
+def short_tables(documents: Iterable[Result]) -> str:
     """Return two Markdown tables of every site: what artifacts take, and what they are worth.
 
     Parameters
     ----------
     documents : iterable of dict
-        As `result_file.read` returns them.
+        As `result_file.read_result` returns them.
     """
     parts = []
-    for site in merge(documents):
+    for site in merge(cast(Iterable[Json], documents)):
         good = [row for row in site.rows if row["status"] == "ok"]
         parts += [machine_line(site.machine), short_table(_sorted(good))]
         if judged := [row for row in good if row["accuracy"]]:
@@ -73,7 +74,7 @@ def _sorted(rows: list[Json]) -> list[Json]:
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 def main(results: tuple[Path, ...]) -> None:
     """Print the tables of results."""
-    click.echo(short_tables(read(path) for path in results))
+    click.echo(short_tables(read_result(path) for path in results))
 
 
 if __name__ == "__main__":

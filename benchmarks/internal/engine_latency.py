@@ -181,7 +181,7 @@ def main(
         draw_field(image)
         for bundle in map(Bundle.open, bundles):
             pixels = Path(folder) / "pixels.npy"
-            np.save(pixels, load_rgb(image, bundle.image_path)[np.newaxis])
+            np.save(pixels, load_rgb(image, bundle.image_settings)[np.newaxis])
             for name in backend or installed_backends():
                 if name not in bundle.formats:
                     continue

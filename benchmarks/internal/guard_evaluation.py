@@ -19,8 +19,15 @@ import click
 from ...errors import DataError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.data.inputs import find_images
-from ...runtime.guards.guards import CAMERA, MIN_IMAGES, Guards, Statistics, fit_guards, measure
-from ...runtime.image_settings import ImagePath
+from ...runtime.guards.guards import (
+    CAMERA,
+    MIN_IMAGES,
+    Guards,
+    Statistics,
+    fit_guards,
+    image_statistics,
+)
+from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import UNKNOWN_CAMERA, load_image
 from ...runtime.metrics.intervals import wilson
 from .non_smear_images import drawn, installed, is_untouched
@@ -89,11 +96,11 @@ def between_cameras(statistics: dict[str, Statistics]) -> list[Json]:
     return rows
 
 
-def foreign(guards: Guards, settings: ImagePath, folders: Iterable[Path]) -> Json:
+def foreign(guards: Guards, settings: ImageSettings, folders: Iterable[Path]) -> Json:
     """Return what is said of pictures that are no smear: the half nothing was tuned on, by kind."""
     found: dict[bool, dict[str, list[Flags]]] = {True: defaultdict(list), False: defaultdict(list)}
     for source, picture in (*drawn(), *installed(*folders)):
-        statistics = measure(*load_image(picture, settings))
+        statistics = image_statistics(*load_image(picture, settings))
         found[is_untouched(source)][source].append(guards.flags(statistics))
     halves = {}
     for name, half in (("untouched", found[True]), ("tuned_on", found[False])):
@@ -102,10 +109,10 @@ def foreign(guards: Guards, settings: ImagePath, folders: Iterable[Path]) -> Jso
     return halves
 
 
-def measured(dataset: Dataset, settings: ImagePath) -> dict[str, Statistics]:
+def measured(dataset: Dataset, settings: ImageSettings) -> dict[str, Statistics]:
     """Return the statistics of each image of a data set, by its path inside the set."""
     return {
-        dataset.relative(sample): measure(*load_image(sample.path, settings))
+        dataset.relative(sample): image_statistics(*load_image(sample.path, settings))
         for sample in dataset.samples
     }
 
@@ -132,14 +139,14 @@ def document(run: Path, data: Path | None, smears: Path | None, more: Sequence[P
     """Return everything that can be measured with the data named."""
     try:
         record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        settings, guards = ImagePath.from_json(record["image_path"]), Guards(record["guards"])
+        settings, guards = ImageSettings.from_json(record["image_path"]), Guards(record["guards"])
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{run} is not a finished run: {error}", fix="alledge train") from None
     if not guards.active:
         raise DataError(f"{run} has no guards: it was trained on too few images")
     statistics = measured(read_dataset(data), settings) if data else None
     others = [
-        guards.flags({**measure(*load_image(path, settings)), CAMERA: UNKNOWN_CAMERA})
+        guards.flags({**image_statistics(*load_image(path, settings)), CAMERA: UNKNOWN_CAMERA})
         for path in (find_images([smears], recursive=True) if smears else ())
     ]
     return {

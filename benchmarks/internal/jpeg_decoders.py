@@ -18,11 +18,12 @@ import numpy as np
 from PIL import Image
 
 from ...runtime.data.inputs import find_images
-from ...runtime.image_settings import ImagePath
-from ...runtime.imaging import RGB, load_rgb
+from ...runtime.image_settings import ImageSettings
+from ...runtime.imaging import load_rgb
+from ...runtime.types import RGB
 
 ROUNDS = 5
-SETTINGS = ImagePath()
+SETTINGS = ImageSettings()
 
 Decoder = Callable[[str], RGB]
 

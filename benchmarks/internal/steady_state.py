@@ -39,7 +39,7 @@ def rate(work: Callable[[Any], object], items: list[Any], workers: int) -> float
 
 def measure(bundle: Bundle, backend: str, images: list[str], workers: int) -> dict[str, Any]:
     """Return the rates of one backend: each round measures all three, one after the other."""
-    pixels = [load_rgb(path, bundle.image_path)[None] for path in images[: 4 * workers]]
+    pixels = [load_rgb(path, bundle.image_settings)[None] for path in images[: 4 * workers]]
     many = [pixels[number % len(pixels)] for number in range(4 * len(images))]
     engine = open_backend(bundle, backend, 1, workers)
     rounds: list[tuple[float, float, float, float]] = []
@@ -47,7 +47,7 @@ def measure(bundle: Bundle, backend: str, images: list[str], workers: int) -> di
         rate(engine.predict, many[:20], workers)
         drain(classifier.classify(images[: 2 * workers]))
         for _ in range(ROUNDS):
-            decoding = rate(lambda path: load_rgb(path, bundle.image_path), images, workers)
+            decoding = rate(lambda path: load_rgb(path, bundle.image_settings), images, workers)
             inference = rate(engine.predict, many, workers)
             started = time.perf_counter()
             drain(classifier.classify(images))

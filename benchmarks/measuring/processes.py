@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BackendError
-from ...runtime.caches import ENVIRONMENT as CACHE
+from ...runtime.caches import CACHE_VARIABLE
 
 Json = dict[str, Any]
 
@@ -63,7 +63,7 @@ def cold_start_ms(
 
 def _run(command: list[str], timeout_s: float, cache: Path) -> float:
     """Run a process that must succeed; return its seconds."""
-    environment = {**os.environ, CACHE: str(cache)}
+    environment = {**os.environ, CACHE_VARIABLE: str(cache)}
     started = time.perf_counter()
     try:
         done = subprocess.run(

@@ -28,7 +28,7 @@ from ...runtime.classifier import Classifier
 from ...runtime.files import write_json
 from ...runtime.imaging import load_rgb
 from ...runtime.metrics.bundle_evaluation import evaluate_bundle
-from .process_memory import memory_mib
+from ...runtime.process_memory import current_mib, peak_mib
 
 Json = dict[str, Any]
 
@@ -49,7 +49,7 @@ def measure_round(job: Json) -> Json:
     """
     bundle, image, seconds = Bundle.open(job["bundle"]), job["image"], float(job["seconds"])
     backend, threads = job["backend"], int(job["threads"])
-    batch = load_rgb(image, bundle.image_path)[np.newaxis]
+    batch = load_rgb(image, bundle.image_settings)[np.newaxis]
     with contextlib.suppress(ImportError):  # loading is timed without importing the engine
         importlib.import_module(f".{BACKENDS[backend].target.split(':')[0]}", backends_room)
     started = time.perf_counter()
@@ -58,14 +58,13 @@ def measure_round(job: Json) -> Json:
     with classifier:
         model = _timed(lambda: classifier.backend.predict(batch), seconds)
         whole = _timed(lambda: _answer(classifier, image), HALF * seconds)
-        now, peak = memory_mib()
         found = {
             "engine": classifier.backend.engine,
             "load_ms": load_ms,
             **model,
             "end_to_end": whole,
-            "steady_mib": now,
-            "peak_mib": peak,
+            "steady_mib": current_mib(),
+            "peak_mib": peak_mib(),
         }
         if threads == 1:
             found["throughput"] = {
@@ -84,7 +83,7 @@ def measure_model(job: Json) -> Json:
     ``wall_ms`` is the wall time of the whole loop over its count, as ``benchmark_app`` counts.
     """
     bundle = Bundle.open(job["bundle"])
-    batch = load_rgb(job["image"], bundle.image_path)[np.newaxis]
+    batch = load_rgb(job["image"], bundle.image_settings)[np.newaxis]
     with Classifier.load(bundle, job["backend"], int(job["threads"])) as classifier:
         return _timed(lambda: classifier.backend.predict(batch), float(job["seconds"]))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from ...runtime.files import replace_file
-from ..result_file import read
+from ..result_file import read_result
 from .chart_marks import heaviest
 from .estimated_site import estimated_site
 from .formatting import data_line, document_line, machine_line
@@ -52,7 +53,8 @@ def report(
     MissingPackageError
         If Jinja2 is not installed.
     """
-    sites = merge(map(read, results)) + [estimated_site(name) for name in dict.fromkeys(estimate)]
+    documents = [cast(dict[str, Any], read_result(path)) for path in results]
+    sites = merge(documents) + [estimated_site(name) for name in dict.fromkeys(estimate)]
     advice = recommend(sites, limits)
     page = Path(out)
     texts = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..machine_identity import likeness
+from ..machine_identity import comparison_key
 
 Json = dict[str, Any]
 
@@ -47,7 +47,7 @@ def merge(documents: Iterable[Json]) -> list[Site]:
     Parameters
     ----------
     documents : iterable of dict
-        As `result_file.read` returns them.
+        As `result_file.read_result` returns them.
 
     Notes
     -----
@@ -57,7 +57,7 @@ def merge(documents: Iterable[Json]) -> list[Site]:
     """
     alike: dict[tuple[Any, ...], list[Json]] = {}
     for document in documents:
-        key = likeness(document["machine"]), document["settings"]["image"]["sha256"]
+        key = comparison_key(document["machine"]), document["settings"]["image"]["sha256"]
         alike.setdefault(key, []).append(document)
     for group in alike.values():
         group.sort(key=lambda document: str(document["created"]))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from alledge.runtime.backends import installed_backends, open_backend
 from alledge.runtime.classifier import Classifier
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_rgb
 
 BACKENDS = tuple(installed_backends())
@@ -23,7 +23,7 @@ def test_full_decode_with_pillow(benchmark, field):
 
 @pytest.mark.benchmark(group="image")
 def test_image_path(benchmark, field):
-    pixels = benchmark(load_rgb, field, ImagePath())
+    pixels = benchmark(load_rgb, field, ImageSettings())
     assert pixels.shape == (224, 224, 3)
 
 

@@ -19,7 +19,7 @@ from ...errors import AlledgeError, UsageError
 from ...runtime.bundle.bundle import Bundle
 from ...runtime.files import write_json
 from ..detection import ROOT, cpuinfo, describe_machine
-from .layer_costs import read_layers, summed
+from .layer_costs import count_equal_layers, read_layers
 
 KEPT = ("model", "precision", "backend", "threads")
 OF_MACHINE = ("arch", "flags", "cores_physical")
@@ -134,7 +134,9 @@ def distil(
         },
         "versions": machine["versions"],
         "created": result["created"],
-        "models": {bundle.record["model"]: summed(read_layers(bundle)) for bundle in bundles},
+        "models": {
+            bundle.record["model"]: count_equal_layers(read_layers(bundle)) for bundle in bundles
+        },
         "rows": rows,
     }
 

@@ -19,8 +19,9 @@ from typing import Any
 
 from ... import __version__, runtime
 from ...errors import AlledgeError, BundleError, TamperedError, UntrustedError, UsageError
-from ...runtime.bundle.bundle import RECORD, Bundle, file_digest
+from ...runtime.bundle.bundle import RECORD, Bundle
 from ...runtime.bundle.signing import SIGNATURE, check_signature, trusted_keys
+from ...runtime.digests import file_digest
 from ...runtime.files import replace_file, write_json
 from ..profiles import Profile
 from .dependency_closure import lacking

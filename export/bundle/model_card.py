@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..gate.parity import GATE, NOT_EVALUATED, PRICE, REFERENCES
+from ..gate.parity import CROSS_FITTED, GATE, NOT_EVALUATED, REFERENCES
 
 Json = dict[str, Any]
 
@@ -15,7 +15,7 @@ LIMITS = (
     "microscope, stain or laboratory. Images inside the indeterminate band are for a person "
     "to look at."
 )
-KINDS = {PRICE: "price, cross-fitted", GATE: "the gate's own", REFERENCES: "no gate"}
+KINDS = {CROSS_FITTED: "cross-fitted cost", GATE: "the gate's own", REFERENCES: "no gate"}
 NOT_MEASURED = "No accuracy was ever measured of this model."
 
 
@@ -182,20 +182,20 @@ def _gate(gate: Json) -> str:
         f"Out of fold, pooled ({gate['images']} images; budget: AUC drop "
         f"{budget['auc_drop']}, lost positives {budget['lost_positives']}):\n\n" + "\n".join(lines)
     )
-    price = gate["price"]
-    if price is None:
+    cost = gate["cross_fitted"]
+    if cost is None:
         return (
-            f"{text}\n\nNo price ({gate['no_price']}): these images chose the recipe too. Train "
-            "with --folds 5 for that."
+            f"{text}\n\nNo cross-fitted cost ({gate['not_cross_fitted']}): these images chose the "
+            "recipe too. Train with --folds 5 to get it."
         )
-    span = price["auc_difference"]
+    span = cost["auc_difference"]
     return (
-        f"{text}\n\nPrice, cross-fitted, not nested: recipe, temperature and threshold of a fold "
+        f"{text}\n\nCross-fitted cost (not nested): recipe, temperature and threshold of a fold "
         f"were chosen on the other folds alone, whose networks were trained and calibrated on its "
-        f"images. AUC {price['auc_float']:.4f} to {price['auc']:.4f} (difference "
+        f"images. AUC {cost['auc_float']:.4f} to {cost['auc']:.4f} (difference "
         f"{span['value']:+.4f}, 95 % interval {span['low']:+.4f} to {span['high']:+.4f}), "
-        f"{price['lost_positives']} lost positives, {price['to_review']} to review, McNemar "
-        f"p = {price['mcnemar_p']:.3f}."
+        f"{cost['lost_positives']} lost positives, {cost['to_review']} to review, McNemar "
+        f"p = {cost['mcnemar_p']:.3f}."
     )
 
 

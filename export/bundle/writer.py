@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...runtime.bundle.bundle import RECORD, file_digest
+from ...runtime.bundle.bundle import RECORD
+from ...runtime.digests import file_digest
 
 Json = dict[str, Any]
 REJECTED = ".rejected"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...runtime.data.datasets import IMAGE_SUFFIXES
-from ...runtime.image_settings import ImagePath
+from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
 
 Images = NDArray[np.uint8]
@@ -53,13 +53,13 @@ def choose(items: Sequence[T], name: Callable[[T], str], kind: Callable[[T], Has
     return chosen[:MAX_IMAGES]
 
 
-def load_folder(folder: Path, settings: ImagePath) -> Images:
+def load_folder(folder: Path, settings: ImageSettings) -> Images:
     """Return images of a folder that was named for calibration, of any layout.
 
     Parameters
     ----------
     folder : Path
-    settings : ImagePath
+    settings : ImageSettings
 
     Returns
     -------

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...errors import ExportError
 from ...runtime.files import write_json
-from .peak_memory import peak_mib
+from ...runtime.process_memory import peak_mib
 
 Json = dict[str, Any]
 MEMORY_BUDGET_MIB = 8192
@@ -88,9 +88,8 @@ class Jobs:
         }
         result = place.with_suffix(".result.json")
         write_json(place.with_suffix(".json"), {"step": step, "result": str(result), **settings})
-        command = [sys.executable, *COMMAND, str(place.with_suffix(".json"))]
         began = time.monotonic()
-        code, peak = _watched(command, place.with_suffix(".log"))
+        code, peak = run_worker(place.with_suffix(".json"), place.with_suffix(".log"))
         outcome = _outcome(result, code, place.with_suffix(".log"))
         outcome.setdefault("seconds", round(time.monotonic() - began, 2))
         if peak is not None:
@@ -105,11 +104,26 @@ class Jobs:
         return outcome
 
 
-def _watched(command: list[str], output: Path) -> tuple[int, int | None]:
-    """Run a command to its end and return its exit code and the memory it was seen with.
+def run_worker(job: Path, output: Path) -> tuple[int, int | None]:
+    """Run one step in a new process and wait for it.
 
-    It ends with us: whatever is raised here meanwhile, the child is killed first.
+    If an exception is raised here meanwhile, the process is killed first.
+
+    Parameters
+    ----------
+    job : Path
+        The JSON file that describes the step; see `alledge.export.convert.worker.main`.
+    output : Path
+        The file that receives what the process prints.
+
+    Returns
+    -------
+    code : int
+        The exit code; negative is the number of the signal that ended the process.
+    peak_mib : int or None
+        The highest memory seen, in MiB; None if it is not known.
     """
+    command = [sys.executable, *COMMAND, str(job)]
     peak: int | None = None
     with output.open("w", encoding="utf-8") as stream:
         child = subprocess.Popen(
@@ -121,7 +135,7 @@ def _watched(command: list[str], output: Path) -> tuple[int, int | None]:
         )
         try:
             while True:
-                peak = max(peak or 0, peak_mib(child.pid) or 0) or None
+                peak = max(peak or 0, int(peak_mib(child.pid) or 0)) or None
                 try:
                     return child.wait(WATCH_S), peak
                 except subprocess.TimeoutExpired:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import ExportError
 from ...runtime.files import replace_file
+from ...runtime.tflite_graph import parse_operators
 from . import json_cache
 from .quantization_recipes import Recipe
 from .serving_graph import load_float, serving_model
@@ -140,22 +141,10 @@ def _calibrated(model: Path, calibration: Images) -> bytes:
 
 def _operations(content: bytes) -> list[tuple[str, list[str]]]:
     """Return kind and names of the output tensors of every operation, in order."""
-    from tensorflow.lite.python.schema_py_generated import BuiltinOperator, Model
-
-    kinds = {value: name for name, value in vars(BuiltinOperator).items() if name[0] != "_"}
-    model = Model.GetRootAsModel(content, 0)
-    graph = model.Subgraphs(0)
-    found = []
-    for index in range(graph.OperatorsLength()):
-        operation = graph.Operators(index)
-        code = model.OperatorCodes(operation.OpcodeIndex())
-        kind = kinds[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-        outputs = [
-            graph.Tensors(operation.Outputs(number)).Name().decode()
-            for number in range(operation.OutputsLength())
-        ]
-        found.append((kind, outputs))
-    return found
+    return [
+        (operator.name, [tensor.name for tensor in operator.outputs])
+        for operator in parse_operators(content)
+    ]
 
 
 def _last_layer(content: bytes) -> list[str]:

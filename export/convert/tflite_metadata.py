@@ -48,12 +48,6 @@ def with_labels(content: bytes, labels: list[str], name: str) -> bytes:
     return _with_buffer(content, _metadata(name)) + archive.getvalue()
 
 
-def read_labels(content: bytes) -> list[str]:
-    """Return the labels that a TFLite model carries."""
-    with zipfile.ZipFile(io.BytesIO(content)) as packed:
-        return packed.read(LABELS_FILE).decode("utf-8").splitlines()
-
-
 def _with_buffer(content: bytes, metadata: bytes) -> bytes:
     import flatbuffers
     import numpy as np

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...errors import AlledgeError
 from ...runtime.files import replace_file, write_json
-from .peak_memory import peak_mib
+from ...runtime.process_memory import peak_mib
 from .quantization_recipes import Recipe
 
 Json = dict[str, Any]
@@ -57,7 +57,7 @@ def main(job_file: str) -> int:
         outcome = {"error": f"{type(error).__name__}: {_first_line(error)}"}
     outcome["seconds"] = round(time.monotonic() - began, 2)
     if (peak := peak_mib()) is not None:
-        outcome["peak_mib"] = peak
+        outcome["peak_mib"] = int(peak)
     write_json(Path(job["result"]), outcome)
     return 1 if "error" in outcome else 0
 
@@ -157,12 +157,6 @@ def _fit(job: Json) -> Json:
     return {}
 
 
-def _flops(job: Json) -> Json:
-    from .flops import flops
-
-    return {"flops": flops(Path(job["onnx"]))}
-
-
 STEPS: dict[str, Callable[[Json], Json]] = {
     "score": _score,
     "run": _run,
@@ -172,7 +166,6 @@ STEPS: dict[str, Callable[[Json], Json]] = {
     "onnx": _onnx,
     "openvino": _openvino,
     "fit": _fit,
-    "flops": _flops,
 }
 
 

@@ -27,7 +27,7 @@ Scorer = Callable[[str, Recipe, int], Scores]
 
 MAX_AUC_DROP = 0.005
 MAX_LOST_POSITIVES = 0
-HOLDOUT = "holdout"  # what a run of one fold is, where its price would stand
+HOLDOUT = "holdout"  # what a run of one fold is, where its cross-fitted cost would stand
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Gate:
         self._held, self._scores, self._say = held, scores, say
         self._precision, self.budget = precision, budget
         self._folds = sorted({int(fold) for fold in held.folds})
-        self.no_price = self._why_no_price()
+        self.not_cross_fitted = self._why_not_cross_fitted()
 
     def judged(self, form: str, recipe: Recipe) -> tuple[Json, DecisionRule]:
         """Return what a recipe costs over all folds, and how its scores are best read.
@@ -105,7 +105,7 @@ class Gate:
         """
         parts = self._parts(form, recipe, self._folds, self._held.reading)
         row = {**self._row(parts), **self._interval(parts)}
-        if self.no_price is not None:
+        if self.not_cross_fitted is not None:
             return row, self._held.reading
         return row, self._reading(self._folds, form, recipe)
 
@@ -114,15 +114,15 @@ class Gate:
         held = self._held
         return coverage(held.real, held.reading, held.labels, held.positives, least_near=0)
 
-    def price(self, form: str, recipes: tuple[Recipe, ...]) -> Json | str:
+    def cross_fitted_cost(self, form: str, recipes: tuple[Recipe, ...]) -> Json | str:
         """Return what the choosing of a recipe costs, cross-fitted, or why that is not known.
 
         For every fold the recipe is chosen on the other folds alone, as are temperature and
         threshold; it is then judged on this fold. That is cross-fitted, not nested: the networks
         of the other folds, whose scores chose, were trained and calibrated on this fold's images.
         """
-        if self.no_price is not None:
-            return self.no_price
+        if self.not_cross_fitted is not None:
+            return self.not_cross_fitted
         parts, chosen = [], []
         try:
             for fold in self._folds:
@@ -155,7 +155,7 @@ class Gate:
                     f"{row['lost_positives']} lost positives, mean Δp {row['mean_dp']:.4f}"
                 )
 
-    def _why_no_price(self) -> str | None:
+    def _why_not_cross_fitted(self) -> str | None:
         if len(self._folds) < 2:
             return HOLDOUT
         for fold in self._folds:

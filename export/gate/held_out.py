@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ExportError
-from ...runtime.metrics.calibration import Decision, calibrate
-from ...runtime.metrics.metrics import assign, positive_score
+from ...runtime.metrics.decisions import Thresholds, apply_temperature
+from ...runtime.metrics.metrics import assign_labels, positive_score
 from ...train.runs.calibration_fitting import SENSITIVITY, fit_decision, fit_temperature
 from ...train.runs.run_folder import Run
 from ..source_run import DecisionRule, RunImages
@@ -80,8 +80,8 @@ class HeldOut:
 
     def right(self, of: Indices, scores: Scores, reading: DecisionRule) -> NDArray[np.bool_]:
         """Return whether scores of these images, so read, name the true label."""
-        calibrated = calibrate(scores, reading.temperature)
-        said = assign(calibrated, self.labels, self.positives, reading.decision.threshold)
+        calibrated = apply_temperature(scores, reading.temperature)
+        said = assign_labels(calibrated, self.labels, self.positives, reading.decision.threshold)
         return np.asarray(said == self.truth[of], dtype=bool)
 
 
@@ -116,6 +116,6 @@ def fit_decision_rule(
             fix="--no-gate, or train again with other folds",
         )
     temperature = fit_temperature(truth, scores)
-    p = positive_score(calibrate(scores, temperature), labels, positives)
+    p = positive_score(apply_temperature(scores, temperature), labels, positives)
     fitted = fit_decision(ill, p, sensitivity)
-    return DecisionRule(temperature, Decision(fitted.threshold, (fitted.low, fitted.high)))
+    return DecisionRule(temperature, Thresholds(fitted.threshold, (fitted.low, fitted.high)))

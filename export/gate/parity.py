@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.metrics.calibration import calibrate
-from ...runtime.metrics.metrics import assign, positive_score
+from ...runtime.metrics.decisions import apply_temperature
+from ...runtime.metrics.metrics import assign_labels, positive_score
 from ..convert.capabilities import GATED
 from ..source_run import DecisionRule
 
@@ -30,9 +30,9 @@ COMPARED = ("max_dp", "mean_dp", "agreement", "lost_positives", "to_review")
 # real smears, are not theirs (docs/all-idb1.md: mean Δp of 0.2 and more, where out-of-fold images
 # show 0.02).
 OUT_OF_FOLD, REFERENCES = "out-of-fold images", "references"
-# What the figures beside a verdict are: the price, cross-fitted; the gate's own, where there is no
-# price; or those of the references, where there was no gate.
-PRICE, GATE = "price", "gate"
+# What the figures beside a verdict are: the cross-fitted cost; the gate's own, where there is
+# none; or those of the references, where there was no gate.
+CROSS_FITTED, GATE = "cross-fitted", "gate"
 GATE_PASSED, GATE_FAILED, NOT_EVALUATED = "passed", "failed", "not evaluated"
 NEAR = 0.15  # calibrated probability: so far from the threshold is still its neighbourhood
 LEAST_A_SIDE, LEAST_NEAR = 4, 4  # references, of 32, for parity to say anything
@@ -74,7 +74,7 @@ TOLERANCES = {
 
 def positive(scores: Scores, reading: DecisionRule, labels: list[str], of: list[str]) -> Floats:
     """Return the calibrated probability of any positive label, (N,)."""
-    return positive_score(calibrate(scores, reading.temperature), labels, of)
+    return positive_score(apply_temperature(scores, reading.temperature), labels, of)
 
 
 def compare(
@@ -116,8 +116,11 @@ def compare(
         positive_score(real, labels, positives) - positive_score(made, labels, positives)
     )
     said = [
-        assign(
-            calibrate(scores, reading.temperature), labels, positives, reading.decision.threshold
+        assign_labels(
+            apply_temperature(scores, reading.temperature),
+            labels,
+            positives,
+            reading.decision.threshold,
         )
         for scores, reading in ((real, real_reading), (made, made_reading))
     ]

@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 
 from ...errors import DataError
 from ...runtime.data.datasets import IMAGE_SUFFIXES
-from ...runtime.image_settings import ImagePath
+from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
 from ...train.phantom.smears import draw_field
 
@@ -31,7 +31,7 @@ FIELD_PX = 320
 PAIRS, SHARES, ROUNDS = 8, 7, 3
 
 
-def pool(settings: ImagePath) -> Images:
+def pool(settings: ImageSettings) -> Images:
     """Return the generated and perturbed smears, (256, S, S, 3) uint8.
 
     Every fourth is a field as it was drawn; the others are blends of a field with blasts and one
@@ -60,7 +60,7 @@ def blend(one: Images, other: Images, share: float) -> Images:
     return np.round(mixed).astype(np.uint8)
 
 
-def given(folder: Path, settings: ImagePath) -> Images:
+def given(folder: Path, settings: ImageSettings) -> Images:
     """Return the images of a folder that the user may ship.
 
     Raises

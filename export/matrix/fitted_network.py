@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.image_settings import ImagePath
+from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
 from ..convert.serving_graph import SCORING_BATCH
 
@@ -56,12 +56,12 @@ def fit(model: str, head: str, weights: str, out: Path) -> None:
 
 
 def smears(
-    settings: ImagePath | None = None,
+    settings: ImageSettings | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return generated smears as a model sees them, and whether each has blasts."""
     from ...train.phantom.smears import draw_field
 
-    settings = settings or ImagePath()
+    settings = settings or ImageSettings()
     fields = [
         load_rgb(np.asarray(draw_field(SEED, index, index % 2 == 1, size=FIELD_PX)[0]), settings)
         for index in range(FIELDS)

@@ -15,16 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ExportError
-from ...runtime.image_settings import ImagePath
-from ...runtime.metrics.calibration import Decision
+from ...runtime.image_settings import ImageSettings
+from ...runtime.metrics.decisions import Thresholds
+from ...runtime.tflite_graph import count_flops
 from ...train.networks.architectures import architecture, count, head_row
 from ...train.provenance import code_version
 from ..bundle.assembly import NO_DECISION, References, assemble, bundle_record, format_entry
 from ..convert.capabilities import CAPABILITIES, GATED
 from ..convert.conversion import Conversion
 from ..convert.jobs import Jobs
-from ..convert.onnx import FLOAT as FLOAT_ONNX
 from ..convert.quantization_recipes import Recipe, ladder
+from ..convert.worker import FLOAT_TFLITE
 from ..gate import reference_images
 from ..gate.parity import FAIL, between, compare, coverage, judge, positive
 from ..options import Artifact, Scores, bundle_name
@@ -35,7 +36,7 @@ from .markdown_page import FAILED, OK, REFUSED
 Json = dict[str, Any]
 Images = NDArray[np.uint8]
 LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
-READING = DecisionRule(1.0, Decision(0.5, (0.45, 0.55)))
+READING = DecisionRule(1.0, Thresholds(0.5, (0.45, 0.55)))
 CALIBRATION = 32  # of the fitted smears, half with blasts: more cost each of 60 conversions
 # Every third image of the pool, in which healthy and not take turns: the largest networks take
 # minutes for all of it.
@@ -76,7 +77,7 @@ class MatrixRow:
         Folder with ``<model>.weights.h5`` of the base; random weights where there is none.
     watch : callable, optional
         Called with the title of each step.
-    settings : ImagePath, optional
+    settings : ImageSettings, optional
         Of the images that the network takes.
     network : Path, optional
         A ``model.keras`` instead of one whose last layer is fitted here.
@@ -89,12 +90,12 @@ class MatrixRow:
         folder: Path,
         weights: Path | None = None,
         watch: Callable[[str], None] = lambda title: None,
-        settings: ImagePath | None = None,
+        settings: ImageSettings | None = None,
         network: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.model, self.head, self.folder = model, head, folder
-        self.settings, self.network = settings or ImagePath(), network
+        self.settings, self.network = settings or ImageSettings(), network
         self.jobs = Jobs(folder, watch)
         file = weights / f"{model}.weights.h5" if weights else None
         self.weights = file if file and file.is_file() else None
@@ -211,9 +212,7 @@ class MatrixRow:
 
     def _count(self, cell: Cell) -> None:
         if cell.form == "onnx" and self.cost["flops"] is None:
-            graph = self.folder / "model" / FLOAT_ONNX
-            said = self.jobs.run(f"{self.title}: FLOPs", "flops", onnx=graph)
-            self.cost["flops"] = said["flops"]
+            self.cost["flops"] = count_flops(self.folder / "model" / FLOAT_TFLITE)
 
     def _route(self, cell: Cell, begun: int) -> Json:
         """Return seconds and peak memory of the steps from ``model.keras`` to this artifact."""

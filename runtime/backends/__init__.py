@@ -58,7 +58,7 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True)
-class Row:
+class BackendSpec:
     """How to come by a backend.
 
     Parameters
@@ -79,15 +79,17 @@ class Row:
     extra: str
 
 
-BACKENDS: dict[str, Row] = {
-    "tflite": Row(
+BACKENDS: dict[str, BackendSpec] = {
+    "tflite": BackendSpec(
         ".tflite",
         "tflite:TfliteBackend",
         (("ai_edge_litert", "ai-edge-litert"), ("tflite_runtime", "tflite-runtime")),
         "tflite",
     ),
-    "onnx": Row(".onnx", "onnx:OnnxBackend", (("onnxruntime", "onnxruntime"),), "onnx"),
-    "openvino": Row(".xml", "openvino:OpenvinoBackend", (("openvino", "openvino"),), "openvino"),
+    "onnx": BackendSpec(".onnx", "onnx:OnnxBackend", (("onnxruntime", "onnxruntime"),), "onnx"),
+    "openvino": BackendSpec(
+        ".xml", "openvino:OpenvinoBackend", (("openvino", "openvino"),), "openvino"
+    ),
 }
 
 # What `auto` takes: the first that the bundle has and this machine can run, by cold start and

@@ -24,7 +24,7 @@ _chatter_lock = threading.Lock()
 _first_use = FirstUse()
 
 
-def _interpreter_class() -> tuple[Any, str]:
+def interpreter_class() -> tuple[Any, str]:
     """Return the interpreter and the engine's name; a broken litert is not passed over."""
     try:
         package, name = importlib.import_module("ai_edge_litert"), "ai-edge-litert"
@@ -82,7 +82,7 @@ class TfliteBackend:
     name = "tflite"
 
     def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
-        self._class, self.engine = _interpreter_class()
+        self._class, self.engine = interpreter_class()
         self._file, self._threads = file, threads
         self._pool: Pool[tuple[Any, int, int]] = Pool(self._make, requests)
 

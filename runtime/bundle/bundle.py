@@ -6,9 +6,7 @@ Writing one is `alledge.export`'s. Nothing here, or anywhere on a device, ever w
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
-import mmap
 import os
 import sys
 import threading
@@ -18,16 +16,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import BundleError, TamperedError, UsageError
-from ..image_settings import ImagePath
+from ..digests import SMALL_BYTES, file_digest, sha256
+from ..image_settings import ImageSettings
 from .signing import check_bundle
 
 RECORD = "bundle.json"
 SCHEMA, SCHEMA_VERSION = "alledge/bundle", 1
 TASKS = ("field",)  # what a model of this version may judge
-ENVIRONMENT = "ALLEDGE_BUNDLE"
+BUNDLE_VARIABLE = "ALLEDGE_BUNDLE"
 BUNDLES = Path("bundles")  # where `alledge export` puts them
-HASH_BLOCK_BYTES, LARGE_BLOCK_BYTES = 1 << 17, 1 << 22
-SMALL_BYTES = 10 << 20  # loading OpenSSL costs more than it saves on a file up to this size
 SHA256_BYTES = 32
 
 
@@ -111,7 +108,7 @@ class Bundle:
         In the order of the model's outputs.
     positive : tuple of str
         The labels that mean leukaemia.
-    image_path : ImagePath
+    image_settings : ImageSettings
     formats : dict of str to Format
     """
 
@@ -121,7 +118,7 @@ class Bundle:
     name: str
     labels: tuple[str, ...]
     positive: tuple[str, ...]
-    image_path: ImagePath
+    image_settings: ImageSettings
     formats: dict[str, Format]
     _begun: dict[tuple[str, ...], Check] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -161,7 +158,7 @@ class Bundle:
         check_bundle(path, content)
         try:
             record = json.loads(content)
-            return cls._from_record(path, f"sha256:{_sha256(content).hexdigest()}", record)
+            return cls._from_record(path, f"sha256:{sha256(content).hexdigest()}", record)
         except BundleError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -195,7 +192,7 @@ class Bundle:
             name=str(record["name"]),
             labels=labels,
             positive=positive,
-            image_path=ImagePath.from_json(record["image_path"]),
+            image_settings=ImageSettings.from_json(record["image_path"]),
             formats={name: _format(name, row) for name, row in record["formats"].items()},
         )
         for name, wanted in record["files"].items():
@@ -304,32 +301,6 @@ def _inside(name: str) -> str:
     return name
 
 
-def file_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hex, reading it block by block."""
-    with Path(path).open("rb", buffering=0) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        # A large file in large blocks: between two of them the thread waits for Python's lock.
-        # Of pages of its own: a freed block teaches glibc to keep others as large on its heap.
-        length = HASH_BLOCK_BYTES if size <= SMALL_BYTES else LARGE_BLOCK_BYTES
-        with mmap.mmap(-1, length) as pages, memoryview(pages) as block:
-            total = _sha256(size=size)
-            while count := stream.readinto(block):
-                total.update(block[:count])
-    return str(total.hexdigest())
-
-
-def _sha256(content: bytes = b"", size: int = 0) -> Any:
-    """Return a running SHA-256: Python's own where little is to come, OpenSSL's where much is.
-
-    OpenSSL's is five times as fast, but loading it takes 4 MB of memory and some milliseconds.
-    """
-    if max(size, len(content)) <= SMALL_BYTES and "_hashlib" not in sys.modules:
-        for name in ("_sha2", "_sha256"):  # since Python 3.12, and before
-            with contextlib.suppress(ImportError):
-                return importlib.import_module(name).sha256(content)
-    return importlib.import_module("hashlib").sha256(content)
-
-
 def find_bundle(named: str | Path | None = None) -> Path:
     """Return the bundle to use: named, else of the environment, the device, or the only one here.
 
@@ -349,7 +320,7 @@ def find_bundle(named: str | Path | None = None) -> Path:
     """
     if named is not None:
         return Path(named)
-    if from_environment := os.environ.get(ENVIRONMENT):
+    if from_environment := os.environ.get(BUNDLE_VARIABLE):
         return Path(from_environment)
     if (installed_bundle() / RECORD).is_file():
         return installed_bundle()
@@ -364,6 +335,6 @@ def find_bundle(named: str | Path | None = None) -> Path:
             fix=f"--bundle {found[0].as_posix()}",
         )
     raise UsageError(
-        f"no bundle was named, {ENVIRONMENT} is not set, and there is none under {BUNDLES}",
+        f"no bundle was named, {BUNDLE_VARIABLE} is not set, and there is none under {BUNDLES}",
         fix="--bundle FOLDER, or make one: alledge export --model mobilenetv2 --int8",
     )

@@ -1,8 +1,12 @@
-"""Checking an Ed25519 signature with the standard library alone: a device needs no more.
+"""Verification of Ed25519 signatures with the standard library alone.
 
-Checking uses no secret, so nothing can leak from how long it takes; signing, which does, is left
-to the package cryptography at the desk. A pack carries a copy of this file: it imports nothing
-of alledge.
+`signing` uses the package cryptography instead, where it is installed. This module is for the two
+places without it: a device that has only the packages of a pack, and the installer of a pack,
+which runs before any package is installed. The pack carries a copy of this file, so it imports
+nothing of alledge.
+
+Verification uses no secret, so its running time reveals nothing. Signing does, and is left to
+cryptography.
 
 References
 ----------
@@ -25,7 +29,7 @@ NEUTRAL: Point = (0, 1, 1, 0)
 
 
 def is_public_key(public: bytes) -> bool:
-    """Return whether some bytes are a key that only its owner can sign for.
+    """Return whether bytes are the canonical encoding of a point that is not of small order.
 
     Parameters
     ----------
@@ -33,8 +37,8 @@ def is_public_key(public: bytes) -> bool:
 
     Notes
     -----
-    For each of the eight points of small order anybody can make signatures that hold for any
-    message; RFC 8032 leaves it to its users to refuse them.
+    For the eight points of small order anybody can produce signatures without a secret key.
+    RFC 8032 leaves it to the application to refuse them.
     """
     if len(public) != KEY_BYTES:
         return False
@@ -48,10 +52,15 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     Parameters
     ----------
     public : bytes
-        32 of them.
+        The public key, 32 bytes.
     message : bytes
     signature : bytes
-        64 of them.
+        64 bytes. Another length is not a signature.
+
+    Examples
+    --------
+    >>> verify(public=bytes(32), message=b"", signature=bytes(64))  # a key of small order
+    False
     """
     if not is_public_key(public) or len(signature) != SIGNATURE_BYTES:
         return False
@@ -92,9 +101,9 @@ def _equal(one: Point, two: Point) -> bool:
     )
 
 
-def _decompress(text: bytes) -> Point | None:
-    """Return the point that 32 bytes stand for, None where they stand for none."""
-    y = int.from_bytes(text, "little")
+def _decompress(encoded: bytes) -> Point | None:
+    """Return the point that 32 bytes encode, None if they are not a canonical encoding."""
+    y = int.from_bytes(encoded, "little")
     sign, y = y >> 255, y & (2**255 - 1)
     if y >= PRIME:
         return None

@@ -33,7 +33,7 @@ def pixel_hash(salt: bytes | str, rgb: NDArray[np.uint8]) -> str:
     return hashlib.sha256(salt + rgb.tobytes()).hexdigest()[: 2 * HASH_BYTES]
 
 
-class Seen:
+class TrainingImageHashes:
     """The images that a model was trained on, known by their hashes.
 
     Parameters

@@ -1,6 +1,6 @@
-"""Who may bring a bundle to this device: the keys it trusts; standard library only.
+"""Signatures of bundles and packs, and the public keys that this device trusts.
 
-A device without trusted keys asks for no signature, and looks for one folder only.
+A device without trusted keys requires no signature.
 """
 
 from __future__ import annotations
@@ -14,42 +14,48 @@ from ...errors import UntrustedError
 ENVIRONMENT = "ALLEDGE_TRUSTED_KEYS"  # a folder of *.pub files
 ALGORITHM = "ed25519"
 SIGNATURE = "bundle.sig"
-PURPOSES = {"bundle": b"alledge bundle\n", "pack": b"alledge pack\n"}  # a bundle is no pack
+# Signed before the content, so that the signature of a bundle is not valid for a pack.
+PURPOSES = {"bundle": b"alledge bundle\n", "pack": b"alledge pack\n"}
 
 
 def trusted_folder() -> Path:
-    """Return where this device keeps the keys it trusts, whether or not there are any."""
+    """Return the folder of this device's trusted keys, whether or not it exists."""
     named = os.environ.get(ENVIRONMENT)
     return Path(named) if named else Path(sys.prefix) / "share" / "alledge" / "trusted"
 
 
 def trusted_keys(folder: Path | None = None) -> dict[str, bytes]:
-    """Return the keys that a device trusts, by file name.
+    """Return the public keys that a device trusts, by file name.
 
     Parameters
     ----------
     folder : Path, optional
-        By default this device's.
+        By default this device's. It may be missing or empty only if neither this parameter nor
+        ``$ALLEDGE_TRUSTED_KEYS`` names it.
+
+    Returns
+    -------
+    dict of str to bytes
+        32 bytes each. Empty if the device requires no signatures.
 
     Raises
     ------
     UntrustedError
-        If a key there cannot be read, or the folder that was named is missing or holds no key:
-        nothing is trusted then.
+        If a key cannot be read, or a folder that was named is missing or contains no key.
     """
     named = folder is not None or ENVIRONMENT in os.environ
     folder = folder or trusted_folder()
     if not folder.is_dir():
         if named:
             raise UntrustedError(
-                f"there is no folder of trusted keys {folder}",
+                f"the folder of trusted keys {folder} does not exist",
                 fix=f"put the *.pub files of `alledge keygen` there, or unset {ENVIRONMENT}",
             )
         return {}
     keys = {path.name: read_public_key(path) for path in sorted(folder.glob("*.pub"))}
     if named and not keys:
         raise UntrustedError(
-            f"the folder of trusted keys {folder} holds none",
+            f"the folder of trusted keys {folder} contains no key",
             fix=f"put the *.pub files of `alledge keygen` there, or unset {ENVIRONMENT}",
         )
     return keys
@@ -65,7 +71,7 @@ def read_public_key(path: Path) -> bytes:
     Raises
     ------
     UntrustedError
-        If it is none, or one for which anybody could sign.
+        If the file is not a public key, or its key is of small order.
     """
     from .ed25519 import is_public_key
 
@@ -80,41 +86,83 @@ def read_public_key(path: Path) -> bytes:
         raise UntrustedError(
             f"{path} is not a public key: {error}",
             allowed=f"one line: {ALGORITHM} and 64 hexadecimal digits",
-            fix="copy the .pub file again that `alledge keygen` wrote",
+            fix="copy the .pub file that `alledge keygen` wrote again",
         ) from None
     return key
 
 
 def format_signature(public: bytes, signature: bytes) -> str:
-    """Return the text of a signature file."""
+    """Return the text of a signature file: ``ed25519 <public key> <signature>``."""
     return f"{ALGORITHM} {public.hex()} {signature.hex()}\n"
+
+
+def verify_with_cryptography(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether a signature is valid, as `ed25519.verify`, with the package cryptography.
+
+    Refuses the keys that `ed25519.is_public_key` refuses; cryptography itself accepts points of
+    small order and non-canonical encodings.
+
+    Raises
+    ------
+    ImportError
+        If cryptography is not installed.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from .ed25519 import is_public_key
+
+    if not is_public_key(public):
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def verify_signature(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether a signature is valid: with cryptography, or without it if it is missing.
+
+    Parameters
+    ----------
+    public : bytes
+        32 bytes.
+    message : bytes
+    signature : bytes
+        64 bytes.
+    """
+    try:
+        return verify_with_cryptography(public, message, signature)
+    except ImportError:
+        from .ed25519 import verify
+
+        return verify(public, message, signature)
 
 
 def check_signature(
     content: bytes, signature: Path, purpose: str, keys: dict[str, bytes], what: str
 ) -> str:
-    """Return the name of the trusted key that signed something.
+    """Return the name of the trusted key that signed the content.
 
     Parameters
     ----------
     content : bytes
-        What was signed.
+        The signed content.
     signature : Path
         The signature file.
     purpose : {"bundle", "pack"}
     keys : dict of str to bytes
         As `trusted_keys` returns them.
     what : str
-        What it is, for the message.
+        Name of the content in error messages.
 
     Raises
     ------
     UntrustedError
-        If there is no signature, it is not by one of the keys, or the content was changed.
+        If there is no signature, none of the keys made it, or the content was changed.
     """
-    from .ed25519 import verify
-
-    fix = "get it from whoever holds a trusted key, signed: alledge pack --sign KEY"
+    fix = "ask the owner of a trusted key for a signed one: alledge pack --sign KEY"
     try:
         algorithm, public, text = signature.read_text(encoding="ascii").split()
         key, value = bytes.fromhex(public), bytes.fromhex(text)
@@ -126,27 +174,27 @@ def check_signature(
         ) from None
     except (OSError, ValueError) as error:
         raise UntrustedError(f"the signature of {what} is damaged: {error}", fix=fix) from None
-    names = [name for name, known in keys.items() if known == key]
+    names = [name for name, trusted in keys.items() if trusted == key]
     if not names:
         raise UntrustedError(
             f"{what} is signed by a key that this device does not trust ({public[:16]}…)",
             allowed=keys,
             fix=fix,
         )
-    if not verify(key, PURPOSES[purpose] + content, value):
-        raise UntrustedError(f"{what} is not what was signed by {names[0]}", fix=fix)
+    if not verify_signature(key, PURPOSES[purpose] + content, value):
+        raise UntrustedError(f"{what} was changed after {names[0]} signed it", fix=fix)
     return names[0]
 
 
 def check_bundle(folder: Path, content: bytes) -> None:
-    """Refuse a bundle that none of this device's trusted keys signed; pass where it has none.
+    """Refuse a bundle that no trusted key signed. Without trusted keys, accept every bundle.
 
     Parameters
     ----------
     folder : Path
-        The bundle's.
+        The bundle's folder.
     content : bytes
-        Of its record, which names the hash of every other file.
+        Content of ``bundle.json``, which contains the hash of every other file.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError, BundleError, MissingPackageError
 from ..backends import BACKENDS, Backend, installed_backends, open_backend
-from ..metrics.calibration import assign, calibrate, positive_score
+from ..metrics.decisions import apply_temperature, assign_labels, positive_score
 from .bundle import Bundle
 
 SCHEMA, SCHEMA_VERSION = "alledge/verify", 1
@@ -161,7 +161,7 @@ def _distance(bundle: Bundle, name: str, found: Scores, wanted: Scores) -> Json:
         positive_score(found, labels, positive) - positive_score(wanted, labels, positive)
     )
     here, there = (
-        assign(calibrate(scores, made.temperature), labels, positive, made.threshold)
+        assign_labels(apply_temperature(scores, made.temperature), labels, positive, made.threshold)
         for scores in (found, wanted)
     )
     return {
@@ -208,12 +208,12 @@ def verify_text(document: Json) -> str:
                 f"(allowed {here['tolerance']:g}), {here['agreement']:.1%} of the labels agree"
             )
         if row["float"]["max_dp"] is not None:
-            lines.append(_price_line(row["float"]))
+            lines.append(_cost_line(row["float"]))
     return "\n".join([*lines, "", f"verdict    {document['verdict']}"])
 
 
-def _price_line(desk: Json) -> str:
-    kind = {"price": ", cross-fitted", "gate": ", which chose the recipe too"}
+def _cost_line(desk: Json) -> str:
+    kind = {"cross-fitted": ", cross-fitted", "gate": ", which chose the recipe too"}
     told = desk["verdict"]
     if desk["gate"] == "not evaluated":
         told += ", gate not evaluated"

@@ -1,7 +1,7 @@
 """Guards: may the model judge this image? Statistics of the pixels it would see; numpy only.
 
-Training measures every image (`measure`) and leaves what is usual in the run (`fit_guards`); the
-bundle carries it on.
+Training calls `image_statistics` for every image and `fit_guards` for all of them; the bundle
+carries the result.
 
 The device measures the image it is given, and `flags` compares. Nothing is assumed of how a smear
 looks: what is usual is what the model was trained on, single cells on black as well as fields.
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BundleError
-from ..imaging import RGB, UNKNOWN_CAMERA, Header
+from ..imaging import UNKNOWN_CAMERA, Header
+from ..types import RGB
 
 SCHEMA_VERSION = 1
 MIN_IMAGES = 16  # fewer do not say what is usual
@@ -58,7 +59,7 @@ _LOG_OF_3 = np.log(np.arange(766, dtype=np.float32) / 3 + 8)
 _LOG_OF_12 = np.log(np.arange(3061, dtype=np.float32) / 12 + 8)
 
 
-def measure(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
+def image_statistics(rgb: RGB, header: Header | None = None) -> dict[str, Any]:
     """Return the statistics of an image.
 
     Parameters
@@ -214,7 +215,7 @@ def fit_guards(statistics: Sequence[Statistics]) -> Json | None:
     Parameters
     ----------
     statistics : sequence of dict
-        What `measure` returned for each training image.
+        What `image_statistics` returned for each training image.
 
     Returns
     -------
@@ -326,7 +327,7 @@ class Guards:
         Parameters
         ----------
         statistics : dict
-            What `measure` returned.
+            What `image_statistics` returned.
 
         Returns
         -------

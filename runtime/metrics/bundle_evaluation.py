@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backends import AUTO
 from ..bundle.bundle import Bundle
-from ..bundle.seen_images import Seen
+from ..bundle.seen_images import TrainingImageHashes
 from ..classifier import Classifier
 from .evaluation import EvaluatedModel, evaluate
 from .metrics import Json
@@ -63,8 +63,8 @@ def evaluate_bundle(
             labels=bundle.labels,
             positive=bundle.positive,
             threshold=bundle.formats[engine].threshold,
-            image_path=bundle.image_path,
-            seen=Seen(bundle.record.get("seen")),
+            image_settings=bundle.image_settings,
+            seen=TrainingImageHashes(bundle.record.get("seen")),
             scores=lambda images: np.stack([classifier.scores(image) for image in images]),
         )
         return evaluate(model, data, layout=layout, include_seen=include_seen)

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError
-from ..bundle.seen_images import Seen
+from ..bundle.seen_images import TrainingImageHashes
 from ..data.datasets import Dataset, Sample, read_dataset
-from ..image_settings import ImagePath
-from ..imaging import RGB, load_rgb
+from ..image_settings import ImageSettings
+from ..imaging import load_rgb
+from ..types import RGB
 from .metrics import Json, summarize
 
 SCHEMA, SCHEMA_VERSION = "alledge/evaluate", 1
@@ -36,8 +37,8 @@ class EvaluatedModel:
         All labels in the order of the scores, and those of them that mean leukaemia.
     threshold : float
         On the calibrated positive score, in [0, 1].
-    image_path : ImagePath
-    seen : Seen
+    image_settings : ImageSettings
+    seen : TrainingImageHashes
         Images that the model was trained on.
     scores : callable
         Takes (N, S, S, 3) uint8 images and returns (N, C) calibrated probabilities.
@@ -56,8 +57,8 @@ class EvaluatedModel:
     labels: Sequence[str]
     positive: Sequence[str]
     threshold: float
-    image_path: ImagePath
-    seen: Seen
+    image_settings: ImageSettings
+    seen: TrainingImageHashes
     scores: Callable[[RGB], NDArray[np.float64]]
     batch_size: int = 1
     seed: int = 0
@@ -104,7 +105,7 @@ def evaluate(
     seen = 0
     for sample in dataset.samples:
         try:
-            pixels = load_rgb(sample.path, model.image_path)
+            pixels = load_rgb(sample.path, model.image_settings)
         except ImageError as error:
             failed.append({"image": dataset.relative(sample), "error": error.one_line})
             continue

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .calibration import assign, is_positive, positive_score
+from .decisions import assign_labels, is_positive, positive_score
 from .intervals import auc, bootstrap_auc, paired_auc_difference, wilson
 
 __all__ = [
-    "assign",
+    "assign_labels",
     "auc",
     "bootstrap_auc",
     "brier",
@@ -175,7 +175,7 @@ def summarize(
     """
     truth, table = np.asarray(truth, dtype=int), np.asarray(scores, dtype=float)
     units = np.asarray(groups)
-    said = assign(table, labels, positive, threshold)
+    said = assign_labels(table, labels, positive, threshold)
     summary = _detection(truth, table, said, labels, positive, units, seed)
     matrix = confusion(truth, said, len(labels))
     summary |= {

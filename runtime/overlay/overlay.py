@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from ...errors import ImageError, UsageError
-from ..imaging import RGB, load_picture
+from ..imaging import load_picture
 from ..records import Result, printable
-
-if TYPE_CHECKING:
-    from ..classifier import Source
+from ..types import RGB, ImageSource
 
 STEPS = 14  # places a side
 PLACES = STEPS * STEPS
@@ -122,7 +120,7 @@ class Overlays:
                 f"no overlays can be written to {folder}: {error}", fix="--overlay FOLDER"
             ) from None
 
-    def write(self, scorer: Scorer, source: Source, rgb: RGB, result: Result) -> Path:
+    def write(self, scorer: Scorer, source: ImageSource, rgb: RGB, result: Result) -> Path:
         """Write the overlay of one image.
 
         Parameters
@@ -175,7 +173,12 @@ class Overlays:
 
 
 def draw(
-    source: Source, found: Map, result: Result, geometry: str = "squash", *, alone: bool = False
+    source: ImageSource,
+    found: Map,
+    result: Result,
+    geometry: str = "squash",
+    *,
+    alone: bool = False,
 ) -> Image.Image:
     """Return an image with the regions that carried its label in full colour, the rest paler.
 

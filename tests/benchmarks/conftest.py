@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import importlib.util
 import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from alledge.cli import main
 from alledge.runtime.data.datasets import Dataset
+from support import bundles
 
-MAKERS = Path(__file__).resolve().parents[1] / "support"
 QUICK = ("--seconds", "0.02", "--rounds", "2", "--max-rounds", "2", "--threads", "1")
 
 Json = dict[str, Any]
@@ -36,39 +31,7 @@ def run() -> Run:
 @pytest.fixture(scope="session")
 def maker() -> ModuleType:
     """The writer of test bundles."""
-    spec = importlib.util.spec_from_file_location("bundles", MAKERS / "bundles.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def artifacts() -> Path:
-    """The tiny network in three formats, from the cache that the runtime's tests keep."""
-    source = MAKERS / "tiny.py"
-    mark = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
-    folder = MAKERS.parents[1] / ".cache" / "tests" / f"tiny-{mark}"
-    if not folder.is_dir():
-        making = folder.with_name(f"{folder.name}.benchmarks")
-        subprocess.run([sys.executable, source, making], check=True, capture_output=True)
-        making.rename(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def bundle(artifacts: Path, maker: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole bundle of the tiny network; tests only read it."""
-    folder: Path = tmp_path_factory.mktemp("bundles") / "tiny-float32"
-    maker.write_bundle(folder, artifacts)
-    return folder
-
-
-@pytest.fixture
-def own_bundle(bundle: Path, tmp_path: Path) -> Path:
-    """A copy of the bundle that a test may damage."""
-    return Path(shutil.copytree(bundle, tmp_path / "bundles" / "tiny-float32"))
+    return bundles
 
 
 @pytest.fixture(scope="session")

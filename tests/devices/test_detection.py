@@ -118,5 +118,5 @@ def test_windows_memory_is_read_from_the_second_field():
 
 
 def test_windows_counts_physical_cores(monkeypatch):
-    monkeypatch.setattr(windows_macos, "windows_cores", lambda: 4)
+    monkeypatch.setattr(windows_macos, "count_windows_cores", lambda: 4)
     assert windows_macos._windows()["cores_physical"] == 4

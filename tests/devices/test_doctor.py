@@ -12,19 +12,19 @@ from alledge.devices import doctor
 from alledge.devices.detection import describe_machine
 from alledge.devices.doctor import FAIL, OK, WARN, examine
 from alledge.devices.pack.signing_keys import generate_keys
-from alledge.runtime.bundle.bundle import file_digest
+from alledge.runtime.digests import file_digest
 
 SCHEMA = Path(__file__).resolve().parents[2] / "runtime" / "schemas" / "doctor.json"
 
 
 @pytest.fixture
-def bundle(tmp_path, tiny_artifacts):
+def bundle(tmp_path, artifacts):
     """A bundle of the tiny network, as far as the doctor looks."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     names = ("model.tflite", "model.onnx", "model.xml", "model.bin")
     for name in names:
-        (folder / name).write_bytes((tiny_artifacts / name).read_bytes())
+        (folder / name).write_bytes((artifacts / name).read_bytes())
     record = {
         **{"schema": "alledge/bundle", "schema_version": 1, "name": "tiny", "task": "field"},
         **{"labels": ["healthy", "blast"], "positive": ["blast"]},
@@ -68,7 +68,7 @@ def test_an_operator_that_is_too_new_warns_for_another_machine_and_fails_here(
     tmp_path, tiny_model, monkeypatch
 ):
     known = {"some-runtime 1.0": {"SOFTMAX": 1}}
-    monkeypatch.setattr(doctor, "known_versions", lambda: known)
+    monkeypatch.setattr(doctor, "supported_versions", lambda: known)
     (row,) = doctor._opcodes(tiny_model)
     assert row.status == WARN
     assert "FULLY_CONNECTED" in row.found

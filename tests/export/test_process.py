@@ -13,8 +13,8 @@ from alledge.export.gate.parity import COMPARED, OUT_OF_FOLD
 from alledge.export.options import ExportOptions, default_place
 from alledge.export.process import export_run
 from alledge.export.source_run import read_run_images
-from alledge.runtime.bundle.bundle import file_digest
 from alledge.runtime.bundle.verify import verify_bundle, verify_text
+from alledge.runtime.digests import file_digest
 from alledge.runtime.guards.guards import Guards
 from alledge.train.runs.run_folder import Run
 
@@ -72,25 +72,31 @@ def test_no_training_image_is_a_reference(bundle, tiny_run):
         assert not seen & {image.tobytes() for image in archive["inputs"]}
 
 
-def test_int8_is_judged_out_of_fold_and_its_price_is_cross_fitted(int8_bundle):
+def test_int8_is_judged_out_of_fold_and_its_cost_is_cross_fitted(int8_bundle):
     for row in int8_bundle.record["formats"].values():
         gate = row["gate"]
         assert gate["evaluated"]
         assert gate["tried"][-1]["passed"]
         assert gate["auc_drop"] <= gate["budget"]["auc_drop"]
         assert gate["lost_positives"] <= gate["budget"]["lost_positives"]
-        assert gate["price"]["images"] == 24
-        assert len(gate["price"]["recipes"]) == 2
+        assert gate["cross_fitted"]["images"] == 24
+        assert len(gate["cross_fitted"]["recipes"]) == 2
         assert row["decision"] == "artifact out-of-fold"
         assert row["calibration"] == {"source": "training images", "images": 24}
 
 
-def test_what_parity_reports_is_the_price_and_the_verdict_is_of_gate_and_artifact(int8_bundle):
+def test_what_parity_reports_is_the_cross_fitted_cost_and_the_verdict_is_of_gate_and_artifact(
+    int8_bundle,
+):
     parity = json.loads((int8_bundle.path / "parity.json").read_text(encoding="utf-8"))
     for form, row in parity["formats"].items():
-        price = int8_bundle.record["formats"][form]["gate"]["price"]
-        assert (row["measured_on"], row["figures"], row["gate"]) == (OUT_OF_FOLD, "price", "passed")
-        assert {key: row[key] for key in COMPARED} == {key: price[key] for key in COMPARED}
+        cost = int8_bundle.record["formats"][form]["gate"]["cross_fitted"]
+        assert (row["measured_on"], row["figures"], row["gate"]) == (
+            OUT_OF_FOLD,
+            "cross-fitted",
+            "passed",
+        )
+        assert {key: row[key] for key in COMPARED} == {key: cost[key] for key in COMPARED}
         assert row["shipped"]["passed"]
         assert row["shipped"]["images"] == 24
     said = verify_text(verify_bundle(int8_bundle.path))
@@ -109,11 +115,11 @@ def test_float32_is_read_as_the_run_says(float32_bundle, tiny_run):
         assert row["threshold"] == tiny_run.record["threshold"]
 
 
-def test_the_card_names_the_price_and_what_it_is_not(int8_bundle):
+def test_the_card_names_the_cost_and_what_it_is_not(int8_bundle):
     card = (int8_bundle.path / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "not a medical device" in card
-    assert "Price, cross-fitted, not nested" in card
-    assert "24 out-of-fold images (price, cross-fitted)" in card
+    assert "Cross-fitted cost (not nested)" in card
+    assert "24 out-of-fold images (cross-fitted cost)" in card
     assert "24 images it was trained on" in card
     assert "found on 24 images: training images" in card
     for form in int8_bundle.formats:

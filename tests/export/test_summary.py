@@ -1,4 +1,4 @@
-"""What summary and card say where a price is missing, or a layer is left in float."""
+"""What summary and card say where a cross-fitted cost is missing, or a layer is left in float."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.options import Artifact, ExportOptions, ExportOutcome
 from alledge.export.source_run import DecisionRule
 from alledge.export.summary import summary
-from alledge.runtime.metrics.calibration import Decision
+from alledge.runtime.metrics.decisions import Thresholds
 
 FIGURES = {
     "max_dp": 0.25,
@@ -20,16 +20,20 @@ FIGURES = {
     "to_review": 1,
     "verdict": "pass",
 }
-PRICE = {"auc_float": 1.0, "auc": 0.9}
+COST = {"auc_float": 1.0, "auc": 0.9}
 
 
-def told(figures: str, price: dict | None, tiny_run, refused: dict[str, str] | None = None) -> str:
+def told(figures: str, cost: dict | None, tiny_run, refused: dict[str, str] | None = None) -> str:
     """The summary of an export of one artifact."""
-    gate = {"evaluated": True, "price": price, "no_price": None if price else "holdout"}
+    gate = {
+        "evaluated": True,
+        "cross_fitted": cost,
+        "not_cross_fitted": None if cost else "holdout",
+    }
     made = Artifact(
         "onnx",
         Recipe(),
-        DecisionRule(1.0, Decision()),
+        DecisionRule(1.0, Thresholds()),
         Path(),
         np.zeros((1, 2), np.float32),
         {},
@@ -42,21 +46,23 @@ def told(figures: str, price: dict | None, tiny_run, refused: dict[str, str] | N
     )
 
 
-def test_a_holdout_has_no_price_and_the_gate_s_own_figures_are_not_shown_as_one(tiny_run):
+def test_a_holdout_has_no_cross_fitted_cost_and_the_gate_s_own_figures_are_not_shown_as_one(
+    tiny_run,
+):
     said = told("gate", None, tiny_run)
-    assert "no price (holdout)" in said
+    assert "not cross-fitted (holdout)" in said
     assert "0.25" not in said
     assert said.splitlines()[1].split()[:7] == ["onnx", "pass", *["-"] * 5]
 
 
-def test_a_price_is_shown_where_there_is_one(tiny_run):
-    said = told("price", PRICE, tiny_run)
+def test_a_cross_fitted_cost_is_shown_where_there_is_one(tiny_run):
+    said = told("cross-fitted", COST, tiny_run)
     assert "1.0000/0.9000" in said
     assert said.splitlines()[1].split()[2:7] == ["0.2500", "0.0100", "0.990", "3", "1"]
 
 
 def test_a_refused_format_is_a_row_with_its_reason(tiny_run):
-    said = told("price", PRICE, tiny_run, {"openvino": "no such kernel"})
+    said = told("cross-fitted", COST, tiny_run, {"openvino": "no such kernel"})
     assert "openvino refused: no such kernel" in said
     assert any(line.split()[:2] == ["openvino", "refused"] for line in said.splitlines())
 

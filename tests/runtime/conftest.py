@@ -1,75 +1,28 @@
-"""Fixtures of the runtime's tests: a tiny network in three formats, bundles of it, images."""
+"""Fixtures of the runtime tests: the tiny network, the bundle writer and test pictures."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
 
-HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".cache" / "tests"
-
-
-def _module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, HERE.parent / "support" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(name, module)
-    spec.loader.exec_module(module)
-    return module
+from support import bundles as bundle_writer
+from support import tiny as tiny_network
 
 
 @pytest.fixture(scope="session")
 def tiny() -> ModuleType:
-    """The tiny network: `tiny.expected(rgb)` is what it must answer."""
-    return _module("tiny")
+    """The tiny network: `tiny.expected(rgb)` is the probability that it must give."""
+    return tiny_network
 
 
 @pytest.fixture(scope="session")
 def bundles() -> ModuleType:
     """The writer of test bundles."""
-    return _module("bundles")
-
-
-@pytest.fixture(scope="session")
-def artifacts() -> Path:
-    """The tiny network in the three formats; made once for each state of its source."""
-    source = HERE.parent / "support" / "tiny.py"
-    folder = CACHE / f"tiny-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
-    if not folder.is_dir():
-        making = folder.with_name(f"{folder.name}.{os.getpid()}")
-        quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-        subprocess.run([sys.executable, source, making], check=True, env=quiet, capture_output=True)
-        try:
-            making.rename(folder)
-        except OSError:  # another test process was quicker
-            shutil.rmtree(making)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def bundle(artifacts: Path, bundles: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole bundle of the tiny network; tests only read it."""
-    folder = tmp_path_factory.mktemp("bundles") / "tiny-float32"
-    bundles.write_bundle(folder, artifacts)
-    return folder
-
-
-@pytest.fixture
-def own_bundle(bundle: Path, tmp_path: Path) -> Path:
-    """A copy of the bundle that a test may damage."""
-    return Path(shutil.copytree(bundle, tmp_path / "bundles" / "tiny-float32"))
+    return bundle_writer
 
 
 def picture(width: int = 320, height: int = 240, seed: int = 0) -> Image.Image:

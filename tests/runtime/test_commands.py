@@ -21,8 +21,8 @@ from PIL import Image
 
 from alledge import runtime
 from alledge.cli import main
-from alledge.runtime.bundle.bundle import SMALL_BYTES
-from alledge.runtime.guards.guards import fit_guards, measure
+from alledge.runtime.digests import SMALL_BYTES
+from alledge.runtime.guards.guards import fit_guards, image_statistics
 
 SCHEMAS = Path(runtime.__file__).parent / "schemas"
 Maker = Callable[..., Image.Image]
@@ -227,7 +227,9 @@ def test_a_cold_start_loads_nothing_dear(
     own_bundle: Path, bundles: ModuleType, folder: Path
 ) -> None:
     rng = np.random.default_rng(0)
-    usual = [measure(rng.integers(60, 220, (224, 224, 3), dtype=np.uint8)) for _ in range(20)]
+    usual = [
+        image_statistics(rng.integers(60, 220, (224, 224, 3), dtype=np.uint8)) for _ in range(20)
+    ]
     bundles.edit(own_bundle, guards=fit_guards(usual))
     code = (
         "import sys\nfrom alledge.cli import main\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -15,23 +14,10 @@ import numpy as np
 import pytest
 
 from alledge.runtime.imaging import load_rgb
+from support import hostile
 
 LONGEST_S = 240  # no hang: all of them together
 CLOSE = 0.06  # in probability: what a lossy format and another decode may move
-
-
-def _hostile() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "hostile", Path(__file__).parents[1] / "support" / "hostile.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-hostile = _hostile()
 
 
 @pytest.fixture(scope="module")

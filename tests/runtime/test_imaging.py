@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from alledge.errors import BundleError, ImageError
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import (
     IMAGE_FORMATS,
-    RGB,
     Header,
     load_image,
     load_rgb,
     open_image,
     read_header,
 )
+from alledge.runtime.types import RGB
 
 Maker = Callable[..., Image.Image]
 # What Pillow says of damaged tags; that a device stays silent is tested in test_hostile.
@@ -128,7 +128,7 @@ def test_crop_keeps_the_aspect_ratio_and_squash_does_not(make_picture: Maker) ->
     disc = Image.new("L", (400, 200))
     disc.paste(255, (150, 50, 250, 150))
     squashed = load_rgb(disc)[..., 0] > 127
-    cropped = load_rgb(disc, ImagePath(geometry="crop"))[..., 0] > 127
+    cropped = load_rgb(disc, ImageSettings(geometry="crop"))[..., 0] > 127
     assert abs(cropped.any(0).sum() - cropped.any(1).sum()) <= 1
     assert abs(2 * squashed.any(0).sum() - squashed.any(1).sum()) <= 2
 
@@ -136,19 +136,19 @@ def test_crop_keeps_the_aspect_ratio_and_squash_does_not(make_picture: Maker) ->
 def test_a_reduced_decode_stays_near_the_full_one(tmp_path: Path, make_picture: Maker) -> None:
     make_picture(2592, 1944).save(tmp_path / "field.jpg", quality=95)
     reduced = load_rgb(tmp_path / "field.jpg").astype(int)
-    full = load_rgb(tmp_path / "field.jpg", ImagePath(draft=4096))
+    full = load_rgb(tmp_path / "field.jpg", ImageSettings(draft=4096))
     assert np.abs(reduced - full).max() <= 8
 
 
 def test_settings_survive_json() -> None:
-    chosen = ImagePath(size=96, geometry="crop", draft=200)
-    assert ImagePath.from_json(chosen.to_json()) == chosen
+    chosen = ImageSettings(size=96, geometry="crop", draft=200)
+    assert ImageSettings.from_json(chosen.to_json()) == chosen
 
 
 @pytest.mark.parametrize("unknown", [{"colour": "reinhard"}, {"geometry": "stretch"}])
 def test_settings_of_another_version_are_refused(unknown: dict[str, str]) -> None:
     with pytest.raises(BundleError, match="does not know"):
-        ImagePath.from_json(unknown)
+        ImageSettings.from_json(unknown)
 
 
 def png_of_declared_size(side: int) -> bytes:
@@ -283,7 +283,7 @@ def test_any_image_gives_the_square(
 ) -> None:
     image = Image.new("RGB", (width, height), (200, 30, 90)).convert(mode)
     image.getexif()[ExifTags.Base.Orientation] = orientation
-    found = load_rgb(image, ImagePath(size=size, geometry=geometry))
+    found = load_rgb(image, ImageSettings(size=size, geometry=geometry))
     assert found.shape == (size, size, 3)
     assert found.dtype == np.uint8
     assert found.std(axis=(0, 1)).max() < 1 or mode in ("1", "P")

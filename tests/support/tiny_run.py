@@ -44,11 +44,11 @@ def _draw(root: Path) -> None:
 
 def _train(path: Path, data: Any) -> None:
     from alledge.runtime.bundle.seen_images import pixel_hash
-    from alledge.runtime.guards.guards import fit_guards, measure
-    from alledge.runtime.image_settings import ImagePath
+    from alledge.runtime.guards.guards import fit_guards, image_statistics
+    from alledge.runtime.image_settings import ImageSettings
     from alledge.runtime.imaging import load_rgb
 
-    settings = ImagePath(size=SIZE, draft=SIZE)
+    settings = ImageSettings(size=SIZE, draft=SIZE)
     images = np.stack([load_rgb(sample.path, settings) for sample in data.samples])
     truth = np.array([data.labels.index(sample.label) for sample in data.samples])
     folds = np.arange(len(truth)) % FOLDS + 1
@@ -61,7 +61,7 @@ def _train(path: Path, data: Any) -> None:
         scores[folds == fold] = np.stack([1 - p, p], axis=1)
     _fitted(images, truth).save(path / "model.keras")
     hashes = sorted(pixel_hash(SALT, image) for image in images)
-    guards = fit_guards([measure(image) for image in images])
+    guards = fit_guards([image_statistics(image) for image in images])
     _write(path, data, truth, folds, scores, settings.to_json(), hashes, guards)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alledge.runtime.data.datasets import Dataset
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 from alledge.train.fitting.recipe import FINE_TUNING
 from alledge.train.runs.session import TrainOptions
 
@@ -39,5 +39,5 @@ def tiny_order(smears: Dataset, base_weights: Path) -> TrainOptions:
         replace(FINE_TUNING, epochs=2, batch_size=4, head_passes=1),
         weights=str(base_weights),
         folds=2,
-        image_path=ImagePath(size=32, draft=64),
+        image_settings=ImageSettings(size=32, draft=64),
     )

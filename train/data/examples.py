@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError
 from ...runtime.data.datasets import Dataset
-from ...runtime.guards.guards import Statistics
-from ...runtime.guards.guards import measure as measure_image
-from ...runtime.image_settings import ImagePath
+from ...runtime.guards.guards import Statistics, image_statistics
+from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_image
 
 NAMED_AT_MOST = 3  # broken files or wrong rows an error names
@@ -55,7 +54,7 @@ class Examples:
 
 def read_examples(
     dataset: Dataset,
-    settings: ImagePath,
+    settings: ImageSettings,
     groups_file: Path | None = None,
     *,
     alike: Iterable[tuple[int, int]] = (),
@@ -66,7 +65,7 @@ def read_examples(
     Parameters
     ----------
     dataset : Dataset
-    settings : ImagePath
+    settings : ImageSettings
     groups_file : Path, optional
         CSV with the columns ``image,group``: further images that stay together.
     alike : iterable of (int, int)
@@ -153,14 +152,14 @@ def find_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) -> 
 
 
 def _decode(
-    dataset: Dataset, settings: ImagePath, seen: Callable[[int], None] | None
+    dataset: Dataset, settings: ImageSettings, seen: Callable[[int], None] | None
 ) -> tuple[NDArray[np.uint8], tuple[Statistics, ...]]:
     pixels = np.empty((len(dataset.samples), settings.size, settings.size, 3), dtype=np.uint8)
     broken, statistics = [], []
     for index, sample in enumerate(dataset.samples):
         try:
             pixels[index], header = load_image(sample.path, settings)
-            statistics.append(measure_image(pixels[index], header))
+            statistics.append(image_statistics(pixels[index], header))
         except ImageError as error:
             broken.append(error.what)
         if seen:

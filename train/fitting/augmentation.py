@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from PIL import Image
 
-from ...runtime.imaging import RGB
 from ...runtime.metrics.metrics import Json
+from ...runtime.types import RGB
 
 # Tells this use of the run's seed from the others.
 _PURPOSE = 0xA06

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...runtime.metrics.calibration import is_positive
+from ...runtime.metrics.decisions import is_positive
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.metrics import Json, summarize
 from ..data.splits import Split

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.metrics.calibration import calibrate, is_positive, positive_score
+from ...runtime.metrics.decisions import apply_temperature, is_positive, positive_score
 from ...runtime.metrics.metrics import Json
 from .calibration_fitting import SENSITIVITY, fit_decision, fit_temperature
 from .run_folder import Predictions
@@ -96,7 +96,7 @@ def fit_decision_rule(
     FittedRule
     """
     temperature = fit_temperature(predictions.truth, predictions.scores)
-    p = positive_score(calibrate(predictions.scores, temperature), labels, positive)
+    p = positive_score(apply_temperature(predictions.scores, temperature), labels, positive)
     truth_positive = is_positive(labels, positive)[predictions.truth]
     decision = fit_decision(truth_positive, p, sensitivity)
     return FittedRule(
@@ -140,12 +140,12 @@ def cross_fit(
         if len(set(truth_positive[others].tolist())) < 2:
             return CrossFit(
                 IN_SAMPLE,
-                calibrate(predictions.scores, rule.temperature),
+                apply_temperature(predictions.scores, rule.temperature),
                 np.full(len(truth_positive), rule.threshold),
                 {},
             )
         fold_rule = fit_decision_rule(predictions.select(others), labels, positive, sensitivity)
-        scores[inside] = calibrate(predictions.scores[inside], fold_rule.temperature)
+        scores[inside] = apply_temperature(predictions.scores[inside], fold_rule.temperature)
         thresholds[inside] = fold_rule.threshold
         rules[int(number)] = fold_rule
     return CrossFit(CROSS_FITTED, scores, thresholds, rules)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.bundle.seen_images import Seen
-from ...runtime.image_settings import ImagePath
-from ...runtime.imaging import RGB
-from ...runtime.metrics.calibration import calibrate
+from ...runtime.bundle.seen_images import TrainingImageHashes
+from ...runtime.image_settings import ImageSettings
+from ...runtime.metrics.decisions import apply_temperature
 from ...runtime.metrics.evaluation import EvaluatedModel, evaluate
 from ...runtime.metrics.metrics import Json
+from ...runtime.types import RGB
 from .run_folder import METRICS, Run
 
 BATCH_SIZE = 16  # images
@@ -51,7 +51,9 @@ def evaluate_run(
     def scores(images: RGB) -> NDArray[np.float64]:
         from ..fitting.training_loop import predict
 
-        return calibrate(predict(network(), images.astype(np.float32)), run.record["temperature"])
+        return apply_temperature(
+            predict(network(), images.astype(np.float32)), run.record["temperature"]
+        )
 
     model = EvaluatedModel(
         kind="run",
@@ -61,8 +63,8 @@ def evaluate_run(
         labels=run.labels,
         positive=run.positive,
         threshold=run.record["threshold"],
-        image_path=ImagePath.from_json(run.record["image_path"]),
-        seen=Seen(run.record["seen"]),
+        image_settings=ImageSettings.from_json(run.record["image_path"]),
+        seen=TrainingImageHashes(run.record["seen"]),
         scores=scores,
         batch_size=BATCH_SIZE,
         seed=run.record["seed"],

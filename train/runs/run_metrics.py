@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.bundle.seen_images import pixel_hash
-from ...runtime.metrics.calibration import assign, is_positive, positive_score
+from ...runtime.metrics.decisions import assign_labels, is_positive, positive_score
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.intervals import auc, paired_auc_difference
 from ...runtime.metrics.metrics import Json, summarize
@@ -185,7 +185,7 @@ def _fold_metrics(
 ) -> Json:
     """Return the uncalibrated metrics of the network of a fold on the images that it tests."""
     tested = predictions.select(predictions.folds == fold["number"])
-    assigned = assign(tested.scores, labels, positive, EVEN_THRESHOLD)
+    assigned = assign_labels(tested.scores, labels, positive, EVEN_THRESHOLD)
     area = auc(
         is_positive(labels, positive)[tested.truth],
         positive_score(tested.scores, labels, positive),
@@ -210,7 +210,7 @@ def _probe_comparison(
 ) -> Json:
     """Return the comparison of the model with the linear probe on the same images."""
     model_correct, probe_correct = (
-        assign(scores, labels, positive, EVEN_THRESHOLD) == images.truth
+        assign_labels(scores, labels, positive, EVEN_THRESHOLD) == images.truth
         for scores in (calibrated_scores, probe)
     )
     difference, low, high = paired_auc_difference(

@@ -11,8 +11,8 @@ from ...errors import UsageError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.files import write_json
 from ...runtime.guards.guards import fit_guards
-from ...runtime.image_settings import ImagePath
-from ...runtime.metrics.calibration import is_positive, positive_score
+from ...runtime.image_settings import ImageSettings
+from ...runtime.metrics.decisions import is_positive, positive_score
 from ...runtime.metrics.metrics import Json
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.search import find_overlaps, join
@@ -67,7 +67,7 @@ class TrainOptions:
     seed : int
     sensitivity : float
         Wanted at the threshold, in (0, 1].
-    image_path : ImagePath
+    image_settings : ImageSettings
     out : Path, optional
         Folder of the run; one under ``runs/`` by default.
     """
@@ -83,7 +83,7 @@ class TrainOptions:
     groups: Path | None = None
     seed: int = 0
     sensitivity: float = SENSITIVITY
-    image_path: ImagePath = field(default_factory=ImagePath)
+    image_settings: ImageSettings = field(default_factory=ImageSettings)
     out: Path | None = None
 
 
@@ -136,7 +136,7 @@ def train(options: TrainOptions, *, resume: bool = False, quiet: bool = False) -
             [sample.path for sample in dataset.samples], progress.overlap_search
         )
         pairs = [(overlap.a, overlap.b) for overlap in overlaps]
-        examples = read_examples(dataset, options.image_path, options.groups, alike=pairs)
+        examples = read_examples(dataset, options.image_settings, options.groups, alike=pairs)
         split = make_split(examples, options.split, options.folds, options.seed)
         sets = join(len(examples.names), pairs)
         progress.say(
@@ -225,7 +225,7 @@ def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: st
         "task": "field",
         "labels": list(dataset.labels),
         "positive": list(dataset.positive),
-        "image_path": options.image_path.to_json(),
+        "image_path": options.image_settings.to_json(),
         "seed": options.seed,
         "sensitivity": options.sensitivity,
         "epochs": options.recipe.epochs,

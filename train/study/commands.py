@@ -121,7 +121,7 @@ def study(
       alledge study --data ALL_IDB1 --out study
     """
     require_packages("alledge study", STUDY_PACKAGES)
-    from ...runtime.image_settings import ImagePath
+    from ...runtime.image_settings import ImageSettings
     from .options import StudyOptions
     from .stages import StudyLocation
     from .stages import study as run_study
@@ -134,7 +134,7 @@ def study(
         splits=_split_names(SPLITS if splits is None else splits),
         optional=(OPTIONAL_SPLIT,) if splits is None else (),
         fine_tune=_fine_tuned_models(fine_tune, names),
-        image_path=ImagePath(size=size, geometry=geometry, draft=2 * size),
+        image_settings=ImageSettings(size=size, geometry=geometry, draft=2 * size),
         **options,
     )
     location = StudyLocation(

@@ -71,7 +71,7 @@ class Features:
 
             order = self.plan.options
             whole = build(
-                model, weights=order.weights[model], seed=order.seed, size=order.image_path.size
+                model, weights=order.weights[model], seed=order.seed, size=order.image_settings.size
             )
             self._base = partial(forward, features_of(whole))
         return self._base

@@ -53,7 +53,7 @@ def cost(bench: StudyWorker, model: str) -> Json:
         seconds[kind] = round(float(np.median(times)), 3) if times else None
     through = bench.features.get(model, 0.0, 0)[1] if epochs else None
     head = float(np.median(epochs)) if epochs else None
-    size = plan.options.image_path.size / 224
+    size = plan.options.image_settings.size / 224
     return {
         "model": model,
         "title": row.title,

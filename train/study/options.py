@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import UsageError, unknown_name
 from ...runtime.data.datasets import Dataset
-from ...runtime.image_settings import ImagePath
+from ...runtime.image_settings import ImageSettings
 from ..data.examples import find_images, read_rows
 from ..data.splits import SPLITS
 from ..networks.architectures import architecture, head_row
@@ -40,7 +40,7 @@ class StudyOptions:
         Models whose base is fine-tuned too, beside the head on frozen features.
     layout : str, optional
     groups : Path, optional
-    image_path : ImagePath
+    image_settings : ImageSettings
     """
 
     data: Path
@@ -56,7 +56,7 @@ class StudyOptions:
     fine_tune: tuple[str, ...] = ()
     layout: str | None = None
     groups: Path | None = None
-    image_path: ImagePath = field(default_factory=ImagePath)
+    image_settings: ImageSettings = field(default_factory=ImageSettings)
 
 
 def check_names(order: StudyOptions) -> None:
@@ -120,7 +120,7 @@ def _check_weights(model: str, order: StudyOptions) -> None:
         return
     from ..networks.network import build
 
-    build(model, weights=path, size=order.image_path.size)
+    build(model, weights=path, size=order.image_settings.size)
 
 
 def _numbers(path: Path) -> int | None:

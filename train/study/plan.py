@@ -170,7 +170,7 @@ def make_plan(options: StudyOptions, found: Callable[[str, int, int], None] | No
     }
     alike = find_overlaps([sample.path for sample in dataset.samples], found)
     pairs = [(one.a, one.b) for one in alike]
-    examples = read_examples(dataset, options.image_path, options.groups, alike=pairs)
+    examples = read_examples(dataset, options.image_settings, options.groups, alike=pairs)
     splits, left_out = _splits(examples, options)
     settings = _settings(options, dataset, splits, digests) | {"left_out": left_out}
     return Plan(options, examples, splits, settings)
@@ -220,7 +220,7 @@ def _settings(
         "weights": digests,
         "labels": list(dataset.labels),
         "positive": list(dataset.positive),
-        "image_path": options.image_path.to_json(),
+        "image_path": options.image_settings.to_json(),
         "seed": options.seed,
         "trials": options.trials,
         "passes": options.passes,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
-from ...runtime.metrics.metrics import Json, assign, summarize, wilson
+from ...runtime.metrics.metrics import Json, assign_labels, summarize, wilson
 from ..data.splits import CAMERA, Fold
 from .plan import Plan
 
@@ -89,7 +89,7 @@ def measured(plan: Plan, section: Section, fits: Sequence[Json]) -> Measured:
     summary = summarize(
         truth, scores, *common, EVEN_THRESHOLD, groups, cameras, seed=plan.options.seed
     )
-    right = assign(scores, *common, EVEN_THRESHOLD) == truth
+    right = assign_labels(scores, *common, EVEN_THRESHOLD) == truth
     return Measured(images, scores, right, summary, _share(right, cameras, both_labels(plan)))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alledge.benchmarks.internal.docs_tables import short_tables
-from alledge.benchmarks.result_file import read
+from alledge.benchmarks.result_file import read_result
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 RESULTS = sorted(DOCS.glob("six-models*.json"))
@@ -22,14 +22,14 @@ def tables(text: str) -> list[list[str]]:
 def test_the_docs_say_what_the_results_beside_them_say() -> None:
     assert RESULTS
     written = tables((DOCS / "benchmarks.md").read_text(encoding="utf-8"))
-    for row in tables(short_tables(read(path) for path in RESULTS)):
+    for row in tables(short_tables(read_result(path) for path in RESULTS)):
         if not set("".join(row)) <= set("-:"):
             assert row in written
 
 
 def test_the_docs_results_are_whole_and_every_figure_has_its_samples() -> None:
     for path in RESULTS:
-        document = read(path)
+        document = read_result(path)
         assert document["complete"]
         for row in document["rows"]:
             assert row["status"] == "ok"

@@ -15,8 +15,8 @@ from alledge.benchmarks.internal.guard_evaluation import main, out_of_fold
 from alledge.benchmarks.internal.non_smear_images import KINDS, is_untouched
 from alledge.errors import DataError
 from alledge.runtime.data.datasets import read_dataset
-from alledge.runtime.guards.guards import fit_guards, measure
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.guards.guards import fit_guards, image_statistics
+from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_image
 
 SCHEMA = Path(__file__).parents[3] / "runtime" / "schemas" / "guards.json"
@@ -51,8 +51,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = [dataset.relative(sample) for sample in dataset.samples]
     rows = [f"{name},{number % FOLDS}" for number, name in enumerate(names)]
     (folder / "split.csv").write_text("\n".join(["image,fold", *rows]), encoding="utf-8")
-    guards = fit_guards([measure(*load_image(sample.path)) for sample in dataset.samples])
-    record = {"model": "tiny", "image_path": ImagePath().to_json(), "guards": guards}
+    guards = fit_guards([image_statistics(*load_image(sample.path)) for sample in dataset.samples])
+    record = {"model": "tiny", "image_path": ImageSettings().to_json(), "guards": guards}
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     return folder
 
@@ -96,7 +96,7 @@ def test_an_image_is_never_judged_by_guards_that_saw_it() -> None:
 
 def _statistics(seed: int) -> dict[str, object]:
     rng = np.random.default_rng(seed)
-    return measure(np.clip(rng.normal(190, 30, (64, 64, 3)), 0, 255).astype(np.uint8))
+    return image_statistics(np.clip(rng.normal(190, 30, (64, 64, 3)), 0, 255).astype(np.uint8))
 
 
 def test_a_run_of_another_data_set_is_refused(run: Path, data: Path) -> None:

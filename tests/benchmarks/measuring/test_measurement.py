@@ -85,7 +85,7 @@ def test_images_the_model_was_trained_on_leave_no_accuracy_and_say_so(
     run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
 ) -> None:
     made = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
-    pixels = [load_rgb(sample.path, made.image_path) for sample in smears.samples]
+    pixels = [load_rgb(sample.path, made.image_settings) for sample in smears.samples]
     seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", one) for one in pixels]}
     bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
     out = tmp_path / "out"
@@ -102,7 +102,7 @@ def test_images_left_out_as_seen_are_counted_on_the_terminal(
     run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
 ) -> None:
     made = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
-    pixels = load_rgb(smears.samples[0].path, made.image_path)
+    pixels = load_rgb(smears.samples[0].path, made.image_settings)
     seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", pixels)]}
     bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
     words = ("benchmark", bundle, "--data", smears.root, *QUICK, *TFLITE, "--out")

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.devices.estimates import estimate, evidence, roofline
-from alledge.devices.estimates.layer_costs import Layer, summed
+from alledge.devices.estimates.layer_costs import Layer, count_equal_layers
 from alledge.devices.estimates.recommend import comparison_text, read_results, recommend
 from alledge.devices.profiles import get_profile, profiles
 from alledge.errors import DataError, UsageError
@@ -259,4 +259,4 @@ def test_a_file_that_is_no_result_is_named(tmp_path):
 
 def test_equal_layers_are_kept_once():
     layer = Layer("dense", 10, 5, 5)
-    assert summed([layer, layer]) == [["dense", 10, 5, 5, 2]]
+    assert count_equal_layers([layer, layer]) == [("dense", 10, 5, 5, 2)]

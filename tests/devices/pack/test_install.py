@@ -1,6 +1,5 @@
 """A pack for this machine, installed without a network, for real: minutes, so marked slow."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -18,22 +17,13 @@ from alledge.devices.pack.packing import write_pack
 from alledge.devices.pack.signing_keys import Signer, generate_keys
 from alledge.devices.profiles import get_profile
 from alledge.errors import AlledgeError
-from alledge.runtime.bundle.bundle import file_digest
+from alledge.runtime.digests import file_digest
 
-EXPORTED = Path(__file__).resolve().parents[2] / "export" / "conftest.py"
 OFFLINE = ["unshare", "--net"]  # a network namespace of its own: no network at all
 MOST_BYTES = 150_000_000
 PATIENCE_S = 300
 
 pytestmark = pytest.mark.slow
-
-# the tiny bundle that the exports' tests really exported, and what it is made of
-_spec = importlib.util.spec_from_file_location("exported_bundles", EXPORTED)
-assert _spec is not None
-assert _spec.loader is not None
-_exported = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_exported)
-tiny_run, int8_bundle = _exported.tiny_run, _exported.int8_bundle
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ from alledge.devices.pack.signing_keys import Signer, generate_keys
 from alledge.devices.pack.wheels import pinned, platform_tags, repack
 from alledge.devices.profiles import Profile, get_profile
 from alledge.errors import BundleError, TamperedError, UntrustedError, UsageError
-from alledge.runtime.bundle.bundle import Bundle, file_digest
+from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.digests import file_digest
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "runtime" / "schemas"
 BOARD = "office-pc-linux"

@@ -12,7 +12,8 @@ from alledge.export.bundle.writer import (
     write_arrays,
     write_record,
 )
-from alledge.runtime.bundle.bundle import RECORD, file_digest
+from alledge.runtime.bundle.bundle import RECORD
+from alledge.runtime.digests import file_digest
 
 
 def write(out, force=False, content=b"model"):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from alledge.errors import DataError, ExportError
 from alledge.export.convert.calibration_images import MAX_IMAGES, choose, load_folder
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_rgb
 
 
@@ -29,16 +29,16 @@ def test_a_folder_of_any_layout_is_read_through_the_one_image_path(tmp_path):
         path = tmp_path / f"deep[{number}]" / "field.png"
         path.parent.mkdir()
         Image.new("RGB", (90, 60), (number * 80, 10, 200)).save(path)
-    images = load_folder(tmp_path, ImagePath(size=32))
+    images = load_folder(tmp_path, ImageSettings(size=32))
     assert images.shape == (3, 32, 32, 3)
-    wanted = [load_rgb(path, ImagePath(size=32)) for path in tmp_path.rglob("*.png")]
+    wanted = [load_rgb(path, ImageSettings(size=32)) for path in tmp_path.rglob("*.png")]
     assert sorted(i.tobytes() for i in images) == sorted(i.tobytes() for i in wanted)
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("none", encoding="utf-8")
     with pytest.raises(DataError, match="no images to calibrate on"):
-        load_folder(tmp_path, ImagePath())
+        load_folder(tmp_path, ImageSettings())
 
 
 def test_calibration_takes_no_held_out_image(tiny_run):

@@ -1,6 +1,5 @@
 """Other tools on our artifacts, each in an environment of its own: they know nothing of alledge."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-HERE = Path(__file__).resolve().parent
+from support.environments import interpreter, missing_library, pinned
+
 ALLOWED = {"int8": 0.02, "float32": 1e-3}  # as `verify` allows between engines
 MEDIAPIPE = """
 import json, sys
@@ -41,26 +41,17 @@ print(json.dumps(said))
 """
 
 
-def helper():
-    spec = importlib.util.spec_from_file_location(
-        "environments", HERE.parents[1] / "support" / "environments.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def mediapipe():
-    return helper().interpreter("mediapipe", "mediapipe==1.2.3", helper().pinned("numpy"))
+    return interpreter("mediapipe", "mediapipe==1.2.3", pinned("numpy"))
 
 
 @pytest.fixture(scope="module")
 def model_api():
     if sys.version_info < (3, 11):
         pytest.skip("openvino-model-api 0.4.7 needs Python 3.11")
-    pins = [helper().pinned(package) for package in ("numpy", "openvino")]
-    return helper().interpreter("model-api", "openvino-model-api==0.4.7", *pins)
+    pins = [pinned(package) for package in ("numpy", "openvino")]
+    return interpreter("model-api", "openvino-model-api==0.4.7", *pins)
 
 
 @pytest.fixture(params=["int8", "float32"])
@@ -76,7 +67,7 @@ def asked(python: Path, script: str, bundle, file: str) -> list[dict[str, float]
         text=True,
         check=False,
     )
-    if library := helper().missing_library(done.stderr):
+    if library := missing_library(done.stderr):
         pytest.skip(f"this machine has no {library}")
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])

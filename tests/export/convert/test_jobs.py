@@ -5,9 +5,10 @@ import pytest
 
 from alledge.errors import ExportError
 from alledge.export.convert.jobs import MEMORY_BUDGET_MIB, Jobs
-from alledge.export.convert.peak_memory import peak_mib
+from alledge.runtime.process_memory import peak_mib
 
 FAT_MIB = 512
+pytestmark = pytest.mark.usefixtures("new_process_per_step")
 
 
 def test_a_step_runs_elsewhere_and_leaves_its_seconds_and_memory_in_the_log(tmp_path):
@@ -74,11 +75,3 @@ def test_what_a_step_was_asked_can_be_read_afterwards(tmp_path):
     asked = json.loads((tmp_path / "job1.json").read_text(encoding="utf-8"))
     assert asked["step"] == "no such step"
     assert asked["model"] == str(tmp_path)
-
-
-def test_the_memory_of_this_process_is_known():
-    assert peak_mib() > 10
-
-
-def test_the_memory_of_a_process_that_has_ended_is_not_known():
-    assert peak_mib(999_999_999) is None

@@ -1,6 +1,5 @@
 """int8 on engines without XNNPACK: other rounding, recorded at the desk and known again."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -9,19 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
+from support.environments import interpreter
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
 def tflite_runtime():
     """The interpreter of the environment that `test_tflite_runtime.py` makes too."""
-    spec = importlib.util.spec_from_file_location(
-        "environments", HERE.parents[1] / "support" / "environments.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.interpreter("tflite-runtime", "tflite-runtime", "numpy<2", "pillow", "click")
+    return interpreter("tflite-runtime", "tflite-runtime", "numpy<2", "pillow", "click")
 
 
 def test_both_roundings_are_in_the_bundle_and_how_far_they_are_apart(int8_bundle):

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from alledge.devices.opcodes import known_versions, too_new
-from alledge.devices.tflite_file import opcode_versions
+from alledge.devices.operator_support import supported_versions, unsupported_operators
 from alledge.export.convert.capabilities import CAPABILITIES, FORMATS
 from alledge.export.convert.conversion import Conversion
 from alledge.export.convert.jobs import MEMORY_BUDGET_MIB, Jobs
@@ -13,6 +12,7 @@ from alledge.export.gate.parity import PASS, TOLERANCES
 from alledge.export.matrix.markdown_page import OK
 from alledge.export.matrix.model_conversions import Cell, MatrixRow
 from alledge.export.source_run import read_run_images
+from alledge.runtime.tflite_graph import operator_versions
 from alledge.train.networks.architectures import ARCHITECTURES
 
 ABLE = [cell for cell, row in CAPABILITIES.items() if row.refused is None]
@@ -79,8 +79,8 @@ def test_skipping_the_preparation_changes_nothing_on_this_route(conversion, imag
 @pytest.mark.parametrize("precision", sorted({precision for _, precision in ABLE}))
 def test_no_opcode_is_newer_than_the_oldest_runtime_reads(precision, converted):
     artifact, _ = converted("tflite", precision)
-    oldest = next(row for name, row in known_versions().items() if name.startswith(OLDEST))
-    assert too_new(opcode_versions(artifact), oldest) == {}
+    oldest = next(row for name, row in supported_versions().items() if name.startswith(OLDEST))
+    assert unsupported_operators(operator_versions(artifact), oldest) == {}
 
 
 @pytest.mark.slow

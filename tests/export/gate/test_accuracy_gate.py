@@ -8,11 +8,11 @@ from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.accuracy_gate import HOLDOUT, Budget, Gate
 from alledge.export.gate.held_out import HeldOut, fit_decision_rule
 from alledge.export.source_run import DecisionRule
-from alledge.runtime.metrics.calibration import Decision
+from alledge.runtime.metrics.decisions import Thresholds
 
 HEALTHY, BLASTS, FOLDS = 59, 49, 5  # as many as ALL-IDB1 has
 LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
-READING = DecisionRule(1.0, Decision(0.5, (0.4, 0.6)))
+READING = DecisionRule(1.0, Thresholds(0.5, (0.4, 0.6)))
 LADDER = (Recipe(), Recipe(float_layers=4))
 
 
@@ -80,7 +80,7 @@ def test_an_artifact_that_is_the_float_model_is_never_refused(sure):
 
 
 @pytest.mark.parametrize("fold", range(1, FOLDS + 1))
-def test_a_fold_s_scores_have_no_part_in_the_recipe_and_reading_it_is_priced_by(fold):
+def test_a_fold_s_scores_have_no_part_in_the_recipe_and_reading_it_is_judged_by(fold):
     rng = np.random.default_rng(7)
     held = predicted(rng)
     ruined = held.real.copy()
@@ -96,25 +96,25 @@ def test_a_fold_s_scores_have_no_part_in_the_recipe_and_reading_it_is_priced_by(
     assert after == before
 
 
-def test_a_price_is_of_the_choice_and_names_what_each_fold_was_judged_by():
+def test_a_cross_fitted_cost_is_of_the_choice_and_names_what_each_fold_was_judged_by():
     held = predicted(np.random.default_rng(2), sure=6.0)
     ruined = scores(np.full(len(held.truth), 0.5))
-    price = gate_of(held, ruined, held.real).price("onnx", LADDER)
-    assert price["recipes"] == [LADDER[1].name] * FOLDS
-    assert (price["images"], price["max_dp"], price["lost_positives"]) == (108, 0.0, 0)
+    cost = gate_of(held, ruined, held.real).cross_fitted_cost("onnx", LADDER)
+    assert cost["recipes"] == [LADDER[1].name] * FOLDS
+    assert (cost["images"], cost["max_dp"], cost["lost_positives"]) == (108, 0.0, 0)
 
 
-def test_a_holdout_is_judged_at_the_run_s_own_reading_and_has_no_price():
+def test_a_holdout_is_judged_at_the_run_s_own_reading_and_has_no_cross_fitted_cost():
     held = predicted(np.random.default_rng(3), sure=6.0, folds=1)
     shifted = scores(held.real[:, 1] * 0.39)  # parts both sides as well, below the run's band
     gate = gate_of(held, shifted)
     row, reading = gate.judged("onnx", LADDER[0])
     assert reading == held.reading
     assert row["lost_positives"] >= BLASTS - 1
-    assert gate.price("onnx", LADDER) == HOLDOUT
+    assert gate.cross_fitted_cost("onnx", LADDER) == HOLDOUT
 
 
-def test_folds_that_leave_one_side_only_have_no_price_and_say_why():
+def test_folds_that_leave_one_side_only_have_no_cross_fitted_cost_and_say_why():
     held = predicted(np.random.default_rng(4), sure=6.0)
     apart = HeldOut(
         LABELS, POSITIVES, held.truth, held.truth + 1, held.real, held.groups, held.reading
@@ -122,7 +122,9 @@ def test_folds_that_leave_one_side_only_have_no_price_and_say_why():
     gate = gate_of(apart, apart.real)
     row, reading = gate.judged("onnx", LADDER[0])
     assert (row["lost_positives"], reading) == (0, READING)
-    assert "without fold 1 all images are on one side" in str(gate.price("onnx", LADDER))
+    assert "without fold 1 all images are on one side" in str(
+        gate.cross_fitted_cost("onnx", LADDER)
+    )
 
 
 def test_a_reading_of_one_side_only_is_refused():
@@ -142,9 +144,9 @@ def test_a_recipe_that_cannot_be_scored_is_a_row_and_the_next_is_tried():
     gate, tried = Gate(held, said, "int8", Budget()), []
     assert [recipe for recipe, *_ in gate.passing("onnx", LADDER, tried)] == [LADDER[1]]
     assert "no finite numbers" in tried[0]["error"]
-    price = gate.price("onnx", LADDER)
-    assert price["recipes"] == [LADDER[1].name] * FOLDS
-    assert "no recipe could be judged" in gate.price("onnx", LADDER[:1])
+    cost = gate.cross_fitted_cost("onnx", LADDER)
+    assert cost["recipes"] == [LADDER[1].name] * FOLDS
+    assert "no recipe could be judged" in gate.cross_fitted_cost("onnx", LADDER[:1])
 
 
 def test_a_budget_is_a_limit_not_a_target():

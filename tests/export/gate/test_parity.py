@@ -15,10 +15,10 @@ from alledge.export.gate.parity import (
     pooled,
 )
 from alledge.export.source_run import DecisionRule
-from alledge.runtime.metrics.calibration import Decision
+from alledge.runtime.metrics.decisions import Thresholds
 
 LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
-READING = DecisionRule(1.0, Decision(0.5, (0.4, 0.6)))
+READING = DecisionRule(1.0, Thresholds(0.5, (0.4, 0.6)))
 
 
 def scores(*p: float) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_a_false_alarm_that_is_not_repeated_is_no_lost_positive():
 
 
 def test_an_artifact_is_read_by_its_own_threshold():
-    shifted = DecisionRule(1.0, Decision(0.3, (0.25, 0.35)))
+    shifted = DecisionRule(1.0, Thresholds(0.3, (0.25, 0.35)))
     row = compared(scores(0.9, 0.1), scores(0.39, 0.2), shifted)
     assert row["lost_positives"] == 0
     assert row["agreement"] == 1.0

@@ -7,9 +7,9 @@ from PIL import Image
 from alledge.errors import DataError
 from alledge.export.gate import reference_images
 from alledge.export.gate.reference_images import REFERENCES, choose, sharpen
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 
-SIZE = ImagePath(size=32)
+SIZE = ImageSettings(size=32)
 
 
 @settings(max_examples=50)

@@ -17,20 +17,25 @@ from alledge.export.matrix.markdown_page import OK, REFUSED
 from alledge.export.matrix.model_conversions import Cell, MatrixRow
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.verify import verify_bundle
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
+from support.build_cache import cached
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "runtime" / "schemas"
 
 
-ROOMS = ("runtime", "train", "export", "tests/support")
+SOURCES = (
+    "tests/support/tiny_run.py",
+    "export/matrix/model_conversions.py",
+    "export/convert/worker.py",
+)
 
 
 @pytest.fixture(scope="module")
-def made(cache, tiny_run):
+def made(tiny_run):
     """Rows of a tiny network in int8, one that is refused, and the folder of the bundles."""
 
     def make(path: Path) -> None:
-        settings = ImagePath.from_json(tiny_run.record["image_path"])
+        settings = ImageSettings.from_json(tiny_run.record["image_path"])
         bench = MatrixRow(
             "mobilenetv2", "paper", path / "work", settings=settings, network=tiny_run.model_path
         )
@@ -44,7 +49,7 @@ def made(cache, tiny_run):
         shutil.rmtree(path / "work")
         (path / "matrix.json").write_text(json.dumps({**record, "heads": heads}), encoding="utf-8")
 
-    place = cache("bench", ROOMS, make)
+    place = cached("matrix", SOURCES, make)
     return json.loads((place / "matrix.json").read_text(encoding="utf-8")), place / "bundles"
 
 

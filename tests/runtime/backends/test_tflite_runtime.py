@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,20 +11,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from support.environments import interpreter
+
 ROOT = Path(__file__).parents[3]
-ENVIRONMENTS = ROOT / "tests" / "support" / "environments.py"
 PACKAGES = ("tflite-runtime", "numpy<2", "pillow", "click")
 
 
 @pytest.fixture(scope="module")
 def python() -> Path:
     """The interpreter of that environment; made once, kept in the cache."""
-    spec = importlib.util.spec_from_file_location("environments", ENVIRONMENTS)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return Path(module.interpreter("tflite-runtime", *PACKAGES))
+    return interpreter("tflite-runtime", *PACKAGES)
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 
 from alledge.errors import BundleError, TamperedError, UsageError
 from alledge.runtime.bundle import bundle as module
-from alledge.runtime.bundle.bundle import SMALL_BYTES, Bundle, file_digest, find_bundle
+from alledge.runtime.bundle.bundle import Bundle, find_bundle
+from alledge.runtime.digests import SMALL_BYTES, file_digest
 
 
 def test_a_bundle_says_what_its_record_says(bundle: Path) -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from alledge.runtime.bundle.seen_images import Seen, pixel_hash
+from alledge.runtime.bundle.seen_images import TrainingImageHashes, pixel_hash
 
 RGB = np.arange(224 * 224 * 3, dtype=np.uint32).astype(np.uint8).reshape(224, 224, 3)
 
 
 def test_a_seen_image_is_known_again() -> None:
-    seen = Seen({"salt": "00ff", "hashes": [pixel_hash("00ff", RGB)]})
+    seen = TrainingImageHashes({"salt": "00ff", "hashes": [pixel_hash("00ff", RGB)]})
     assert RGB in seen
     assert RGB.copy() in seen
     assert len(seen) == 1
 
 
 def test_one_changed_pixel_is_another_image() -> None:
-    seen = Seen({"salt": "00ff", "hashes": [pixel_hash(b"\x00\xff", RGB)]})
+    seen = TrainingImageHashes({"salt": "00ff", "hashes": [pixel_hash(b"\x00\xff", RGB)]})
     other = RGB.copy()
     other[0, 0, 0] ^= 1
     assert other not in seen
@@ -29,4 +29,4 @@ def test_hashes_of_two_salts_do_not_match() -> None:
 
 
 def test_no_record_knows_no_image() -> None:
-    assert RGB not in Seen(None)
+    assert RGB not in TrainingImageHashes(None)

@@ -91,7 +91,7 @@ def test_outputs_of_other_kernels_that_are_missing_are_one_clear_error(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"figures": "price", "gate": "passed"}, ", cross-fitted: max"),
+        ({"figures": "cross-fitted", "gate": "passed"}, ", cross-fitted: max"),
         ({"figures": "gate", "gate": "passed"}, ", which chose the recipe too: max"),
         ({"gate": "not evaluated"}, "pass, gate not evaluated"),
     ],

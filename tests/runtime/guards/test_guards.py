@@ -13,8 +13,15 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from alledge.benchmarks.internal.non_smear_images import KINDS, is_untouched
 from alledge.errors import BundleError
-from alledge.runtime.guards.guards import MIN_IMAGES, Guards, _percentiles, fit_guards, measure
-from alledge.runtime.imaging import RGB, Header, load_rgb
+from alledge.runtime.guards.guards import (
+    MIN_IMAGES,
+    Guards,
+    _percentiles,
+    fit_guards,
+    image_statistics,
+)
+from alledge.runtime.imaging import Header, load_rgb
+from alledge.runtime.types import RGB
 
 LIGHT, RED_CELL, NUCLEUS = (215, 205, 200), (205, 150, 165), (110, 70, 150)
 CANON = Header(640, 480, "Canon PowerShot G5")
@@ -38,7 +45,7 @@ def smear(seed: int, light: tuple[int, ...] = LIGHT) -> RGB:
 
 @pytest.fixture(scope="module")
 def record() -> dict[str, Any]:
-    fitted = fit_guards([measure(smear(seed), CANON) for seed in range(40)])
+    fitted = fit_guards([image_statistics(smear(seed), CANON) for seed in range(40)])
     assert fitted is not None
     loaded: dict[str, Any] = json.loads(json.dumps(fitted, allow_nan=False))
     return loaded
@@ -50,19 +57,19 @@ def guards(record: dict[str, Any]) -> Guards:
 
 
 def test_few_images_of_the_same_kind_are_flagged(guards: Guards) -> None:
-    flagged = [guards.flags(measure(smear(seed), CANON)) for seed in range(1000, 1040)]
+    flagged = [guards.flags(image_statistics(smear(seed), CANON)) for seed in range(1000, 1040)]
     assert sum(map(bool, flagged)) <= 4
 
 
 def test_a_blurred_image_is_blurred(guards: Guards) -> None:
     soft = Image.fromarray(smear(1)).filter(ImageFilter.GaussianBlur(1.5))
-    assert "blurred" in guards.flags(measure(np.asarray(soft), CANON))
+    assert "blurred" in guards.flags(image_statistics(np.asarray(soft), CANON))
 
 
 @pytest.mark.parametrize("gain", [0.15, 1.9])
 def test_a_dark_or_clipped_image_is_an_exposure(guards: Guards, gain: float) -> None:
     pixels = np.clip(smear(1) * gain, 0, 255).astype(np.uint8)
-    assert "exposure" in guards.flags(measure(pixels, CANON))
+    assert "exposure" in guards.flags(image_statistics(pixels, CANON))
 
 
 # the untouched half is for measuring (benchmarks/internal/guard_evaluation.py): whoever mended the
@@ -74,45 +81,47 @@ TUNED_ON = [kind for kind in KINDS if not is_untouched(f"drawn/{kind}")]
 def test_no_kind_of_foreign_picture_passes(guards: Guards, kind: str) -> None:
     for seed in range(3):
         picture = KINDS[kind](np.random.default_rng(seed))
-        assert guards.flags(measure(load_rgb(picture))), kind
+        assert guards.flags(image_statistics(load_rgb(picture))), kind
 
 
 @pytest.mark.parametrize("kind", ["white_noise", "page", "checks", "landscape", "tissue", "blank"])
 def test_what_is_no_smear_is_off_domain(guards: Guards, kind: str) -> None:
     picture = KINDS[kind](np.random.default_rng(0))
-    flags = guards.flags(measure(load_rgb(picture)))
+    flags = guards.flags(image_statistics(load_rgb(picture)))
     assert "off_domain" in flags
     assert "unfamiliar_microscope" not in flags
 
 
 def test_another_light_is_an_unfamiliar_microscope(guards: Guards) -> None:
-    flags = guards.flags(measure(smear(1, light=(240, 205, 150))))
+    flags = guards.flags(image_statistics(smear(1, light=(240, 205, 150))))
     assert "unfamiliar_microscope" in flags or "off_domain" in flags
 
 
 def test_another_camera_is_an_unfamiliar_microscope(guards: Guards) -> None:
-    statistics = measure(smear(1), Header(640, 480, "C2500L"))
+    statistics = image_statistics(smear(1), Header(640, 480, "C2500L"))
     assert guards.flags(statistics) == ("unfamiliar_microscope",)
 
 
 def test_no_named_camera_is_no_reproach(guards: Guards) -> None:
-    assert guards.flags(measure(smear(1))) == guards.flags(measure(smear(1), CANON))
+    assert guards.flags(image_statistics(smear(1))) == guards.flags(
+        image_statistics(smear(1), CANON)
+    )
 
 
 def test_cameras_say_nothing_where_training_did_not_know_them(record: dict[str, Any]) -> None:
     silent = Guards({**record, "cameras": []})
-    assert silent.flags(measure(smear(1), Header(640, 480, "C2500L"))) == ()
+    assert silent.flags(image_statistics(smear(1), Header(640, 480, "C2500L"))) == ()
 
 
 def test_too_few_images_make_no_guards() -> None:
-    rows = [measure(smear(seed)) for seed in range(MIN_IMAGES - 1)]
+    rows = [image_statistics(smear(seed)) for seed in range(MIN_IMAGES - 1)]
     assert fit_guards(rows) is None
     assert Guards(None).flags(rows[0]) == ()
     assert not Guards(None).active
 
 
 def test_images_all_alike_still_make_guards() -> None:
-    one = measure(smear(3))
+    one = image_statistics(smear(3))
     fitted = Guards(fit_guards([one] * MIN_IMAGES))
     assert fitted.flags(one) == ()
 
@@ -146,7 +155,7 @@ def test_any_pixels_have_finite_statistics(seed: int, low: int, size: int) -> No
     pixels = np.random.default_rng(seed).integers(low, 256, (size, size, 3), dtype=np.uint8)
     if seed % 3 == 0:
         pixels[:] = pixels[0, 0]
-    found = measure(pixels)
+    found = image_statistics(pixels)
     assert all(np.isfinite(value) for name, value in found.items() if name != "camera")
 
 

@@ -124,9 +124,9 @@ def test_several_positive_labels_are_one_side_of_the_threshold() -> None:
     labels, positive = ("benign", "early", "pre", "pro"), ("early", "pre", "pro")
     scores = np.array([[0.4, 0.2, 0.3, 0.1], [0.7, 0.1, 0.1, 0.1]])
     assert metrics.positive_score(scores, labels, positive) == pytest.approx([0.6, 0.3])
-    assert metrics.assign(scores, labels, positive, 0.5).tolist() == [2, 0]
-    assert metrics.assign(scores, labels, positive, 0.7).tolist() == [0, 0]
-    assert metrics.assign(scores, labels, positive, 0.3).tolist() == [2, 1]
+    assert metrics.assign_labels(scores, labels, positive, 0.5).tolist() == [2, 0]
+    assert metrics.assign_labels(scores, labels, positive, 0.7).tolist() == [0, 0]
+    assert metrics.assign_labels(scores, labels, positive, 0.3).tolist() == [2, 1]
 
 
 def test_summary_keeps_to_its_schema_where_a_camera_has_one_class() -> None:

@@ -15,8 +15,9 @@ from alledge.cli import main
 from alledge.errors import UsageError
 from alledge.runtime.backends import BACKENDS
 from alledge.runtime.classifier import Classifier
-from alledge.runtime.imaging import RGB, load_rgb
+from alledge.runtime.imaging import load_rgb
 from alledge.runtime.overlay.overlay import LEAST_LOSS, LONGEST_PIXELS, Overlays, evidence
+from alledge.runtime.types import RGB
 
 Maker = Callable[..., Image.Image]
 

@@ -11,11 +11,11 @@ from PIL import Image
 
 from alledge.errors import DataError, UsageError
 from alledge.runtime.data.datasets import Dataset, read_dataset
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 from alledge.train.data.examples import Examples, read_examples
 from alledge.train.data.splits import inner_part, make_split
 
-SMALL = ImagePath(size=32)
+SMALL = ImageSettings(size=32)
 Write = Callable[[dict[str, int]], Path]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alledge.runtime.data.datasets import Dataset
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 from alledge.train.data.examples import read_examples
 from alledge.train.data.splits import make_split
 from alledge.train.fitting.fold_training import Task, Trainer
@@ -31,7 +31,7 @@ def test_every_model_trains_what_its_row_says_with_either_head(
     model: str, head: str, smears: Dataset, tmp_path: Path
 ) -> None:
     size = LEAST.get(model, SMALL)
-    examples = read_examples(smears, ImagePath(size=size, draft=2 * size))
+    examples = read_examples(smears, ImageSettings(size=size, draft=2 * size))
     split = make_split(examples, "grouped", 2, seed=0)
     recipe = recipe_for(
         "none", epochs=1, batch_size=4, lr=1e-3, name="paper" if head == "paper" else "default",

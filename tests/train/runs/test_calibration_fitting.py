@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alledge.runtime.metrics.calibration import calibrate
+from alledge.runtime.metrics.decisions import apply_temperature
 from alledge.runtime.metrics.metrics import log_loss
 from alledge.train.runs.calibration_fitting import fit_decision, fit_temperature
 
@@ -15,7 +15,7 @@ def test_temperature_undoes_a_known_overconfidence() -> None:
     p = random.uniform(0.02, 0.98, 4000)
     truth = (random.uniform(size=4000) < p).astype(int)
     honest = np.column_stack([1 - p, p])
-    boastful = calibrate(honest, 1 / 2.5)  # logits times 2.5
+    boastful = apply_temperature(honest, 1 / 2.5)  # logits times 2.5
     assert fit_temperature(truth, honest) == pytest.approx(1, abs=0.07)
     assert fit_temperature(truth, boastful) == pytest.approx(2.5, abs=0.2)
 
@@ -24,7 +24,7 @@ def test_temperature_lowers_the_log_loss_and_keeps_the_order() -> None:
     random = np.random.default_rng(1)
     scores = random.dirichlet((0.2, 0.2, 0.2), 200)
     truth = np.where(random.uniform(size=200) < 0.6, scores.argmax(axis=1), 0)
-    after = calibrate(scores, fit_temperature(truth, scores))
+    after = apply_temperature(scores, fit_temperature(truth, scores))
     assert log_loss(truth, after) < log_loss(truth, scores)
     assert np.array_equal(after.argmax(axis=1), scores.argmax(axis=1))
 
@@ -36,7 +36,7 @@ def test_scores_that_part_the_labels_are_no_surer_than_their_number_allows(
 ) -> None:
     truth = np.arange(2 * count) % 2
     scores = np.where(truth[:, None] == np.arange(2), p, 1 - p)
-    after = calibrate(scores, fit_temperature(truth, scores))
+    after = apply_temperature(scores, fit_temperature(truth, scores))
     given = after[np.arange(len(truth)), truth]
     assert given == pytest.approx((count + 1) / (count + 2), abs=1e-4)
 

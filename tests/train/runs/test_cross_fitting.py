@@ -7,7 +7,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from alledge.runtime.metrics.calibration import calibrate
+from alledge.runtime.metrics.decisions import apply_temperature
 from alledge.runtime.metrics.metrics import Json, log_loss
 from alledge.train.runs.cross_fitting import CROSS_FITTED, IN_SAMPLE, cross_fit, fit_decision_rule
 from alledge.train.runs.run_folder import Predictions
@@ -42,7 +42,7 @@ def test_each_fold_gets_the_rule_fitted_to_the_other_folds_only() -> None:
         inside = rows.folds == number
         assert rule == fit_decision_rule(rows.select(~inside), LABELS, POSITIVE)
         assert set(calibrated.thresholds[inside]) == {rule.threshold}
-        expected = calibrate(rows.scores[inside], rule.temperature)
+        expected = apply_temperature(rows.scores[inside], rule.temperature)
         assert np.array_equal(calibrated.scores[inside], expected)
     metrics = run_metrics(rows, calibrated, LABELS, POSITIVE, folds(rows), seed=0)
     assert metrics["readings"][2] == {"fold": 3, **calibrated.rules[3].to_json()}
@@ -61,7 +61,7 @@ def test_the_scores_of_a_fold_do_not_change_its_own_rule() -> None:
 def test_cross_fitted_log_loss_is_no_better_than_in_sample_log_loss() -> None:
     rows = predictions(fold_count=8, images=32, seed=3)
     rule = fit_decision_rule(rows, LABELS, POSITIVE)
-    in_sample = log_loss(rows.truth, calibrate(rows.scores, rule.temperature))
+    in_sample = log_loss(rows.truth, apply_temperature(rows.scores, rule.temperature))
     calibrated = cross_fit(rows, LABELS, POSITIVE, rule)
     metrics = run_metrics(rows, calibrated, LABELS, POSITIVE, folds(rows), seed=0)
     assert metrics["oof"]["log_loss"] == pytest.approx(log_loss(rows.truth, calibrated.scores))
@@ -73,7 +73,7 @@ def test_the_threshold_has_the_wanted_sensitivity() -> None:
     is_positive = rows.truth == 1
     strict, loose = (fit_decision_rule(rows, LABELS, POSITIVE, wanted) for wanted in (0.995, 0.98))
     assert loose.threshold > strict.threshold
-    called = calibrate(rows.scores, loose.temperature)[:, 1] >= loose.threshold
+    called = apply_temperature(rows.scores, loose.temperature)[:, 1] >= loose.threshold
     assert 0.98 <= np.mean(called[is_positive]) < 0.99  # not higher than wanted
     calibrated = cross_fit(rows, LABELS, POSITIVE, loose, 0.98)
     metrics = run_metrics(rows, calibrated, LABELS, POSITIVE, folds(rows), seed=0)

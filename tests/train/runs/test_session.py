@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from alledge.errors import RunError, UsageError
-from alledge.runtime.bundle.seen_images import Seen
+from alledge.runtime.bundle.seen_images import TrainingImageHashes
 from alledge.runtime.data.datasets import Dataset
-from alledge.runtime.guards.guards import Guards, measure
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.guards.guards import Guards, image_statistics
+from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_image, load_rgb
 from alledge.train import progress
 from alledge.train.fitting.recipe import FINE_TUNING, FROM_SCRATCH, recipe_for
@@ -38,7 +38,7 @@ def schema(name: str) -> Any:
 
 
 def scores(run: Run, network: Any, wanted: list[dict[str, str]]) -> np.ndarray:
-    settings = ImagePath.from_json(run.record["image_path"])
+    settings = ImageSettings.from_json(run.record["image_path"])
     root = Path(run.record["data"]["root"])
     pixels = np.stack([load_rgb(root / row["image"], settings) for row in wanted])
     return np.asarray(predict(network, pixels.astype(np.float32)))
@@ -210,8 +210,8 @@ def test_a_run_from_scratch_has_no_probe_to_compare_with(finished_run: Run) -> N
 
 
 def test_the_hashes_of_a_run_match_its_images_and_no_others(tiny_run: Run, smears: Dataset) -> None:
-    seen = Seen(tiny_run.record["seen"])
-    settings = ImagePath.from_json(tiny_run.record["image_path"])
+    seen = TrainingImageHashes(tiny_run.record["seen"])
+    settings = ImageSettings.from_json(tiny_run.record["image_path"])
     assert len(seen) == len(smears.samples)
     for sample in smears.samples:
         pixels = load_rgb(sample.path, settings)
@@ -223,11 +223,11 @@ def test_the_guards_of_a_run_accept_its_images_and_flag_a_blank_field(
     tiny_run: Run, smears: Dataset
 ) -> None:
     guards = Guards(tiny_run.record["guards"])
-    settings = ImagePath.from_json(tiny_run.record["image_path"])
-    flags = [guards.flags(measure(*load_image(s.path, settings))) for s in smears.samples]
+    settings = ImageSettings.from_json(tiny_run.record["image_path"])
+    flags = [guards.flags(image_statistics(*load_image(s.path, settings))) for s in smears.samples]
     assert sum("off_domain" in raised for raised in flags) <= len(flags) / 10
     blank = np.full((settings.size, settings.size, 3), 220, np.uint8)
-    assert "off_domain" in guards.flags(measure(blank))
+    assert "off_domain" in guards.flags(image_statistics(blank))
 
 
 @pytest.mark.parametrize("name", ["curves", "confusion", "roc", "augmented"])
@@ -322,7 +322,7 @@ def test_a_base_that_the_paper_froze_stays_frozen_under_its_head(
     from alledge.train.data.splits import make_split
     from alledge.train.fitting.fold_training import Task, Trainer
 
-    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_path)
+    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_settings)
     split = make_split(examples, "grouped", 2, 0)
     kinds = {}
     for model, head in (("resnet101v2", "paper"), ("resnet101v2", "gap"), ("vgg16", "paper")):
@@ -347,9 +347,9 @@ def test_four_classes_train_to_a_softmax_with_three_positive_labels(tmp_path: Pa
             pixels = random.integers(60 * level, 60 * level + 40, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "data" / label / f"same [{index}].png")
     recipe = replace(FROM_SCRATCH, epochs=1, batch_size=8)
-    size = ImagePath(size=32, draft=64)
+    size = ImageSettings(size=32, draft=64)
     order = TrainOptions(
-        "vgg16", tmp_path / "data", recipe, weights="none", folds=2, image_path=size,
+        "vgg16", tmp_path / "data", recipe, weights="none", folds=2, image_settings=size,
         out=tmp_path / "run",
     )  # fmt: skip
     run = train(order, quiet=True)

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.runtime.data.datasets import Dataset
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.metrics.metrics import Json
 from alledge.train.fitting.feature_cache import FeatureCache
 from alledge.train.progress import TrainingProgress
@@ -138,7 +138,7 @@ def test_a_state_that_another_seed_left_is_not_gone_on_with(
 ) -> None:
     first = StudyOptions(
         smears.root, ("vgg16",), {"vgg16": str(base_weights)}, folds=1, trials=1, passes=1,
-        fine_tune=("vgg16",), image_path=ImagePath(size=32, draft=64),
+        fine_tune=("vgg16",), image_settings=ImageSettings(size=32, draft=64),
     )  # fmt: skip
     cut = bench(first, cache, tmp_path, "shared", cut_off=True)
     with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from alledge.cli import main
 from alledge.errors import DataError, UsageError
 from alledge.runtime.data.datasets import Dataset, Sample
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 from alledge.train.study import plan as study_plan
 from alledge.train.study.options import StudyOptions
 from alledge.train.study.plan import BASE, make_plan, strengthened
@@ -27,9 +27,9 @@ def alledge(*typed: str) -> Result:
 
 
 def order(data: Path, **more: Any) -> StudyOptions:
-    size = ImagePath(size=32, draft=64)
+    size = ImageSettings(size=32, draft=64)
     plain = StudyOptions(
-        data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_path=size
+        data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_settings=size
     )
     return replace(plain, **more)
 
@@ -192,7 +192,7 @@ def test_the_cell_of_a_study_keeps_its_name_when_another_model_joins(smears: Dat
     }
     before = replace(alone, settings=alone.settings | {"recipes": recipes})
     assert before.key(cell, BASE) == alone.key(cell, BASE)
-    for more in ({"seed": 1}, {"image_path": ImagePath(size=32, geometry="crop", draft=64)}):
+    for more in ({"seed": 1}, {"image_settings": ImageSettings(size=32, geometry="crop", draft=64)}):
         other = make_plan(order(smears.root, **more))
         assert alone.key(cell) != other.key(next(other.cells()))
     assert strengthened(0).to_json() == {

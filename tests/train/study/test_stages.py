@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from alledge.cli import main
 from alledge.runtime.data.datasets import Dataset
-from alledge.runtime.image_settings import ImagePath
+from alledge.runtime.image_settings import ImageSettings
 from alledge.train.fitting.feature_cache import FeatureCache
 from alledge.train.progress import TrainingProgress
 from alledge.train.study.cell_tuning import StudyWorker
@@ -165,9 +165,9 @@ def test_resuming_a_finished_study_does_nothing_again(
 
 
 def order(data: Path, **more: Any) -> StudyOptions:
-    size = ImagePath(size=32, draft=64)
+    size = ImageSettings(size=32, draft=64)
     plain = StudyOptions(
-        data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_path=size
+        data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_settings=size
     )
     return replace(plain, **more)
 

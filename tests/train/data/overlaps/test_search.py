@@ -17,7 +17,7 @@ from alledge.train.phantom.smears import draw_field
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(caches.ENVIRONMENT, str(tmp_path / "cache"))
+    monkeypatch.setenv(caches.CACHE_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 

@@ -15,7 +15,7 @@ SCORE_FLOOR = 1e-7  # no score is taken as nearer to 0 than this before the loga
 
 
 @dataclass(frozen=True)
-class Decision:
+class Thresholds:
     """Where an answer turns, on the calibrated probability of any positive label.
 
     Parameters
@@ -48,7 +48,7 @@ class Verdict:
     indeterminate: bool
 
 
-def calibrate(scores: ArrayLike, temperature: float) -> NDArray[np.float64]:
+def apply_temperature(scores: ArrayLike, temperature: float) -> NDArray[np.float64]:
     """Return scores softened (or sharpened) by a temperature; 1 changes nothing.
 
     Parameters
@@ -101,7 +101,7 @@ def positive_score(
     return np.asarray(chosen.sum(axis=1), dtype=np.float64)
 
 
-def assign(
+def assign_labels(
     scores: ArrayLike,
     labels: Sequence[str],
     positive: Sequence[str],
@@ -133,7 +133,7 @@ def is_positive(labels: Sequence[str], positive: Sequence[str]) -> NDArray[np.bo
 
 
 def decide(
-    scores: ArrayLike, labels: Sequence[str], positive: Sequence[str], decision: Decision
+    scores: ArrayLike, labels: Sequence[str], positive: Sequence[str], decision: Thresholds
 ) -> list[Verdict]:
     """Return what is decided of each image.
 
@@ -142,14 +142,14 @@ def decide(
     scores : (N, C) array_like of float
         Calibrated, in the order of the labels.
     labels, positive : sequence of str
-    decision : Decision
+    decision : Thresholds
 
     Returns
     -------
     list of Verdict
     """
     low, high = decision.band
-    said = assign(scores, labels, positive, decision.threshold)
+    said = assign_labels(scores, labels, positive, decision.threshold)
     return [
         Verdict(labels[index], float(min(p, 1.0)), bool(low <= p < high))
         for index, p in zip(said, positive_score(scores, labels, positive), strict=True)
