@@ -1,4 +1,4 @@
-"""Two processes on a real PostgreSQL share one study; a dead one's trial is taken up again."""
+"""Processes share a study on a real PostgreSQL server, and the trial of a dead one is run again."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ def tool(name: str) -> str | None:
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    """The URL of a server of our own, in a folder of its own."""
+    """The URL of a server that the test starts in its own folder."""
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     initdb, server = tool("initdb") or shutil.which("initdb"), tool("postgres")
     server = server or shutil.which("postgres")
@@ -97,8 +97,8 @@ def trials(storage: optuna.storages.RDBStorage) -> Trials:
     }
 
 
-def finished(found: Trials) -> int:
-    return sum(trial.state == COMPLETE for some in found.values() for trial in some)
+def finished(stored: Trials) -> int:
+    return sum(trial.state == COMPLETE for some in stored.values() for trial in some)
 
 
 def start(data: Path, folder: Path, out: str, url: str) -> "subprocess.Popen[bytes]":
@@ -109,9 +109,9 @@ def start(data: Path, folder: Path, out: str, url: str) -> "subprocess.Popen[byt
 def kill_at_work(
     process: "subprocess.Popen[bytes]", storage: optuna.storages.RDBStorage
 ) -> tuple[str, int]:
-    """Kill a process that is at a trial, and return the trial's study and slot.
+    """Kill a process during a trial, and return the study and slot of the trial.
 
-    It is stopped before it is looked at: one that runs might finish its trial meanwhile.
+    The process is stopped first: otherwise it might finish the trial in the meantime.
     """
     for _ in range(6000):
         assert process.poll() is None, "it ended before it was killed"
@@ -119,7 +119,7 @@ def kill_at_work(
         if finished(trials(storage)) < 2:
             continue
         process.send_signal(signal.SIGSTOP)
-        time.sleep(0.1)  # for what it has sent already
+        time.sleep(0.1)  # for statements that are already on their way
         for name, some in trials(storage).items():
             for trial in some:
                 if trial.state == RUNNING and "slot" in trial.user_attrs:
@@ -127,10 +127,10 @@ def kill_at_work(
                     process.wait()
                     return name, trial.user_attrs["slot"]
         process.send_signal(signal.SIGCONT)
-    raise AssertionError("it was never seen at work")
+    raise AssertionError("no running trial was seen")
 
 
-def test_a_killed_workers_trial_is_done_by_one_of_the_two_that_come_after_it(
+def test_the_trial_of_a_killed_worker_is_run_by_one_of_the_two_that_follow(
     postgresql: str, smears: Dataset, tmp_path: Path
 ) -> None:
     storage = open_storage(postgresql)
@@ -139,14 +139,14 @@ def test_a_killed_workers_trial_is_done_by_one_of_the_two_that_come_after_it(
     codes = [process.wait(timeout=300) for process in others]
     logs = [(tmp_path / f"{out}.log").read_text(encoding="utf-8") for out in ("one", "two")]
     assert codes == [0, 0], logs
-    found = trials(storage)
-    taken = [trial.state for trial in found[study] if trial.user_attrs.get("slot") == slot]
-    assert taken[0] == optuna.trial.TrialState.FAIL
-    assert taken.count(COMPLETE) == 1
-    assert not any(trial.state == RUNNING for some in found.values() for trial in some)
+    stored = trials(storage)
+    states = [trial.state for trial in stored[study] if trial.user_attrs.get("slot") == slot]
+    assert states[0] == optuna.trial.TrialState.FAIL
+    assert states.count(COMPLETE) == 1
+    assert not any(trial.state == RUNNING for some in stored.values() for trial in some)
     slots = {
         name: sorted(trial.user_attrs["slot"] for trial in some if trial.state == COMPLETE)
-        for name, some in found.items()
+        for name, some in stored.items()
     }
     tuning = [numbers for name, numbers in slots.items() if name.endswith("/tuning")]
     assert tuning == [list(range(TRIALS))]
