@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "benchmarks.commands:report",
         "Make one page from the results of many machines.",
     ),
-    "demo": ("train.demo.commands:demo", "Go the whole way on generated smears, in minutes."),
+    "demo": ("train.demo.commands:demo", "Run everything on generated smears, in minutes."),
 }
 
 
