@@ -110,7 +110,8 @@ def main() -> None:
     print(f"{IMAGES} images, {FEATURES} features, {FOLDS} folds, {RECIPE}")
     for name, fit in implementations.items():
         seconds, scores = [], np.empty(IMAGES)
-        fit(Part(*folds[0], truth, 2), features)  # imports and compiles
+        train, test = folds[0]
+        fit(Part(train, test, truth, 2), features)  # imports and compiles
         with threadpool_limits(1):
             for train, test in folds:
                 began = time.perf_counter()
