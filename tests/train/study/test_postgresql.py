@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
+import psutil
 import pytest
 
 from alledge.runtime.data.datasets import Dataset
@@ -119,7 +120,7 @@ def kill_at_work(
         if finished(trials(storage)) < 2:
             continue
         process.send_signal(signal.SIGSTOP)
-        time.sleep(0.1)  # for statements that are already on their way
+        wait_until_idle(process, storage)
         for name, some in trials(storage).items():
             for trial in some:
                 if trial.state == RUNNING and "slot" in trial.user_attrs:
@@ -128,6 +129,23 @@ def kill_at_work(
                     return name, trial.user_attrs["slot"]
         process.send_signal(signal.SIGCONT)
     raise AssertionError("no running trial was seen")
+
+
+def wait_until_idle(
+    process: "subprocess.Popen[bytes]", storage: optuna.storages.RDBStorage
+) -> None:
+    """Wait until a stopped process is stopped, and the server has run what it had sent."""
+    from sqlalchemy import text
+
+    active = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+    with storage.engine.connect() as connection:
+        while connection.execute(active).scalar():
+            time.sleep(0.01)
 
 
 def test_the_trial_of_a_killed_worker_is_run_by_one_of_the_two_that_follow(
