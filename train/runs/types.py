@@ -74,7 +74,7 @@ class RunRecord(RunSettings):
     oof: dict[str, Any]
     against_probe: dict[str, Any] | None
     directions: list[dict[str, Any]]
-    guards: dict[str, Any]
+    guards: dict[str, Any] | None
     seen: dict[str, Any]
     code: CodeVersion
     versions: dict[str, str]
