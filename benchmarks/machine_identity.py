@@ -18,7 +18,7 @@ LIKE = (
 
 def describe() -> Json:
     """Return the machine block of a document."""
-    return describe_machine(engines=False)
+    return dict(describe_machine(engines=False))
 
 
 def comparison_key(machine: Json) -> tuple[Any, ...]:
