@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..runtime.metrics.metrics import Json
 from ..runtime.text_table import text_table
@@ -12,7 +13,7 @@ from .runs.run_folder import Run
 NO_VALUE = "–"
 
 
-def models_table(document: Json) -> str:
+def models_table(document: Mapping[str, Any]) -> str:
     """Return the document of ``alledge models`` as a table."""
     heading = ["model", "head", "trainable", "non-trainable", "optimizer", "total"]
     rows = [[*heading, "MB float32", "MB int8", "base in the paper", "epochs", "reported"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from ...train.networks.architectures import ARCHITECTURES, HEADS, count, head_row
+from ...train.networks.architectures import ARCHITECTURES, HEADS, count_parameters, head_row
 from ..bundle.model_card import table
 from ..convert.capabilities import PRECISIONS
 from ..convert.jobs import MEMORY_BUDGET_MIB
@@ -95,7 +95,7 @@ def _heads(record: Json) -> list[list[str]]:
         for head in HEADS:
             key = f"{name}/{head}"
             work = record["heads"].get(key, {}).get("flops")
-            numbers = f"{count(row, head_row(head)).network:,}"
+            numbers = f"{count_parameters(row, head_row(head)).network:,}"
             of = [sizes.get(key, {}).get(precision, "-") for precision in PRECISIONS]
             rows.append([name, head, numbers, "-" if work is None else f"{work / 1e9:.2f}", *of])
     return rows

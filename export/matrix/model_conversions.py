@@ -18,7 +18,7 @@ from ...errors import ExportError
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import Thresholds
 from ...runtime.tflite_graph import count_flops
-from ...train.networks.architectures import architecture, count, head_row
+from ...train.networks.architectures import architecture, count_parameters, head_row
 from ...train.provenance import code_version
 from ..bundle.assembly import NO_DECISION, References, assemble, bundle_record, format_entry
 from ..convert.capabilities import CAPABILITIES, GATED
@@ -99,7 +99,7 @@ class MatrixRow:
         self.jobs = Jobs(folder, watch)
         file = weights / f"{model}.weights.h5" if weights else None
         self.weights = file if file and file.is_file() else None
-        counted = count(architecture(model), head_row(head))
+        counted = count_parameters(architecture(model), head_row(head))
         self.cost: Json = {
             "parameters": counted.network,
             "flops": None,

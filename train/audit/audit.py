@@ -14,7 +14,8 @@ import numpy as np
 from ...errors import AlledgeError, DataError, UsageError
 from ...runtime.data.datasets import Dataset, Sample, read_dataset
 from ...runtime.imaging import load_picture
-from ..data.overlaps.search import Progress, find_overlaps, join
+from ..data.connected_sets import connected_sets
+from ..data.overlaps.search import Progress, find_overlaps
 from ..provenance import code_version, package_versions
 from .shortcuts import FOLDS, PICTURE_SIZE, ShortcutFeatures, shortcut_features, shortcut_table
 from .types import (
@@ -192,7 +193,7 @@ def _describe(audited: _AuditedSet, links: Links, seed: int) -> DatasetAudit:
         "unreadable": audited.unreadable,
         "same": [
             [dataset.relative(samples[index]) for index in members]
-            for members in join(len(samples), inside)
+            for members in connected_sets(len(samples), inside)
         ],
         "groups": len(set(groups)),
         "folds": FOLDS,
@@ -207,7 +208,7 @@ def _groups(samples: Sequence[Sample], links: Links) -> list[str]:
         first_of.setdefault(sample.group, index)
     same_group = [(first_of[sample.group], index) for index, sample in enumerate(samples)]
     groups = list(range(len(samples)))
-    for members in join(len(samples), [*links, *same_group]):
+    for members in connected_sets(len(samples), [*links, *same_group]):
         for index in members:
             groups[index] = members[0]
     return [str(group) for group in groups]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ...runtime.data.datasets import Sample
 from ...runtime.metrics.intervals import wilson
-from ..data.splits import group_folds
+from ..data.group_folds import group_folds
 from .types import ShortcutRow
 from .verdict import MAJORITY
 

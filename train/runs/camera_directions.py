@@ -9,7 +9,7 @@ import numpy as np
 from ...runtime.metrics.decisions import is_positive
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.metrics import Json, summarize
-from ..data.splits import Split
+from ..data.split_types import Split
 from .run_folder import Predictions
 
 FIGURES = ("images", "groups", "positives", "accuracy", "sensitivity", "specificity", "auc")

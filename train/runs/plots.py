@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...runtime.metrics.metrics import Json
 from ..data.examples import Examples
 from ..fitting.augmentation import Augmentation, augment
+from ..fitting.types import HistoryRow
 from ..roc import roc_points
 
 INK, GRID, PAPER = "#22303c", "#dfe5ea", "#ffffff"
@@ -40,7 +41,7 @@ STYLE = {
 }
 
 
-def draw_curves(path: Path, history: Sequence[Json], title: str) -> None:
+def draw_curves(path: Path, history: Sequence[HistoryRow], title: str) -> None:
     """Draw loss and accuracy of every fold over its epochs.
 
     Parameters
@@ -162,13 +163,15 @@ def draw_augmented(path: Path, examples: Examples, augmentation: Augmentation, s
         figure.savefig(path, dpi=DPI)
 
 
-def _last_validated_phase(rows: list[Json]) -> list[Json]:
+def _last_validated_phase(rows: list[HistoryRow]) -> list[HistoryRow]:
     """Return the rows of the last phase with a validation loss, or of the last phase."""
     validated = [row for row in rows if row["val_loss"] is not None] or rows
     return [row for row in rows if row["phase"] == validated[-1]["phase"]]
 
 
-def _draw_line(axis: Any, rows: list[Json], name: str, colour: str, label: str) -> None:
+def _draw_line(
+    axis: Any, rows: Sequence[Mapping[str, Any]], name: str, colour: str, label: str
+) -> None:
     points = [(row["epoch"], row[name]) for row in rows if row[name] is not None]
     if points:
         axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.3, alpha=0.8, label=label)

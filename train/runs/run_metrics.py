@@ -14,7 +14,8 @@ from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.intervals import auc, paired_auc_difference
 from ...runtime.metrics.metrics import Json, summarize
 from ..data.examples import Examples
-from ..data.splits import Split
+from ..data.split_types import Split
+from ..fitting.types import FoldResult
 from ..paired_tests import mcnemar
 from .cross_fitting import CrossFit
 from .run_folder import Predictions
@@ -23,15 +24,16 @@ from .types import ThresholdRecord
 Floats = NDArray[np.float64]
 
 
-def gather_predictions(examples: Examples, split: Split, folds: Sequence[Json]) -> Predictions:
+def gather_predictions(
+    examples: Examples, split: Split, folds: Sequence[FoldResult]
+) -> Predictions:
     """Return the predictions of all folds, in the order of the images.
 
     Parameters
     ----------
     examples : Examples
     split : Split
-    folds : sequence of dict
-        As `alledge.train.fitting.fold_training.Trainer.run` returns them, without the refit.
+    folds : sequence of FoldResult
 
     Returns
     -------
@@ -62,7 +64,7 @@ def run_metrics(
     calibrated: CrossFit,
     labels: Sequence[str],
     positive: Sequence[str],
-    folds: Sequence[Json],
+    folds: Sequence[FoldResult],
     seed: int,
 ) -> Json:
     """Return the content of a run's ``metrics.json``.
@@ -75,8 +77,7 @@ def run_metrics(
         Of one row per image.
     labels, positive : sequence of str
         All labels in the order of the scores, and those of them that mean leukaemia.
-    folds : sequence of dict
-        As `gather_predictions`.
+    folds : sequence of FoldResult
     seed : int
         Of the bootstrap.
 
@@ -182,7 +183,7 @@ def _with_auc(summary: Json, uncalibrated: Json) -> Json:
 
 
 def _fold_metrics(
-    predictions: Predictions, labels: Sequence[str], positive: Sequence[str], fold: Json
+    predictions: Predictions, labels: Sequence[str], positive: Sequence[str], fold: FoldResult
 ) -> Json:
     """Return the uncalibrated metrics of the network of a fold on the images that it tests."""
     tested = predictions.select(predictions.folds == fold["number"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from ...runtime.metrics.metrics import Json
 from ..data.examples import Examples
-from ..data.splits import Split
+from ..data.split_types import Split
 from .run_folder import Predictions, write_table
 
 HISTORY = (
@@ -47,7 +47,7 @@ def write_predictions(path: Path, predictions: Predictions, labels: Sequence[str
     write_table(path, header, rows)
 
 
-def write_history(path: Path, history: Sequence[Json]) -> None:
+def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """Write one row per epoch of every fold and of the refit, which is fold 0."""
     write_table(path, HISTORY, ([row[name] for name in HISTORY] for row in history))
 
@@ -57,7 +57,7 @@ def write_split(path: Path, examples: Examples, split: Split) -> None:
     labels = examples.dataset.labels
     rows = zip(
         examples.names,
-        split.of.tolist(),
+        split.test_fold.tolist(),
         split.groups,
         (labels[index] for index in examples.truth),
         examples.cameras,

@@ -14,10 +14,14 @@ from ...runtime.guards.guards import fit_guards
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import is_positive, positive_score
 from ...runtime.metrics.metrics import Json
+from ..data.connected_sets import connected_sets
 from ..data.examples import Examples, read_examples
-from ..data.overlaps.search import find_overlaps, join
-from ..data.splits import GROUPED, PAPER, Split, make_split
+from ..data.overlaps.search import find_overlaps
+from ..data.split_types import GROUPED, PAPER, Split
+from ..data.splits import make_split
 from ..fitting.recipe import Recipe
+from ..fitting.task import TrainingTask
+from ..fitting.types import HistoryRow
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import NONE, weights_file
 from ..progress import TrainingProgress
@@ -136,9 +140,9 @@ def train(options: TrainOptions, *, resume: bool = False, quiet: bool = False) -
             [sample.path for sample in dataset.samples], progress.overlap_search
         )
         pairs = [(overlap.a, overlap.b) for overlap in overlaps]
-        examples = read_examples(dataset, options.image_settings, options.groups, alike=pairs)
+        examples = read_examples(dataset, options.image_settings, options.groups, overlaps=pairs)
         split = make_split(examples, options.split, options.folds, options.seed)
-        sets = join(len(examples.names), pairs)
+        sets = connected_sets(len(examples.names), pairs)
         progress.say(
             f"{sum(map(len, sets))} images overlap, in {len(sets)} sets"
             + ("" if options.split == PAPER else "; each set stays together")
@@ -158,10 +162,10 @@ def _train_run(
     progress: TrainingProgress,
 ) -> Run:
     # tensorflow takes seconds to import: all options were checked before
-    from ..fitting.fold_training import Task, Trainer
+    from ..fitting.fold_training import Trainer
 
     started = utc_now()
-    task = Task(
+    task = TrainingTask(
         model=options.model,
         head=options.head,
         weights=options.weights,
@@ -171,7 +175,7 @@ def _train_run(
         split=split,
         folder=folder,
     )
-    *folds, refit = Trainer(task, progress).run()
+    folds, refit = Trainer(task, progress).run()
     progress.stage("computing metrics")
     labels, positive = examples.dataset.labels, examples.dataset.positive
     predictions = gather_predictions(examples, split, folds)
@@ -213,7 +217,9 @@ def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: st
 
     A run is resumed only with the same settings. The folder of the images may change.
     """
-    parts = "\n".join(f"{fold} {group}" for fold, group in zip(split.of, split.groups, strict=True))
+    parts = "\n".join(
+        f"{fold} {group}" for fold, group in zip(split.test_fold, split.groups, strict=True)
+    )
     return {
         "model": options.model,
         "head": options.head,
@@ -272,7 +278,7 @@ def _write_tables(
     examples: Examples,
     split: Split,
     predictions: Predictions,
-    history: Sequence[Json],
+    history: Sequence[HistoryRow],
 ) -> None:
     labels, images = examples.dataset.labels, predictions.per_image()
     write_predictions(folder / PREDICTIONS, images, labels)
@@ -287,7 +293,7 @@ def _draw_plots(
     options: TrainOptions,
     examples: Examples,
     images: Predictions,
-    history: Sequence[Json],
+    history: Sequence[HistoryRow],
     metrics: Json,
 ) -> None:
     from . import plots

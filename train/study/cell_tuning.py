@@ -20,9 +20,10 @@ from optuna.trial import FrozenTrial
 from threadpoolctl import threadpool_limits
 
 from ...runtime.metrics.metrics import Json
-from ..data.splits import group_folds
+from ..data.group_folds import group_folds
 from ..fitting.linear_probe import fit_probe
-from ..fitting.targets import Part, balanced_loss
+from ..fitting.targets import FitImages, balanced_loss
+from ..fitting.task import TrainingTask
 from ..networks.architectures import head_row
 from ..progress import TrainingProgress
 from ..provenance import code_version
@@ -228,7 +229,7 @@ class StudyWorker:
             dense=head.dense,
             dropout=head.dropout,
         )
-        part = Part(train, measured, examples.truth, len(examples.dataset.labels))
+        part = FitImages(train, measured, examples.truth, len(examples.dataset.labels))
         return fit_head(part, source, recipe, seed=self.plan.options.seed)
 
     def _run_fit(self, cell: Cell, kind: str, _: Json) -> tuple[float, FitResult]:
@@ -273,24 +274,22 @@ class StudyWorker:
     def _fit_base(self, cell: Cell, params: HeadParameters) -> tuple[Floats, list[EpochLosses]]:
         from ..fitting.fold_training import fit_fold
 
-        options, split = self.plan.options, self.plan.splits[cell.split]
-        result = fit_fold(
+        options = self.plan.options
+        task = TrainingTask(
             model=cell.model,
             head=options.head,
             weights=options.weights[cell.model],
             seed=options.seed,
             recipe=self.plan.recipe(cell.model, params),
             examples=self.plan.examples,
-            split=split,
-            fold=cell.fold,
+            split=self.plan.splits[cell.split],
             folder=self.state_folder(cell),
-            progress=self.progress,
-            cache=self.features.cache,
         )
+        result = fit_fold(task, cell.fold, self.progress, self.features.cache)
         return np.asarray(result["scores"], np.float32), _losses(result["history"])
 
 
-def _losses(history: Iterable[Json]) -> list[EpochLosses]:
+def _losses(history: Iterable[Mapping[str, Any]]) -> list[EpochLosses]:
     """Return phase, epoch and rounded losses of a history."""
     return [
         cast(

@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from ...runtime.metrics.intervals import auc
-from ..fitting.targets import Part, balanced_loss, targets
+from ..fitting.targets import FitImages, balanced_loss, targets
 from .numpy_head import (
     ORDER_STREAM,
     Floats,
@@ -33,16 +33,16 @@ REPEATS = 2
 INFORMATIVE, SEPARATION = 40, 2.0  # of the generated features
 RECIPE = HeadRecipe(lr=DEFAULT["lr"], batch_size=DEFAULT["batch_size"], epochs=DEFAULT["epochs"])
 
-Fit = Callable[[Part, Floats], Floats]
+Fit = Callable[[FitImages, Floats], Floats]
 
 
-def fit_numpy(part: Part, features: Floats) -> Floats:
+def fit_numpy(part: FitImages, features: Floats) -> Floats:
     """Return the positive scores of all images by the head of the study."""
     head, _ = fit_head(part, lambda epoch: features, RECIPE, seed=SEED)
     return head.scores(features)[:, 1]
 
 
-def fit_sklearn(part: Part, features: Floats) -> Floats:
+def fit_sklearn(part: FitImages, features: Floats) -> Floats:
     """Return the positive scores of all images by scikit-learn's `MLPClassifier`."""
     from sklearn.neural_network import MLPClassifier
 
@@ -62,12 +62,12 @@ def fit_sklearn(part: Part, features: Floats) -> Floats:
         rows = np.random.default_rng([ORDER_STREAM, SEED, epoch]).permutation(part.train)
         inputs = dropped(scaled[rows], RECIPE.dropout, SEED, epoch)
         network.partial_fit(inputs, part.truth[rows], classes=[0, 1], sample_weight=weight[rows])
-        for images in (part.train, part.chosen):  # the losses of the history
+        for images in (part.train, part.validation):  # the losses of the history
             balanced_loss(part.truth[images], network.predict_proba(scaled[images]))
     return np.asarray(network.predict_proba(scaled)[:, 1])
 
 
-def fit_keras(part: Part, features: Floats) -> Floats:
+def fit_keras(part: FitImages, features: Floats) -> Floats:
     """Return the positive scores of all images by the same layers in Keras."""
     from ..networks.tensorflow_import import keras
 
@@ -87,7 +87,7 @@ def fit_keras(part: Part, features: Floats) -> Floats:
         scaled[part.train],
         target[part.train],
         sample_weight=weight[part.train],
-        validation_data=(scaled[part.chosen], target[part.chosen]),
+        validation_data=(scaled[part.validation], target[part.validation]),
         batch_size=RECIPE.batch_size,
         epochs=RECIPE.epochs,
         verbose=0,
@@ -111,11 +111,11 @@ def main() -> None:
     for name, fit in implementations.items():
         seconds, scores = [], np.empty(IMAGES)
         train, test = folds[0]
-        fit(Part(train, test, truth, 2), features)  # imports and compiles
+        fit(FitImages(train, test, truth, 2), features)  # imports and compiles
         with threadpool_limits(1):
             for train, test in folds:
                 began = time.perf_counter()
-                scores[test] = fit(Part(train, test, truth, 2), features)[test]
+                scores[test] = fit(FitImages(train, test, truth, 2), features)[test]
                 seconds.append(time.perf_counter() - began)
         print(
             f"{name:22} {1000 * np.median(seconds):8.1f} ms per fit, AUC {auc(truth, scores):.3f}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...runtime.metrics.metrics import Json
-from ..networks.architectures import SOURCE, architecture, count, head_row, trains_base
+from ..networks.architectures import SOURCE, architecture, count_parameters, head_row, trains_base
 from ..networks.base_weights import IMAGENET, NONE
 from .cell_tuning import StudyWorker
 from .plan import BASE, HEAD, INNER_FOLDS, PROBE, Plan
@@ -32,8 +32,8 @@ def trained(plan: Plan, model: str, kind: str) -> Json:
         A description in `words`, the number of trained `parameters`, and those of the `network`.
     """
     row, head = architecture(model), head_row(plan.options.head)
-    counts = count(row, head, len(plan.examples.dataset.labels))
-    base = row.weights if trains_base(row, head) else 0
+    counts = count_parameters(row, head, len(plan.examples.dataset.labels))
+    base = row.base_parameters if trains_base(row, head) else 0
     parameters = counts.trainable if kind == BASE else counts.trainable - base
     if kind == BASE:
         words = "all of it" if base else "the head, the base frozen"
@@ -119,7 +119,7 @@ def paper(plan: Plan) -> Json:
     models = [architecture(model) for model in plan.options.models]
     rows = []
     for row in models:
-        counts = count(row, head_row("paper"))
+        counts = count_parameters(row, head_row("paper"))
         rows.append(
             {
                 "model": row.name,

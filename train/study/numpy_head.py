@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.metrics.metrics import Json
-from ..fitting.targets import Part, balanced_loss, targets
+from ..fitting.targets import FitImages, balanced_loss, targets
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # of Adam, as in Keras
 # Numbers that make the random streams for order, dropout and weights independent.
@@ -146,14 +146,14 @@ class _Adam:
 
 
 def fit_head(
-    part: Part, source: Source, recipe: HeadRecipe, *, seed: int
+    part: FitImages, source: Source, recipe: HeadRecipe, *, seed: int
 ) -> tuple[DenseHead, list[Json]]:
     """Fit a head for a fixed number of epochs.
 
     Parameters
     ----------
-    part : Part
-        The losses on its `chosen` images are in the history; they do not influence the fit.
+    part : FitImages
+        The losses on its `validation` images are in the history; they do not influence the fit.
     source : callable
         Returns the features of every image for an epoch. Images outside the part are not used.
     recipe : HeadRecipe
@@ -163,13 +163,13 @@ def fit_head(
     -------
     head : DenseHead
     history : list of dict
-        Epoch, `loss` on the training images, `val_loss` on the chosen images (None without any)
+        Epoch, `loss` on the training images, `val_loss` on the validation images (None without any)
         and `seconds`, for every epoch.
 
     Examples
     --------
     >>> features = np.float32([[0.0], [1.0], [0.1], [0.9]])
-    >>> part = Part(np.arange(2), np.arange(2, 4), np.array([0, 1, 0, 1]), classes=2)
+    >>> part = FitImages(np.arange(2), np.arange(2, 4), np.array([0, 1, 0, 1]), classes=2)
     >>> recipe = HeadRecipe(lr=0.1, batch_size=2, epochs=50, dropout=0.0)
     >>> head, history = fit_head(part, lambda epoch: features, recipe, seed=0)
     >>> head.scores(features)[2:].argmax(axis=1)
@@ -213,13 +213,13 @@ def dropped(inputs: Floats, share: float, seed: int, epoch: int) -> Floats:
     return np.asarray(inputs * mask / np.float32(1 - share), np.float32)
 
 
-def _losses(head: DenseHead, part: Part, features: Floats) -> Json:
+def _losses(head: DenseHead, part: FitImages, features: Floats) -> Json:
     def loss(images: Ints) -> float | None:
         if not len(images):
             return None
         return balanced_loss(part.truth[images], head.scores(features[images]))
 
-    return {"loss": loss(part.train), "val_loss": loss(part.chosen)}
+    return {"loss": loss(part.train), "val_loss": loss(part.validation)}
 
 
 def _probabilities(out: Floats) -> Floats:

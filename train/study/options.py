@@ -13,8 +13,8 @@ from typing import Any
 from ...errors import UsageError, unknown_name
 from ...runtime.data.datasets import Dataset
 from ...runtime.image_settings import ImageSettings
-from ..data.examples import find_images, read_rows
-from ..data.splits import SPLITS
+from ..data.examples import match_images, read_rows
+from ..data.split_types import SPLITS
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import weights_file
 
@@ -103,7 +103,7 @@ def check_files(options: StudyOptions, dataset: Dataset) -> None:
         files.append((options.groups, "group"))
     for path, column in files:
         rows = read_rows(path, ("image", column))
-        find_images(names, (row["image"] for row in rows), path)
+        match_images(names, (row["image"] for row in rows), path)
     for model in options.models:
         _check_weights(model, options)
 
@@ -126,7 +126,7 @@ def _check_weights(model: str, options: StudyOptions) -> None:
     No two bases have the same number. Loading raises the error that says what is wrong.
     """
     path, row = weights_file(options.weights[model]), architecture(model)
-    if path is None or _count_numbers(path) == row.weights + row.statistics:
+    if path is None or _count_numbers(path) == row.base_parameters + row.norm_statistics:
         return
     from ..networks.network import build
 

@@ -12,9 +12,10 @@ from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.metrics.metrics import Json
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.search import find_overlaps
-from ..data.splits import Fold, Split, make_split
-from ..fitting.augmentation import PAPER, Augmentation
-from ..fitting.feature_cache import Pass, weights_digest
+from ..data.split_types import Fold, Split
+from ..data.splits import make_split
+from ..fitting.augmentation import PAPER_AUGMENTATION, Augmentation
+from ..fitting.feature_cache import AugmentationPass, weights_digest
 from ..fitting.recipe import FINE_TUNING, FROM_SCRATCH, Recipe
 from ..networks.base_weights import NONE
 from .options import StudyOptions, check_files, check_names, split_name
@@ -121,11 +122,13 @@ class Plan:
         """Return the kinds of fit on the outer folds of a model."""
         return (PROBE, HEAD, BASE) if model in self.options.fine_tune else (PROBE, HEAD)
 
-    def passes(self, strength: float) -> list[Pass]:
+    def passes(self, strength: float) -> list[AugmentationPass]:
         """Return the passes for a strength of augmentation; the first has no augmentation."""
         augmentation = scaled_augmentation(strength)
         count = self.options.passes if strength else 0
-        return [Pass(augmentation, self.options.seed, number) for number in range(count + 1)]
+        return [
+            AugmentationPass(augmentation, self.options.seed, number) for number in range(count + 1)
+        ]
 
     def recipe(self, model: str, params: HeadParameters) -> Recipe:
         """Return the recipe for fine-tuning a model, with the parameters tuned for its head."""
@@ -144,10 +147,10 @@ def scaled_augmentation(strength: float) -> Augmentation:
     """Return the paper's augmentation with its ranges multiplied by a strength; 0 is none."""
     return Augmentation(
         quarter_turns=strength > 0,
-        rotation=PAPER.rotation * strength,
+        rotation=PAPER_AUGMENTATION.rotation * strength,
         flip=strength > 0,
-        scale=PAPER.scale * strength,
-        brightness=PAPER.brightness * strength,
+        scale=PAPER_AUGMENTATION.scale * strength,
+        brightness=PAPER_AUGMENTATION.brightness * strength,
     )
 
 
@@ -182,7 +185,7 @@ def make_plan(
     }
     overlaps = find_overlaps([sample.path for sample in dataset.samples], progress)
     pairs = [(overlap.a, overlap.b) for overlap in overlaps]
-    examples = read_examples(dataset, options.image_settings, options.groups, alike=pairs)
+    examples = read_examples(dataset, options.image_settings, options.groups, overlaps=pairs)
     splits, left_out = _splits(examples, options)
     settings = _settings(options, dataset, splits, digests) | {"left_out": left_out}
     return Plan(options, examples, splits, settings)

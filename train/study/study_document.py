@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...runtime.metrics.decisions import is_positive, positive_score
 from ...runtime.metrics.intervals import auc
 from ...runtime.metrics.metrics import Json
-from ..data.splits import Fold
+from ..data.split_types import Fold
 from ..networks.architectures import architecture
 from ..provenance import PACKAGES, code_version, package_versions
 from ..roc import roc_points

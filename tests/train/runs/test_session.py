@@ -241,7 +241,7 @@ class CutOff(Exception):
     """Stands for a power cut."""
 
 
-CUTS = (("fold 1 of 2, base", 1), ("fold 2 of 2, whole, base", 1), ("refit", 0))
+CUTS = (("fold 1 of 2, base", 1), ("fold 2 of 2, all images, base", 1), ("refit", 0))
 
 
 def test_a_run_cut_off_three_times_and_resumed_equals_a_whole_run(
@@ -320,13 +320,14 @@ def test_a_base_that_the_paper_froze_stays_frozen_under_its_head(
     from alledge.runtime.data.datasets import read_dataset
     from alledge.train.data.examples import read_examples
     from alledge.train.data.splits import make_split
-    from alledge.train.fitting.fold_training import Task, Trainer
+    from alledge.train.fitting.fold_training import Trainer
+    from alledge.train.fitting.task import TrainingTask
 
     examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_settings)
     split = make_split(examples, "grouped", 2, 0)
     kinds = {}
     for model, head in (("resnet101v2", "paper"), ("resnet101v2", "gap"), ("vgg16", "paper")):
-        task = Task(model, head, "none", 0, FROM_SCRATCH, examples, split, tmp_path)
+        task = TrainingTask(model, head, "none", 0, FROM_SCRATCH, examples, split, tmp_path)
         trainer = Trainer(task, progress.TrainingProgress(quiet=True))
         kinds[model, head] = (
             list(trainer.phases),

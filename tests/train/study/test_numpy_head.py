@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alledge.train.fitting.targets import Part, balanced_loss
+from alledge.train.fitting.targets import FitImages, balanced_loss
 from alledge.train.study.numpy_head import DenseHead, HeadRecipe, fit_head
 
 RANDOM = np.random.default_rng(5)
@@ -52,7 +52,7 @@ def test_scores_and_gradients_are_those_of_the_same_keras_layers(
 
 def test_a_head_learns_a_separable_problem_and_is_reproducible() -> None:
     truth = (FEATURES[:, 0] + FEATURES[:, 1] > 0).astype(np.int64)
-    part = Part(np.arange(16), np.arange(16, 24), truth, 2)
+    part = FitImages(np.arange(16), np.arange(16, 24), truth, 2)
     recipe = HeadRecipe(lr=0.03, batch_size=4, epochs=40, dense=(8,))
     one, history = fit_head(part, lambda epoch: FEATURES, recipe, seed=2)
     other, _ = fit_head(part, lambda epoch: FEATURES, recipe, seed=2)
@@ -63,7 +63,7 @@ def test_a_head_learns_a_separable_problem_and_is_reproducible() -> None:
 
 def test_images_outside_the_part_do_not_change_the_fit() -> None:
     truth = (FEATURES[:, 0] > 0).astype(np.int64)
-    part = Part(np.arange(16), np.empty(0, np.int64), truth, 2)
+    part = FitImages(np.arange(16), np.empty(0, np.int64), truth, 2)
     recipe = HeadRecipe(lr=0.01, batch_size=4, epochs=5)
     hidden = FEATURES.copy()
     hidden[16:] = np.nan
