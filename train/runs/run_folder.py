@@ -23,6 +23,8 @@ MODEL = "model.keras"
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 BY_FOLD = "fold-predictions.csv"  # written if several folds test the same image
+SPLIT = "split.csv"
+SPLIT_COLUMNS = ("image", "fold", "group", "label", "camera", "trained_by", "tested_by")
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
 LOCATION = "root"  # where the images are: not a setting, since they may be moved
 
@@ -85,6 +87,24 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class SplitRow:
+    """What each fold of a run did with one image.
+
+    Parameters
+    ----------
+    image, group : str
+    trained_by, tested_by : frozenset of int
+        Numbers of the folds. A fold may do neither: in a camera split it leaves out the other
+        positive images of the camera that it tests.
+    """
+
+    image: str
+    group: str
+    trained_by: frozenset[int]
+    tested_by: frozenset[int]
+
+
+@dataclass(frozen=True)
 class Run:
     """A finished run.
 
@@ -143,6 +163,25 @@ class Run:
         """
         path = self.path / BY_FOLD
         return self._read(path) if path.is_file() else self.predictions()
+
+    def split(self) -> tuple[SplitRow, ...]:
+        """Return the training and test part of every fold, one row an image of the data set.
+
+        Raises
+        ------
+        RunError
+            If ``split.csv`` is missing or does not say which folds trained on an image.
+        """
+        path = self.path / SPLIT
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                return tuple(_split_row(row) for row in csv.DictReader(stream))
+        except (OSError, KeyError, ValueError) as error:
+            raise RunError(
+                f"{path} does not say which images each fold trained on: {error}",
+                allowed=f"a CSV file with the columns {','.join(SPLIT_COLUMNS)}",
+                fix="train again with this version of alledge",
+            ) from None
 
     def _read(self, path: Path) -> Predictions:
         try:
@@ -308,6 +347,14 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
         writer.writerow(header)
         for row in rows:
             writer.writerow([f"{v:.9g}" if isinstance(v, float) else v for v in row])
+
+
+def _split_row(row: dict[str, str]) -> SplitRow:
+    trained, tested = (
+        frozenset(int(number) for number in row[name].split())
+        for name in ("trained_by", "tested_by")
+    )
+    return SplitRow(row["image"], row["group"], trained, tested)
 
 
 def _predictions(rows: list[dict[str, str]], labels: Sequence[str]) -> Predictions:

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..data.examples import Examples
 from ..data.split_types import Split
-from .run_folder import Predictions, write_table
+from .run_folder import SPLIT_COLUMNS, Predictions, write_table
 
 HISTORY = (
     "fold",
@@ -21,7 +24,6 @@ HISTORY = (
     "val_accuracy",
     "seconds",
 )
-SPLIT_COLUMNS = ("image", "fold", "group", "label", "camera")
 
 
 def write_predictions(path: Path, predictions: Predictions, labels: Sequence[str]) -> None:
@@ -53,7 +55,10 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_split(path: Path, examples: Examples, split: Split) -> None:
-    """Write one row per image, with the first fold that tests it; 0 if none does."""
+    """Write one row per image, with the folds that train on it and those that test it.
+
+    The column ``fold`` has the first fold that tests the image; 0 if none does.
+    """
     labels = examples.dataset.labels
     rows = zip(
         examples.names,
@@ -61,6 +66,17 @@ def write_split(path: Path, examples: Examples, split: Split) -> None:
         split.groups,
         (labels[index] for index in examples.truth),
         examples.cameras,
+        _fold_numbers(len(examples.names), [(fold.number, fold.train) for fold in split.folds]),
+        _fold_numbers(len(examples.names), [(fold.number, fold.test) for fold in split.folds]),
         strict=True,
     )
     write_table(path, SPLIT_COLUMNS, rows)
+
+
+def _fold_numbers(images: int, parts: Sequence[tuple[int, NDArray[np.int64]]]) -> list[str]:
+    """Return for every image the numbers of the folds whose part contains it, as ``"1 3"``."""
+    numbers: list[list[str]] = [[] for _ in range(images)]
+    for number, part in parts:
+        for index in part:
+            numbers[index].append(str(number))
+    return [" ".join(row) for row in numbers]

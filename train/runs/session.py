@@ -37,6 +37,7 @@ from .run_folder import (
     RUNS,
     SCHEMA,
     SCHEMA_VERSION,
+    SPLIT,
     Predictions,
     Run,
     begin_run,
@@ -285,7 +286,7 @@ def _write_tables(
     if len(images.images) < len(predictions.images):
         write_predictions(folder / BY_FOLD, predictions, labels)
     write_history(folder / "history.csv", history)
-    write_split(folder / "split.csv", examples, split)
+    write_split(folder / SPLIT, examples, split)
 
 
 def _draw_plots(

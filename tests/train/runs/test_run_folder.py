@@ -57,6 +57,17 @@ def test_a_folder_that_is_not_a_finished_run_is_refused(tmp_path: Path) -> None:
         load_run(write_run(tmp_path / "later", "2026-01-01T00:00:00Z", version=9))
 
 
+def test_a_run_without_the_training_parts_of_its_folds_has_to_be_trained_again(
+    tmp_path: Path,
+) -> None:
+    run = load_run(write_run(tmp_path / "run", "2026-01-01T00:00:00Z"))
+    with pytest.raises(RunError, match=r"split\.csv does not say(.|\n)*train again"):
+        run.split()
+    write_table(run.path / "split.csv", ("image", "fold", "group"), [("a.png", 1, "a")])
+    with pytest.raises(RunError, match=r"trained_by(.|\n)*train again"):
+        run.split()
+
+
 def test_a_new_run_does_not_overwrite_another(tmp_path: Path) -> None:
     begin_run(tmp_path / "run", SETTINGS)
     with pytest.raises(UsageError, match="exists already"):

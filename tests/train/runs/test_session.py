@@ -193,6 +193,21 @@ def test_a_camera_split_counts_an_image_once_and_reports_each_direction(camera_r
     assert camera_run.record["calibration"] == "cross-fitted"
 
 
+def test_a_run_stores_what_each_fold_trained_on_and_tested(camera_run: Run) -> None:
+    split, predictions = camera_run.split(), camera_run.fold_predictions()
+    assert {row.image for row in split} == set(predictions.images)
+    for fold in camera_run.fold_numbers:
+        trained = {row.image for row in split if fold in row.trained_by}
+        tested = {row.image for row in split if fold in row.tested_by}
+        inside = predictions.folds == fold
+        assert tested == set(np.asarray(predictions.images)[inside])
+        groups = {row.group for row in split if fold in row.trained_by}
+        assert trained
+        assert not groups & {row.group for row in split if fold in row.tested_by}
+    # the other positive images of the camera that a fold leaves out are in neither part
+    assert any(len(row.trained_by | row.tested_by) < len(camera_run.fold_numbers) for row in split)
+
+
 def test_a_run_with_pretrained_weights_is_compared_with_the_linear_probe(tiny_run: Run) -> None:
     predictions = tiny_run.predictions()
     assert predictions.probe is not None
