@@ -16,7 +16,7 @@ from .cell_tuning import StudyWorker
 from .model_comparison import compare
 from .model_costs import computed_by, cost, paper, trained
 from .plan import BASE, HEAD, Plan
-from .pooled_sections import Section, both_labels, camera_alone, measured, sections
+from .pooled_sections import Section, both_labels, camera_alone, measure_section, sections
 
 TUNED = ("params", "slot", "loss", "default_loss", "by_strength")
 
@@ -101,7 +101,7 @@ def _furthest(plan: Plan, right: dict[tuple[str, str], Any]) -> dict[str, str]:
 def _row(
     plan: Plan, section: Section, model: str, kind: str, fits: list[Json]
 ) -> tuple[Json, NDArray[np.bool_]]:
-    found, data = measured(plan, section, fits), plan.examples.dataset
+    found, data = measure_section(plan, section, fits), plan.examples.dataset
     truth = plan.examples.truth[found.images]
     ill = np.isin(truth, [data.labels.index(label) for label in data.positive])
     row = {
