@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.imaging import load_picture, read_header
-from ...runtime.metrics.metrics import Json
 from ...runtime.pages.environment import image_uri, render_page
 from ..provenance import provenance_line
 from .shortcuts import PICTURE_SIZE, masks
+from .types import AuditDocument, DatasetAudit, OverlapPair
 
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "audit.html.j2"
 THUMBNAIL_PX = 300
@@ -24,14 +25,16 @@ PAIRS_SHOWN = 24  # within the sets, and as many between them
 MASKS_SHOWN = 2  # for each label
 FRAME_COLOUR, MASK_COLOUR = (34, 197, 94), (236, 72, 153)
 
+PictureRow = dict[str, Any]  # for the template: names, and pictures as data URIs
 
-def write_page(path: Path, document: Json) -> Path:
+
+def write_page(path: Path, document: AuditDocument) -> Path:
     """Write the page of an audit.
 
     Parameters
     ----------
     path : Path
-    document : dict
+    document : AuditDocument
         As `alledge.train.audit.audit.audit` returns it.
 
     Returns
@@ -57,7 +60,7 @@ def write_page(path: Path, document: Json) -> Path:
     return path
 
 
-def _pair(sets: list[Json], pair: Json) -> Json:
+def _pair(sets: list[DatasetAudit], pair: OverlapPair) -> PictureRow:
     """Return a pair with both images as data URIs; a frame marks their common part."""
     sides = (pair["a"], pair["b"])
     files = [Path(sets[side["dataset"]]["root"]) / side["image"] for side in sides]
@@ -81,11 +84,11 @@ def _framed(path: Path, size: tuple[int, int], box: tuple[int, int, int, int]) -
     return _jpeg_uri(picture)
 
 
-def _masked_images(document: Json) -> list[Json]:
+def _masked_images(document: DatasetAudit) -> list[PictureRow]:
     """Return some images of each label, as they are and with the cells masked out."""
     dataset: Dataset = read_dataset(document["root"], document["layout"], unreadable={})
     unreadable = {row["image"] for row in document["unreadable"]}
-    rows = []
+    rows: list[PictureRow] = []
     for label in dataset.labels:
         samples = [
             sample

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,13 @@ class Section:
     split: str
     name: str
     folds: tuple[Fold, ...]
+
+
+class FoldScores(TypedDict):
+    """Scores of a fold: indices of its test images, and one row of scores for each."""
+
+    images: list[int]
+    scores: list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -73,15 +80,15 @@ def sections(plan: Plan) -> list[Section]:
     return result
 
 
-def measure_section(plan: Plan, section: Section, fits: Sequence[Json]) -> PooledScores:
+def measure_section(plan: Plan, section: Section, fits: Sequence[FoldScores]) -> PooledScores:
     """Pool the scores of a section's folds and measure them.
 
     Parameters
     ----------
     plan : Plan
     section : Section
-    fits : sequence of dict
-        For each fold `images`, indices, and `scores`, one row an image.
+    fits : sequence of FoldScores
+        One for each fold.
     """
     images, scores = _pooled(fits)
     examples, data = plan.examples, plan.examples.dataset
@@ -111,7 +118,7 @@ def camera_alone(plan: Plan, section: Section) -> Json:
     """
     cameras, truth = np.asarray(plan.examples.cameras), plan.examples.truth
     count = len(plan.examples.dataset.labels)
-    fits = []
+    fits: list[FoldScores] = []
     for fold in section.folds:
         labels = []
         for at in fold.test:
@@ -144,9 +151,9 @@ def _accuracy_of_cameras(
     return {"value": hits / count, "low": low, "high": high, "n": count}
 
 
-def _pooled(fits: Sequence[Json]) -> tuple[NDArray[np.int64], Floats]:
+def _pooled(fits: Sequence[FoldScores]) -> tuple[NDArray[np.int64], Floats]:
     """Return every tested image once; one that several folds test has the mean of its scores."""
-    by_image: dict[int, list[Any]] = {}
+    by_image: dict[int, list[list[float]]] = {}
     for fit in fits:
         for image, scores in zip(fit["images"], fit["scores"], strict=True):
             by_image.setdefault(image, []).append(scores)

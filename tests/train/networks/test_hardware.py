@@ -77,7 +77,7 @@ def test_mixed_precision_trains_and_leaves_float32_weights_and_scores(
     from alledge.train.fitting.fold_training import Task, Trainer
     from alledge.train.networks.tensorflow_import import keras
 
-    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_path)
+    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_settings)
     split = make_split(examples, "grouped", 2, 0)
     recipe = replace(FINE_TUNING, epochs=1, batch_size=8, head_passes=1)
     task = Task("vgg16", "gap", tiny_order.weights, 0, recipe, examples, split, tmp_path)
