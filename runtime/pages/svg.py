@@ -21,7 +21,7 @@ HREF = "{http://www.w3.org/1999/xlink}href"
 DPI = 72  # one point is one pixel of the picture
 FONT = "system-ui, sans-serif"  # in the picture; text is measured in DejaVu Sans, which is wider
 LONGEST_TEXT = 28  # characters; more would leave a narrow chart no space for its marks
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
 HEX = re.compile(r"#[0-9a-f]{6}\b")
 
@@ -115,15 +115,16 @@ def figure_svg(
     """
     import matplotlib as mpl
 
-    stream = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": f"{title} {figure.get_figwidth():.2f}"}):
+    stream, label = io.StringIO(), CONTROL.sub("\ufffd", title)
+    with mpl.rc_context({"svg.hashsalt": f"{label} {figure.get_figwidth():.2f}"}):
         figure.savefig(stream, format="svg", dpi=DPI, transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(stream.getvalue())
-    _strip(root)
+    # The first definitions are a style sheet of matplotlib, which would apply to the whole page.
+    for child in root.findall(f"{{{SVG}}}metadata") + root.findall(f"{{{SVG}}}defs")[:1]:
+        root.remove(child)
     width, height = (f"{float(size):g}" for size in root.attrib["viewBox"].split()[2:])
     root.attrib.clear()
     root.attrib |= {"viewBox": f"0 0 {width} {height}", "width": width, "height": height}
-    label = CONTROL.sub("\ufffd", title)
     root.attrib |= {"role": "img", "aria-label": label, "class": "chart"}
     root.attrib |= {"stroke-linejoin": "round", "font-family": FONT}
     _rewrite(root, tooltips or {}, {value: f"var(--{name})" for name, value in colours().items()})
@@ -133,15 +134,6 @@ def figure_svg(
         root.insert(0, style)
     ElementTree.register_namespace("", SVG)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def _strip(root: ElementTree.Element) -> None:
-    """Remove the metadata and matplotlib's style sheet, which would apply to the whole page."""
-    for parent in list(root.iter()):
-        for child in list(parent):
-            name = child.tag.rpartition("}")[2]
-            if name == "metadata" or (name == "defs" and child.find(f"{{{SVG}}}style") is not None):
-                parent.remove(child)
 
 
 def _rewrite(
@@ -158,7 +150,7 @@ def _rewrite(
                 element.set("class", kind)
             if identifier in tooltips:
                 note = ElementTree.Element(f"{{{SVG}}}title")
-                note.text = CONTROL.sub(_keep_newline, tooltips[identifier])
+                note.text = CONTROL.sub("\ufffd", tooltips[identifier])
                 element.insert(0, note)
         if name != "text":
             element.text = element.text and element.text.strip()
@@ -169,14 +161,9 @@ def _rewrite(
             element.set("href", element.attrib.pop(HREF))
         for key, value in element.attrib.items():
             if key in ("d", "x", "y", "width", "height", "transform"):
-                element.set(
-                    key, NUMBER.sub(lambda m: f"{float(m[0]):.1f}", " ".join(value.split()))
-                )
+                short = NUMBER.sub(lambda m: f"{float(m[0]):.1f}", value)
+                element.set(key, " ".join(short.split()))
             elif key in ("style", "fill", "stroke"):
                 value = HEX.sub(lambda m: variables.get(m[0], m[0]), value)
                 value = NUMBER.sub(lambda m: f"{float(m[0]):.2f}", value)
                 element.set(key, value.replace("font-family: 'DejaVu Sans'; ", ""))
-
-
-def _keep_newline(match: re.Match[str]) -> str:
-    return "\n" if match[0] == "\n" else "\ufffd"
