@@ -27,8 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "benchmarks.commands:benchmark",
         "Measure accuracy, latency and memory of bundles.",
     ),
-    "devices": ("devices.commands:devices", "Know boards: list, show, detect, recommend."),
-    "doctor": ("devices.commands:doctor", "Tell what works here, and what to type."),
+    "devices": ("devices.commands:devices", "List boards, detect this one, recommend a model."),
+    "doctor": ("devices.commands:doctor", "Check this machine, and a bundle on it."),
     "pack": ("devices.commands:pack", "Write an offline installer for a board."),
     "keygen": ("devices.commands:keygen", "Make a pair of keys that sign packs."),
     "report": (

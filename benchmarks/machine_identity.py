@@ -25,7 +25,7 @@ IDENTITY_KEYS = (
 
 def describe_this_machine() -> Machine:
     """Return the machine block of a result document. No engine is imported."""
-    return describe_machine(engines=False)
+    return dict(describe_machine(engines=False))
 
 
 def comparison_key(machine: Machine) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""The device room: what is known of the boards alledge runs on; may import runtime."""
+"""Board profiles, detection, estimates, doctor and offline installers; may import runtime."""

@@ -1,4 +1,4 @@
-"""The commands `devices`, `doctor`, `pack` and `keygen`; import click, and the rest when run."""
+"""The commands `devices`, `doctor`, `pack` and `keygen`; each imports its modules when it runs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
-@click.group(short_help="Know boards: list, show, detect, recommend.")
+
+@click.group(short_help="List boards, detect this one, recommend a model.")
 def devices() -> None:
-    """Know boards: list, show, detect, recommend.
+    """List boards, detect this one, recommend a model.
 
-    What is known of the boards alledge runs on, which one this is, and which model, precision and
-    board answer in time.
+    Shows the boards that alledge has profiles of, recognises this machine, and recommends models,
+    precisions and boards that meet a limit on latency or memory.
 
     \b
     Example:
@@ -26,10 +28,10 @@ def _print(document: Any, as_json: bool, text: str) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False) if as_json else text)
 
 
-@devices.command("list", short_help="List every board that is known.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@devices.command("list", short_help="List all boards.")
+@as_json_option
 def list_devices(as_json: bool) -> None:
-    """List every board that is known.
+    """List all boards.
 
     \b
     Example:
@@ -40,11 +42,11 @@ def list_devices(as_json: bool) -> None:
     _print(devices_document(), as_json, list_text())
 
 
-@devices.command(short_help="Show what is known of one board, with sources.")
+@devices.command(short_help="Show the profile of one board, with sources.")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@as_json_option
 def show(name: str, as_json: bool) -> None:
-    """Show what is known of one board, with sources.
+    """Show the profile of one board, with sources.
 
     \b
     Example:
@@ -57,10 +59,10 @@ def show(name: str, as_json: bool) -> None:
     _print(device_document(profile), as_json, show_text(profile))
 
 
-@devices.command(short_help="Tell which machine this is, and what to use on it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@devices.command(short_help="Recognise this machine and choose its engine.")
+@as_json_option
 def detect(as_json: bool) -> None:
-    """Tell which machine this is, and what to use on it.
+    """Recognise this machine and choose its engine.
 
     \b
     Example:
@@ -72,15 +74,19 @@ def detect(as_json: bool) -> None:
     _print(document, as_json, detect_text(document))
 
 
-@devices.command(short_help="Tell which model on which board is fast enough.")
-@click.option("--device", metavar="NAME", help="Estimate for this board only.")
-@click.option("--max-latency-ms", type=float, metavar="MS", help="Of one prediction.")
-@click.option("--max-memory-mib", type=float, metavar="MIB", help="Of the whole process.")
+@devices.command(short_help="Recommend models and boards that are fast enough.")
+@click.option("--device", metavar="NAME", help="Consider this board only.")
+@click.option("--max-latency-ms", type=float, metavar="MS", help="Limit for one prediction.")
+@click.option("--max-memory-mib", type=float, metavar="MIB", help="Limit for the whole process.")
 @click.option(
-    "--results", type=click.Path(), multiple=True, metavar="FILE", help="Of `alledge benchmark`."
+    "--results",
+    type=click.Path(),
+    multiple=True,
+    metavar="FILE",
+    help="Result of `alledge benchmark`; may be repeated.",
 )
-@click.option("--compare", is_flag=True, help="Show every estimate beside a known figure.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--compare", is_flag=True, help="Compare the estimates with known figures.")
+@as_json_option
 def recommend(
     device: str | None,
     max_latency_ms: float | None,
@@ -89,11 +95,11 @@ def recommend(
     compare: bool,
     as_json: bool,
 ) -> None:
-    """Tell which model on which board is fast enough.
+    """Recommend models and boards that are fast enough.
 
-    Measured results come first: those of --results, measured/benchmark.json where `alledge
-    benchmark` left it, and the calibration machine's. What nobody measured is estimated, and says
-    so, with how wrong such estimates have been. Without --max-memory-mib a model may take half of
+    Measured results come first: those of --results, of measured/benchmark.json if it exists, and
+    of the calibration machine. Combinations that nobody measured are estimated. Estimates are
+    labelled, with the error of such estimates. Without --max-memory-mib, a model may use half of
     a board's memory.
 
     \b
@@ -102,27 +108,28 @@ def recommend(
     """
     from pathlib import Path
 
-    from .estimates import recommend as answers
+    from .estimates import recommend as recommendation
     from .profiles import get_profile
 
     if compare:
-        click.echo(answers.comparison_text())
+        click.echo(recommendation.comparison_text())
         return
     board = get_profile(device) if device else None
-    rows = answers.rows_of([Path(name) for name in results], board)
-    document = answers.recommend(rows, max_latency_ms, max_memory_mib)
-    _print(document, as_json, answers.recommend_text(document))
+    rows = recommendation.collect_rows([Path(name) for name in results], board)
+    document = recommendation.recommend(rows, max_latency_ms, max_memory_mib)
+    _print(document, as_json, recommendation.recommend_text(document))
 
 
-@click.command(short_help="Tell what works here, and what to type.")
+@click.command(short_help="Check this machine, and a bundle on it.")
 @click.argument("bundle", metavar="[BUNDLE]", required=False, type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@as_json_option
 def doctor(bundle: str | None, as_json: bool) -> None:
-    """Tell what works here, and what to type.
+    """Check this machine, and a bundle on it.
 
-    Looks at Python, engines, instruction sets, memory, disk, container limits, cache and keys; of a
-    BUNDLE at its files, and whether each TFLite runtime knows its operators, before it is copied
-    anywhere. The exit code is 1 if something does not work.
+    Checks Python, engines, instruction sets, memory, disk, container limits, cache and trusted
+    keys. With BUNDLE, also checks its files, loads it with every engine, and compares its
+    operators with those that each TFLite runtime supports. Names a fix for every problem. The
+    exit code is 1 if something does not work.
 
     \b
     Example:
@@ -140,12 +147,14 @@ def doctor(bundle: str | None, as_json: bool) -> None:
 
 @click.command(short_help="Write an offline installer for a board.")
 @click.option("--device", metavar="NAME", help="Board, as `alledge devices list` names it.")
-@click.option("--bundle", type=click.Path(), metavar="B", help="Bundle to carry.")
+@click.option("--bundle", type=click.Path(), metavar="B", help="Bundle to include.")
 @click.option("--out", type=click.Path(), metavar="FILE", help="Tar file to write.")
-@click.option("--python", metavar="3.11", help="The board's Python.  [default: its usual image's]")
+@click.option(
+    "--python", metavar="3.11", help="The board's Python.  [default: that of its usual system]"
+)
 @click.option("--sign", type=click.Path(), metavar="KEY", help="Secret key of `alledge keygen`.")
 @click.option(
-    "--check", type=click.Path(), metavar="FILE", help="Check a pack, unpacking and running none."
+    "--check", type=click.Path(), metavar="FILE", help="Check a pack without unpacking it."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print pack.json.")
 def pack(
@@ -159,9 +168,9 @@ def pack(
 ) -> None:
     """Write an offline installer for a board.
 
-    The tar file holds the wheels for that board, hashes pinned, alledge's own, the bundle and an
-    install script. It needs the network here, and none there. --check FILE checks one that came:
-    every hash, and the signature where this machine trusts keys.
+    The tar file contains the wheels for that board with their hashes, alledge itself, the bundle
+    and an install script. Packing needs the network; installing does not. --check FILE checks all
+    hashes of a pack, and its signature if this machine has trusted keys.
 
     \b
     Example:
@@ -171,7 +180,8 @@ def pack(
     from pathlib import Path
 
     from ..errors import UsageError
-    from .pack.packing import check_pack, write_pack
+    from .pack.pack_check import check_pack
+    from .pack.packing import write_pack
     from .profiles import get_profile
 
     if check is not None:
@@ -190,16 +200,20 @@ def pack(
         Path(out),
         python=python,
         key=None if sign is None else Path(sign),
-        say=lambda line: click.echo(line, err=True),
+        report=lambda line: click.echo(line, err=True),
     )
     mib = Path(out).stat().st_size / 2**20
-    signed = f", signed with {sign}" if sign else ", not signed"
-    text = f"{out}  {mib:.1f} MiB, {len(document['files'])} files{signed}\n"
-    text += f"on the board, with Python {document['python']}: tar -xf {Path(out).name} && "
-    text += f"sh alledge-{device}/install.sh"
+    signed = f"signed with {sign}" if sign else "not signed"
+    unpack, folder = f"tar -xf {Path(out).name}", f"alledge-{device}"
     if document["system"] == "windows":
-        text = text.replace("&& sh ", "& ").replace("/install.sh", "\\install.cmd")
-    _print(document, as_json, text)
+        install = f"{unpack} & {folder}\\install.cmd"
+    else:
+        install = f"{unpack} && sh {folder}/install.sh"
+    lines = [
+        f"{out}  {mib:.1f} MiB, {len(document['files'])} files, {signed}",
+        f"on the board, with Python {document['python']}: {install}",
+    ]
+    _print(document, as_json, "\n".join(lines))
 
 
 @click.command(short_help="Make a pair of keys that sign packs.")
@@ -209,8 +223,8 @@ def pack(
 def keygen(out: str) -> None:
     """Make a pair of keys that sign packs.
 
-    NAME.key is secret and stays at the desk. A device that was given NAME.pub takes nothing that
-    is not signed by it.
+    NAME.key is secret and stays on your computer. A device on which NAME.pub is installed accepts
+    only packs and bundles that are signed with NAME.key.
 
     \b
     Example:
@@ -222,5 +236,5 @@ def keygen(out: str) -> None:
     from .pack.signing_keys import generate_keys
 
     secret, public = generate_keys(Path(out))
-    click.echo(f"{secret}  secret: keep it at the desk, and a copy of it somewhere safe")
+    click.echo(f"{secret}  secret: keep it on this computer, and a copy in a safe place")
     click.echo(f"{public}  for the devices: sh install.sh --trust {public.name}")

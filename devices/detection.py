@@ -1,7 +1,8 @@
-"""What machine this is, as a JSON-safe description; standard library and runtime only.
+"""Description of the machine this runs on; imports the standard library and `runtime` only.
 
-Everything read from Linux' files is a pure function of a root directory. Windows and macOS are
-asked by `windows_macos.py`. What a system does not say is None, never a guess.
+On Linux all values are read from files under a root folder. Tests replace it, by the parameter
+`root` of each function. Windows and macOS are described by `windows_macos`. A value that the
+system does not report is None.
 """
 
 from __future__ import annotations
@@ -11,27 +12,32 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any
 
 from ..runtime import machine
-from . import windows_macos
+from .types import MachineDescription
+from .windows_macos import describe_system
 
 ROOT = Path("/")
 PACKAGES = (
-    *("alledge", "numpy", "pillow", "ai-edge-litert", "tflite-runtime"),
-    *("onnxruntime", "onnxruntime-gpu", "openvino"),
+    "alledge",
+    "numpy",
+    "pillow",
+    "ai-edge-litert",
+    "tflite-runtime",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
 )
 
 # The instruction sets that decide how fast a network runs, as /proc/cpuinfo spells them.
-FLAGS = frozenset(
-    (
-        *("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni"),
-        *("avx512vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
-        *("neon", "vfpv4", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
-    )
+X86_FLAGS = (
+    "sse4_1 sse4_2 avx avx2 fma f16c avx_vnni avx512f avx512_vnni avx512vnni "
+    "avx512_bf16 avx512_fp16 amx_tile amx_int8 amx_bf16"
 )
+ARM_FLAGS = "neon vfpv4 asimd asimdhp asimddp i8mm bf16 sve sve2 sme"
+FLAGS = frozenset(f"{X86_FLAGS} {ARM_FLAGS}".split())
 
-# MIDR part numbers of Arm's and others' cores, as in the Linux kernel's arch/arm64 cputype.h.
+# Processor cores by implementer and part number (MIDR), from Linux' arch/arm64 cputype.h.
 ARM_PARTS = {
     ("0x41", "0xc07"): "Cortex-A7",
     ("0x41", "0xd03"): "Cortex-A53",
@@ -45,7 +51,7 @@ ARM_PARTS = {
     ("0x4e", "0x004"): "Carmel",
 }
 
-# A file whose presence means an accelerator, beside what it is called.
+# Files that an accelerator's driver creates, with the name of the accelerator.
 DEVICE_FILES = {
     "dev/nvhost-gpu": "NVIDIA Tegra GPU",
     "dev/nvgpu/igpu0": "NVIDIA Tegra GPU",
@@ -57,24 +63,27 @@ DEVICE_FILES = {
 PCI_GPUS = {"0x8086": "Intel GPU", "0x1002": "AMD GPU"}
 
 
-def describe_machine(root: Path = ROOT, *, engines: bool = True) -> dict[str, Any]:
-    """Return what machine this is, JSON-safe.
+def describe_machine(root: Path = ROOT, *, engines: bool = True) -> MachineDescription:
+    """Return a description of this machine.
 
     Parameters
     ----------
     root : Path
-        Where ``/proc``, ``/sys``, ``/dev`` and ``/etc`` are; another one in tests.
+        Folder that contains ``proc``, ``sys``, ``dev`` and ``etc``.
     engines : bool
-        Whether to import ONNX Runtime, where it is installed, to ask for its providers.
+        Whether to import ONNX Runtime, if it is installed, to list its execution providers.
 
     Returns
     -------
-    dict
-        board, arch, cpu, flags, cores_physical, cores_logical, cores_usable, quota_cores,
-        governor, memory_mib, os, kernel, python, libc, versions, accelerators, providers.
-        None stands for what the system does not say.
+    MachineDescription
+        JSON-safe. None means that the system does not report the value.
+
+    Examples
+    --------
+    >>> describe_machine(engines=False)["arch"]  # doctest: +SKIP
+    'aarch64'
     """
-    other = windows_macos.describe() if root == ROOT else {}
+    other = describe_system() if root == ROOT else {}
     libc = " ".join(part for part in platform.libc_ver() if part)
     memory = other.get("memory_mib") or machine.memory_mib(root)
     physical, logical = count_cores(root)
@@ -100,7 +109,7 @@ def describe_machine(root: Path = ROOT, *, engines: bool = True) -> dict[str, An
 
 
 def architecture() -> str:
-    """Return the architecture this Python was built for, by the name Linux wheels use."""
+    """Return the architecture of this Python, as Linux wheels name it."""
     name = platform.machine().lower()
     if name in ("aarch64", "arm64", "armv8l") and sys.maxsize < 2**32:
         return "armv7l"  # a 32-bit system on a 64-bit kernel
@@ -108,28 +117,19 @@ def architecture() -> str:
 
 
 def board_name(root: Path = ROOT) -> str | None:
-    """Return the board's name: the device tree's model, else what DMI says.
-
-    Parameters
-    ----------
-    root : Path
-    """
-    for place in ("proc/device-tree/model", "sys/firmware/devicetree/base/model"):
-        if text := _read(root / place):
+    """Return the board's name from the device tree, or else from DMI. None if neither has it."""
+    for file in ("proc/device-tree/model", "sys/firmware/devicetree/base/model"):
+        if text := _read(root / file):
             return text
     dmi = root / "sys/class/dmi/id"
     parts = [_read(dmi / name) for name in ("sys_vendor", "product_name")]
-    known = [part for part in parts if part and "to be filled" not in part.lower()]
-    return " ".join(known) or None
+    # Vendors that set no name leave "To be filled by O.E.M."
+    names = [part for part in parts if part and "to be filled" not in part.lower()]
+    return " ".join(names) or None
 
 
 def cpu_name(root: Path = ROOT) -> str | None:
-    """Return the processor's name; on Arm that of its cores, the strongest last.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """Return the processor's name; on Arm the names of its cores, in the order of their numbers."""
     rows = cpuinfo(root)
     for key in ("model name", "cpu model"):
         for row in rows:
@@ -143,27 +143,17 @@ def cpu_name(root: Path = ROOT) -> str | None:
 
 
 def cpu_flags(root: Path = ROOT) -> list[str]:
-    """Return the instruction sets that matter here and that every core has, sorted.
-
-    Parameters
-    ----------
-    root : Path
-    """
-    sets = [
+    """Return those of `FLAGS` that every core has, sorted."""
+    flags_by_core = [
         set((row.get("flags") or row.get("Features") or "").split())
         for row in cpuinfo(root)
         if "flags" in row or "Features" in row
     ]
-    return sorted(set.intersection(*sets) & FLAGS) if sets else []
+    return sorted(set.intersection(*flags_by_core) & FLAGS) if flags_by_core else []
 
 
 def count_cores(root: Path = ROOT) -> tuple[int | None, int | None]:
-    """Return the physical and the logical cores of the machine, whatever this process may use.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """Return the numbers of physical and of logical cores of the whole machine."""
     numbers = [row["processor"] for row in cpuinfo(root) if row.get("processor", "").isdigit()]
     if not numbers:
         return None, None
@@ -173,11 +163,9 @@ def count_cores(root: Path = ROOT) -> tuple[int | None, int | None]:
 
 
 def cpuinfo(root: Path = ROOT) -> list[dict[str, str]]:
-    """Return the processors of /proc/cpuinfo; lines of the whole machine stand in the last.
+    """Return the blocks of /proc/cpuinfo, one per processor.
 
-    Parameters
-    ----------
-    root : Path
+    Lines that describe the whole machine belong to the last block.
     """
     rows: list[dict[str, str]] = []
     for block in (_read(root / "proc/cpuinfo") or "").split("\n\n"):
@@ -187,12 +175,7 @@ def cpuinfo(root: Path = ROOT) -> list[dict[str, str]]:
 
 
 def os_name(root: Path = ROOT) -> str:
-    """Return the operating system's own name for itself.
-
-    Parameters
-    ----------
-    root : Path
-    """
+    """Return the operating system's name and version."""
     for line in (_read(root / "etc/os-release") or "").splitlines():
         if line.startswith("PRETTY_NAME="):
             return line.partition("=")[2].strip("\"'")
@@ -200,20 +183,17 @@ def os_name(root: Path = ROOT) -> str:
 
 
 def accelerators(root: Path = ROOT) -> list[str]:
-    """Return what could compute beside the CPU, by the files its driver makes.
-
-    Parameters
-    ----------
-    root : Path
-    """
-    found = [name for file, name in DEVICE_FILES.items() if (root / file).exists()]
-    for vendor in sorted((root / "sys/class/drm").glob("renderD*/device/vendor")):
-        found += [PCI_GPUS[text] for text in (_read(vendor),) if text in PCI_GPUS]
-    return list(dict.fromkeys(found))
+    """Return the accelerators whose drivers have created their files."""
+    names = [name for file, name in DEVICE_FILES.items() if (root / file).exists()]
+    for file in sorted((root / "sys/class/drm").glob("renderD*/device/vendor")):
+        vendor = _read(file)
+        if vendor in PCI_GPUS:
+            names.append(PCI_GPUS[vendor])
+    return list(dict.fromkeys(names))
 
 
 def installed_versions() -> dict[str, str | None]:
-    """Return the version of each package that decides what a network computes here."""
+    """Return the version of each of `PACKAGES`, None if it is not installed."""
     versions: dict[str, str | None] = {}
     for package in PACKAGES:
         try:
@@ -224,7 +204,7 @@ def installed_versions() -> dict[str, str | None]:
 
 
 def onnx_providers() -> list[str] | None:
-    """Return the execution providers of the installed ONNX Runtime, None where there is none."""
+    """Return the execution providers of ONNX Runtime, None if it is not installed."""
     try:
         import onnxruntime
     except (ImportError, OSError):

@@ -1,6 +1,6 @@
 """``alledge doctor``: what works on this machine, what is missing, and what to type.
 
-Nothing is changed but an empty file written into the cache folder and removed again.
+The checks change nothing, except that one creates and removes a file in the cache folder.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..errors import AlledgeError
+from ..errors import AlledgeError, MissingPackageError
 from ..runtime.backends import BACKENDS, installed_packages, load_backend
 from ..runtime.bundle.bundle import Bundle
 from ..runtime.bundle.signing import trusted_keys
@@ -20,40 +19,61 @@ from ..runtime.caches import cache_root
 from ..runtime.machine import SMALL_MIB
 from ..runtime.tflite_graph import operator_versions
 from .detection import describe_machine, installed_versions
-from .operator_support import nearest_probed_runtime, supported_versions, unsupported_operators
+from .operator_support import (
+    nearest_probed_runtime,
+    says_unsupported,
+    supported_versions,
+    unsupported_operators,
+)
 from .profiles import recognise
+from .types import DoctorDocument, FindingRow, MachineDescription, Status
 
 SCHEMA, SCHEMA_VERSION = "alledge/doctor", 1
-OK, WARN, FAIL = "ok", "warn", "fail"
+OK: Status = "ok"
+WARN: Status = "warn"
+FAIL: Status = "fail"
 OLDEST_PYTHON = (3, 10)
-LEAST_FREE_MIB = 300  # an installation takes up to 143; while it is replaced there are two
-LEAST_MEMORY_MIB = 400
+MIN_FREE_MIB = 300  # an installation takes up to 143 MiB; an upgrade keeps the previous one
+MIN_MEMORY_MIB = 400
 MIB = 2**20
 
-Json = dict[str, Any]
+VERDICTS = {
+    OK: "everything works",
+    WARN: "alledge works; see the lines marked warn",
+    FAIL: "something does not work; see the lines marked fail",
+}
+OPERATOR_FIX = (
+    'pip install "ai-edge-litert>=2" on that machine, or export with --int8: only dynamic-range '
+    "models need such versions"
+)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Parameters
     ----------
     what : str
+        What was checked.
     status : {"ok", "warn", "fail"}
     found : str
     fix : str or None
-        What to type or change; None where all is well.
+        What to type or to change. Present unless the status is ``"ok"``.
     """
 
     what: str
-    status: str
+    status: Status
     found: str
     fix: str | None = None
 
+    def row(self) -> FindingRow:
+        """Return the finding as a row of the document."""
+        return {"what": self.what, "status": self.status, "found": self.found, "fix": self.fix}
 
-def examine(bundle: Path | None = None) -> Json:
-    """Return what was found on this machine, and with a bundle where one is named.
+
+def examine(bundle: Path | None = None) -> DoctorDocument:
+    """Check this machine, and a bundle if one is given.
 
     Parameters
     ----------
@@ -61,103 +81,112 @@ def examine(bundle: Path | None = None) -> Json:
 
     Returns
     -------
-    dict
+    DoctorDocument
         The document of `alledge doctor --json` (schema ``doctor``).
     """
     machine = describe_machine(engines=False)
     findings = [
-        *_machine(machine),
-        *_engines(machine),
-        _cache(),
-        _disk(Path(sys.prefix)),
-        _keys(),
+        check_python(machine),
+        check_board(machine),
+        check_instructions(machine),
+        check_memory(machine["memory_mib"]),
+        check_cpu_limit(machine),
+        *check_engines(machine),
+        check_cache(),
+        check_disk(Path(sys.prefix)),
+        check_keys(),
     ]
     if bundle is not None:
-        findings += _bundle(bundle)
+        findings += check_bundle(bundle)
     statuses = {finding.status for finding in findings}
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "bundle": None if bundle is None else str(bundle),
         "verdict": FAIL if FAIL in statuses else WARN if WARN in statuses else OK,
-        "findings": [asdict(finding) for finding in findings],
+        "findings": [finding.row() for finding in findings],
         "machine": machine,
     }
 
 
-def _machine(machine: Json) -> list[Finding]:
-    rows = []
-    version = ".".join(map(str, OLDEST_PYTHON))
-    old = sys.version_info < OLDEST_PYTHON
-    fix = f"install Python {version} or later, and alledge with it" if old else None
-    rows.append(Finding("Python", FAIL if old else OK, machine["python"], fix))
+def check_python(machine: MachineDescription) -> Finding:
+    """Check that this Python is not too old."""
+    if sys.version_info >= OLDEST_PYTHON:
+        return Finding("Python", OK, machine["python"])
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    fix = f"install Python {oldest} or later, and alledge with it"
+    return Finding("Python", FAIL, machine["python"], fix)
+
+
+def check_board(machine: MachineDescription) -> Finding:
+    """Check that the board, if it is known, can run alledge."""
     profile = recognise(machine)
-    if profile is not None and not profile.runs:
-        rows.append(
-            Finding("board", FAIL, f"{profile.title}: {profile.why}", "alledge devices list")
-        )
-    elif profile is not None:
-        rows.append(Finding("board", OK, f"{profile.title} (alledge devices show {profile.name})"))
-    else:
-        rows.append(Finding("board", OK, machine["board"] or "none that is known"))
-    flags = set(machine["flags"])
-    text = " ".join(machine["flags"]) or "the system does not say"
-    plain = machine["arch"] == "x86_64" and bool(flags) and "avx2" not in flags
-    fix = "expect several times the time of a newer processor; int8 helps most" if plain else None
-    rows.append(Finding("instructions", WARN if plain else OK, text, fix))
-    rows.append(_memory(machine["memory_mib"]))
-    return [*rows, _quota(machine)]
+    if profile is None:
+        return Finding("board", OK, machine["board"] or "unknown")
+    if not profile.runs:
+        return Finding("board", FAIL, f"{profile.title}: {profile.why}", "alledge devices list")
+    return Finding("board", OK, f"{profile.title} (alledge devices show {profile.name})")
 
 
-def _memory(amount: float | None) -> Finding:
-    if amount is None:
-        return Finding("memory", OK, "the system does not say")
-    if amount < LEAST_MEMORY_MIB:
-        return Finding(
-            *("memory", WARN, f"{amount:.0f} MiB"),
-            "take an int8 bundle of mobilenetv2, and close what else runs",
-        )
-    small = ": memory is spared at the price of speed" if amount < SMALL_MIB else ""
-    return Finding("memory", OK, f"{amount:.0f} MiB{small}")
+def check_instructions(machine: MachineDescription) -> Finding:
+    """Check that an x86 processor has AVX2, without which every engine is slow."""
+    flags = machine["flags"]
+    text = " ".join(flags) or "not reported"
+    if machine["arch"] == "x86_64" and flags and "avx2" not in flags:
+        fix = "expect several times the latency of a newer processor; int8 helps most"
+        return Finding("instructions", WARN, text, fix)
+    return Finding("instructions", OK, text)
 
 
-def _quota(machine: Json) -> Finding:
-    quota, cores = machine["quota_cores"], machine["cores_physical"]
-    if quota is None:
-        return Finding("cgroup", OK, f"no CPU limit; {machine['cores_usable']} cores to use")
-    if cores and quota < cores:
-        return Finding(
-            *("cgroup", WARN, f"this container may use {quota:g} of {cores} cores"),
-            f"more: docker run --cpus {cores}; alledge keeps to the limit by itself",
-        )
-    return Finding("cgroup", OK, f"{quota:g} cores allowed")
+def check_memory(memory_mib: float | None) -> Finding:
+    """Check that there is enough memory."""
+    if memory_mib is None:
+        return Finding("memory", OK, "not reported")
+    if memory_mib < MIN_MEMORY_MIB:
+        fix = "use an int8 bundle of mobilenetv2, and close other programs"
+        return Finding("memory", WARN, f"{memory_mib:.0f} MiB", fix)
+    note = ": alledge saves memory and computes more slowly" if memory_mib < SMALL_MIB else ""
+    return Finding("memory", OK, f"{memory_mib:.0f} MiB{note}")
 
 
-def _engines(machine: Json) -> list[Finding]:
-    rows = []
-    any_here = any(installed_packages(name) for name in BACKENDS)
-    for name, row in BACKENDS.items():
-        packages = dict(row.packages)
-        here = installed_packages(name)
-        if here:
-            package, versions = packages[here[0]], machine["versions"]
-            version = versions.get(package) or versions.get(f"{package}-gpu")
-            rows.append(Finding(f"engine {name}", OK, f"{package} {version or '?'}"))
+def check_cpu_limit(machine: MachineDescription) -> Finding:
+    """Check that a container may use all cores."""
+    limit, cores = machine["quota_cores"], machine["cores_physical"]
+    if limit is None:
+        return Finding("cgroup", OK, f"no CPU limit; {machine['cores_usable']} usable cores")
+    if cores and limit < cores:
+        fix = f"for more: docker run --cpus {cores}; alledge adapts to the limit by itself"
+        return Finding("cgroup", WARN, f"this container may use {limit:g} of {cores} cores", fix)
+    return Finding("cgroup", OK, f"{limit:g} cores allowed")
+
+
+def check_engines(machine: MachineDescription) -> list[Finding]:
+    """Check which engines are installed, and that there is one."""
+    findings = []
+    versions = machine["versions"]
+    any_installed = any(installed_packages(name) for name in BACKENDS)
+    for name, backend in BACKENDS.items():
+        modules = installed_packages(name)
+        if modules:
+            package = dict(backend.packages)[modules[0]]
+            version = versions.get(package) or versions.get(f"{package}-gpu") or "?"
+            findings.append(Finding(f"engine {name}", OK, f"{package} {version}"))
         else:
-            fix = f'pip install "alledge[{row.extra}]"'
-            rows.append(Finding(f"engine {name}", OK if any_here else FAIL, "not installed", fix))
-    numpy = machine["versions"]["numpy"] or "?"
+            fix = f'pip install "alledge[{backend.extra}]"'
+            status = OK if any_installed else FAIL
+            findings.append(Finding(f"engine {name}", status, "not installed", fix))
+    numpy = versions["numpy"] or "?"
     if installed_packages("tflite") == ["tflite_runtime"] and not numpy.startswith("1."):
-        rows.append(
-            Finding("numpy", FAIL, f"{numpy}, and tflite-runtime needs 1", 'pip install "numpy<2"')
-        )
-    return rows
+        text = f"{numpy}, but tflite-runtime needs numpy 1"
+        findings.append(Finding("numpy", FAIL, text, 'pip install "numpy<2"'))
+    return findings
 
 
-def _cache() -> Finding:
+def check_cache() -> Finding:
+    """Check that the cache folder can be written, with a temporary file."""
     root = cache_root()
     if root is None:
-        return Finding("cache", OK, "none is wanted: openvino compiles at every start")
+        return Finding("cache", OK, "switched off: openvino compiles the model at every start")
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root):
@@ -168,16 +197,17 @@ def _cache() -> Finding:
     return Finding("cache", OK, str(root))
 
 
-def _disk(place: Path) -> Finding:
-    free = shutil.disk_usage(place).free / MIB
-    if free < LEAST_FREE_MIB:
-        return Finding(
-            "disk", WARN, f"{free:.0f} MiB free", f"free {LEAST_FREE_MIB} MiB at {place}"
-        )
-    return Finding("disk", OK, f"{free:.0f} MiB free")
+def check_disk(folder: Path) -> Finding:
+    """Check that an upgrade fits on the disk of a folder."""
+    free_mib = shutil.disk_usage(folder).free / MIB
+    if free_mib < MIN_FREE_MIB:
+        fix = f"free {MIN_FREE_MIB} MiB at {folder}"
+        return Finding("disk", WARN, f"{free_mib:.0f} MiB free", fix)
+    return Finding("disk", OK, f"{free_mib:.0f} MiB free")
 
 
-def _keys() -> Finding:
+def check_keys() -> Finding:
+    """Check that the trusted keys can be read."""
     try:
         keys = trusted_keys()
     except AlledgeError as error:
@@ -187,86 +217,81 @@ def _keys() -> Finding:
     return Finding("trusted keys", OK, f"only bundles signed by {', '.join(keys)}")
 
 
-def _bundle(path: Path) -> list[Finding]:
+def check_bundle(path: Path) -> list[Finding]:
+    """Check a bundle's files, its operators, and that each installed engine loads it."""
     try:
         bundle = Bundle.open(path)
         bundle.check()
     except AlledgeError as error:
         return [Finding("bundle", FAIL, error.what, error.fix)]
-    rows = [
-        Finding("bundle", OK, f"{bundle.name}: {len(bundle.record['files'])} files as exported")
-    ]
-    for name, made in bundle.formats.items():
-        file = bundle.path / made.file
+    count = len(bundle.record["files"])
+    findings = [Finding("bundle", OK, f"{bundle.name}: {count} files as exported")]
+    for name, artifact in bundle.formats.items():
+        file = bundle.path / artifact.file
         if name == "tflite":
-            rows += _opcodes(file)
-        if not installed_packages(name):
-            fix = f'pip install "alledge[{BACKENDS[name].extra}]"'
-            rows.append(Finding(f"loading {made.file}", OK, f"no engine for {name} here", fix))
-            continue
-        try:
-            backend = load_backend(name, file, threads=1)
-            rows.append(Finding(f"loading {made.file}", OK, f"loads on {backend.engine}"))
-            backend.close()
-        except AlledgeError as error:
-            rows.append(Finding(f"loading {made.file}", FAIL, error.what, error.fix))
-    return rows
+            findings += check_operators(file)
+        findings.append(_check_loading(name, file))
+    return findings
 
 
-def _opcodes(file: Path) -> list[Finding]:
-    """Compare a model's operator versions with what each runtime that was asked knows."""
+def _check_loading(name: str, file: Path) -> Finding:
+    what = f"loading {file.name}"
+    if not installed_packages(name):
+        fix = f'pip install "alledge[{BACKENDS[name].extra}]"'
+        return Finding(what, OK, f"no engine for {name} is installed", fix)
+    try:
+        backend = load_backend(name, file, threads=1)
+    except AlledgeError as error:
+        unsupported = says_unsupported(error.what)
+        return Finding(what, FAIL, error.what, OPERATOR_FIX if unsupported else error.fix)
+    backend.close()
+    return Finding(what, OK, f"loads on {backend.engine}")
+
+
+def check_operators(file: Path) -> list[Finding]:
+    """Check that each probed TFLite runtime supports the operator versions of a model."""
     try:
         used = operator_versions(file)
+    except MissingPackageError as missing:
+        text = f"not compared without {missing.package}; loading the model tests this machine"
+        return [Finding("operators", OK, text)]
     except AlledgeError as error:
         return [Finding("operators", FAIL, error.what, error.fix)]
-    here = _tflite_engine()
-    known = supported_versions()
-    like = nearest_probed_runtime(*here, known) if here else None
-    rows = []
-    for engine, row in known.items():
-        installed = " ".join(here) if here and engine == like else None
-        what = f"operators on {engine}"
-        if installed and installed != engine:
-            what += f" (here {installed.rpartition(' ')[2]})"
-        missing = unsupported_operators(used, row)
-        if not missing:
-            rows.append(Finding(what, OK, f"{len(used)} kinds, all known"))
+    installed = installed_tflite_runtime()
+    by_runtime = supported_versions()
+    nearest = nearest_probed_runtime(*installed, by_runtime) if installed else None
+    findings = []
+    for runtime, supported in by_runtime.items():
+        is_installed = installed is not None and runtime == " ".join(installed)
+        what = f"operators on {runtime}"
+        if installed and runtime == nearest and not is_installed:
+            what += f" (here {installed[1]})"
+        unsupported = unsupported_operators(used, supported)
+        if not unsupported:
+            findings.append(Finding(what, OK, f"{len(used)} kinds, all supported"))
             continue
         text = ", ".join(
-            f"{name} version {wanted} (it knows {newest or 'none'})"
-            for name, (wanted, newest) in missing.items()
+            f"{name} version {version} (it supports {newest or 'none'})"
+            for name, (version, newest) in unsupported.items()
         )
-        fix = 'pip install "ai-edge-litert>=2" on that machine, or export with --int8: only '
-        fix += "dynamic-range models need such versions"
-        # a newer one than was asked may know more: loading tells
-        rows.append(Finding(what, FAIL if installed == engine else WARN, text, fix))
-    return rows
+        # An installed runtime that was not probed may support more: loading the model decides.
+        findings.append(Finding(what, FAIL if is_installed else WARN, text, OPERATOR_FIX))
+    return findings
 
 
-def _tflite_engine() -> tuple[str, str] | None:
-    """Return package and version of the TFLite runtime that would run here."""
-    packages = installed_packages("tflite")
-    name = packages[0].replace("_", "-") if packages else ""
-    version = installed_versions().get(name)
-    return (name, version) if version else None
+def installed_tflite_runtime() -> tuple[str, str] | None:
+    """Return package and version of the TFLite runtime that runs here, None without one."""
+    modules = installed_packages("tflite")
+    package = modules[0].replace("_", "-") if modules else ""
+    version = installed_versions().get(package)
+    return (package, version) if version else None
 
 
-def doctor_text(document: Json) -> str:
-    """Return the document as a page for a person.
-
-    Parameters
-    ----------
-    document : dict
-        As `examine` returns it.
-    """
+def doctor_text(document: DoctorDocument) -> str:
+    """Return the text page of an `examine` document: one line per finding, and the verdict."""
     lines = []
     for row in document["findings"]:
         lines.append(f"{row['status']:5} {row['what']:30} {row['found']}")
         if row["fix"]:
             lines.append(f"{'':36} fix: {row['fix']}")
-    said = {
-        OK: "all well",
-        WARN: "works, with what is marked warn",
-        FAIL: "something does not work: see fail",
-    }
-    return "\n".join([*lines, "", said[document["verdict"]]])
+    return "\n".join([*lines, "", VERDICTS[document["verdict"]]])

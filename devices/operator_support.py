@@ -100,13 +100,21 @@ def probe_runtime(interpreter: Callable[..., Any]) -> dict[str, int]:
     supported = {}
     for code, name in operator_codes().items():
         for version in range(1, NEWEST_TRIED + 1):
-            if not _is_supported(interpreter, _model_that_names(code, version)):
+            if not _is_supported(interpreter, model_with_operator(code, version)):
                 break
             supported[name] = version
     return dict(sorted(supported.items()))
 
 
-def _model_that_names(code: int, version: int) -> bytes:
+def model_with_operator(code: int, version: int) -> bytes:
+    """Return a TFLite model that lists one operator and has no graph.
+
+    Parameters
+    ----------
+    code : int
+        A key of `tflite_graph.operator_codes`.
+    version : int
+    """
     import flatbuffers
 
     schema = load_schema()
@@ -122,11 +130,16 @@ def _model_that_names(code: int, version: int) -> bytes:
     return bytes(builder.Output())
 
 
+def says_unsupported(message: str) -> bool:
+    """Return whether a runtime's error message says that it does not support an operator."""
+    return any(refusal in message for refusal in REFUSALS)
+
+
 def _is_supported(interpreter: Callable[..., Any], model: bytes) -> bool:
     try:
         interpreter(model_content=model, num_threads=1)
     except (ValueError, RuntimeError) as error:
-        return not any(refusal in str(error) for refusal in REFUSALS)
+        return not says_unsupported(str(error))
     return True
 
 

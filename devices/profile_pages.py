@@ -1,4 +1,4 @@
-"""What `alledge devices list`, `show` and `detect` print: documents and pages for a person."""
+"""JSON documents and text pages of `alledge devices list`, `show` and `detect`."""
 
 from __future__ import annotations
 
@@ -7,45 +7,37 @@ from typing import Any
 from ..runtime.backends import auto_order
 from ..runtime.machine import SMALL_MIB
 from .detection import describe_machine
-from .profiles import Profile, choose, profiles, recognise
+from .engine_choice import choose_engine
+from .profiles import Profile, profiles, recognise
+from .types import DetectDocument
 
-Json = dict[str, Any]
+NOT_ENGINES = ("alledge", "numpy", "pillow")
 
 
-def device_document(profile: Profile) -> Json:
-    """Return one profile as a document (schema ``device``).
-
-    Parameters
-    ----------
-    profile : Profile
-    """
+def device_document(profile: Profile) -> dict[str, Any]:
+    """Return the JSON document of one profile (schema ``device``)."""
     return {"schema": "alledge/device", "schema_version": 1, **profile.data}
 
 
-def devices_document() -> Json:
-    """Return every profile as one document (schema ``devices``)."""
+def devices_document() -> dict[str, Any]:
+    """Return the JSON document of all profiles (schema ``devices``)."""
     rows = [profile.data for profile in profiles().values()]
     return {"schema": "alledge/devices", "schema_version": 1, "devices": rows}
 
 
 def list_text() -> str:
-    """Return a line a board."""
+    """Return a table with one line for each profile."""
     lines = [f"{'board':24}{'processor':22}{'int8':>6}{'memory':>11}  runs alledge"]
     for profile in profiles().values():
         cpu = f"{profile.cores} x {profile.data['cpu']['core']}"
         int8 = "fast" if profile.accelerates_int8 else "plain"
-        says = "yes" if profile.runs else f"no: {profile.why}"
-        lines.append(f"{profile.name:24}{cpu:22}{int8:>6}{profile.mib:>7.0f} MiB  {says}")
+        runs = "yes" if profile.runs else f"no: {profile.why}"
+        lines.append(f"{profile.name:24}{cpu:22}{int8:>6}{profile.mib:>7.0f} MiB  {runs}")
     return "\n".join([*lines, "", "sources of every number: alledge devices show NAME"])
 
 
 def show_text(profile: Profile) -> str:
-    """Return a page about one board.
-
-    Parameters
-    ----------
-    profile : Profile
-    """
+    """Return the page of one profile: every number with its source."""
     sources, cpu = profile.data["sources"], profile.data["cpu"]
     rows = [
         ("cores", f"{profile.cores} x {cpu['core']} ({profile.arch})", "cpu.cores"),
@@ -56,7 +48,7 @@ def show_text(profile: Profile) -> str:
         ("bandwidth", f"{profile.gb_per_s:g} GB/s", "memory.gb_per_s"),
     ]
     lines = [profile.title, ""]
-    lines += [f"{name:14}{value:26}{sources[key]}" for name, value, key in rows]
+    lines += [f"{label:14}{value:26}{sources[key]}" for label, value, key in rows]
     for image in profile.data["images"]:
         libc = f", glibc {image['glibc']}" if "glibc" in image else ""
         lines.append(f"{'system':14}{image['name']}: Python {image['python']}{libc}")
@@ -66,16 +58,17 @@ def show_text(profile: Profile) -> str:
         lines.append(f"{'accelerator':14}{row['name']}: {row['use']}")
     if profile.note:
         lines.append(f"{'note':14}{profile.note}")
-    verdict = (
-        f"alledge pack --device {profile.name} --bundle BUNDLE --out {profile.name}.tar"
+    name = profile.name
+    conclusion = (
+        f"alledge pack --device {name} --bundle BUNDLE --out {name}.tar"
         if profile.runs
         else f"cannot run alledge: {profile.why}"
     )
-    return "\n".join([*lines, "", verdict])
+    return "\n".join([*lines, "", conclusion])
 
 
-def detect_document() -> Json:
-    """Return what this machine is and what to use on it (schema ``detect``)."""
+def detect_document() -> DetectDocument:
+    """Return the description of this machine and the engine for it (schema ``detect``)."""
     machine = describe_machine()
     profile = recognise(machine)
     return {
@@ -84,34 +77,30 @@ def detect_document() -> Json:
         "device": profile.name if profile else None,
         "runs": profile.runs if profile else None,
         "machine": machine,
-        "use": choose(machine, auto_order(), SMALL_MIB),
+        "use": choose_engine(machine, auto_order(), SMALL_MIB),
     }
 
 
-def detect_text(document: Json) -> str:
-    """Return the document as a page for a person.
-
-    Parameters
-    ----------
-    document : dict
-        As `detect_document` returns it.
-    """
+def detect_text(document: DetectDocument) -> str:
+    """Return the text page of a `detect_document`."""
     machine, use = document["machine"], document["use"]
-    quota = f", held to {machine['quota_cores']:g}" if machine["quota_cores"] else ""
+    quota = machine["quota_cores"]
+    limit = "" if quota is None else f", limited to {quota:g}"
     memory = "?" if machine["memory_mib"] is None else f"{machine['memory_mib']:.0f} MiB"
     engines = [
         f"{name} {version}"
         for name, version in machine["versions"].items()
-        if version and name not in ("alledge", "numpy", "pillow")
+        if version and name not in NOT_ENGINES
     ]
+    libc = machine["libc"] or "no glibc"
     rows = [
-        ("device", document["device"] or "no board that is known: alledge devices list"),
-        ("board", machine["board"] or "it does not say"),
+        ("device", document["device"] or "unknown (known boards: alledge devices list)"),
+        ("board", machine["board"] or "not reported"),
         ("processor", f"{machine['cpu'] or '?'} ({machine['arch']})"),
-        ("cores", f"{machine['cores_physical']} of {machine['cores_logical']} threads{quota}"),
-        ("instructions", " ".join(machine["flags"]) or "it does not say"),
+        ("cores", f"{machine['cores_physical']} of {machine['cores_logical']} threads{limit}"),
+        ("instructions", " ".join(machine["flags"]) or "not reported"),
         ("memory", memory),
-        ("system", f"{machine['os']}, Python {machine['python']}, {machine['libc'] or 'no glibc'}"),
+        ("system", f"{machine['os']}, Python {machine['python']}, {libc}"),
         ("accelerators", ", ".join(machine["accelerators"]) or "none"),
         ("engines", ", ".join(engines) or "none"),
     ]

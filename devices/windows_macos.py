@@ -1,4 +1,4 @@
-"""What Windows and macOS say of their machine; the standard library only, nothing on Linux."""
+"""Description of a Windows or macOS machine by the system's own calls; standard library only."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import sys
 from typing import Any
 
 from ..runtime.machine import count_windows_cores
+from .types import SystemDescription
 
 SYSCTL_TIMEOUT_S = 5
 MIB = 2**20
 
-# winnt.h: numbers of IsProcessorFeaturePresent, by the names Linux gives the same thing.
+# Numbers of IsProcessorFeaturePresent (winnt.h), by the names that Linux uses.
 WINDOWS_FEATURES = {
     "sse4_1": 37,
     "sse4_2": 38,
@@ -25,7 +26,7 @@ WINDOWS_FEATURES = {
     "asimddp": 43,
 }
 
-# sysctl names of Apple silicon, likewise.
+# sysctl names of macOS, by the names that Linux uses.
 APPLE_FEATURES = {
     "asimd": "hw.optional.neon",
     "asimdhp": "hw.optional.arm.FEAT_FP16",
@@ -36,31 +37,32 @@ APPLE_FEATURES = {
 }
 
 
-def describe() -> dict[str, Any]:
-    """Return board, cpu, flags, cores_physical, memory_mib and os; empty on Linux."""
+def describe_system() -> SystemDescription:
+    """Return what Windows or macOS reports about this machine; empty on Linux."""
     if sys.platform == "win32":
-        return _windows()
+        return _describe_windows()
     if sys.platform == "darwin":
-        return _macos()
+        return _describe_macos()
     return {}
 
 
-def _windows() -> dict[str, Any]:
+def _describe_windows() -> SystemDescription:
     bios = "HARDWARE\\DESCRIPTION\\System\\BIOS"
-    parts = [_registry(bios, name) for name in ("SystemManufacturer", "SystemProductName")]
-    kernel = getattr(ctypes, "windll", None)
+    cpu = "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0"
+    vendor_and_product = [
+        _registry(bios, name) for name in ("SystemManufacturer", "SystemProductName")
+    ]
+    windll = getattr(ctypes, "windll", None)
     flags: list[str] = []
-    if kernel is not None:
-        present = kernel.kernel32.IsProcessorFeaturePresent
-        flags = sorted(name for name, number in WINDOWS_FEATURES.items() if present(number))
+    if windll is not None:
+        is_present = windll.kernel32.IsProcessorFeaturePresent
+        flags = sorted(name for name, number in WINDOWS_FEATURES.items() if is_present(number))
     return {
-        "board": " ".join(part for part in parts if part) or None,
-        "cpu": _registry(
-            "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0", "ProcessorNameString"
-        ),
+        "board": " ".join(part for part in vendor_and_product if part) or None,
+        "cpu": _registry(cpu, "ProcessorNameString"),
         "flags": flags,
         "cores_physical": count_windows_cores(),
-        "memory_mib": windows_memory_mib(kernel),
+        "memory_mib": windows_memory_mib(windll),
         "os": f"Windows {platform.release()} {platform.version()}",
     }
 
@@ -74,23 +76,23 @@ def _registry(key: str, name: str) -> str | None:
         return None
 
 
-def windows_memory_mib(kernel: Any) -> float | None:
-    """Return the memory of a Windows machine in MiB, None where it cannot be asked.
+def windows_memory_mib(windll: Any) -> float | None:
+    """Return the memory of a Windows machine in MiB, None if the call fails.
 
     Parameters
     ----------
-    kernel : ctypes.windll or None
+    windll : ctypes.windll or None
     """
-    if kernel is None:
+    if windll is None:
         return None
-    status = (ctypes.c_ulonglong * 8)()  # MEMORYSTATUSEX: two 32-bit words, then seven of 64
+    status = (ctypes.c_ulonglong * 8)()  # MEMORYSTATUSEX: two 32-bit fields, then seven of 64
     ctypes.cast(status, ctypes.POINTER(ctypes.c_ulong))[0] = ctypes.sizeof(status)
-    if not kernel.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+    if not windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
         return None
     return int(status[1]) / MIB
 
 
-def _macos() -> dict[str, Any]:
+def _describe_macos() -> SystemDescription:
     memory, cores = _sysctl("hw.memsize"), _sysctl("hw.physicalcpu")
     return {
         "board": f"Apple {_sysctl('hw.model') or ''}".strip(),
@@ -104,7 +106,7 @@ def _macos() -> dict[str, Any]:
 
 def _sysctl(name: str) -> str | None:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["/usr/sbin/sysctl", "-n", name],
             capture_output=True,
             encoding="utf-8",
@@ -114,4 +116,4 @@ def _sysctl(name: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None
+    return process.stdout.strip() or None

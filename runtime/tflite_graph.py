@@ -1,10 +1,13 @@
 """The operators of a TFLite model: names, versions, tensors and FLOPs; no engine runs.
 
 The FlatBuffers schema is the generated one in ai-edge-litert, which requires the package
-flatbuffers. Every installation that converts, packs or estimates has it, and so has every board
-with a 64-bit system. tflite-runtime ships no schema. Where it is the only engine, `read_operators`
-raises `MissingPackageError`; `alledge doctor` then relies on loading the model, which reports the
-same fault. A second package for those boards would tell them no more.
+flatbuffers. So no package is added to an installation with ai-edge-litert: the export extra, and
+every pack. tflite-runtime, ONNX Runtime and OpenVINO have no schema. If they are the only engines,
+`read_operators` raises `MissingPackageError`. `alledge doctor` then only loads the model, and
+tflite-runtime itself reports an operator that it does not support.
+
+The alternatives were the package tflite (the same schema, one more dependency on a device) and
+tensorflow's copy (not installed on devices).
 
 References
 ----------

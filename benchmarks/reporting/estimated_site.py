@@ -63,7 +63,7 @@ def estimated_site(name: str) -> Site:
         raise UsageError(
             f"nothing is estimated of {name}: {profile.why}", fix="alledge devices list"
         )
-    rows = tuple(map(_row, estimated_rows([profile])))
+    rows = tuple(_row(dict(row)) for row in estimated_rows([profile]))
     return Site(
         title=f"{profile.title} (estimated)", machine=_machine(profile), rows=rows, settings=None
     )

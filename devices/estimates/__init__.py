@@ -1,1 +1,1 @@
-"""This folder estimates how fast a model runs on a board."""
+"""Estimates of how fast a model runs on a board, and recommendations."""

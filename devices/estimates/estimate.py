@@ -1,48 +1,53 @@
-"""How long a model would take on a board that nobody has measured: estimates, always called so.
+"""Estimated latency and memory of a model on a board that nobody has measured.
 
-A roofline (`roofline`), divided on boards by how much less of it they are known to reach, with
-the band of how wrong such estimates were (`evidence`).
+The latency is the roofline time (`roofline`). On boards it is divided by the board factor, the
+share of the roofline speed that boards reach. The interval comes from the errors of such estimates
+(`validation`).
 """
 
 from __future__ import annotations
 
 from ...errors import unknown_name
 from ..profiles import Profile
-from .evidence import band, factor_of
-from .roofline import PRECISIONS, Json, Layers, rates_of, roofline_ms, shares_for
+from ..types import CountedLayer, Estimate
+from .roofline import PRECISIONS, fitted_fractions, peak_rates, roofline_ms
+from .validation import error_band, speed_factor
 
-BASE_MIB = 55  # numpy, Pillow, one decoded field and the engine, without a model; fitted by eye
+# numpy, Pillow, one decoded field and the engine, without a model; chosen to match measurements.
+BASE_MIB = 55
 MIB = 2**20
 
 
-def estimate(layers: Layers, precision: str, profile: Profile, threads: int | None = None) -> Json:
-    """Return an estimate of one prediction, labelled so.
+def estimate(
+    layers: list[CountedLayer], precision: str, profile: Profile, threads: int | None = None
+) -> Estimate:
+    """Return the estimate of one prediction.
 
     Parameters
     ----------
-    layers : list
-        As `layer_costs.summed` returns them.
+    layers : list of CountedLayer
+        As `layer_costs.count_equal_layers` returns them.
     precision : str
         A key of `PRECISIONS`.
     profile : Profile
     threads : int, optional
+        By default one for each core.
 
     Returns
     -------
-    dict
-        kind (``"estimated"``), ms, low_ms, high_ms, memory_mib, basis.
+    Estimate
 
     Raises
     ------
     UsageError
-        If nothing is known of this precision.
+        If the precision cannot be estimated.
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision to estimate", precision, PRECISIONS)
-    roof = roofline_ms(layers, precision, rates_of(profile, threads), shares_for(precision))
-    ms = roof / factor_of(profile.arch)
-    low, high = band(profile.arch, threads or profile.cores)
-    basis = f"roofline; estimates were {low:.2f} to {high:.2f} times the figures known"
+    peak, fractions = peak_rates(profile, threads), fitted_fractions(precision)
+    ms = roofline_ms(layers, precision, peak, fractions) / speed_factor(profile.arch)
+    low, high = error_band(profile.arch, threads or profile.cores)
+    basis = f"roofline; estimates were {low:.2f} to {high:.2f} times the known figures"
     if precision == "int8" and profile.arch == "aarch64" and profile.accelerates_int8:
         basis += ", none of a board with dot products"
     return {
@@ -55,19 +60,22 @@ def estimate(layers: Layers, precision: str, profile: Profile, threads: int | No
     }
 
 
-def memory_mib(layers: Layers, precision: str) -> float:
-    """Return the estimated memory of a process that classifies with a model.
+def memory_mib(layers: list[CountedLayer], precision: str) -> float:
+    """Return the estimated memory of a process that classifies with a model, in MiB.
 
     Parameters
     ----------
-    layers : list
+    layers : list of CountedLayer
     precision : str
+        A key of `PRECISIONS`.
 
     Notes
     -----
-    The engine's own, the weights twice (as in the file, and as the kernels want them), and the
-    largest layer's activations.
+    `BASE_MIB`, the weights twice (as stored in the file and as converted for the kernels), and the
+    activations of the largest layer.
     """
-    weight_bytes, activation_bytes, _ = PRECISIONS[precision]
-    weights = sum(row[2] * row[4] for row in layers) * (weight_bytes + activation_bytes)
-    return float(BASE_MIB + (weights + max(row[3] for row in layers) * activation_bytes) / MIB)
+    storage = PRECISIONS[precision]
+    weights = sum(count * weights for _, _, weights, _, count in layers)
+    largest = max(activations for _, _, _, activations, _ in layers)
+    model_bytes = weights * (storage.weight_bytes + storage.activation_bytes)
+    return BASE_MIB + (model_bytes + largest * storage.activation_bytes) / MIB

@@ -14,12 +14,11 @@ from pathlib import Path
 from ...errors import BundleError
 from ...runtime.bundle.bundle import Bundle
 from ...runtime.tflite_graph import Operator, read_operators
+from ..types import CountedLayer
 
 KINDS = {"CONV_2D": "dense", "FULLY_CONNECTED": "dense", "DEPTHWISE_CONV_2D": "depthwise"}
 WITHOUT_WEIGHTS = {"ADD", "AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATION", "MEAN", "MUL"}
 MOVING = "moving"
-
-CountedLayer = tuple[str, int, int, int, int]  # kind, ops, weights, activations, number of layers
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def count_equal_layers(layers: list[Layer]) -> list[CountedLayer]:
 
     Returns
     -------
-    list of (str, int, int, int, int)
+    list of CountedLayer
         Kind, operations, weights, activations, number of equal layers.
 
     Examples

@@ -1,28 +1,34 @@
-"""Which model on which board answers in time: measured results first, estimates second."""
+"""Recommendation of model, precision and board: measured results first, then estimates."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import DataError, UsageError
 from ..profiles import Profile, profiles, recognise
+from ..types import Band, RecommendDocument, RecommendedRow, ResultRow
 from .estimate import estimate
-from .evidence import Comparison, band, here, here_on_two_threads, on_boards
-from .roofline import PRECISIONS, calibration
+from .roofline import CALIBRATION_FILE, PRECISIONS, roofline_calibration
+from .validation import (
+    Comparison,
+    error_band,
+    leave_one_board_out,
+    leave_one_model_out,
+    two_thread_comparisons,
+)
 
 SCHEMA, SCHEMA_VERSION = "alledge/recommend", 1
-LEFT_FOR_SYSTEM = 0.5  # of a board's memory
-SHOWN = 15  # rows of each kind on the page
-CALIBRATED_ON = "calibration machine"
-DEFAULT_RESULT = Path("measured") / "benchmark.json"  # where `alledge benchmark` leaves it
-SYSTEM_WORDS = {"Windows": "windows", "macOS": "macos"}  # how a result's `os` begins; else Linux
-
-Json = dict[str, Any]
+SYSTEM_MEMORY_SHARE = 0.5  # of a board's memory, left for the operating system and other programs
+MAX_ROWS_SHOWN = 15  # of each kind in the text
+CALIBRATION_MACHINE = "calibration machine"
+DEFAULT_RESULT = Path("measured") / "benchmark.json"  # where `alledge benchmark` writes it
+SYSTEMS_BY_OS = {"Windows": "windows", "macOS": "macos"}  # first word of a result's `os`
 
 
-def read_results(paths: list[Path]) -> list[Json]:
+def read_results(paths: list[Path]) -> list[ResultRow]:
     """Return the measured rows of benchmark documents.
 
     Parameters
@@ -32,29 +38,17 @@ def read_results(paths: list[Path]) -> list[Json]:
     Raises
     ------
     DataError
-        If a file is no such document.
+        If a file is not such a document.
     """
-    rows = []
+    rows: list[ResultRow] = []
     for path in paths:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             if document["schema"] != "alledge/benchmark":
                 raise ValueError(f"it is {document['schema']!r}")
-            device = device_of(document["machine"]) or path.stem
+            device = device_name(document["machine"]) or path.stem
             rows += [
-                {
-                    "kind": "measured",
-                    "device": device,
-                    "model": row["model"],
-                    "precision": row["precision"],
-                    "backend": row["backend"],
-                    "threads": row["threads"],
-                    "ms": row["latency"]["p50_ms"],
-                    "low_ms": (row["latency"]["ci"] or {}).get("low"),
-                    "high_ms": (row["latency"]["ci"] or {}).get("high"),
-                    "memory_mib": row["peak_mib"],
-                    "basis": path.name,
-                }
+                _measured_row(row, device, path.name)
                 for row in document["rows"]
                 if row["kind"] == "measured" and row["status"] == "ok" and row["latency"]
             ]
@@ -66,58 +60,79 @@ def read_results(paths: list[Path]) -> list[Json]:
     return rows
 
 
-def device_of(machine: Json) -> str | None:
-    """Return what a measured machine is called: its profile's name, where it is a known board.
+def _measured_row(row: Mapping[str, Any], device: str, basis: str) -> ResultRow:
+    interval = row["latency"]["ci"] or {}
+    return {
+        "kind": "measured",
+        "device": device,
+        "model": row["model"],
+        "precision": row["precision"],
+        "backend": row["backend"],
+        "threads": row["threads"],
+        "ms": row["latency"]["p50_ms"],
+        "low_ms": interval.get("low"),
+        "high_ms": interval.get("high"),
+        "memory_mib": row["peak_mib"],
+        "basis": basis,
+    }
+
+
+def device_name(machine: Mapping[str, Any]) -> str | None:
+    """Return the name of a measured machine: its profile's, or else its board's or processor's.
 
     Parameters
     ----------
-    machine : dict
-        Of a benchmark's result.
+    machine : mapping
+        The machine block of a benchmark document.
     """
-    system = SYSTEM_WORDS.get((machine.get("os") or "").partition(" ")[0], "linux")
+    system = SYSTEMS_BY_OS.get((machine.get("os") or "").partition(" ")[0], "linux")
     profile = recognise(machine, system)
     name = profile.name if profile else machine["board"] or machine["cpu"]
     return None if name is None else str(name)
 
 
-def calibration_rows() -> list[Json]:
-    """Return what was measured of the machine that the estimates are calibrated on."""
-    known = calibration()
+def calibration_machine_rows() -> list[ResultRow]:
+    """Return what was measured on the machine that the roofline is calibrated on."""
+    calibration = roofline_calibration()
     return [
         {
             "kind": "measured",
-            "device": f"{CALIBRATED_ON} ({known['machine']['cpu']})",
-            **{key: row[key] for key in ("model", "precision", "backend", "threads", "ms")},
+            "device": f"{CALIBRATION_MACHINE} ({calibration['machine']['cpu']})",
+            "model": row["model"],
+            "precision": row["precision"],
+            "backend": row["backend"],
+            "threads": row["threads"],
+            "ms": row["ms"],
             "low_ms": None,
             "high_ms": None,
             "memory_mib": row["peak_mib"],
-            "basis": f"calibration.json, {known['created'][:10]}",
+            "basis": f"{CALIBRATION_FILE}, {calibration['created'][:10]}",
         }
-        for row in known["rows"]
+        for row in calibration["rows"]
     ]
 
 
-def rows_of(results: list[Path], device: Profile | None = None) -> list[Json]:
-    """Return every row there is: measured ones, and estimates of what nobody measured.
+def collect_rows(results: list[Path], device: Profile | None = None) -> list[ResultRow]:
+    """Return all measured rows, and estimates for what nobody measured.
 
     Parameters
     ----------
     results : list of Path
-        Of `alledge benchmark`; the one in its usual place joins them.
+        Benchmark documents. `DEFAULT_RESULT` is added if it exists.
     device : Profile, optional
-        Of this board alone.
+        Return the rows of this board only.
 
     Raises
     ------
     UsageError
-        If the one board cannot run alledge, and nobody measured it all the same.
+        If the board cannot run alledge and has no measured row.
     DataError
-        If a file is no benchmark's result.
+        If a file is not a benchmark document.
     """
-    found = [DEFAULT_RESULT] if DEFAULT_RESULT.is_file() else []
-    named = {path.resolve() for path in results}
-    paths = [*results, *(path for path in found if path.resolve() not in named)]
-    measured = [*read_results(paths), *calibration_rows()]
+    paths = list(results)
+    if DEFAULT_RESULT.is_file() and DEFAULT_RESULT.resolve() not in map(Path.resolve, results):
+        paths.append(DEFAULT_RESULT)
+    measured = [*read_results(paths), *calibration_machine_rows()]
     if device is not None:
         measured = [row for row in measured if row["device"] == device.name]
         if not device.runs and not measured:
@@ -125,15 +140,17 @@ def rows_of(results: list[Path], device: Profile | None = None) -> list[Json]:
                 f"nothing is recommended for {device.name}: {device.why}",
                 fix="alledge devices list names the boards that run alledge",
             )
-    keys = ("device", "model", "precision")
-    known = {tuple(row[key] for key in keys) for row in measured}
+    measured_keys = {_key(row) for row in measured}
     estimated = estimated_rows([device] if device else list(profiles().values()))
-    unknown = [row for row in estimated if tuple(row[key] for key in keys) not in known]
-    return [*measured, *unknown]
+    return [*measured, *(row for row in estimated if _key(row) not in measured_keys)]
 
 
-def estimated_rows(boards: list[Profile]) -> list[Json]:
-    """Return an estimate of every model and precision on boards that run alledge."""
+def _key(row: ResultRow) -> tuple[str, str, str]:
+    return row["device"], row["model"], row["precision"]
+
+
+def estimated_rows(boards: list[Profile]) -> list[ResultRow]:
+    """Return an estimate for every model and precision on each board that runs alledge."""
     return [
         {
             "device": profile.name,
@@ -145,119 +162,133 @@ def estimated_rows(boards: list[Profile]) -> list[Json]:
         }
         for profile in boards
         if profile.runs
-        for model, layers in calibration()["models"].items()
+        for model, layers in roofline_calibration()["models"].items()
         for precision in PRECISIONS
     ]
 
 
-def recommend(rows: list[Json], max_latency_ms: float | None, max_memory_mib: float | None) -> Json:
-    """Return the rows that hold the limits, those that surely do before those that may.
+def recommend(
+    rows: list[ResultRow], max_latency_ms: float | None, max_memory_mib: float | None
+) -> RecommendDocument:
+    """Return the rows that meet the limits, the certain ones first.
 
     Parameters
     ----------
-    rows : list of dict
-        Measured and estimated ones.
+    rows : list of ResultRow
     max_latency_ms : float, optional
-        Of one prediction, the model alone.
+        Latency of one prediction, without reading the image.
     max_memory_mib : float, optional
+        By default the memory of a known board, less the share of its system.
 
     Returns
     -------
-    dict
-        The document of ``alledge devices recommend --json`` (schema ``recommend``).
+    RecommendDocument
+        The document of `alledge devices recommend --json` (schema ``recommend``).
     """
-    kept = []
+    recommended: list[RecommendedRow] = []
     for row in rows:
-        profile = profiles().get(row["device"])
-        memory = row["memory_mib"]
-        limit = max_memory_mib
-        if limit is None and profile is not None:
-            limit = profile.mib * LEFT_FOR_SYSTEM
-        if limit is not None and memory is not None and memory > limit:
+        limit = _memory_limit_mib(row["device"], max_memory_mib)
+        if limit is not None and row["memory_mib"] is not None and row["memory_mib"] > limit:
             continue
         if max_latency_ms is not None and row["ms"] > max_latency_ms:
             continue
-        surely = row["kind"] == "measured" or (
-            max_latency_ms is None or row["high_ms"] <= max_latency_ms
+        is_certain = (
+            row["kind"] == "measured"
+            or max_latency_ms is None
+            or (row["high_ms"] is not None and row["high_ms"] <= max_latency_ms)
         )
-        kept.append({**row, "holds": "yes" if surely else "perhaps"})
-    kept.sort(key=_order)
-    low, high = _widest()
+        recommended.append({**row, "holds": "yes" if is_certain else "perhaps"})
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "max_latency_ms": max_latency_ms,
         "max_memory_mib": max_memory_mib,
-        "band": {"low": low, "high": high},
-        "rows": kept,
+        "band": _widest_band(),
+        "rows": sorted(recommended, key=_sort_key),
     }
 
 
-def _order(row: Json) -> tuple[bool, bool, bool, float]:
-    """Put what the user measured first, then what was measured here, then estimates."""
-    ours = row["device"].startswith(CALIBRATED_ON)
-    return row["kind"] != "measured", ours, row["holds"] != "yes", row["ms"]
+def _memory_limit_mib(device: str, max_memory_mib: float | None) -> float | None:
+    profile = profiles().get(device)
+    if max_memory_mib is not None or profile is None:
+        return max_memory_mib
+    return profile.mib * (1 - SYSTEM_MEMORY_SHARE)
 
 
-def _widest() -> tuple[float, float]:
-    """Return the band that holds every board's: each row's `basis` names its own."""
-    bands = [band(profile.arch, profile.cores) for profile in profiles().values() if profile.runs]
-    return min(low for low, _ in bands), max(high for _, high in bands)
+def _sort_key(row: RecommendedRow) -> tuple[bool, bool, bool, float]:
+    """Sort the user's measurements first, then those of the calibration machine, then estimates."""
+    is_calibration = row["device"].startswith(CALIBRATION_MACHINE)
+    return row["kind"] != "measured", is_calibration, row["holds"] != "yes", row["ms"]
 
 
-def recommend_text(document: Json, most: int = SHOWN) -> str:
-    """Return the document as a table for a person.
+def _widest_band() -> Band:
+    """Return the band that covers the bands of all boards; each row's `basis` names its own."""
+    bands = [
+        error_band(profile.arch, profile.cores) for profile in profiles().values() if profile.runs
+    ]
+    return {"low": min(low for low, _ in bands), "high": max(high for _, high in bands)}
+
+
+def recommend_text(document: RecommendDocument, max_rows: int = MAX_ROWS_SHOWN) -> str:
+    """Return the document as a table.
 
     Parameters
     ----------
-    document : dict
-    most : int
-        Rows of each kind shown.
+    document : RecommendDocument
+    max_rows : int
+        Maximum number of measured and of estimated rows.
     """
     if not document["rows"]:
-        return "nothing that was measured or estimated holds these limits"
-    head = f"{'':10}{'holds':9}{'board':31}{'model':14}{'precision':10}{'engine, threads':17}"
-    lines = [f"{head}{'ms, the model alone':26}memory"]
+        return "nothing that was measured or estimated meets these limits"
+    columns = f"{'':10}{'holds':9}{'board':31}{'model':14}{'precision':10}{'engine, threads':17}"
+    lines = [f"{columns}{'ms, the model alone':26}memory"]
     for kind in ("measured", "estimated"):
         rows = [row for row in document["rows"] if row["kind"] == kind]
-        lines += map(_line, rows[:most])
-        if len(rows) > most:
-            lines.append(f"{kind:10}… and {len(rows) - most} more: --json shows all")
+        lines += map(_table_line, rows[:max_rows])
+        if len(rows) > max_rows:
+            lines.append(f"{kind:10}… and {len(rows) - max_rows} more: --json shows all")
     low, high = document["band"]["low"], document["band"]["high"]
-    return "\n".join(
-        [
-            *(*lines, ""),
-            "estimated: a roofline calibrated on one machine; such estimates were "
-            f"{low:.2f} to {high:.2f} times what was measured or published",
-        ]
-    )
+    lines += [
+        "",
+        "estimated: a roofline calibrated on one machine; such estimates were "
+        f"{low:.2f} to {high:.2f} times what was measured or published",
+    ]
+    return "\n".join(lines)
 
 
-def _line(row: Json) -> str:
-    span = "" if row["low_ms"] is None else f" ({row['low_ms']:.1f} to {row['high_ms']:.1f})"
+def _table_line(row: RecommendedRow) -> str:
+    interval = "" if row["low_ms"] is None else f" ({row['low_ms']:.1f} to {row['high_ms']:.1f})"
     memory = "?" if row["memory_mib"] is None else f"{row['memory_mib']:.0f} MiB"
-    engine, times = f"{row['backend']}, {row['threads']}", f"{row['ms']:.1f}{span}"
+    engine, latency = f"{row['backend']}, {row['threads']}", f"{row['ms']:.1f}{interval}"
     return (
         f"{row['kind']:10}{row['holds']:9}{row['device'][:30]:31}{row['model']:14}"
-        f"{row['precision']:10}{engine:17}{times:26}{memory}"
+        f"{row['precision']:10}{engine:17}{latency:26}{memory}"
     )
 
 
 def comparison_text() -> str:
-    """Return the table of every estimate that can be held against a figure, and the bands."""
-    lines = ["| model | precision | where | estimated ms | known ms | ratio | the known figure |"]
-    lines.append("|---|---|---|---|---|---|---|")
-    lines += map(_compared, (*on_boards(), *here(), *here_on_two_threads()))
-    arch = calibration()["machine"]["arch"]
-    for kind, threads in ((arch, 1), (arch, 2), ("aarch64", 1), ("aarch64", 2)):
-        low, high = band(kind, threads)
-        many = "1 thread" if threads == 1 else "more threads"
-        lines.append(f"\nband of {kind}, {many}: {low:.2f} to {high:.2f}")
+    """Return a table of all comparisons of estimates with known figures, and the error bands."""
+    lines = [
+        "| model | precision | where | estimated ms | known ms | ratio | the known figure |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    comparisons = (*leave_one_board_out(), *leave_one_model_out(), *two_thread_comparisons())
+    lines += map(_comparison_line, comparisons)
+    calibrated_arch = roofline_calibration()["machine"]["arch"]
+    for arch, threads in (
+        (calibrated_arch, 1),
+        (calibrated_arch, 2),
+        ("aarch64", 1),
+        ("aarch64", 2),
+    ):
+        low, high = error_band(arch, threads)
+        label = "1 thread" if threads == 1 else "more threads"
+        lines.append(f"\nband of {arch}, {label}: {low:.2f} to {high:.2f}")
     return "\n".join(lines)
 
 
-def _compared(row: Comparison) -> str:
+def _comparison_line(row: Comparison) -> str:
     return (
-        f"| {row.model} | {row.precision} | {row.where} | {row.ours_ms:.1f} | {row.known_ms:.1f} | "
-        f"{row.ratio:.2f} | {row.note} |"
+        f"| {row.model} | {row.precision} | {row.where} | {row.estimated_ms:.1f} "
+        f"| {row.known_ms:.1f} | {row.ratio:.2f} | {row.note} |"
     )

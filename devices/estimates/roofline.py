@@ -1,7 +1,7 @@
-"""A roofline: each layer takes as long as its arithmetic or its memory traffic, if that is longer.
+"""The roofline model: a layer takes the longer of its arithmetic time and its memory time.
 
-Both at a share of the machine's peak; the two shares are fitted to what was measured on one machine
-(``calibration.json``), each arithmetic for itself.
+Both rates are a fraction of the machine's peak. The two fractions are fitted to the measurements
+of one machine (``roofline_calibration.json``), separately for float32 and int8 arithmetic.
 
 References
 ----------
@@ -17,142 +17,167 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from ..profiles import Profile
+from ..types import CalibrationRow, CountedLayer, RooflineCalibration
 
-Json = dict[str, Any]
-Layers = list[list[Any]]  # [kind, ops, weights, activations, how many]
-
-# Bytes of a weight and of an activation, and what the arithmetic is done in.
-PRECISIONS = {
-    "float32": (4, 4, "float32"),
-    "float16": (2, 4, "float32"),
-    "int8": (1, 1, "int8"),
-}
-SHARES = tuple(0.02 * 1.12**step for step in range(36))  # tried when fitting: 0.02 to 1.06
-FITTED_THREADS = 1  # two share a guest's two cores with whatever else runs there
+CALIBRATION_FILE = "roofline_calibration.json"
+FRACTIONS_TRIED = tuple(0.02 * 1.12**step for step in range(36))  # 0.02 to 1.06
+FITTED_THREADS = 1  # with two threads, other work of the virtual machine competes for its two cores
 
 
 @dataclass(frozen=True)
-class Rates:
-    """What a machine can do at most, 1e9 a second.
+class Precision:
+    """How a precision stores and computes: bytes per weight and activation, and its arithmetic."""
+
+    weight_bytes: int
+    activation_bytes: int
+    arithmetic: str  # "float32" or "int8"
+
+
+PRECISIONS = {
+    "float32": Precision(weight_bytes=4, activation_bytes=4, arithmetic="float32"),
+    "float16": Precision(weight_bytes=2, activation_bytes=4, arithmetic="float32"),
+    "int8": Precision(weight_bytes=1, activation_bytes=1, arithmetic="int8"),
+}
+
+
+@dataclass(frozen=True)
+class PeakRates:
+    """Peak rates of a machine.
 
     Parameters
     ----------
-    f32, int8 : float
-        Operations of all threads used.
-    gb : float
-        Bytes.
+    float32_gops, int8_gops : float
+        1e9 operations per second of all threads together.
+    gb_per_s : float
+        1e9 bytes per second.
     """
 
-    f32: float
-    int8: float
-    gb: float
+    float32_gops: float
+    int8_gops: float
+    gb_per_s: float
+
+
+@dataclass(frozen=True)
+class Fractions:
+    """The fractions of the peak rates that a machine reaches."""
+
+    arithmetic: float
+    bandwidth: float
 
 
 @cache
-def calibration() -> Json:
-    """Return what was measured, and the layers of the models."""
-    file = resources.files(__package__).joinpath("calibration.json")
-    document: Json = json.loads(file.read_text(encoding="utf-8"))
+def roofline_calibration() -> RooflineCalibration:
+    """Return the measurements of the calibration machine and the layers of the models."""
+    file = resources.files(__package__).joinpath(CALIBRATION_FILE)
+    document: RooflineCalibration = json.loads(file.read_text(encoding="utf-8"))
     return document
 
 
-def rates_of(profile: Profile, threads: int | None = None) -> Rates:
-    """Return a board's peak rates.
+def peak_rates(profile: Profile, threads: int | None = None) -> PeakRates:
+    """Return the peak rates of a board.
 
     Parameters
     ----------
     profile : Profile
     threads : int, optional
-        All cores where not given.
+        By default one for each core.
     """
-    return Rates(profile.gops("float32", threads), profile.gops("int8", threads), profile.gb_per_s)
+    return PeakRates(
+        float32_gops=profile.gops("float32", threads),
+        int8_gops=profile.gops("int8", threads),
+        gb_per_s=profile.gb_per_s,
+    )
 
 
-def desk_rates(threads: int) -> Rates:
-    """Return the peak rates of the machine of `calibration`, as `calibrate` stored them."""
-    peaks = calibration()["machine"]["peaks"]
-    speed = peaks["ghz"] * threads
-    f32, int8 = peaks["f32_flops_per_cycle"], peaks["int8_ops_per_cycle"]
-    return Rates(speed * f32, speed * int8, peaks["gb_per_s"])
+def calibration_peak_rates(threads: int) -> PeakRates:
+    """Return the peak rates of the calibration machine."""
+    peaks = roofline_calibration()["machine"]["peaks"]
+    return PeakRates(
+        float32_gops=peaks["ghz"] * threads * peaks["f32_flops_per_cycle"],
+        int8_gops=peaks["ghz"] * threads * peaks["int8_ops_per_cycle"],
+        gb_per_s=peaks["gb_per_s"],
+    )
 
 
-def roofline_ms(layers: Layers, precision: str, rates: Rates, shares: tuple[float, float]) -> float:
+def roofline_ms(
+    layers: list[CountedLayer], precision: str, peak: PeakRates, fractions: Fractions
+) -> float:
     """Return the milliseconds of one prediction.
 
     Parameters
     ----------
-    layers : list
-        As `layer_costs.summed` returns them.
+    layers : list of CountedLayer
+        As `layer_costs.count_equal_layers` returns them.
     precision : str
         A key of `PRECISIONS`.
-    rates : Rates
-    shares : (float, float)
-        Of the peak arithmetic and of the peak bandwidth that are reached.
+    peak : PeakRates
+    fractions : Fractions
     """
-    weight_bytes, activation_bytes, arithmetic = PRECISIONS[precision]
-    gops = (rates.int8 if arithmetic == "int8" else rates.f32) * shares[0]
-    gb = rates.gb * shares[1]
+    storage = PRECISIONS[precision]
+    peak_gops = peak.int8_gops if storage.arithmetic == "int8" else peak.float32_gops
+    gops, gb_per_s = peak_gops * fractions.arithmetic, peak.gb_per_s * fractions.bandwidth
     seconds = 0.0
     for _, ops, weights, activations, count in layers:
-        moved = weights * weight_bytes + activations * activation_bytes
-        seconds += count * max(ops / gops, moved / gb) / 1e9
+        moved_bytes = weights * storage.weight_bytes + activations * storage.activation_bytes
+        seconds += count * max(ops / gops, moved_bytes / gb_per_s) / 1e9
     return seconds * 1000
 
 
-def fit(rows: list[Json], models: dict[str, Layers]) -> tuple[float, float]:
-    """Return the shares that miss the measured rows least, in the mean square of the log ratio.
+def fit_fractions(rows: list[CalibrationRow]) -> Fractions:
+    """Return the fractions with the least mean squared log ratio of estimate to measurement.
 
     Parameters
     ----------
-    rows : list of dict
-        Of one backend and one precision's arithmetic.
-    models : dict of str to list
+    rows : list of CalibrationRow
+        Of one arithmetic.
     """
 
-    def miss(shares: tuple[float, float]) -> float:
-        return sum(math.log(ratio_of(row, models, shares)) ** 2 for row in rows)
+    def loss(fractions: Fractions) -> float:
+        return sum(math.log(estimate_over_measured(row, fractions)) ** 2 for row in rows)
 
-    return min(itertools.product(SHARES, SHARES), key=miss)
-
-
-def ratio_of(row: Json, models: dict[str, Layers], shares: tuple[float, float]) -> float:
-    """Return estimate / measured of a row of `calibration`."""
-    rates = desk_rates(row["threads"])
-    return roofline_ms(models[row["model"]], row["precision"], rates, shares) / float(row["ms"])
+    grid = itertools.starmap(Fractions, itertools.product(FRACTIONS_TRIED, FRACTIONS_TRIED))
+    return min(grid, key=loss)
 
 
-def rows_for(precision: str, threads: int = FITTED_THREADS) -> list[Json]:
-    """Return the measured rows of a precision's arithmetic on so many threads.
+def estimate_over_measured(row: CalibrationRow, fractions: Fractions) -> float:
+    """Return the ratio of the estimate for a calibration row to its measured latency."""
+    layers = roofline_calibration()["models"][row["model"]]
+    peak = calibration_peak_rates(row["threads"])
+    return roofline_ms(layers, row["precision"], peak, fractions) / row["ms"]
 
-    TFLite's; ONNX Runtime's where a model has no TFLite artifact.
+
+def calibration_rows_for(precision: str, threads: int = FITTED_THREADS) -> list[CalibrationRow]:
+    """Return the calibration rows with a precision's arithmetic and a number of threads.
+
+    Returns the rows of TFLite, and those of ONNX Runtime for models without a TFLite row.
 
     Parameters
     ----------
     precision : str
+        A key of `PRECISIONS`.
     threads : int
     """
-    arithmetic = PRECISIONS[precision][2]
+    calibration, arithmetic = roofline_calibration(), PRECISIONS[precision].arithmetic
     rows = [
         row
-        for row in calibration()["rows"]
+        for row in calibration["rows"]
         if row["threads"] == threads
         and row["precision"] in PRECISIONS
-        and PRECISIONS[row["precision"]][2] == arithmetic
-        and row["model"] in calibration()["models"]
+        and PRECISIONS[row["precision"]].arithmetic == arithmetic
+        and row["model"] in calibration["models"]
     ]
-    by_tflite = {(row["model"], row["precision"]) for row in rows if row["backend"] == "tflite"}
+    with_tflite = {(row["model"], row["precision"]) for row in rows if row["backend"] == "tflite"}
     return [
         row
         for row in rows
         if row["backend"] == "tflite"
-        or (row["backend"] == "onnx" and (row["model"], row["precision"]) not in by_tflite)
+        or (row["backend"] == "onnx" and (row["model"], row["precision"]) not in with_tflite)
     ]
 
 
 @cache
-def shares_for(precision: str) -> tuple[float, float]:
-    """Return the fitted shares of a precision."""
-    return fit(rows_for(precision), calibration()["models"])
+def fitted_fractions(precision: str) -> Fractions:
+    """Return the fractions fitted to all calibration rows of a precision's arithmetic."""
+    return fit_fractions(calibration_rows_for(precision))

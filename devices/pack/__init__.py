@@ -1,1 +1,1 @@
-"""This folder builds signed packs that install without a network."""
+"""Signed packs: offline installers that carry wheels, a bundle and an install script."""

@@ -1,4 +1,4 @@
-"""Whether the wheels of a pack need one that is not among them, as the board would ask."""
+"""Whether the wheels of a pack are complete: their requirements, evaluated for the board."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from ..profiles import Profile
 
-# What a board's Python says of itself, where an environment marker asks: PEP 508.
+# Environment markers of PEP 508 by system.
 MARKERS = {
     "linux": {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"},
     "macos": {"os_name": "posix", "sys_platform": "darwin", "platform_system": "Darwin"},
@@ -20,7 +20,7 @@ MARKERS = {
 MACHINES = {("windows", "x86_64"): "AMD64", ("macos", "aarch64"): "arm64"}
 
 
-def environment_of(profile: Profile, python: str) -> dict[str, str]:
+def marker_environment(profile: Profile, python: str) -> dict[str, str]:
     """Return the values of a board's environment markers.
 
     Parameters
@@ -40,8 +40,8 @@ def environment_of(profile: Profile, python: str) -> dict[str, str]:
     }
 
 
-def lacking(wheels: Path, profile: Profile, python: str) -> list[str]:
-    """Return what the wheels of a folder require and the folder does not hold, in words.
+def missing_requirements(wheels: Path, profile: Profile, python: str) -> list[str]:
+    """Return a description of each requirement that no wheel in a folder satisfies.
 
     Parameters
     ----------
@@ -51,28 +51,30 @@ def lacking(wheels: Path, profile: Profile, python: str) -> list[str]:
 
     Notes
     -----
-    `pip download` evaluates markers for the desk (pip #4304), so a board's wheels are fetched one
-    by one and without their requirements; this is what notices a new one.
+    `pip download` evaluates markers for the machine it runs on (pip issue 4304). So a board's
+    wheels are downloaded one by one without their requirements, and checked here.
     """
-    read = _requirement_reader()
-    here = environment_of(profile, python)
-    held = {_plain(wheel.name.split("-")[0]): wheel.name.split("-")[1] for wheel in _in(wheels)}
-    found = []
-    for wheel in _in(wheels):
-        for text in _requires(wheel):
-            wanted = read(text)
-            if wanted.marker is not None and not wanted.marker.evaluate(here):
+    requirement_class = _requirement_class()
+    environment = marker_environment(profile, python)
+    versions = {
+        _normalized(wheel.name.split("-")[0]): wheel.name.split("-")[1] for wheel in _list(wheels)
+    }
+    problems = []
+    for wheel in _list(wheels):
+        for text in _requires_dist(wheel):
+            requirement = requirement_class(text)
+            if requirement.marker is not None and not requirement.marker.evaluate(environment):
                 continue
-            version = held.get(_plain(wanted.name))
+            version = versions.get(_normalized(requirement.name))
             if version is None:
-                found.append(f"{wheel.name} needs {text}")
-            elif not wanted.specifier.contains(version, prereleases=True):
-                found.append(f"{wheel.name} needs {text}, and {version} is here")
-    return found
+                problems.append(f"{wheel.name} needs {text}")
+            elif not requirement.specifier.contains(version, prereleases=True):
+                problems.append(f"{wheel.name} needs {text}, and {version} is here")
+    return problems
 
 
-def _requirement_reader() -> Any:
-    """Return the class that reads requirements; pip, which fetches the wheels, carries one."""
+def _requirement_class() -> Any:
+    """Return ``Requirement`` of packaging, or of the copy in pip, which packing needs anyway."""
     try:
         module = importlib.import_module("packaging.requirements")
     except ImportError:
@@ -80,16 +82,16 @@ def _requirement_reader() -> Any:
     return module.Requirement
 
 
-def _in(wheels: Path) -> list[Path]:
+def _list(wheels: Path) -> list[Path]:
     return sorted(wheels.glob("*.whl"))
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _requires(wheel: Path) -> list[str]:
+def _requires_dist(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
-        name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         text = archive.read(name).decode("utf-8")
     return email.parser.HeaderParser().parsestr(text).get_all("Requires-Dist", [])

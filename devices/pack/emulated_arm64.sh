@@ -1,14 +1,15 @@
 #!/bin/sh
-# Installs packs for the Raspberry Pi 5 on an emulated arm64 system, offline, and compares their
-# answers with this machine's: once as a Cortex-A76 (dot products: Pi 5), once as a Cortex-A72
-# (none: Pi 4, and the Pi 3's kernels). Real aarch64 wheels run; timings mean nothing, none is shown.
+# Installs packs for the Raspberry Pi 5 on an emulated arm64 system without a network, and compares
+# the results with those of this machine: as a Cortex-A76 (dot products: Pi 5) and as a Cortex-A72
+# (none: Pi 4, and the kernels of the Pi 3). Real aarch64 wheels run. No latency is shown, because
+# emulated ones mean nothing.
 #
 #   devices/pack/emulated_arm64.sh [BUNDLE...]
 #
-# By default bundles/mobilenetv2-int8, then -float32; where one is missing, the tiny one that the
+# By default bundles/mobilenetv2-int8 and -float32; if one is missing, the tiny bundle that the
 # tests exported (.cache/export-int8-*, .cache/export-float32-*).
 #
-# ALLEDGE_ARM64_ROOT: where the system is kept (320 MB, made once)   [.cache/arm64-root]
+# ALLEDGE_ARM64_ROOT: folder of the system (320 MB, created once)    [.cache/arm64-root]
 # PYTHON: a Python with alledge installed                            [.venv/bin/python]
 set -eu
 unset CDPATH
@@ -17,13 +18,13 @@ ROOT=${ALLEDGE_ARM64_ROOT:-$PWD/.cache/arm64-root}
 PYTHON=${PYTHON:-.venv/bin/python}
 BINFMT=/proc/sys/fs/binfmt_misc
 MIRROR=http://deb.debian.org/debian
-MOST_BYTES=150000000  # of an installation, Python aside
+MAX_BYTES=150000000  # of an installation, without Python
 
 skip() { echo "skipped: $1"; exit 0; }
 if [ $# = 0 ]; then
     for precision in int8 float32; do
-        for found in "bundles/mobilenetv2-$precision" .cache/export-"$precision"-*/bundle; do
-            if [ -f "$found/bundle.json" ]; then set -- "$@" "$found"; break; fi
+        for bundle in "bundles/mobilenetv2-$precision" .cache/export-"$precision"-*/bundle; do
+            if [ -f "$bundle/bundle.json" ]; then set -- "$@" "$bundle"; break; fi
         done
     done
 fi
@@ -31,7 +32,7 @@ fi
 [ "$(uname -s)" = Linux ] || skip "user-mode emulation needs Linux"
 [ "$(id -u)" = 0 ] || skip "chroot and binfmt_misc need root"
 QEMU=$(command -v qemu-aarch64-static) || skip "no qemu-aarch64-static (apt-get install qemu-user-static)"
-[ -f "$ROOT/.whole" ] || command -v debootstrap >/dev/null || skip "no debootstrap (apt-get install debootstrap)"
+[ -f "$ROOT/.complete" ] || command -v debootstrap >/dev/null || skip "no debootstrap (apt-get install debootstrap)"
 [ -e $BINFMT/register ] || mount -t binfmt_misc binfmt_misc $BINFMT 2>/dev/null ||
     skip "this kernel has no binfmt_misc, or it cannot be mounted here"
 
@@ -44,25 +45,25 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 if ! [ -e $BINFMT/qemu-aarch64 ]; then
-    # the header of an aarch64 ELF program; F: the interpreter is opened now, outside the root
+    # magic and mask of an aarch64 ELF header; F opens the interpreter now, outside the new root
     printf '%s' ":qemu-aarch64:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:$QEMU:F" \
         >$BINFMT/register || skip "qemu-aarch64 cannot be registered with binfmt_misc"
     registered=yes
 fi
 
-if ! [ -f "$ROOT/.whole" ]; then
-    echo "making an arm64 Debian 12 in $ROOT (minutes, once)"
+if ! [ -f "$ROOT/.complete" ]; then
+    echo "creating an arm64 Debian 12 in $ROOT (takes minutes, once)"
     rm -rf "$ROOT"
     mkdir -p "$(dirname "$ROOT")"
     debootstrap --arch=arm64 --foreign --variant=minbase --include=python3,python3-venv \
         bookworm "$ROOT" $MIRROR >"$WORK/log" 2>&1 || { tail -5 "$WORK/log"; exit 1; }
     chroot "$ROOT" /debootstrap/debootstrap --second-stage >"$WORK/log" 2>&1 ||
         { tail -5 "$WORK/log"; exit 1; }
-    touch "$ROOT/.whole"
+    touch "$ROOT/.complete"
 fi
 
-# become FAMILY: which core is emulated, and the /proc/cpuinfo of four of them
-become() {
+# emulate_core FAMILY: selects the emulated core and writes the /proc/cpuinfo of four of them
+emulate_core() {
     case $1 in
     cortex-a76) part=0xd0b features="atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp" ;;
     cortex-a72) part=0xd08 features=cpuid ;;
@@ -76,10 +77,10 @@ become() {
     done >"$ROOT/srv/cpuinfo"
 }
 
-# A network namespace of its own: what installs here, installs without any network. XNNPACK does
-# not start without /sys, and crashes on the host's: its caches belong to another processor than
-# /proc/cpuinfo names. So both are those of a board with four cores, and no caches are named.
-inside() {
+# Runs a command in the emulated system, in a network namespace without a network. XNNPACK does not
+# start without /sys, and crashes with the host's /sys, whose caches do not belong to the processor
+# in /proc/cpuinfo. So both describe a board with four cores, and /sys names no caches.
+in_system() {
     unshare --net --mount sh -c '
         C="$0/sys/devices/system/cpu"
         mount -t proc proc "$0/proc" && mount --bind "$0/srv/cpuinfo" "$0/proc/cpuinfo" &&
@@ -88,7 +89,7 @@ inside() {
             exec chroot "$0" "$@"' "$ROOT" "$@"
 }
 
-# compare BUNDLE: what was classified there with what was classified here
+# compare BUNDLE: compares the results of the emulated system with those of this machine
 compare() {
     "$PYTHON" - "$WORK/here.jsonl" "$WORK/there.jsonl" "$1/parity.json" <<'CODE'
 import json
@@ -102,16 +103,16 @@ here, there = (
 )
 parity = json.load(open(sys.argv[3], encoding="utf-8"))
 allowed = parity["formats"]["tflite"]["tolerance"]["here_max_dp"]
-apart = [abs(here[name]["probability"] - there[name]["probability"]) for name in here]
-same = sum(here[name]["label"] == there[name]["label"] for name in here)
-print(f"classify, {platform.machine()} and {os.environ['QEMU_CPU']}: {same} of {len(here)} labels "
-      f"the same, max |Δp| {max(apart):.6f} (allowed {allowed:g})")
-sys.exit(not (set(here) == set(there) and same == len(here) and max(apart) <= allowed))
+differences = [abs(here[name]["probability"] - there[name]["probability"]) for name in here]
+equal = sum(here[name]["label"] == there[name]["label"] for name in here)
+print(f"classify, {platform.machine()} and {os.environ['QEMU_CPU']}: {equal} of {len(here)} labels "
+      f"the same, max |Δp| {max(differences):.6f} (allowed {allowed:g})")
+sys.exit(not (set(here) == set(there) and equal == len(here) and max(differences) <= allowed))
 CODE
 }
 
-# try BUNDLE: pack, install, measure; verify and classify as either core
-try() {
+# test_bundle BUNDLE: packs, installs and measures it; verifies and classifies as both cores
+test_bundle() {
     echo "== $1"
     "$PYTHON" -m alledge pack --device raspberry-pi-5 --python 3.11 --bundle "$1" --out "$WORK/pi5.tar"
     rm -rf "$ROOT/srv/pack"
@@ -127,23 +128,23 @@ for number, image in enumerate(images):
 CODE
     "$PYTHON" -m alledge classify --json --backend tflite --bundle "$1" "$ROOT/srv/pack/images" \
         >"$WORK/here.jsonl"
-    become cortex-a76
-    echo "installing on $(inside uname -m), without a network"
-    inside sh /srv/pack/alledge-raspberry-pi-5/install.sh --prefix /srv/pack/installed
-    bytes=$(inside du -s -B1 /srv/pack/installed | cut -f1)
-    echo "$bytes bytes on disk, Python aside (fewer than $MOST_BYTES allowed)"
-    [ "$bytes" -lt $MOST_BYTES ] || failed=yes
+    emulate_core cortex-a76
+    echo "installing on $(in_system uname -m), without a network"
+    in_system sh /srv/pack/alledge-raspberry-pi-5/install.sh --prefix /srv/pack/installed
+    bytes=$(in_system du -s -B1 /srv/pack/installed | cut -f1)
+    echo "$bytes bytes on disk, without Python (less than $MAX_BYTES allowed)"
+    [ "$bytes" -lt $MAX_BYTES ] || failed=yes
     for family in cortex-a76 cortex-a72; do
-        become $family
+        emulate_core $family
         echo "as $family:"
-        inside /srv/pack/installed/bin/alledge verify \
+        in_system /srv/pack/installed/bin/alledge verify \
             "/$(cd "$ROOT" && echo srv/pack/installed/versions/*/share/alledge/bundle)" || failed=yes
-        inside /srv/pack/installed/bin/alledge classify --json /srv/pack/images >"$WORK/there.jsonl" ||
+        in_system /srv/pack/installed/bin/alledge classify --json /srv/pack/images >"$WORK/there.jsonl" ||
             failed=yes
         compare "$1" || failed=yes
     done
 }
 
 failed=
-for bundle in "$@"; do try "$bundle"; done
+for bundle in "$@"; do test_bundle "$bundle"; done
 [ -z "$failed" ]

@@ -1,4 +1,4 @@
-"""Keys that sign what goes to devices: made and used at the desk, by the package cryptography."""
+"""Secret keys that sign packs and bundles; created and used with the package cryptography."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def generate_keys(out: Path) -> tuple[Path, Path]:
     Parameters
     ----------
     out : Path
-        Its name; ``.key`` (secret) and ``.pub`` are put behind it. On Linux and macOS only its
-        owner may read the secret one; on Windows it is as readable as the folder it lies in.
+        Path without suffix. The secret key gets the suffix ``.key``, the public key ``.pub``. On
+        Linux and macOS only the owner may read the secret key; on Windows its folder decides.
 
     Returns
     -------
     (Path, Path)
-        The secret key's file and the public key's.
+        The files of the secret and of the public key.
 
     Raises
     ------
@@ -64,17 +64,17 @@ def generate_keys(out: Path) -> tuple[Path, Path]:
 
 
 class Signer:
-    """A secret key, loaded.
+    """A loaded secret key.
 
     Parameters
     ----------
     path : Path
-        As `generate_keys` wrote it.
+        A file that `generate_keys` wrote.
 
     Raises
     ------
     UsageError
-        If it is no Ed25519 key.
+        If the file is not an Ed25519 key.
     MissingPackageError
         If cryptography is not installed.
     """
@@ -88,12 +88,12 @@ class Signer:
                 f"{path} is not a secret key: {error}", fix="name the .key file of alledge keygen"
             ) from None
         if not isinstance(key, ed25519.Ed25519PrivateKey):
-            raise UsageError(f"{path} is not an Ed25519 key", fix="make one: alledge keygen")
+            raise UsageError(f"{path} is not an Ed25519 key", fix="create one with alledge keygen")
         self._key = key
         self.public: bytes = key.public_key().public_bytes_raw()
 
     def sign(self, content: bytes, purpose: str) -> str:
-        """Return the text of the signature file of some content.
+        """Return the text of a signature file for some content.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The wheels of a pack: others' fetched by pip, alledge's own built or put together again."""
+"""The wheels of a pack: dependencies downloaded by pip, alledge's own built or repacked."""
 
 from __future__ import annotations
 
@@ -22,38 +22,54 @@ from ...errors import AlledgeError, MissingPackageError
 from ..profiles import Profile
 
 PACKAGE = Path(__file__).resolve().parents[2]
-ROOMS = ("runtime", "train", "export", "devices", "benchmarks")
+TOP_LEVEL_PACKAGES = ("runtime", "train", "export", "devices", "benchmarks")
 ROOT_FILES = (
-    *("__init__.py", "__main__.py", "cli.py", "errors.py", "py.typed"),
-    *("setup.cfg", "pyproject.toml", "README.md", "LICENSE"),
+    "__init__.py",
+    "__main__.py",
+    "cli.py",
+    "errors.py",
+    "py.typed",
+    "setup.cfg",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
 )
 OLDEST_GLIBC, OLDEST_MACOS, NEWEST_MACOS = 17, 11, 15
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can name
-EPOCH = "315532800"  # the same, for setuptools
-PIP = "pip==26.3"  # one version, so that a pack of the same content has the same bytes
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can store
+EPOCH = "315532800"  # the same time, for setuptools
+PIP = "pip==26.3"  # one version, so that packs of the same content have the same bytes
 
-# What the installer deletes under site-packages once pip is done: 33 MiB that no backend opens.
-# ai-edge-litert loads libLiteRt.so only where it lies, for a programming interface that is not
-# used here, and the GPU's accelerator through that; the interpreter is in another library.
+# Patterns under site-packages that the installer deletes: 33 MiB that no backend opens. The
+# interpreter of ai-edge-litert is in another library than libLiteRt.so, which only its
+# compiled-model interface and the GPU accelerator need.
 LEAVE_OUT = (
-    *("ai_edge_litert/libLiteRtWebGpuAccelerator.so", "ai_edge_litert/libLiteRt.so"),
-    *("numpy/f2py", "numpy/distutils"),
-    *("**/tests", "**/*.pyi", "**/*.pxd", "**/*.h", "**/*.a"),
+    "ai_edge_litert/libLiteRtWebGpuAccelerator.so",
+    "ai_edge_litert/libLiteRt.so",
+    "numpy/f2py",
+    "numpy/distutils",
+    "**/tests",
+    "**/*.pyi",
+    "**/*.pxd",
+    "**/*.h",
+    "**/*.a",
 )
+PIP_COMMAND = (sys.executable, "-m", "pip")
+PIP_OPTIONS = ("--quiet", "--no-deps", "--disable-pip-version-check")
 NOT_REPACKED = {"direct_url.json", "INSTALLER", "REQUESTED", "RECORD"}
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 def platform_tags(profile: Profile, python: str) -> list[str]:
-    """Return the wheel platforms that a board's system takes, newest first.
+    """Return the platform tags of wheels that a board's system can install, newest first.
 
     Parameters
     ----------
     profile : Profile
-        One that runs.
+        One on which alledge runs.
     python : str
-        ``"3.11"``: the image that has it says which glibc there is; the oldest one otherwise.
+        ``"3.11"``. The oldest glibc counts of the profile's systems that have this Python, or of
+        all its systems if none has it.
     """
     kind, arch = profile.data["pack"]["platform"], profile.arch
     if kind == "win":
@@ -63,28 +79,29 @@ def platform_tags(profile: Profile, python: str) -> list[str]:
         versions = range(NEWEST_MACOS, OLDEST_MACOS - 1, -1)
         return [f"macosx_{number}_0_{name}" for number in versions for name in (cpu, "universal2")]
     images = profile.data["images"]
-    fitting = [image for image in images if image["python"] == python] or images
-    glibc = min(int(image["glibc"].split(".")[1]) for image in fitting)
+    candidates = [image for image in images if image["python"] == python] or images
+    glibc = min(int(image["glibc"].split(".")[1]) for image in candidates)
     tags = [f"manylinux_2_{number}_{arch}" for number in range(glibc, OLDEST_GLIBC - 1, -1)]
     return [*tags, f"manylinux2014_{arch}"]
 
 
-def fetch_wheels(profile: Profile, python: str, folder: Path, say: Say) -> None:
-    """Download the wheels of a board's requirements, and pip's own, for its platform.
+def fetch_wheels(profile: Profile, python: str, folder: Path, report: Report) -> None:
+    """Download the wheels that a board requires, and that of pip.
 
     Parameters
     ----------
     profile : Profile
     python : str
     folder : Path
-        Gets ``wheels/`` and ``tools/``.
-    say : callable
-        Gets a line for a requirement that cannot have the version installed here.
+        ``wheels/`` and ``tools/`` are created in it.
+    report : callable
+        Called with a line for each requirement that gets another version than the one installed
+        here.
 
     Raises
     ------
     AlledgeError
-        If one has no wheel for that board and that Python.
+        If a requirement has no wheel for that board and that Python.
     MissingPackageError
         If pip is not installed here.
     """
@@ -93,17 +110,18 @@ def fetch_wheels(profile: Profile, python: str, folder: Path, say: Say) -> None:
     requirements = list(profile.data["pack"]["requirements"])
     if tuple(map(int, python.split("."))) < (3, 11):
         requirements.append("tomli>=2")
-    wanted = [_as_here(requirement) for requirement in requirements]
+    pinned = [_pinned_to_installed(requirement) for requirement in requirements]
     base = ["--python-version", python, "--implementation", "cp"]
     for tag in platform_tags(profile, python):
         base += ["--platform", tag]
     if error := _download([PIP], [], folder / "tools"):
         raise AlledgeError(f"{PIP} cannot be fetched: {error}", fix="packing needs the network")
-    if not _download(wanted, base, folder / "wheels"):
+    if not _download(pinned, base, folder / "wheels"):
         return
-    for here, requirement in zip(wanted, requirements, strict=True):
-        if _download([here], base, folder / "wheels"):
-            say(f"{here} has no wheel for {profile.title}, Python {python}: taking {requirement}")
+    for same_version, requirement in zip(pinned, requirements, strict=True):
+        if _download([same_version], base, folder / "wheels"):
+            where = f"{profile.title}, Python {python}"
+            report(f"{same_version} has no wheel for {where}: taking {requirement}")
             if error := _download([requirement], base, folder / "wheels"):
                 raise AlledgeError(
                     f"{requirement} has no wheel for {profile.title} with Python {python}: {error}",
@@ -112,8 +130,8 @@ def fetch_wheels(profile: Profile, python: str, folder: Path, say: Say) -> None:
                 )
 
 
-def _as_here(requirement: str) -> str:
-    """Return the requirement at the version that was tested here, if it is installed."""
+def _pinned_to_installed(requirement: str) -> str:
+    """Return a requirement with the version that is installed here, if there is one."""
     name = re.split(r"[<>=!~; ]", requirement)[0]
     try:
         return f"{name}=={importlib.metadata.version(name)}"
@@ -122,22 +140,21 @@ def _as_here(requirement: str) -> str:
 
 
 def _download(requirements: list[str], platform: list[str], folder: Path) -> str | None:
-    """Return None where pip found every wheel, else its last word."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--only-binary", ":all:", "--disable-pip-version-check", "--dest", str(folder)]
-    done = subprocess.run(
+    """Return None if pip downloaded every wheel, otherwise its last error message."""
+    command = [*PIP_COMMAND, "download", *PIP_OPTIONS, "--only-binary=:all:", f"--dest={folder}"]
+    process = subprocess.run(
         [*command, *platform, *requirements],
         capture_output=True,
         encoding="utf-8",
         errors="replace",
         check=False,
     )
-    lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-    return None if done.returncode == 0 else (lines or ["pip says nothing"])[-1]
+    lines = [line for line in process.stderr.splitlines() if line.startswith("ERROR")]
+    return None if process.returncode == 0 else (lines or ["pip gives no reason"])[-1]
 
 
-def own_wheel(folder: Path) -> Path:
-    """Put alledge's own wheel into a folder: built from the checkout, else the installed version.
+def add_alledge_wheel(folder: Path) -> Path:
+    """Write alledge's wheel into a folder: built from the checkout, or repacked if installed.
 
     Parameters
     ----------
@@ -155,37 +172,34 @@ def own_wheel(folder: Path) -> Path:
 
 
 def _build(folder: Path) -> Path:
-    """Build in a copy: a build folder left in the checkout would bring back deleted files."""
-    with tempfile.TemporaryDirectory(prefix="alledge-wheel-") as place:
-        source, out = Path(place) / "source", Path(place) / "out"
+    """Build in a copy, because a build folder in the checkout would bring back deleted files."""
+    with tempfile.TemporaryDirectory(prefix="alledge-wheel-") as parent:
+        source, out = Path(parent) / "source", Path(parent) / "out"
         source.mkdir()
         for name in ROOT_FILES:
             shutil.copy(PACKAGE / name, source / name)
         skip = shutil.ignore_patterns("__pycache__", "suite")
-        for room in ROOMS:
-            shutil.copytree(PACKAGE / room, source / room, ignore=skip)
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
-                *("--disable-pip-version-check", "--wheel-dir", str(out), str(source)),
-            ],
+        for package in TOP_LEVEL_PACKAGES:
+            shutil.copytree(PACKAGE / package, source / package, ignore=skip)
+        process = subprocess.run(
+            [*PIP_COMMAND, "wheel", *PIP_OPTIONS, f"--wheel-dir={out}", str(source)],
             capture_output=True,
             encoding="utf-8",
             errors="replace",
             env={**os.environ, "SOURCE_DATE_EPOCH": EPOCH},
             check=False,
         )
-        if done.returncode:
+        if process.returncode:
             raise AlledgeError(
-                f"alledge's own wheel cannot be built: {done.stderr.strip()[-300:]}",
+                f"alledge's own wheel cannot be built: {process.stderr.strip()[-300:]}",
                 fix=f"try it by hand: pip wheel --no-deps {PACKAGE}",
             )
-        made = next(out.glob("alledge-*.whl"))
-        return Path(shutil.copy(made, folder / made.name))
+        wheel = next(out.glob("alledge-*.whl"))
+        return Path(shutil.copy(wheel, folder / wheel.name))
 
 
 def repack(installed: importlib.metadata.Distribution, folder: Path) -> Path:
-    """Return a wheel put together from an installed pure-Python distribution.
+    """Write a wheel from the files of an installed pure-Python distribution; return its path.
 
     Parameters
     ----------
@@ -213,7 +227,7 @@ def repack(installed: importlib.metadata.Distribution, folder: Path) -> Path:
 
 
 def unpacked_bytes(wheels: Path) -> int:
-    """Return what the wheels of a folder take once they are unpacked, before anything is left out.
+    """Return the size of the unpacked wheels of a folder in bytes, before files are left out.
 
     Parameters
     ----------
@@ -226,8 +240,8 @@ def unpacked_bytes(wheels: Path) -> int:
     return total
 
 
-def pinned(wheels: Path) -> str:
-    """Return a requirements file that names every wheel of a folder, with its hash.
+def pinned_requirements(wheels: Path) -> str:
+    """Return the text of a requirements file with version and hash of every wheel in a folder.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""TFLite metadata, so that MediaPipe and others read the labels; needs flatbuffers.
+"""TFLite metadata: labels and descriptions that MediaPipe and other tools read.
 
-The schema is small and stable, its Python writer is not (it has left MediaPipe): the few tables
-needed are written by field number.
+Needs flatbuffers and ai-edge-litert. No maintained package contains the generated Python code of
+the metadata schema, so the few tables needed are written by their field numbers.
 
 References
 ----------
@@ -14,18 +14,29 @@ import io
 import zipfile
 from typing import Any
 
+from ...runtime.tflite_graph import IDENTIFIER as MODEL_IDENTIFIER
+from ...runtime.tflite_graph import load_schema
+
 NAME, IDENTIFIER = "TFLITE_METADATA", b"M001"
 LABELS_FILE = "labels.txt"
 MINIMUM_PARSER = "1.0.0"
-# Field numbers and enumerators of metadata_schema.fbs.
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can store; constant bytes
+
+# Field numbers of the tables in metadata_schema.fbs.
+MODEL_NAME, MODEL_DESCRIPTION, MODEL_VERSION, MODEL_SUBGRAPHS, MODEL_MINIMUM_PARSER = 0, 1, 2, 3, 7
+SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS = 2, 3
+TENSOR_NAME, TENSOR_DESCRIPTION, TENSOR_CONTENT, TENSOR_FILES = 0, 1, 3, 6
+FILE_NAME, FILE_DESCRIPTION, FILE_TYPE, FILE_FIELDS = 0, 1, 2, 5
+CONTENT_KIND, CONTENT_PROPERTIES, CONTENT_FIELDS = 0, 1, 3
+IMAGE_COLOR_SPACE, IMAGE_FIELDS = 0, 2
+# Enumerators of the same file.
 TENSOR_AXIS_LABELS = 2  # AssociatedFileType
-IMAGE_PROPERTIES, FEATURE_PROPERTIES = 2, 1  # ContentProperties
+FEATURE_PROPERTIES, IMAGE_PROPERTIES = 1, 2  # ContentProperties
 RGB = 1  # ColorSpaceType
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest there is: the same bytes every time
 
 
 def with_labels(content: bytes, labels: list[str], name: str) -> bytes:
-    """Return a TFLite model that says what its input is and how its outputs are called.
+    """Return a TFLite model with metadata about its input, its outputs and its labels.
 
     Parameters
     ----------
@@ -34,25 +45,26 @@ def with_labels(content: bytes, labels: list[str], name: str) -> bytes:
     labels : list of str
         In the order of the outputs.
     name : str
+        Name of the model.
 
     Returns
     -------
     bytes
-        The flatbuffer with a metadata buffer, and the file of labels appended as a zip archive.
+        The flatbuffer with a metadata buffer, followed by a zip archive with the labels.
     """
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as appended:
         info = zipfile.ZipInfo(LABELS_FILE, ZIP_DATE)
         info.external_attr = 0o644 << 16
-        packed.writestr(info, "\n".join(labels) + "\n")
+        appended.writestr(info, "\n".join(labels) + "\n")
     return _with_buffer(content, _metadata(name)) + archive.getvalue()
 
 
 def _with_buffer(content: bytes, metadata: bytes) -> bytes:
     import flatbuffers
     import numpy as np
-    from ai_edge_litert import schema_py_generated as schema
 
+    schema = load_schema()
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(metadata, dtype=np.uint8)
@@ -61,7 +73,7 @@ def _with_buffer(content: bytes, metadata: bytes) -> bytes:
     row.name, row.buffer = NAME, len(model.buffers) - 1
     model.metadata = [*(model.metadata or []), row]
     builder = flatbuffers.Builder(len(content) + len(metadata) + 4096)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    builder.Finish(model.Pack(builder), file_identifier=MODEL_IDENTIFIER)
     return bytes(builder.Output())
 
 
@@ -72,18 +84,20 @@ def _metadata(name: str) -> bytes:
     graph = _table(
         builder,
         {
-            2: _vector(builder, [_input(builder)]),
-            3: _vector(builder, [_output(builder)]),
+            SUBGRAPH_INPUTS: _vector(builder, [_input(builder)]),
+            SUBGRAPH_OUTPUTS: _vector(builder, [_output(builder)]),
         },
     )
     model = _table(
         builder,
         {
-            0: builder.CreateString(name),
-            1: builder.CreateString("Blood smears; research software, not a medical device."),
-            2: builder.CreateString("1"),
-            3: _vector(builder, [graph]),
-            7: builder.CreateString(MINIMUM_PARSER),
+            MODEL_NAME: builder.CreateString(name),
+            MODEL_DESCRIPTION: builder.CreateString(
+                "Blood smears; research software, not a medical device."
+            ),
+            MODEL_VERSION: builder.CreateString("1"),
+            MODEL_SUBGRAPHS: _vector(builder, [graph]),
+            MODEL_MINIMUM_PARSER: builder.CreateString(MINIMUM_PARSER),
         },
     )
     builder.Finish(model, file_identifier=IDENTIFIER)
@@ -91,8 +105,8 @@ def _metadata(name: str) -> bytes:
 
 
 def _input(builder: Any) -> int:
-    builder.StartObject(2)
-    builder.PrependInt8Slot(0, RGB, 0)
+    builder.StartObject(IMAGE_FIELDS)
+    builder.PrependInt8Slot(IMAGE_COLOR_SPACE, RGB, 0)
     content = _content(builder, IMAGE_PROPERTIES, builder.EndObject())
     return _tensor(builder, "image", "RGB, 0 to 255, not normalized", content, [])
 
@@ -101,31 +115,35 @@ def _output(builder: Any) -> int:
     builder.StartObject(0)
     content = _content(builder, FEATURE_PROPERTIES, builder.EndObject())
     file_name = builder.CreateString(LABELS_FILE)
-    about = builder.CreateString("the labels, in the order of the outputs")
-    builder.StartObject(5)
-    builder.PrependUOffsetTRelativeSlot(0, file_name, 0)
-    builder.PrependUOffsetTRelativeSlot(1, about, 0)
-    builder.PrependInt8Slot(2, TENSOR_AXIS_LABELS, 0)
+    description = builder.CreateString("the labels, in the order of the outputs")
+    builder.StartObject(FILE_FIELDS)
+    builder.PrependUOffsetTRelativeSlot(FILE_NAME, file_name, 0)
+    builder.PrependUOffsetTRelativeSlot(FILE_DESCRIPTION, description, 0)
+    builder.PrependInt8Slot(FILE_TYPE, TENSOR_AXIS_LABELS, 0)
     labels = builder.EndObject()
     return _tensor(builder, "probability", "probabilities, not calibrated", content, [labels])
 
 
 def _content(builder: Any, kind: int, properties: int) -> int:
-    builder.StartObject(3)
-    builder.PrependUint8Slot(0, kind, 0)
-    builder.PrependUOffsetTRelativeSlot(1, properties, 0)
+    builder.StartObject(CONTENT_FIELDS)
+    builder.PrependUint8Slot(CONTENT_KIND, kind, 0)
+    builder.PrependUOffsetTRelativeSlot(CONTENT_PROPERTIES, properties, 0)
     return int(builder.EndObject())
 
 
-def _tensor(builder: Any, name: str, about: str, content: int, files: list[int]) -> int:
-    fields = {0: builder.CreateString(name), 1: builder.CreateString(about), 3: content}
+def _tensor(builder: Any, name: str, description: str, content: int, files: list[int]) -> int:
+    fields = {
+        TENSOR_NAME: builder.CreateString(name),
+        TENSOR_DESCRIPTION: builder.CreateString(description),
+        TENSOR_CONTENT: content,
+    }
     if files:
-        fields[6] = _vector(builder, files)
+        fields[TENSOR_FILES] = _vector(builder, files)
     return _table(builder, fields)
 
 
 def _table(builder: Any, fields: dict[int, int]) -> int:
-    """Write a table whose fields are all offsets."""
+    """Write a table of which all fields are offsets; return its offset."""
     builder.StartObject(max(fields) + 1)
     for number, offset in fields.items():
         builder.PrependUOffsetTRelativeSlot(number, offset, 0)

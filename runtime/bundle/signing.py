@@ -105,9 +105,9 @@ def verify_with_cryptography(public: bytes, message: bytes, signature: bytes) ->
     Raises
     ------
     ImportError
-        If cryptography is not installed.
+        If cryptography is not installed, or its OpenSSL has no Ed25519 (as in FIPS mode).
     """
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from .ed25519 import is_public_key
@@ -118,11 +118,13 @@ def verify_with_cryptography(public: bytes, message: bytes, signature: bytes) ->
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except InvalidSignature:
         return False
+    except UnsupportedAlgorithm as error:
+        raise ImportError(str(error)) from error
     return True
 
 
 def verify_signature(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Return whether a signature is valid: with cryptography, or without it if it is missing.
+    """Return whether a signature is valid, by cryptography or else by `ed25519.verify`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The commands of the devices' room, as a user types them."""
+"""The commands `alledge devices list`, `show` and `detect`, called as a user types them."""
 
 import json
 from pathlib import Path
@@ -21,14 +21,14 @@ def run(*arguments: str, code: int = 0) -> str:
 
 
 def valid(text: str, name: str) -> dict:
-    """Return a JSON document, validated."""
+    """Return a JSON document after validating it with a schema."""
     schema = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
     document = json.loads(text)
     jsonschema.validate(document, schema)
     return document
 
 
-def test_list_names_every_board_and_why_one_cannot_run():
+def test_list_names_every_board_and_the_reason_why_one_cannot_run_alledge():
     text = run("devices", "list")
     for profile in profiles().values():
         assert profile.name in text
@@ -48,12 +48,12 @@ def test_show_suggests_the_nearest_name():
     assert "did you mean 'raspberry-pi-5'?" in run("devices", "show", "raspbery-pi-5", code=2)
 
 
-def test_detect_says_what_to_use_and_why():
+def test_detect_prints_the_chosen_engine_and_threads():
     document = valid(run("devices", "detect", "--json"), "detect")
     assert document["use"]["threads"] == document["machine"]["cores_usable"]
     assert f"use {document['use']['backend']}" in run("devices", "detect")
 
 
 @pytest.mark.parametrize("name", ["list", "show", "detect"])
-def test_every_part_of_devices_has_help_and_an_example(name):
+def test_every_subcommand_has_help_with_an_example(name):
     assert f"alledge devices {name}" in run("devices", name, "-h")

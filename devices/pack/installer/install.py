@@ -1,7 +1,8 @@
-"""Install this pack without a network; the standard library only, and nothing of alledge.
+"""Installs this pack without a network; imports the standard library only, nothing of alledge.
 
-It installs into a folder of its own, verifies there, and only then lets the command `alledge`
-point to it: whatever goes wrong before, the installation that was there goes on working.
+The installer creates a new folder, installs and verifies the bundle there, and only then makes
+the command `alledge` start it. If anything fails before that, the previous installation still
+works.
 """
 
 from __future__ import annotations
@@ -26,35 +27,41 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 WINDOWS = sys.platform == "win32"
 PURPOSE = b"alledge pack\n"
-WHOLE = ".whole"  # written last: a folder without it is what an interrupted install left
-POINTED = re.compile(r"versions[\\/]([0-9a-f]{16}(?:-\d+)?)[\\/]")
+COMPLETE = ".complete"  # written last: a folder without this file is of an interrupted installation
+VERSION_IN_COMMAND = re.compile(r"versions[\\/]([0-9a-f]{16}(?:-\d+)?)[\\/]")
 COMPILE = """import alledge, click, compileall, os
 for package in (alledge, click):
     compileall.compile_dir(os.path.dirname(package.__file__), quiet=1)"""
 
 
 class Refused(Exception):
-    """Something is not as it must be; the message says what to do."""
+    """The pack cannot be installed here; the message names the reason and what to do."""
 
 
 def main() -> int:
     """Run the installer; return its exit code."""
     parser = argparse.ArgumentParser(description="Install alledge and its bundle, offline.")
-    parser.add_argument("--prefix", type=Path, default=default_prefix(), help="where to")
     parser.add_argument(
-        "--trust", type=Path, action="append", default=[], help="trust this .pub key from now on"
+        "--prefix", type=Path, default=default_prefix(), help="folder to install into"
+    )
+    parser.add_argument(
+        "--trust",
+        type=Path,
+        action="append",
+        default=[],
+        help="accept only packs signed with this .pub key, now and later",
     )
     options = parser.parse_args()
     try:
         return install(options.prefix.expanduser().absolute(), options.trust)
     except (Refused, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
         print(f"not installed: {error}", file=sys.stderr)
-        print("what was installed before is as it was", file=sys.stderr)
+        print("the previous installation is unchanged", file=sys.stderr)
         return 1
 
 
 def default_prefix() -> Path:
-    """Return where to install: for this user, or for all where root installs."""
+    """Return the folder to install into: this user's, or one for all users if root installs."""
     if WINDOWS:
         return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "alledge"
     if sys.platform != "darwin" and os.geteuid() == 0:
@@ -63,16 +70,17 @@ def default_prefix() -> Path:
 
 
 def install(prefix: Path, trust: list[Path]) -> int:
-    """Check the pack, install it beside the old one, verify it, and switch."""
+    """Check the pack, install it beside the previous one, verify it, and switch to it."""
     content = (HERE / "pack.json").read_bytes()
     keys = check_signature(content, read_keys(prefix / "trusted"), trust)
     pack = json.loads(content)
     check_files(pack)
     check_machine(pack)
     digest = hashlib.sha256(content + "".join(sorted(keys.values())).encode()).hexdigest()[:16]
-    with alone(prefix):
-        folder = installed(prefix / "versions", digest) or build(prefix, digest, pack, keys)
-        command = switch(prefix, folder, keys)
+    with installer_lock(prefix):
+        folder = find_working_installation(prefix / "versions", digest)
+        folder = folder or create_installation(prefix, digest, pack, keys)
+        command = switch_command(prefix, folder, keys)
     print(f"installed. Type: {command} classify IMAGE")
     return 0
 
@@ -85,48 +93,51 @@ def read_keys(folder: Path) -> dict[str, str]:
 def check_signature(content: bytes, trusted: dict[str, str], more: list[Path]) -> dict[str, str]:
     """Refuse a pack that no trusted key signed; return the keys to trust from now on.
 
-    Where this device trusts keys, only those count: a further one is added, but vouches for
-    nothing yet. Where there are no keys at all, nothing is asked for.
+    If this device trusts keys already, the pack must be signed with one of them; the keys in
+    `more` are added, but do not count for this pack. If there are no keys at all, no signature is
+    required.
     """
     named = {path.name: path.read_text(encoding="ascii") for path in more}
     for name in named.keys() & trusted.keys():
         if named[name].split()[:2] != trusted[name].split()[:2]:
-            raise Refused(f"another {name} is trusted here: give the new file its own name")
-    known = {tuple(text.split()[:2]) for text in (trusted or named).values()}
-    if not known:
+            raise Refused(f"another {name} is trusted here: rename the new key file")
+    accepted = {tuple(text.split()[:2]) for text in (trusted or named).values()}
+    if not accepted:
         return {}
     try:
         kind, public, signature = (HERE / "pack.sig").read_text(encoding="ascii").split()
     except (OSError, ValueError):
         raise Refused("this device trusts keys, and the pack is not signed") from None
-    if (kind, public) not in known:
+    if (kind, public) not in accepted:
         raise Refused("the pack is signed by a key that this device does not trust")
     checker = runpy.run_path(str(HERE / "ed25519.py"))
     if not checker["verify"](bytes.fromhex(public), PURPOSE + content, bytes.fromhex(signature)):
-        raise Refused("the pack is not what was signed")
+        raise Refused("the pack was changed after it was signed")
     return {**named, **trusted}
 
 
 def check_files(pack: dict[str, Any]) -> None:
-    """Refuse a pack of which a file is missing, changed or unknown."""
-    for name, wanted in pack["files"].items():
+    """Refuse a pack if one of its files is missing or changed, or does not belong to it."""
+    for name, digest in pack["files"].items():
         path = HERE / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             raise Refused(f"{name} is damaged: unpack the tar again, or copy it again")
     for folder in ("wheels", "bundle", "tools"):
         for path in (HERE / folder).rglob("*"):
             name = path.relative_to(HERE).as_posix()
-            if path.is_file() and name not in pack["files"] and name != "bundle/bundle.sig":
-                raise Refused(f"{name} does not belong to this pack: unpack the tar afresh")
+            if path.is_file() and name not in pack["files"]:
+                raise Refused(
+                    f"{name} does not belong to this pack: unpack the tar into a new folder"
+                )
 
 
 def check_machine(pack: dict[str, Any]) -> None:
-    """Refuse a machine or a Python that the wheels are not for."""
-    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if here != pack["python"]:
+    """Refuse a machine or a Python that the wheels do not support."""
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if python != pack["python"]:
         raise Refused(
-            f"this is Python {here}, the pack is for {pack['python']}: install that one, or pack "
-            f"again at the desk with --python {here}"
+            f"this is Python {python}, the pack is for {pack['python']}: install that Python, or "
+            f"make another pack with --python {python}"
         )
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
         platform.machine().lower(), platform.machine().lower()
@@ -136,14 +147,14 @@ def check_machine(pack: dict[str, Any]) -> None:
     system = {"Windows": "windows", "Darwin": "macos"}.get(platform.system(), "linux")
     if (system, machine) != (pack["system"], pack["arch"]):
         raise Refused(
-            f"this is {system} {machine}, the pack is for {pack['system']} {pack['arch']}: pack "
-            "again at the desk for this board (alledge devices list)"
+            f"this is {system} {machine}, the pack is for {pack['system']} {pack['arch']}: make "
+            "another pack for this board (alledge devices list)"
         )
 
 
 @contextlib.contextmanager
-def alone(prefix: Path) -> Iterator[None]:
-    """Refuse to run beside another installer; the system frees the lock of one that died."""
+def installer_lock(prefix: Path) -> Iterator[None]:
+    """Lock out other installers. The system releases the lock of a process that was killed."""
     prefix.mkdir(parents=True, exist_ok=True)
     with (prefix / ".lock").open("ab") as file:
         try:
@@ -154,39 +165,41 @@ def alone(prefix: Path) -> Iterator[None]:
                 fcntl: Any = importlib.import_module("fcntl")
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Refused(f"another installer is at work in {prefix}: wait for it") from None
+            raise Refused(f"another installer is running in {prefix}: wait until it ends") from None
         yield
 
 
-def installed(versions: Path, digest: str) -> Path | None:
-    """Return where this very pack is installed and still verifies, None where it must be built."""
+def find_working_installation(versions: Path, digest: str) -> Path | None:
+    """Return the folder of a complete installation of this pack that verifies, or None."""
     for folder in sorted(versions.glob(f"{digest}-*")):
-        if (folder / WHOLE).is_file():
-            print("this pack is installed already")
+        if (folder / COMPLETE).is_file():
+            print("this pack is already installed")
             if not verify(folder):
                 return folder
-            print("it does not verify any more: installing it afresh beside what is there")
+            print("its verification fails: installing it again in another folder")
     return None
 
 
-def build(prefix: Path, digest: str, pack: dict[str, Any], keys: dict[str, str]) -> Path:
-    """Install into a folder of its own and verify there; what fails leaves nothing behind."""
+def create_installation(
+    prefix: Path, digest: str, pack: dict[str, Any], keys: dict[str, str]
+) -> Path:
+    """Install into a new folder and verify there; remove the folder if anything fails."""
     versions = prefix / "versions"
     free, needed = shutil.disk_usage(prefix).free, pack["needs_bytes"]
     if free < needed:
-        raise Refused(f"{needed >> 20} MiB are needed at {prefix}, {free >> 20} are free")
-    names = (versions / f"{digest}-{number}" for number in itertools.count(1))
-    folder = next(name for name in names if not (name / WHOLE).is_file())
+        raise Refused(f"{needed >> 20} MiB are needed at {prefix}, {free >> 20} MiB are free")
+    folders = (versions / f"{digest}-{number}" for number in itertools.count(1))
+    folder = next(folder for folder in folders if not (folder / COMPLETE).is_file())
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        fill(folder, pack, keys)
+        fill_installation(folder, pack, keys)
         if code := verify(folder):
             raise Refused(
-                "the bundle does not compute here what it computed at the desk "
+                "the bundle does not give its reference results on this machine "
                 f"(alledge verify ended with {code})"
             )
-        flush()  # nothing is called whole that a power cut could still take
-        (folder / WHOLE).write_text("", encoding="ascii")
+        flush()  # a power cut must not leave the marker without the files
+        (folder / COMPLETE).write_text("", encoding="ascii")
         flush()
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -194,19 +207,26 @@ def build(prefix: Path, digest: str, pack: dict[str, Any], keys: dict[str, str])
     return folder
 
 
-def fill(folder: Path, pack: dict[str, Any], keys: dict[str, str]) -> None:
-    """Make the environment, and put wheels, bundle and keys into it."""
+def fill_installation(folder: Path, pack: dict[str, Any], keys: dict[str, str]) -> None:
+    """Create the virtual environment with the wheels, the bundle and the keys."""
     print(f"installing into {folder}", flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # without pip: it is run from its wheel, so that a system without ensurepip will do
+    # pip is run from its wheel, because Debian ships Python without ensurepip.
     run(sys.executable, "-I", "-m", "venv", "--without-pip", str(folder))
     python = str(python_of(folder))
-    options = ["--no-index", "--no-cache-dir", "--disable-pip-version-check", "--quiet"]
-    options += ["--no-compile"]  # what is used compiles itself; all of it would be 23 MB
     run(
-        *(python, "-I", str(HERE / pack["pip"] / "pip"), "install", *options),
-        *("--require-hashes", "--find-links", str(HERE / "wheels")),
-        *("--requirement", str(HERE / "requirements.txt")),
+        python,
+        "-I",
+        str(HERE / pack["pip"] / "pip"),
+        "install",
+        "--no-index",
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+        "--quiet",
+        "--no-compile",  # modules are compiled when they are used; compiling all takes 23 MB
+        "--require-hashes",
+        f"--find-links={HERE / 'wheels'}",
+        f"--requirement={HERE / 'requirements.txt'}",
     )
     leave_out(folder, pack["leave_out"])
     run(python, "-I", "-c", COMPILE)
@@ -218,7 +238,7 @@ def fill(folder: Path, pack: dict[str, Any], keys: dict[str, str]) -> None:
 
 
 def leave_out(folder: Path, patterns: list[str]) -> None:
-    """Delete what the wheels bring and alledge does not use."""
+    """Delete the files of the wheels that alledge does not use."""
     (site,) = folder.glob("Lib/site-packages" if WINDOWS else "lib/python*/site-packages")
     for path in [path for pattern in patterns for path in site.glob(pattern)]:
         if path.is_dir():
@@ -228,12 +248,12 @@ def leave_out(folder: Path, patterns: list[str]) -> None:
 
 
 def python_of(folder: Path) -> Path:
-    """Return the interpreter of an installation."""
+    """Return the Python interpreter of an installation."""
     return folder / ("Scripts/python.exe" if WINDOWS else "bin/python")
 
 
 def verify(folder: Path) -> int:
-    """Return the exit code of verifying an installation's bundle on this machine."""
+    """Verify the bundle of an installation on this machine; return the exit code."""
     bundle = folder / "share" / "alledge" / "bundle"
     print("verifying the bundle on this machine", flush=True)
     command = [str(python_of(folder)), "-I", "-m", "alledge", "verify", str(bundle)]
@@ -241,41 +261,42 @@ def verify(folder: Path) -> int:
 
 
 def run(*command: str) -> None:
-    """Run a command that must succeed, without the user's settings of pip."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
-    done = subprocess.run(command, env={**kept, "PIP_CONFIG_FILE": os.devnull}, check=False)
-    if done.returncode:
-        raise Refused(f"{Path(command[0]).name} failed with code {done.returncode} (see above)")
+    """Run a command that must succeed, without the user's pip settings."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
+    environment["PIP_CONFIG_FILE"] = os.devnull
+    code = subprocess.run(command, env=environment, check=False).returncode
+    if code:
+        raise Refused(f"{Path(command[0]).name} failed with code {code} (see above)")
 
 
-def switch(prefix: Path, folder: Path, keys: dict[str, str]) -> Path:
-    """Let the command point to an installation, in one step; return the command."""
+def switch_command(prefix: Path, folder: Path, keys: dict[str, str]) -> Path:
+    """Make the command start an installation, in one atomic step; return the command."""
     for name, text in keys.items():
-        replace(prefix / "trusted" / name, text)
+        replace_file(prefix / "trusted" / name, text)
     command = prefix / "bin" / ("alledge.cmd" if WINDOWS else "alledge")
-    before = pointed(command)
-    if WINDOWS:  # relative, so that no letter of a user's name is in it
+    previous = current_version(command)
+    if WINDOWS:  # a relative path, because a user's name may not be ASCII
         text = f'@"%~dp0..\\versions\\{folder.name}\\Scripts\\alledge.exe" %*\r\n'
     else:
         target = str(folder / "bin" / "alledge").replace("'", "'\\''")
         text = f"#!/bin/sh\nexec '{target}' \"$@\"\n"
-    replace(command, text, 0o755)
+    replace_file(command, text, 0o755)
     flush()
-    forget(prefix / "versions", folder.name, before)
+    remove_old_versions(prefix / "versions", folder.name, previous)
     return command
 
 
-def pointed(command: Path) -> str | None:
-    """Return the name of the installation that the command points to, None where there is none."""
+def current_version(command: Path) -> str | None:
+    """Return the name of the installation that the command starts, None without a command."""
     try:
-        found = POINTED.findall(command.read_text(encoding="utf-8"))
+        names = VERSION_IN_COMMAND.findall(command.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return str(found[-1]) if found else None
+    return str(names[-1]) if names else None
 
 
-def replace(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file so that it is there whole, old or new."""
+def replace_file(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file atomically: after a crash it has its old or its new content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as file:
@@ -287,18 +308,21 @@ def replace(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def flush() -> None:
-    """Have everything written on the disk; Windows has no such call."""
+    """Wait until everything is written to the disk; Windows has no such call."""
     if hasattr(os, "sync"):
         os.sync()
 
 
-def forget(versions: Path, current: str, before: str | None) -> None:
-    """Remove what is not whole, and of the rest all but this installation and the one before."""
-    found = [path for path in versions.iterdir() if path.name != current]
-    others = [path for path in found if (path / WHOLE).is_file()]
-    keep = [path for path in others if before == current or path.name == before]
-    for old in [path for path in found if path not in keep]:
-        shutil.rmtree(old, ignore_errors=True)
+def remove_old_versions(versions: Path, current: str, previous: str | None) -> None:
+    """Remove incomplete installations, and complete ones except the current and the previous.
+
+    If the command already started the current one, all other complete installations stay.
+    """
+    for folder in list(versions.iterdir()):
+        is_complete = (folder / COMPLETE).is_file()
+        is_kept = is_complete and (folder.name == previous or previous == current)
+        if folder.name != current and not is_kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Finds the Python that this pack is for and lets it install; no network is used.
+# Finds the Python of this pack and runs install.py with it, without a network.
 unset CDPATH
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 for python in "python@PYTHON@" python3; do
@@ -7,5 +7,5 @@ for python in "python@PYTHON@" python3; do
         exec "$python" -I "$here/install.py" "$@"
     fi
 done
-echo "not installed: no Python @PYTHON@ is here" >&2
+echo "not installed: Python @PYTHON@ was not found" >&2
 exit 1

@@ -1,4 +1,4 @@
-"""The installer's own parts, each alone: it runs before anything of alledge is there."""
+"""The functions of the installer, which runs before alledge is installed, one by one."""
 
 import runpy
 import sys
@@ -15,102 +15,105 @@ NAMES = [f"{digit * 16}-1" for digit in "abcd"]
 
 @pytest.fixture
 def installer() -> SimpleNamespace:
-    """The installer's functions; a constant is changed by `change`."""
+    """The installer's names; `change` replaces some of them."""
     names = runpy.run_path(str(FILE))
     return SimpleNamespace(**names, change=names["install"].__globals__.update)
 
 
-def versions(prefix: Path, whole: list[str], cut_off: list[str]) -> Path:
-    """Make installations as they lie under a prefix."""
-    for name in (*whole, *cut_off):
+def versions(prefix: Path, complete: list[str], incomplete: list[str]) -> Path:
+    """Create the folders of installations under a prefix; return their parent."""
+    for name in (*complete, *incomplete):
         (prefix / "versions" / name).mkdir(parents=True)
-    for name in whole:
-        (prefix / "versions" / name / ".whole").touch()
+    for name in complete:
+        (prefix / "versions" / name / ".complete").touch()
     return prefix / "versions"
 
 
-def left(folder: Path) -> list[str]:
-    """Return what is left in a folder."""
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_failed_goes_first_and_the_one_before_stays(installer, tmp_path):
-    new, before, older, failed = NAMES
-    folder = versions(tmp_path, [new, before, older], [failed])
-    installer.forget(folder, new, before)
-    assert left(folder) == [new, before]
+def test_only_the_current_and_the_previous_version_are_kept(installer, tmp_path):
+    new, previous, older, failed = NAMES
+    folder = versions(tmp_path, [new, previous, older], [failed])
+    installer.remove_old_versions(folder, new, previous)
+    assert names_in(folder) == [new, previous]
 
 
-def test_installing_the_same_again_forgets_no_working_version(installer, tmp_path):
-    new, before, failed, _ = NAMES
-    folder = versions(tmp_path, [new, before], [failed])
-    installer.forget(folder, new, new)
-    assert left(folder) == [new, before]
+def test_installing_the_current_version_again_keeps_every_complete_version(installer, tmp_path):
+    new, previous, failed, _ = NAMES
+    folder = versions(tmp_path, [new, previous], [failed])
+    installer.remove_old_versions(folder, new, new)
+    assert names_in(folder) == [new, previous]
 
 
-def test_the_command_names_the_installation_it_points_to(installer, tmp_path):
+def test_the_version_that_the_command_starts_can_be_read_from_it(installer, tmp_path):
     prefix = tmp_path / "a user's versions"
     folder = versions(prefix, NAMES[:1], []) / NAMES[0]
-    command = installer.switch(prefix, folder, {})
-    assert installer.pointed(command) == NAMES[0]
-    assert installer.pointed(tmp_path / "nothing") is None
+    command = installer.switch_command(prefix, folder, {})
+    assert installer.current_version(command) == NAMES[0]
+    assert installer.current_version(tmp_path / "nothing") is None
 
 
-def test_the_command_on_windows_is_relative_and_plain_ascii(installer, tmp_path):
+def test_the_command_on_windows_is_relative_and_ascii(installer, tmp_path):
     installer.change(WINDOWS=True)
     prefix = tmp_path / "Jürgen Groß"
-    command = installer.switch(prefix, versions(prefix, NAMES[:1], []) / NAMES[0], {})
+    command = installer.switch_command(prefix, versions(prefix, NAMES[:1], []) / NAMES[0], {})
     text = command.read_bytes().decode("ascii")
     assert text == f'@"%~dp0..\\versions\\{NAMES[0]}\\Scripts\\alledge.exe" %*\r\n'
-    assert installer.pointed(command) == NAMES[0]
+    assert installer.current_version(command) == NAMES[0]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the lock of Windows belongs to the process")
-def test_two_installers_do_not_work_in_one_place(installer, tmp_path):
+def test_a_second_installer_in_the_same_folder_is_refused(installer, tmp_path):
     with (
-        installer.alone(tmp_path),
+        installer.installer_lock(tmp_path),
         pytest.raises(installer.Refused, match="another installer"),
-        installer.alone(tmp_path),
+        installer.installer_lock(tmp_path),
     ):
-        pytest.fail("two are at work")
-    with installer.alone(tmp_path):
+        pytest.fail("two installers have the lock")
+    with installer.installer_lock(tmp_path):
         pass
 
 
-def test_a_full_disk_is_told_before_anything_is_written(installer, tmp_path):
+def test_too_little_disk_space_is_refused_before_anything_is_written(installer, tmp_path):
     with pytest.raises(installer.Refused, match="MiB are needed"):
-        installer.build(tmp_path, "a" * 16, {"needs_bytes": 2**60}, {})
-    assert left(tmp_path) == []
+        installer.create_installation(tmp_path, "a" * 16, {"needs_bytes": 2**60}, {})
+    assert names_in(tmp_path) == []
 
 
-def test_a_verification_that_fails_leaves_what_the_command_points_to(installer, tmp_path):
+def test_a_failed_verification_keeps_the_current_installation(installer, tmp_path):
     folder = versions(tmp_path, NAMES[:1], []) / NAMES[0]
     installer.change(verify=lambda folder: 1)
-    assert installer.installed(tmp_path / "versions", NAMES[0].partition("-")[0]) is None
-    assert (folder / ".whole").is_file()
-    built = []
-    installer.change(fill=lambda folder, pack, keys: built.append(folder.name))
-    with pytest.raises(installer.Refused, match="does not compute here"):
-        installer.build(tmp_path, NAMES[0].partition("-")[0], {"needs_bytes": 1}, {})
-    assert built == [NAMES[0].replace("-1", "-2")]
-    assert left(tmp_path / "versions") == [NAMES[0]]
+    assert (
+        installer.find_working_installation(tmp_path / "versions", NAMES[0].partition("-")[0])
+        is None
+    )
+    assert (folder / ".complete").is_file()
+    filled = []
+    installer.change(fill_installation=lambda folder, pack, keys: filled.append(folder.name))
+    with pytest.raises(installer.Refused, match="does not give its reference results"):
+        installer.create_installation(tmp_path, NAMES[0].partition("-")[0], {"needs_bytes": 1}, {})
+    assert filled == [NAMES[0].replace("-1", "-2")]
+    assert names_in(tmp_path / "versions") == [NAMES[0]]
 
 
-def test_what_no_backend_opens_is_left_out_and_the_rest_stays(installer, tmp_path):
+def test_unused_files_of_the_wheels_are_deleted_and_the_others_stay(installer, tmp_path):
     installer.change(WINDOWS=False)
     site = tmp_path / "lib" / "python3.11" / "site-packages"
-    gone = ["numpy/_core/tests/test_a.py", "numpy/f2py/x.py", "numpy/__init__.pyi", "numpy/a/b.h"]
-    gone += ["ai_edge_litert/libLiteRt.so", "ai_edge_litert/libLiteRtWebGpuAccelerator.so"]
-    kept = ["numpy/typing/__init__.py", "ai_edge_litert/libpywrap_litert_common.so", "x/tests.py"]
-    for name in (*gone, *kept):
+    unused = ["numpy/_core/tests/test_a.py", "numpy/f2py/x.py", "numpy/__init__.pyi", "numpy/a/b.h"]
+    unused += ["ai_edge_litert/libLiteRt.so", "ai_edge_litert/libLiteRtWebGpuAccelerator.so"]
+    used = ["numpy/typing/__init__.py", "ai_edge_litert/libpywrap_litert_common.so", "x/tests.py"]
+    for name in (*unused, *used):
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).touch()
     installer.leave_out(tmp_path, list(LEAVE_OUT))
-    found = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
-    assert found == set(kept)
+    remaining = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert remaining == set(used)
 
 
-def test_the_two_keys_of_one_name_are_not_mistaken_for_each_other(installer, tmp_path):
+def test_another_key_with_the_name_of_a_trusted_key_is_refused(installer, tmp_path):
     (tmp_path / "lab.pub").write_text("ed25519 01\n", encoding="ascii")
     with pytest.raises(installer.Refused, match=r"another lab\.pub is trusted"):
         installer.check_signature(b"", {"lab.pub": "ed25519 02\n"}, [tmp_path / "lab.pub"])

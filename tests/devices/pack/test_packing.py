@@ -1,4 +1,4 @@
-"""Packs: deterministic, checked to the byte, refused where anything is not as it was packed."""
+"""Packs are deterministic, and check and installer refuse every changed file."""
 
 import importlib.metadata
 import json
@@ -15,10 +15,12 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.devices.detection import architecture
-from alledge.devices.pack.dependency_closure import lacking
-from alledge.devices.pack.packing import _fill, _write_scripts, _write_tar, check_pack, write_pack
+from alledge.devices.pack.dependency_closure import missing_requirements
+from alledge.devices.pack.pack_check import check_pack
+from alledge.devices.pack.pack_tar import write_tar
+from alledge.devices.pack.packing import fill_folder, write_pack, write_scripts
 from alledge.devices.pack.signing_keys import Signer, generate_keys
-from alledge.devices.pack.wheels import pinned, platform_tags, repack
+from alledge.devices.pack.wheels import pinned_requirements, platform_tags, repack
 from alledge.devices.profiles import Profile, get_profile
 from alledge.errors import BundleError, TamperedError, UntrustedError, UsageError
 from alledge.runtime.bundle.bundle import Bundle
@@ -31,7 +33,7 @@ HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def this_machine(name: str = BOARD) -> Profile:
-    """Return a profile that says it is this machine, for the installer's checks."""
+    """Return a profile with the architecture and system of this machine."""
     data = json.loads(json.dumps(get_profile(name).data))
     data["cpu"]["arch"] = architecture()
     data["system"] = {"linux": "linux", "win32": "windows", "darwin": "macos"}[sys.platform]
@@ -40,13 +42,17 @@ def this_machine(name: str = BOARD) -> Profile:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
-    """A bundle whose artifact no engine has to load."""
+    """A bundle whose artifact is not a real model."""
     folder = tmp_path / "bundle"
     folder.mkdir()
     (folder / "model.tflite").write_bytes(b"not really")
     record = {
-        **{"schema": "alledge/bundle", "schema_version": 1, "name": "tiny", "task": "field"},
-        **{"labels": ["healthy", "blast"], "positive": ["blast"]},
+        "schema": "alledge/bundle",
+        "schema_version": 1,
+        "name": "tiny",
+        "task": "field",
+        "labels": ["healthy", "blast"],
+        "positive": ["blast"],
         "image_path": {"size": 224, "geometry": "squash", "draft": 448},
         "formats": {"tflite": {"file": "model.tflite"}},
         "files": {"model.tflite": file_digest(folder / "model.tflite")},
@@ -55,28 +61,28 @@ def bundle(tmp_path: Path) -> Bundle:
     return Bundle.open(folder)
 
 
-def wheel(folder: Path, name: str, *needs: str) -> Path:
-    """Write a wheel that holds nothing but what it needs."""
+def wheel(folder: Path, name: str, *requirements: str) -> Path:
+    """Write a wheel that contains only its requirements."""
     path = folder / f"{name}-py3-none-any.whl"
-    lines = [*(f"Requires-Dist: {need}" for need in needs), "", "about it"]
+    lines = [*(f"Requires-Dist: {need}" for need in requirements), "", "about it"]
     with zipfile.ZipFile(path, "w") as archive:
         member = zipfile.ZipInfo(f"{name}.dist-info/METADATA", (1980, 1, 1, 0, 0, 0))
         archive.writestr(member, "\n".join(["Metadata-Version: 2.1", *lines]))
     return path
 
 
-def pack(place: Path, bundle: Bundle, signer: Signer | None = None, python: str = HERE) -> Path:
-    """Write a pack with a stand-in for the wheels; return the tar."""
-    folder = place / FOLDER
+def pack(parent: Path, bundle: Bundle, signer: Signer | None = None, python: str = HERE) -> Path:
+    """Write a pack with an empty wheel; return the tar."""
+    folder = parent / FOLDER
     (folder / "wheels").mkdir(parents=True)
     (folder / "tools").mkdir()
     wheel(folder / "wheels", "thing-1.0")
     (folder / "tools" / "pip-1.0-py3-none-any.whl").write_bytes(b"a pip")
-    document = _fill(folder, this_machine(), bundle, python, signer)
+    document = fill_folder(folder, this_machine(), bundle, python, signer)
     schema = json.loads((SCHEMAS / "pack.json").read_text(encoding="utf-8"))
     jsonschema.validate(document, schema)
-    _write_tar(folder, place / "pack.tar")
-    return place / "pack.tar"
+    write_tar(folder, parent / "pack.tar")
+    return parent / "pack.tar"
 
 
 def install(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -91,17 +97,17 @@ def install(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    """A secret key; its public half lies beside it."""
+    """A secret key; the public key is in the same folder."""
     return generate_keys(tmp_path / "keys" / "lab")[0]
 
 
-def test_the_same_content_makes_the_same_bytes(tmp_path, bundle):
+def test_the_same_content_gives_the_same_bytes(tmp_path, bundle):
     one, two = pack(tmp_path / "one", bundle), pack(tmp_path / "two", bundle)
     assert one.read_bytes() == two.read_bytes()
     assert check_pack(one)["bundle"] == {"name": "tiny", "digest": bundle.digest}
 
 
-def test_a_pack_holds_what_installs_it_and_a_short_readme(tmp_path, bundle):
+def test_a_pack_contains_its_installer_and_a_short_readme(tmp_path, bundle):
     with tarfile.open(pack(tmp_path / "one", bundle)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
         readme = archive.extractfile(f"{FOLDER}/README.txt").read().decode()
@@ -110,20 +116,20 @@ def test_a_pack_holds_what_installs_it_and_a_short_readme(tmp_path, bundle):
     assert "@" not in readme
 
 
-def test_a_changed_missing_or_added_file_is_found_in_the_tar(tmp_path, bundle):
+def test_a_changed_or_missing_file_is_refused(tmp_path, bundle):
     tar = pack(tmp_path / "one", bundle)
     folder = tmp_path / "one" / FOLDER
     (folder / "bundle" / "model.tflite").write_bytes(b"another")
-    _write_tar(folder, tar)
+    write_tar(folder, tar)
     with pytest.raises(TamperedError, match=r"bundle/model\.tflite"):
         check_pack(tar)
     (folder / "bundle" / "model.tflite").unlink()
-    _write_tar(folder, tar)
+    write_tar(folder, tar)
     with pytest.raises(TamperedError):
         check_pack(tar)
 
 
-def test_what_is_no_pack_is_refused(tmp_path):
+def test_a_file_that_is_not_a_pack_is_refused(tmp_path):
     (tmp_path / "x.tar").write_bytes(b"nothing")
     with pytest.raises(BundleError, match="not a pack"):
         check_pack(tmp_path / "x.tar")
@@ -143,7 +149,7 @@ def test_what_is_no_pack_is_refused(tmp_path):
         ("alledge-pc/x", 0o666),
     ],
 )
-def test_a_tar_that_would_unpack_elsewhere_or_with_other_modes_is_no_pack(
+def test_a_tar_that_would_unpack_elsewhere_or_with_other_modes_is_refused(
     tmp_path, bundle, name, mode
 ):
     tar = pack(tmp_path / "one", bundle)
@@ -155,49 +161,82 @@ def test_a_tar_that_would_unpack_elsewhere_or_with_other_modes_is_no_pack(
         check_pack(tar)
 
 
-def test_a_pack_names_what_is_left_out_and_the_space_it_needs(tmp_path, bundle):
+def test_a_pack_lists_the_files_to_delete_and_the_space_it_needs(tmp_path, bundle):
     document = check_pack(pack(tmp_path / "one", bundle))
     assert "ai_edge_litert/libLiteRt.so" in document["leave_out"]
     assert not any("numpy/typing" in pattern for pattern in document["leave_out"])  # it is used
     assert document["needs_bytes"] > sum(path.stat().st_size for path in bundle.path.iterdir())
 
 
-def test_wheels_that_need_another_are_noticed_with_the_boards_own_markers(tmp_path):
+def test_missing_requirements_are_found_with_the_markers_of_the_board(tmp_path):
     board = get_profile("office-pc-windows")
     wheel(tmp_path, "one-1.0", "two>=2", "three; sys_platform == 'linux'", "four; extra == 'x'")
-    assert lacking(tmp_path, board, "3.11") == ["one-1.0-py3-none-any.whl needs two>=2"]
+    assert missing_requirements(tmp_path, board, "3.11") == [
+        "one-1.0-py3-none-any.whl needs two>=2"
+    ]
     wheel(tmp_path, "two-1.5")
-    assert "1.5 is here" in lacking(tmp_path, board, "3.11")[0]
+    assert "1.5 is here" in missing_requirements(tmp_path, board, "3.11")[0]
     (tmp_path / "two-1.5-py3-none-any.whl").unlink()
     wheel(tmp_path, "Two-2.0")
-    assert lacking(tmp_path, board, "3.11") == []
-    assert lacking(tmp_path, get_profile("raspberry-pi-5"), "3.13") != []
+    assert missing_requirements(tmp_path, board, "3.11") == []
+    assert missing_requirements(tmp_path, get_profile("raspberry-pi-5"), "3.13") != []
 
 
-def test_the_script_for_windows_asks_for_the_version_before_it_uses_the_launcher(tmp_path, bundle):
+def test_the_windows_script_tests_the_python_launcher_before_it_uses_it(tmp_path, bundle):
     folder = tmp_path / "alledge-pc"
     folder.mkdir()
-    _write_scripts(folder, get_profile("office-pc-windows"), bundle, "3.11")
+    write_scripts(folder, get_profile("office-pc-windows"), bundle, "3.11")
     lines = (folder / "install.cmd").read_bytes().split(b"\r\n")
     assert b'py -3.11 -c "" >nul 2>nul || goto python' in lines
     assert not any(b"\n" in line or b"@PYTHON@" in line for line in lines)
 
 
-def test_a_pack_is_checked_against_trusted_keys(tmp_path, bundle, key, monkeypatch):
+def test_a_pack_must_be_signed_with_a_trusted_key(tmp_path, bundle, key, monkeypatch):
     signer = Signer(key)
     keys = {"lab.pub": signer.public}
     assert check_pack(pack(tmp_path / "signed", bundle, signer), keys)
     with pytest.raises(UntrustedError, match="not signed"):
         check_pack(pack(tmp_path / "plain", bundle), keys)
-    foreign = Signer(generate_keys(tmp_path / "foreign")[0])
+    other = Signer(generate_keys(tmp_path / "other")[0])
     with pytest.raises(UntrustedError, match="does not trust"):
-        check_pack(pack(tmp_path / "foreign-pack", bundle, foreign), keys)
+        check_pack(pack(tmp_path / "other-pack", bundle, other), keys)
 
 
-def test_the_command_checks_a_pack(tmp_path, bundle):
-    done = CliRunner().invoke(main, ["pack", "--check", str(pack(tmp_path / "p", bundle))])
-    assert done.exit_code == 0
-    assert "files as packed" in done.output
+def test_a_signed_pack_with_bytes_after_its_last_file_is_refused(tmp_path, bundle, key):
+    signer = Signer(key)
+    tar = pack(tmp_path / "signed", bundle, signer)
+    with tar.open("ab") as file:
+        file.write(b"anything".ljust(512))
+    with pytest.raises(BundleError, match="bytes after its last file"):
+        check_pack(tar, {"lab.pub": signer.public})
+
+
+def test_the_signature_of_the_bundle_in_a_pack_cannot_be_exchanged(tmp_path, bundle, key):
+    signer = Signer(key)
+    tar = pack(tmp_path / "signed", bundle, signer)
+    folder = tmp_path / "signed" / FOLDER
+    (folder / "bundle" / "bundle.sig").write_text("another", encoding="ascii")
+    write_tar(folder, tar)
+    with pytest.raises(TamperedError, match=r"bundle\.sig"):
+        check_pack(tar, {"lab.pub": signer.public})
+    assert "bundle.sig is damaged" in install(folder, "--prefix", str(tmp_path / "x")).stderr
+
+
+def test_a_pack_whose_document_is_malformed_is_refused(tmp_path, bundle):
+    tar = pack(tmp_path / "one", bundle)
+    folder = tmp_path / "one" / FOLDER
+    document = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
+    for content in ("[]", "null", "{", "[" * 100_000, json.dumps({**document, "files": []})):
+        (folder / "pack.json").write_text(content, encoding="utf-8")
+        write_tar(folder, tar)
+        with pytest.raises(BundleError, match="not a pack"):
+            check_pack(tar)
+
+
+def test_pack_check_reports_the_number_of_files(tmp_path, bundle):
+    result = CliRunner().invoke(main, ["pack", "--check", str(pack(tmp_path / "p", bundle))])
+    assert result.exit_code == 0
+    assert "files as packed" in result.output
 
 
 def test_the_installer_refuses_a_file_that_was_changed(tmp_path, bundle):
@@ -210,7 +249,7 @@ def test_the_installer_refuses_a_file_that_was_changed(tmp_path, bundle):
     assert not (tmp_path / "prefix").exists()
 
 
-def test_the_installer_refuses_a_wheel_that_does_not_belong_to_it(tmp_path, bundle):
+def test_the_installer_refuses_an_added_wheel(tmp_path, bundle):
     pack(tmp_path / "p", bundle)
     folder = tmp_path / "p" / FOLDER
     (folder / "wheels" / "other-1.0-py3-none-any.whl").write_bytes(b"x")
@@ -225,7 +264,7 @@ def test_the_installer_refuses_another_python(tmp_path, bundle):
     assert f"--python {HERE}" in done.stderr
 
 
-def test_the_installer_trusts_only_the_keys_it_was_given(tmp_path, bundle, key):
+def test_the_installer_accepts_only_packs_signed_with_the_named_key(tmp_path, bundle, key):
     public = str(key.with_suffix(".pub"))
     pack(tmp_path / "plain", bundle)
     done = install(tmp_path / "plain" / FOLDER, "--trust", public, "--prefix", "nowhere")
@@ -237,10 +276,10 @@ def test_the_installer_trusts_only_the_keys_it_was_given(tmp_path, bundle, key):
     record = tmp_path / "signed" / FOLDER / "pack.json"
     record.write_text(record.read_text(encoding="utf-8") + " ", encoding="utf-8")
     done = install(tmp_path / "signed" / FOLDER, "--trust", public, "--prefix", "nowhere")
-    assert "is not what was signed" in done.stderr
+    assert "was changed after it was signed" in done.stderr
 
 
-def test_a_device_that_trusts_keys_refuses_an_unsigned_pack_without_being_told(
+def test_a_device_with_trusted_keys_refuses_an_unsigned_pack_without_an_option(
     tmp_path, bundle, key
 ):
     prefix = tmp_path / "prefix"
@@ -251,9 +290,7 @@ def test_a_device_that_trusts_keys_refuses_an_unsigned_pack_without_being_told(
     assert "the pack is not signed" in done.stderr
 
 
-def test_a_key_named_with_the_pack_vouches_for_nothing_where_others_are_trusted(
-    tmp_path, bundle, key
-):
+def test_a_newly_named_key_does_not_count_if_others_are_trusted_already(tmp_path, bundle, key):
     prefix = tmp_path / "prefix"
     (prefix / "trusted").mkdir(parents=True)
     shutil.copy(key.with_suffix(".pub"), prefix / "trusted")
@@ -266,19 +303,19 @@ def test_a_key_named_with_the_pack_vouches_for_nothing_where_others_are_trusted(
     assert [path.name for path in (prefix / "trusted").iterdir()] == ["lab.pub"]
 
 
-def test_an_install_that_fails_leaves_the_old_command_as_it_was(tmp_path, bundle):
+def test_a_failed_installation_leaves_the_previous_command_unchanged(tmp_path, bundle):
     prefix = tmp_path / "prefix"
     (prefix / "bin").mkdir(parents=True)
     (prefix / "bin" / "alledge").write_text("the old one", encoding="utf-8")
     pack(tmp_path / "p", bundle)
     done = install(tmp_path / "p" / FOLDER, "--prefix", str(prefix))
-    assert done.returncode == 1  # its pip is none
-    assert "what was installed before is as it was" in done.stderr
+    assert done.returncode == 1  # its pip is not a wheel
+    assert "the previous installation is unchanged" in done.stderr
     assert (prefix / "bin" / "alledge").read_text(encoding="utf-8") == "the old one"
-    assert list((prefix / "versions").iterdir()) == []  # nor is anything left of the new one
+    assert list((prefix / "versions").iterdir()) == []
 
 
-def test_a_board_that_cannot_run_alledge_gets_no_pack(tmp_path, bundle):
+def test_no_pack_is_written_for_a_board_or_a_python_that_cannot_run_alledge(tmp_path, bundle):
     with pytest.raises(UsageError, match=r"Python 3\.7"):
         write_pack(get_profile("coral-dev-board"), bundle.path, tmp_path / "x.tar")
     with pytest.raises(UsageError, match="does not run on Python"):
@@ -295,17 +332,17 @@ def test_a_board_that_cannot_run_alledge_gets_no_pack(tmp_path, bundle):
         ("apple-silicon", "3.11", "macosx_15_0_arm64"),
     ],
 )
-def test_wheels_are_asked_for_by_the_boards_own_platform(board, python, newest):
+def test_the_newest_platform_tag_is_that_of_the_boards_system(board, python, newest):
     assert platform_tags(get_profile(board), python)[0] == newest
 
 
-def test_every_wheel_is_pinned_with_its_hash(tmp_path):
+def test_requirements_pin_every_wheel_with_its_hash(tmp_path):
     (tmp_path / "ml_dtypes-0.6.0-cp311-cp311-win_amd64.whl").write_bytes(b"x")
-    line = pinned(tmp_path)
+    line = pinned_requirements(tmp_path)
     assert line.startswith("ml-dtypes==0.6.0 --hash=sha256:")
 
 
-def test_an_installed_package_is_put_together_again_as_a_wheel(tmp_path):
+def test_an_installed_package_is_repacked_as_a_wheel(tmp_path):
     wheel = repack(importlib.metadata.distribution("click"), tmp_path)
     same = repack(importlib.metadata.distribution("click"), tmp_path / "..").read_bytes()
     assert wheel.read_bytes() == same

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from alledge.runtime.bundle import ed25519
 from alledge.runtime.bundle.signing import verify_signature, verify_with_cryptography
@@ -113,7 +115,7 @@ def test_a_scalar_plus_the_group_order_is_refused_although_the_equation_holds(ve
 def test_a_key_of_small_order_verifies_nothing(verify, key):
     public = bytes.fromhex(key)
     assert not ed25519.is_public_key(public)
-    # With the scalar 0 and the neutral commitment, the equation holds where 8 divides it.
+    # With scalar 0 and the neutral commitment, the equation holds where 8 divides the challenge.
     assert not any(verify(public, bytes([number]), NEUTRAL + bytes(32)) for number in range(32))
 
 
@@ -135,5 +137,15 @@ def test_verification_works_without_cryptography(monkeypatch):
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(ImportError):
         verify_with_cryptography(public, message, signature)
+    assert verify_signature(public, message, signature)
+    assert not verify_signature(public, message + b"x", signature)
+
+
+def test_verification_works_if_openssl_has_no_ed25519(monkeypatch):
+    def from_public_bytes(data):
+        raise UnsupportedAlgorithm("Ed25519 is not supported")
+
+    public, message, signature = map(bytes.fromhex, RFC_8032[2])
+    monkeypatch.setattr(Ed25519PublicKey, "from_public_bytes", from_public_bytes)
     assert verify_signature(public, message, signature)
     assert not verify_signature(public, message + b"x", signature)
