@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...errors import RunError, UsageError
 from ...runtime.files import replace_file, write_json
 from ...runtime.metrics.metrics import Json
+from .types import RunSettings
 
 RUNS = Path("runs")  # folder of all runs, unless --out names another
 RECORD = "run.json"  # written last: a run that has it is finished
@@ -92,7 +93,7 @@ class Run:
     path : Path
         Its folder.
     record : dict
-        The content of its ``run.json``.
+        The content of its ``run.json``, a `RunRecord`.
     """
 
     path: Path
@@ -237,7 +238,7 @@ def newest_finished(root: str | Path, model: str, head: str | None = None) -> Ru
     )
 
 
-def begin_run(path: Path, settings: Json) -> None:
+def begin_run(path: Path, settings: RunSettings) -> None:
     """Create the folder of a new run and write its settings.
 
     Raises
@@ -254,7 +255,7 @@ def begin_run(path: Path, settings: Json) -> None:
     write_json(path / SETTINGS, settings)
 
 
-def find_unfinished(folders: Iterable[Path], settings: Json) -> Path:
+def find_unfinished(folders: Iterable[Path], settings: RunSettings) -> Path:
     """Return the newest unfinished run that has these settings.
 
     The folder of the images is no setting: if the images were moved, their fingerprint is still
@@ -269,9 +270,9 @@ def find_unfinished(folders: Iterable[Path], settings: Json) -> Path:
         path for path in folders if (path / SETTINGS).is_file() and not (path / RECORD).is_file()
     ]
     unfinished.sort(key=lambda path: path.name)
-    difference = ""
+    wanted, difference = _without_location(dict(settings)), ""
     for path in reversed(unfinished):
-        stored, wanted = _without_location(_settings(path / SETTINGS)), _without_location(settings)
+        stored = _without_location(_settings(path / SETTINGS))
         keys = [key for key in {**stored, **wanted} if stored.get(key) != wanted.get(key)]
         if not keys:
             return path

@@ -18,6 +18,7 @@ from ..data.splits import Split
 from ..paired_tests import mcnemar
 from .cross_fitting import CrossFit
 from .run_folder import Predictions
+from .types import ThresholdRecord
 
 Floats = NDArray[np.float64]
 
@@ -118,7 +119,7 @@ def run_metrics(
     }
 
 
-def decision_record(wanted: float, reached: bool, metrics: Json) -> Json:
+def decision_record(wanted: float, reached: bool, metrics: Json) -> ThresholdRecord:
     """Return what ``run.json`` says about the run's threshold.
 
     Parameters
@@ -132,7 +133,7 @@ def decision_record(wanted: float, reached: bool, metrics: Json) -> Json:
 
     Returns
     -------
-    dict
+    ThresholdRecord
         Its sensitivity and specificity are those of cross-fitted thresholds.
     """
     operating = metrics["operating"]

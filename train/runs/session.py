@@ -27,7 +27,6 @@ from .camera_directions import directions
 from .cross_fitting import cross_fit, fit_decision_rule
 from .run_folder import (
     BY_FOLD,
-    LOCATION,
     METRICS,
     PREDICTIONS,
     RECORD,
@@ -42,6 +41,7 @@ from .run_folder import (
 )
 from .run_metrics import decision_record, gather_predictions, run_metrics, seen_images
 from .run_tables import write_history, write_predictions, write_split
+from .types import RunRecord, RunSettings
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _train_run(
     options: TrainOptions,
     examples: Examples,
     split: Split,
-    settings: Json,
+    settings: RunSettings,
     folder: Path,
     progress: TrainingProgress,
 ) -> Run:
@@ -184,21 +184,12 @@ def _train_run(
     _write_tables(folder, examples, split, predictions, history)
     write_json(folder / METRICS, metrics)
     _draw_plots(folder, options, examples, images, history, metrics)
-    record = {
+    record: RunRecord = {
         **settings,
-        **rule.to_json(),
+        "temperature": rule.temperature,
+        "threshold": rule.threshold,
+        "band": list(rule.band),
         "decision": decision_record(options.sensitivity, rule.reached, metrics),
-        **_record(examples, settings, metrics, refit),
-        "started": started,
-        "finished": utc_now(),
-    }
-    write_json(folder / RECORD, record)  # last: it marks the run as finished
-    return load_run(folder)
-
-
-def _record(examples: Examples, settings: Json, metrics: Json, refit: Json) -> Json:
-    """Return the part of ``run.json`` beside settings and decision rule."""
-    return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "refit": refit["best"],
@@ -210,10 +201,14 @@ def _record(examples: Examples, settings: Json, metrics: Json, refit: Json) -> J
         "seen": seen_images(examples, settings["data"]["fingerprint"]),
         "code": code_version(),
         "versions": package_versions(),
+        "started": started,
+        "finished": utc_now(),
     }
+    write_json(folder / RECORD, record)  # last: it marks the run as finished
+    return load_run(folder)
 
 
-def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: str) -> Json:
+def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: str) -> RunSettings:
     """Return everything that the results depend on, and the folder of the images.
 
     A run is resumed only with the same settings. The folder of the images may change.
@@ -245,12 +240,12 @@ def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: st
             "fingerprint": dataset.fingerprint(),
             "images": len(dataset.samples),
             "generated": dataset.generated,
-            LOCATION: str(dataset.root.resolve()),
+            "root": str(dataset.root.resolve()),
         },
     }
 
 
-def _folder(options: TrainOptions, settings: Json, resume: bool) -> Path:
+def _folder(options: TrainOptions, settings: RunSettings, resume: bool) -> Path:
     """Return the folder of the run: a new one, or that of the run to continue."""
     model_runs = RUNS / options.model
     if resume:
