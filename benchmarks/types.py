@@ -78,6 +78,13 @@ class AccuracyJob(TypedDict):
     include_seen: bool
 
 
+class AccuracyOutcome(TypedDict):
+    """What a worker process returns for an `AccuracyJob`. One of the two is None."""
+
+    document: dict[str, Any] | None  # the document of `alledge evaluate --json`
+    why: str | None  # the reason why there is no image to measure on
+
+
 class RoundFigures(Samples):
     """What one round measured. The inherited fields are the times of the model alone."""
 

@@ -1,4 +1,4 @@
-"""The exception family: one tree, each member raised somewhere, each message with its fix."""
+"""The exceptions: each is documented and raised, and its message names the fix."""
 
 import re
 from pathlib import Path
@@ -14,12 +14,12 @@ FAMILY = [
 ]
 
 
-def test_the_docstring_draws_the_whole_family():
+def test_the_docstring_lists_every_exception():
     for kind in FAMILY:
         assert re.search(rf"\b{kind.__name__}\b", errors.__doc__)
 
 
-def test_every_error_is_raised_by_some_test():
+def test_every_exception_is_raised_in_a_test():
     tests = "\n".join(
         path.read_text(encoding="utf-8")
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -36,7 +36,7 @@ def test_a_message_carries_what_is_allowed_and_the_fix():
     assert error.one_line == "it is 3; allowed: 1, 2; fix: use 2"
 
 
-def test_wrong_usage_exits_with_2_and_everything_else_with_1():
+def test_wrong_usage_exits_with_2_and_other_errors_with_1():
     assert UsageError("x").exit_code == 2
     assert {kind.exit_code for kind in FAMILY if kind is not UsageError} == {1}
 

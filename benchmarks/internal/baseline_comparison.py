@@ -127,7 +127,18 @@ def read_passes(paths: Sequence[Path]) -> Passes:
 
 
 def build_baseline(passes: Passes) -> Baseline:
-    """Return the document that is committed as a baseline."""
+    """Return the document that is committed as a baseline.
+
+    Raises
+    ------
+    DataError
+        If other programs disturbed a benchmark in every pass.
+    """
+    if disturbed := sorted(name for name, ratios in passes.ratios.items() if not ratios):
+        raise DataError(
+            f"other programs used the CPU in every pass of {', '.join(disturbed)}",
+            fix="make bench-compare ARGS=--save on a quiet machine",
+        )
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -138,7 +149,6 @@ def build_baseline(passes: Passes) -> Baseline:
                 "median_ms": round(passes.median_ms[name], 4),
             }
             for name, ratios in sorted(passes.ratios.items())
-            if ratios
         },
     }
 
@@ -237,13 +247,13 @@ def main(files: tuple[Path, ...], save: bool, lenient: bool, baselines: Path) ->
     """
     try:
         passes = read_passes(files)
+        if save:
+            path = baseline_path(passes.machine, baselines)
+            write_json(path, build_baseline(passes))
+            click.echo(f"wrote {path}")
+            return
     except DataError as error:
         raise click.ClickException(str(error)) from None
-    if save:
-        path = baseline_path(passes.machine, baselines)
-        write_json(path, build_baseline(passes))
-        click.echo(f"wrote {path}")
-        return
     baseline, incomparable = find_baseline(passes.machine, baselines)
     if baseline is None:
         click.echo("there is no baseline of a comparable machine: nothing is compared")

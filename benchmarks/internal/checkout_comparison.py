@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -27,6 +28,7 @@ from .cold_start import classify_command
 from .paired_measurement import ENVIRONMENT, alternate, run_timed
 
 ROUNDS = 15
+TIMEOUT_S, ATTEMPTS = 120.0, 5
 IMAGES = 200  # the images are repeated until there are this many
 THIS = Path(__file__).resolve().parents[2]
 
@@ -43,7 +45,7 @@ def checkout_environment(checkout: Path) -> dict[str, str]:
     command = [sys.executable, "-c", "import alledge; print(alledge.__file__)"]
     process = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
     imported = process.stdout.strip()
-    if not imported or Path(imported).resolve() != checkout / "__init__.py":
+    if not imported or Path(imported).resolve() != (checkout / "__init__.py").resolve():
         raise click.ClickException(
             f"for the checkout {checkout} Python imports {imported or 'no alledge'}\n"
             "fix: name the folder 'alledge' of a checkout, and work in a folder that holds no "
@@ -52,8 +54,12 @@ def checkout_environment(checkout: Path) -> dict[str, str]:
     return environment
 
 
-def images_per_second(command: list[str], skipped: int, environment: Mapping[str, str]) -> float:
+def images_per_second(
+    command: list[str], skipped: int, environment: Mapping[str, str], timeout_s: float = TIMEOUT_S
+) -> float:
     """Run ``alledge classify`` and return the rate of its answers.
+
+    A run that exceeds the time limit is repeated, because older checkouts may hang.
 
     Parameters
     ----------
@@ -61,17 +67,36 @@ def images_per_second(command: list[str], skipped: int, environment: Mapping[str
     skipped : int
         The first answers are not counted: they include the start of the process.
     environment : mapping of str to str
+    timeout_s : float
+
+    Raises
+    ------
+    click.ClickException
+        If the process fails, or exceeds the time limit in every attempt.
     """
-    times = []
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        for _ in process.stdout:
-            times.append(time.perf_counter())
+    for _ in range(ATTEMPTS):
+        times, hung = [], threading.Event()
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            watchdog = threading.Timer(timeout_s, _kill, (process, hung))
+            watchdog.start()
+            assert process.stdout is not None
+            for _line in process.stdout:
+                times.append(time.perf_counter())
+            watchdog.cancel()
+        if not hung.is_set():
+            break
+        checkout = environment["PYTHONPATH"]
+        click.echo(f"{checkout}: no end within {timeout_s:g} s, measured again", err=True)
     if process.returncode:
         raise click.ClickException(f"exit code {process.returncode}: {' '.join(command[:6])} …")
     return (len(times) - 1 - skipped) / (times[-1] - times[skipped])
+
+
+def _kill(process: subprocess.Popen[bytes], hung: threading.Event) -> None:
+    hung.set()
+    process.kill()
 
 
 def summarize(measure: str, this: list[float], other: list[float]) -> dict[str, Any]:
@@ -116,7 +141,7 @@ def main(
     A ratio is this checkout over the OTHER one.
     """
     this_environment = checkout_environment(THIS)
-    other_environment = checkout_environment(other.resolve())
+    other_environment = checkout_environment(other.absolute())
     repeated = [images[number % len(images)] for number in range(count)]
     formats = Bundle.open(bundle).formats
     for name in backend or [name for name in installed_backends() if name in formats]:

@@ -94,7 +94,7 @@ def start_once(
     except subprocess.TimeoutExpired:
         return Start("hang", _abort(process) or "no stack was printed")
     if process.returncode:
-        return Start("failure", f"exit code {process.returncode}: {stderr or stdout}")
+        return Start("failure", f"exit code {process.returncode}: {stderr}{stdout}")
     records = [json.loads(line) for line in stdout.splitlines()]
     return _check_answers(records, images, expected)
 

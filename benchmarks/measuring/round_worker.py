@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import AlledgeError, BackendError
+from ...errors import AlledgeError, AllImagesSeenError, BackendError
 from ...runtime.backends import BACKENDS
 from ...runtime.backends import __name__ as backends_package
 from ...runtime.bundle.bundle import Bundle
@@ -29,7 +29,7 @@ from ...runtime.files import write_json
 from ...runtime.imaging import load_rgb
 from ...runtime.metrics.bundle_evaluation import evaluate_bundle
 from ...runtime.process_memory import current_mib, peak_mib
-from ..types import AccuracyJob, ModelJob, RoundFigures, Samples, Throughput
+from ..types import AccuracyJob, AccuracyOutcome, ModelJob, RoundFigures, Samples, Throughput
 
 # The warm-up takes at least this many runs, and this share of the timed duration.
 WARMUP_RUNS, WARMUP_SHARE = 3, 0.15
@@ -83,16 +83,23 @@ def measure_model(job: ModelJob) -> Samples:
         return _repeat_timed(lambda: classifier.backend.predict(batch), job["seconds"])
 
 
-def measure_accuracy(job: AccuracyJob) -> dict[str, Any]:
-    """Return the document of `evaluate_bundle` for the data set of the job."""
-    return evaluate_bundle(
-        job["bundle"],
-        job["data"],
-        layout=job["layout"],
-        include_seen=job["include_seen"],
-        backend=job["backend"],
-        threads=job["threads"],
-    )
+def measure_accuracy(job: AccuracyJob) -> AccuracyOutcome:
+    """Evaluate an artifact on the data set of the job.
+
+    If the model was trained on all images, there is no accuracy, but nothing failed.
+    """
+    try:
+        document = evaluate_bundle(
+            job["bundle"],
+            job["data"],
+            layout=job["layout"],
+            include_seen=job["include_seen"],
+            backend=job["backend"],
+            threads=job["threads"],
+        )
+    except AllImagesSeenError as error:
+        return {"document": None, "why": error.one_line}
+    return {"document": document, "why": None}
 
 
 def _import_engine(backend: str) -> None:

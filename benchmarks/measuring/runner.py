@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...errors import AlledgeError, BackendError
 from ..statistics import widest_interval
-from ..types import AccuracyJob, AccuracyRecord, ModelJob, RoundRecord, TimedRound
+from ..types import AccuracyJob, AccuracyOutcome, AccuracyRecord, ModelJob, RoundRecord, TimedRound
 from .configurations import BenchmarkOptions, Configuration
 from .machine_noise import is_noisy, noise_between, read_machine_state
 from .processes import cold_start_ms, run_worker
@@ -144,12 +144,10 @@ class Runner:
         timeout_s = max(self._options.timeout_s, SECONDS_PER_IMAGE * self._data.images)
         with tempfile.TemporaryDirectory(prefix="alledge-benchmark-") as cache:
             try:
-                record["found"] = run_worker("accuracy", job, timeout_s, Path(cache))
+                outcome: AccuracyOutcome = run_worker("accuracy", job, timeout_s, Path(cache))
+                record["found"], record["why"] = outcome["document"], outcome["why"]
             except BackendError as error:
-                # Without an unseen image there is no accuracy, but nothing failed.
-                if "nothing is left to measure" not in error.what:
-                    record["status"] = "failed"
-                record["why"] = error.one_line
+                record["status"], record["why"] = "failed", error.one_line
         self._log.add(record)
         name = f"{configuration.bundle.name} {configuration.backend}"
         self._report_progress(f"accuracy  {name}: {record['status']}")

@@ -17,7 +17,7 @@ from alledge.runtime.backends import BACKENDS
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.classifier import MODES, Classifier, Mode
 from alledge.runtime.imaging import load_rgb
-from alledge.runtime.pipeline import most
+from alledge.runtime.pipeline import max_in_flight
 
 Maker = Callable[..., Image.Image]
 every_mode = pytest.mark.parametrize("mode", MODES)
@@ -78,7 +78,7 @@ def test_an_endless_iterable_is_read_only_as_answers_are_taken(
         answers = classifier.classify(endless())
         for _ in range(5):
             next(answers)
-    assert 5 <= read <= 5 + most(2)
+    assert 5 <= read <= 5 + max_in_flight(2)
 
 
 def test_a_stack_of_arrays_is_many_images(bundle: Path, images: list[Path]) -> None:
@@ -151,8 +151,8 @@ def test_an_engine_that_answers_no_scores_is_no_healthy_image(
     bundle: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, answer: list[object]
 ) -> None:
     with Classifier.load(bundle) as classifier:
-        told = np.array(answer, np.float32)
-        monkeypatch.setattr(classifier.backend, "predict", lambda batch: told)
+        raw = np.array(answer, np.float32)
+        monkeypatch.setattr(classifier.backend, "predict", lambda batch: raw)
         with pytest.raises(BackendError, match="answered"):
             classifier.classify(images[0])
 
@@ -175,3 +175,28 @@ def test_a_given_image_is_left_as_it_was(bundle: Path, tmp_path: Path, make_pict
         assert image.size == (1800, 1400)
         assert image.getpixel((1700, 1300)) is not None
         assert result.probability == classifier.classify(path).probability
+
+
+@every_mode
+def test_a_given_image_that_cannot_be_decoded_is_a_record_and_the_others_are_answered(
+    bundle: Path, tmp_path: Path, make_picture: Maker, mode: Mode
+) -> None:
+    path, cut = tmp_path / "field.jpg", tmp_path / "cut.png"
+    make_picture().save(path)
+    make_picture().save(cut)
+    cut.write_bytes(cut.read_bytes()[:-200])
+    with path.open("rb") as stream:
+        closed_file = Image.open(stream)
+    with Image.open(path) as closed_image:
+        pass
+    moved = make_picture()
+    moved.load = raise_os_error  # type: ignore[method-assign]
+    sources = [path, closed_file, closed_image, Image.open(cut), moved, path]
+    with Classifier.load(bundle, threads=2, mode=mode) as classifier:
+        results = list(classifier.classify(sources))
+    assert [result.status == "error" for result in results] == [False, *[True] * 4, False]
+    assert "the given image cannot be decoded" in str(results[1].error)
+
+
+def raise_os_error() -> None:
+    raise OSError("the share is gone")

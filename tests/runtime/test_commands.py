@@ -22,7 +22,8 @@ from PIL import Image
 from alledge import runtime
 from alledge.cli import main
 from alledge.runtime.digests import SMALL_BYTES
-from alledge.runtime.guards.guards import fit_guards, image_statistics
+from alledge.runtime.guards.fitting import fit_guards
+from alledge.runtime.guards.image_statistics import image_statistics
 
 SCHEMAS = Path(runtime.__file__).parent / "schemas"
 Maker = Callable[..., Image.Image]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from alledge.runtime.pipeline import TOGETHER, in_order, most
+from alledge.runtime.pipeline import MAX_PREPARED, in_order, max_in_flight
 
 LONG_S = 10.0
 
@@ -26,7 +26,7 @@ def test_results_come_in_order_whatever_a_step_takes() -> None:
     assert list(in_order(range(60), prepare, answer, 3)) == [-number for number in range(60)]
 
 
-@pytest.mark.parametrize("count", [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1])
+@pytest.mark.parametrize("count", [0, 1, MAX_PREPARED - 1, MAX_PREPARED, MAX_PREPARED + 1])
 def test_few_items_are_answered_too(count: int) -> None:
     assert list(in_order(range(count), float, str, 2)) == [str(float(n)) for n in range(count)]
 
@@ -43,9 +43,9 @@ def test_quick_answers_are_given_back_to_back() -> None:
         steps.append("answer")
         return number
 
-    list(in_order(range(8 * TOGETHER), prepare, answer, 1))
+    list(in_order(range(8 * MAX_PREPARED), prepare, answer, 1))
     runs = [len(list(run)) for step, run in itertools.groupby(steps) if step == "answer"]
-    assert max(runs) == TOGETHER
+    assert max(runs) == MAX_PREPARED
 
 
 def test_long_answers_wait_for_no_others() -> None:
@@ -60,8 +60,8 @@ def test_long_answers_wait_for_no_others() -> None:
         steps.append("prepare")
         return number
 
-    list(in_order(range(3 * TOGETHER), prepare, answer, 1))
-    assert steps == ["prepare", "answer"] * (3 * TOGETHER)
+    list(in_order(range(3 * MAX_PREPARED), prepare, answer, 1))
+    assert steps == ["prepare", "answer"] * (3 * MAX_PREPARED)
 
 
 def test_an_endless_source_is_read_only_so_far() -> None:
@@ -75,7 +75,7 @@ def test_an_endless_source_is_read_only_so_far() -> None:
 
     results = in_order(endless(), int, int, 2)
     assert [next(results) for _ in range(50)] == list(range(1, 51))
-    assert 50 <= read <= 50 + most(2)
+    assert 50 <= read <= 50 + max_in_flight(2)
     results.close()  # type: ignore[attr-defined]
 
 

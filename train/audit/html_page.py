@@ -86,7 +86,7 @@ def _framed(path: Path, size: tuple[int, int], box: tuple[int, int, int, int]) -
 
 def _masked_images(document: DatasetAudit) -> list[PictureRow]:
     """Return some images of each label, as they are and with the cells masked out."""
-    dataset: Dataset = read_dataset(document["root"], document["layout"], unreadable={})
+    dataset: Dataset = read_dataset(document["root"], document["layout"], skip_unreadable=True)
     unreadable = {row["image"] for row in document["unreadable"]}
     rows: list[PictureRow] = []
     for label in dataset.labels:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError
 from ...runtime.data.datasets import Dataset
-from ...runtime.guards.guards import Statistics, image_statistics
+from ...runtime.guards.image_statistics import image_statistics
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_image
+from ...runtime.types import Statistics
 
 NAMED_AT_MOST = 3  # broken files or wrong rows an error names
 

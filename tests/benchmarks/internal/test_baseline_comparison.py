@@ -58,6 +58,13 @@ def test_a_saved_baseline_is_a_valid_document(baselines: Path) -> None:
         jsonschema.Draft202012Validator(schema).validate(document)
 
 
+def test_a_baseline_is_not_saved_from_disturbed_passes(tmp_path: Path) -> None:
+    answer = run(*passes(tmp_path, others=1.0), "--save", "--baselines", tmp_path / "baselines")
+    assert answer.exit_code == 1
+    assert "other programs used the CPU in every pass of decode, inference" in answer.output
+    assert not (tmp_path / "baselines").exists()
+
+
 def test_the_same_speed_is_no_regression(baselines: Path, tmp_path: Path) -> None:
     answer = run(*passes(tmp_path), "--baselines", baselines)
     assert answer.exit_code == 0

@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import Result
+from PIL import Image
 
 from alledge import runtime
 from alledge.benchmarks.measuring import runner
@@ -95,6 +96,23 @@ def test_without_an_unseen_image_there_is_no_accuracy_and_the_row_is_ok(
     assert row["accuracy"] is None
     assert "trained on every readable image" in row["accuracy_note"]
     assert row["latency"]["p50_ms"] > 0
+
+
+def test_a_data_set_without_a_readable_image_is_a_failed_row(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
+    for label in ("healthy", "blast"):
+        file = tmp_path / "data" / label / "0.png"
+        file.parent.mkdir(parents=True)
+        Image.effect_noise((200, 200), 60).save(file)
+        file.write_bytes(file.read_bytes()[:2000])
+    out = tmp_path / "out"
+    answer = run("benchmark", bundle, "--data", tmp_path / "data", "--out", out, *QUICK, *TFLITE)
+    assert answer.exit_code == 1
+    rows = result(out)["rows"]
+    assert [row["status"] for row in rows] == ["failed"]
+    assert "can be read" in rows[0]["why"]
+    assert "trained on" not in rows[0]["why"]
 
 
 def test_the_terminal_counts_the_seen_images_that_were_left_out(

@@ -202,7 +202,7 @@ def test_a_tampered_artifact_is_never_loaded(own_bundle: Path, name: str) -> Non
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is caught there")
 def test_a_child_begun_while_the_engine_loads_is_not_waited_for() -> None:
     tflite = pytest.importorskip("alledge.runtime.backends.tflite")
-    with tflite._without_chatter():  # the child's stderr is the pipe, until it ends
+    with tflite.without_info_lines():  # the child's stderr is the pipe, until it ends
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
         )

@@ -16,7 +16,7 @@ from alledge.runtime.backends.onnx import (
     choose_providers,
     engines_entry,
     gpu_name,
-    left_out,
+    unused_providers,
 )
 
 
@@ -41,8 +41,8 @@ def test_cuda_computes_true_float32():
 
 def test_a_provider_that_does_not_start_is_noticed():
     wanted = choose_providers([TENSORRT, CUDA, CPU])
-    assert left_out(wanted, [CPU]) == [TENSORRT, CUDA]
-    assert not left_out(wanted, [TENSORRT, CUDA, CPU])
+    assert unused_providers(wanted, [CPU]) == [TENSORRT, CUDA]
+    assert not unused_providers(wanted, [TENSORRT, CUDA, CPU])
 
 
 def test_here_the_cpu_computes_and_nothing_is_said(artifacts, capsys):
@@ -54,7 +54,7 @@ def test_here_the_cpu_computes_and_nothing_is_said(artifacts, capsys):
 
 @pytest.mark.parametrize("small", [True, False])
 def test_a_small_machine_goes_without_the_arena(artifacts, monkeypatch, small):
-    monkeypatch.setattr(module, "is_small", lambda: small)
+    monkeypatch.setattr(module, "has_little_memory", lambda: small)
     backend = load_backend("onnx", artifacts / "model.onnx", threads=1)
     options = backend._session.get_session_options()
     backend.close()

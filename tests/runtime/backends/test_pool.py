@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -133,3 +134,26 @@ def test_objects_are_made_one_at_a_time() -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: work(), range(4)))
     assert highest == 1
+
+
+def test_a_thread_that_waits_is_served_before_one_that_comes_later() -> None:
+    pool, _ = counted(1)
+    started, served = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        started.set()
+        with pool.lend():
+            served.set()
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # a thread keeps the interpreter lock until it waits
+    try:
+        with pool.lend():
+            thread = threading.Thread(target=wait)
+            thread.start()
+            assert started.wait(LONG_S)
+        with pool.lend():
+            assert served.is_set()
+    finally:
+        sys.setswitchinterval(interval_s)
+        thread.join(LONG_S)

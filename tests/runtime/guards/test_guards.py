@@ -13,13 +13,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from alledge.benchmarks.internal.non_smear_images import KINDS, is_untouched
 from alledge.errors import BundleError
-from alledge.runtime.guards.guards import (
-    MIN_IMAGES,
-    Guards,
-    _percentiles,
-    fit_guards,
-    image_statistics,
-)
+from alledge.runtime.guards.fitting import MIN_IMAGES, fit_guards
+from alledge.runtime.guards.guards import Guards
+from alledge.runtime.guards.image_statistics import image_statistics, percentiles
 from alledge.runtime.imaging import Header, load_rgb
 from alledge.runtime.types import RGB
 
@@ -164,4 +160,4 @@ def test_any_pixels_have_finite_statistics(seed: int, low: int, size: int) -> No
 def test_percentiles_are_those_of_numpy(seed: int, count: int, rows: int) -> None:
     values = np.random.default_rng(seed).random((rows, count), dtype=np.float32)
     wanted = np.percentile(values, (0, 50, 90, 100), axis=1)
-    assert np.allclose(_percentiles(values, (0, 50, 90, 100)), wanted, atol=1e-6)
+    assert np.allclose(percentiles(values, (0, 50, 90, 100)), wanted, atol=1e-6)
