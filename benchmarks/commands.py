@@ -52,10 +52,18 @@ def _parse_counts(context: click.Context, option: click.Parameter, value: str) -
     help="Timed duration of a round.",
 )
 @click.option(
-    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="Minimum of rounds."
+    "--rounds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Minimum number of rounds.",
 )
 @click.option(
-    "--max-rounds", type=click.IntRange(1), default=10, show_default=True, help="Maximum of rounds."
+    "--max-rounds",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Maximum number of rounds.",
 )
 @click.option(
     "--width",
@@ -64,7 +72,7 @@ def _parse_counts(context: click.Context, option: click.Parameter, value: str) -
     show_default=True,
     help="Stop once the median's 95 % interval is within ± this share of it.",
 )
-@click.option("--minutes", type=click.FloatRange(0), help="Stop after this time; can be continued.")
+@click.option("--minutes", type=click.FloatRange(0), help="Start no round after this time.")
 @click.option("--layout", metavar="NAME", help="Layout of the data set, if not detected correctly.")
 @click.option(
     "--include-seen",

@@ -88,11 +88,11 @@ def cpu_quota(root: Path = ROOT) -> float | None:
     root : Path
     """
     quotas = []
-    for text in _cgroup_files(root, "cpu.max", "cpu"):
+    for text in cgroup_files(root, "cpu.max", "cpu"):
         limit, _, period = text.partition(" ")
         quotas.append(_ratio(limit, period or "100000"))
-    limits = _cgroup_files(root, "cpu.cfs_quota_us", "cpu")
-    periods = _cgroup_files(root, "cpu.cfs_period_us", "cpu")
+    limits = cgroup_files(root, "cpu.cfs_quota_us", "cpu")
+    periods = cgroup_files(root, "cpu.cfs_period_us", "cpu")
     quotas += [_ratio(limit, period) for limit, period in zip(limits, periods, strict=False)]
     return min((quota for quota in quotas if quota is not None), default=None)
 
@@ -109,7 +109,7 @@ def memory_mib(root: Path = ROOT) -> float | None:
         if line.startswith("MemTotal:") and line.split()[1].isdigit():
             amounts.append(int(line.split()[1]) / 1024)
     for name in ("memory.max", "memory.limit_in_bytes"):
-        texts = _cgroup_files(root, name, "memory")
+        texts = cgroup_files(root, name, "memory")
         amounts += [int(text) / 2**20 for text in texts if text.isdigit()]
     return min(amounts, default=None)
 
@@ -138,7 +138,7 @@ def _ratio(limit: str, period: str) -> float | None:
     return int(limit) / int(period)
 
 
-def _cgroup_files(root: Path, name: str, controller: str) -> Iterator[str]:
+def cgroup_files(root: Path, name: str, controller: str) -> Iterator[str]:
     """Yield the content of a control file of this process' cgroup and of each parent."""
     lines = (_read(root / "proc/self/cgroup") or "").splitlines()
     for mount, group in _groups(lines, controller):

@@ -1,6 +1,6 @@
 """Measures how much a round was disturbed: other programs, the hypervisor, throttling.
 
-Imports only the standard library. `read_machine_state` is called before and after a round;
+No engine is imported. `read_machine_state` is called before and after a round;
 `noise_between` compares the two states.
 """
 
@@ -13,9 +13,10 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from statistics import median
 
+from ...runtime.machine import cgroup_files
 from ..types import Noise
 
 LOOPS = 5  # repetitions of the calibration loop; noise only adds time, so the fastest counts
@@ -27,7 +28,7 @@ CLOCK_FELL = 0.95  # clock relative to the highest clock of the session
 HOT_CELSIUS = 80.0
 THROTTLED_SHARE = 0.01  # share of the time during which a CPU quota paused this process
 ROOT = Path("/")
-CPUS, ZONES, CGROUPS = "sys/devices/system/cpu", "sys/class/thermal", "sys/fs/cgroup"
+CPUS, ZONES = "sys/devices/system/cpu", "sys/class/thermal"
 # Counters of paused time in cpu.stat and their unit in seconds: cgroup version 2, version 1.
 THROTTLED_COUNTERS = {"throttled_usec": 1e-6, "throttled_time": 1e-9}
 
@@ -270,29 +271,13 @@ def throttled_s(root: Path = ROOT) -> float | None:
         Seconds. The longest of the process's control group (version 1 or 2) and of all groups
         above it. None if no group counts it.
     """
-    try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        return None
-    paused: list[float] = []
-    for _, controllers, group in (line.split(":", 2) for line in lines if line.count(":") > 1):
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        folder = PurePosixPath(group.lstrip("/"))
-        for level in (folder, *folder.parents):
-            paused += _throttled_counters(root / CGROUPS / controllers / level / "cpu.stat")
+    paused = []
+    for text in cgroup_files(root, "cpu.stat", "cpu"):
+        for line in text.splitlines():
+            name, _, value = line.partition(" ")
+            if name in THROTTLED_COUNTERS and value.isdigit():
+                paused.append(int(value) * THROTTLED_COUNTERS[name])
     return max(paused, default=None)
-
-
-def _throttled_counters(file: Path) -> list[float]:
-    """Return the counters of a ``cpu.stat`` file in seconds."""
-    try:
-        rows = [line.split() for line in file.read_text(encoding="ascii").splitlines()]
-        return [
-            int(row[1]) * THROTTLED_COUNTERS[row[0]] for row in rows if row[0] in THROTTLED_COUNTERS
-        ]
-    except (OSError, ValueError, IndexError):
-        return []
 
 
 def _celsius() -> float | None:
