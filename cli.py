@@ -17,7 +17,7 @@ from .errors import AlledgeError
 # no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("train.commands:models", "List the six architectures and their parameters."),
-    "audit": ("train.commands:audit", "Tell what a data set would let a model cheat with."),
+    "audit": ("train.commands:audit", "Find shortcuts that predict the label of a data set."),
     "train": ("train.commands:train", "Fine-tune one model on a data set."),
     "study": ("train.study.commands:study", "Tune and compare the six models, on one page."),
     "evaluate": ("train.commands:evaluate", "Measure a run or a bundle on a data set."),
@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "benchmarks.commands:report",
         "Make one page from the results of many machines.",
     ),
-    "demo": ("train.demo.commands:demo", "Go the whole way on generated smears, in minutes."),
+    "demo": ("train.demo.commands:demo", "Run everything on generated smears, in minutes."),
 }
 
 

@@ -1,1 +1,1 @@
-"""The export room: one file per conversion, calibration, parity; may import train and runtime."""
+"""Export of trained models: conversion, calibration, accuracy gate and bundles."""

@@ -1,27 +1,31 @@
-"""The command of the export room; imports only click before it runs."""
+"""The command `alledge export`; imports only click before it runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from ..train.runs.run_folder import Run
+
 
 @click.command()
-@click.option("--model", metavar="M", help="Model whose newest finished run is exported.")
+@click.option("--model", metavar="M", help="Export the newest finished run of this model.")
 @click.option("--head", type=click.Choice(["gap", "paper"]), help="Only runs with this head.")
 @click.option(
     "--run", "run_path", type=click.Path(path_type=Path), metavar="RUN", help="Export this run."
 )
-@click.option("--int8", is_flag=True, help="Quantize to 8-bit integers.")
-@click.option("--float16", is_flag=True, help="Half-precision weights.")
-@click.option("--float32", is_flag=True, help="As trained (default).")
-@click.option("--dynamic", is_flag=True, help="8-bit weights, float ranges.")
+@click.option("--int8", is_flag=True, help="Quantize weights and activations to 8-bit integers.")
+@click.option("--float16", is_flag=True, help="Store weights in half precision.")
+@click.option("--float32", is_flag=True, help="Keep the precision of training (default).")
+@click.option("--dynamic", is_flag=True, help="Quantize weights only; activations at run time.")
 @click.option(
     "--format",
     "formats",
     metavar="LIST",
-    help="Formats, comma-separated: tflite,onnx,openvino.  [default: all that can]",
+    help="Formats, comma-separated: tflite,onnx,openvino.  [default: all that have the precision]",
 )
 @click.option(
     "--calibration",
@@ -33,26 +37,33 @@ import click
     "--reference",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Images that may be shipped as references.  [default: generated smears]",
+    help="Folder of images that may be shipped as references.  [default: generated smears]",
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="BUNDLE", help="Where to write.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="BUNDLE",
+    help="Folder to write.  [default: bundles/MODEL-PRECISION]",
+)
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
 @click.option(
     "--max-auc-drop",
     type=click.FloatRange(0, 1),
     default=0.005,
     show_default=True,
-    help="Budget of all but float32: area under the ROC curve, out of fold.",
+    help="Largest loss of AUC, out of fold; not used for float32.",
 )
 @click.option(
     "--max-lost-positives",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Budget of all but float32: images, out of fold.",
+    help="Most positive images that may be lost, out of fold; not used for float32.",
 )
-@click.option("--no-gate", is_flag=True, help="Do not measure it out of fold; recorded.")
-@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.option(
+    "--no-gate", is_flag=True, help="Do not measure the cost out of fold; the bundle records it."
+)
+@click.option("--quiet", is_flag=True, help="Show no progress on stderr.")
 def export(
     model: str | None,
     head: str | None,
@@ -70,13 +81,14 @@ def export(
 ) -> None:
     """Quantize a run and convert it into a bundle.
 
-    Every artifact is proven to be the same model, or refused and kept aside as *.rejected.
+    Every artifact is compared with the float model. One that differs too much is refused and
+    kept as *.rejected.
 
     \b
     Example:
       alledge export --model mobilenetv2 --int8
     """
-    from .convert.capabilities import able, check_formats, refused
+    from .convert.capabilities import check_formats, supported_formats, unsupported_formats
     from .gate.accuracy_gate import Budget
     from .options import ExportOptions, default_place
     from .process import export_run
@@ -84,44 +96,48 @@ def export(
     from .summary import summary
 
     precision = _precision(precisions)
-    left_out = refused(precision) if formats is None else {}
-    wanted = check_formats(
-        precision, able(precision) if formats is None else [f.strip() for f in formats.split(",")]
-    )
+    unsupported: dict[str, str] = {}
+    if formats is None:
+        requested = supported_formats(precision)
+        unsupported = unsupported_formats(precision)
+    else:
+        requested = tuple(name.strip() for name in formats.split(","))
+    requested = check_formats(precision, requested)
     run = _find_run(model, head, run_path)
-    order = ExportOptions(
-        run,
-        precision,
-        wanted,
-        out or default_place(run, precision),
-        force,
-        calibration,
-        reference,
-        Budget(max_auc_drop, max_lost_positives),
-        not no_gate,
+    options = ExportOptions(
+        run=run,
+        precision=precision,
+        formats=requested,
+        out=out or default_place(run, precision),
+        force=force,
+        calibration=calibration,
+        reference=reference,
+        budget=Budget(auc_drop=max_auc_drop, lost_positives=max_lost_positives),
+        gate=not no_gate,
     )
     with ExportProgress(quiet) as progress:
-        for form, reason in left_out.items():
-            progress.say(f"{form} refused: {reason}")
-        result = export_run(order, progress.step, progress.say)
-    click.echo(summary(result, left_out))
+        for name, reason in unsupported.items():
+            progress.say(f"{name} refused: {reason}")
+        outcome = export_run(options, progress.step, progress.say)
+    click.echo(summary(outcome, unsupported))
 
 
 def _precision(flags: dict[str, bool]) -> str:
-    """Return the precision that was named; float32 where none was."""
+    """Return the named precision; float32 if none is named."""
     from ..errors import UsageError
 
     named = [name for name, given in flags.items() if given]
     if len(named) > 1:
         raise UsageError(
             f"two precisions were named: {', '.join(named)}",
-            allowed="one an export",
+            allowed="one precision per export",
             fix=f"--{named[0]}, then another export with --{named[1]}",
         )
     return named[0] if named else "float32"
 
 
-def _find_run(model: str | None, head: str | None, path: Path | None):  # type: ignore[no-untyped-def]
+def _find_run(model: str | None, head: str | None, path: Path | None) -> Run:
+    """Return the run in a folder, or the newest finished run of a model."""
     from ..errors import UsageError
     from ..train.networks.architectures import architecture
     from ..train.runs.run_folder import RUNS, load_run, newest_finished
@@ -129,14 +145,14 @@ def _find_run(model: str | None, head: str | None, path: Path | None):  # type: 
     if model is None and path is None:
         raise UsageError("neither a model nor a run was named", fix="--model mobilenetv2")
     if model is not None:
-        architecture(model)  # an unknown name is told with the nearest
+        architecture(model)  # raises the error that suggests the nearest name
     if path is None:
         return newest_finished(RUNS, str(model), head)
     run = load_run(path)
-    for what, wanted in (("model", model), ("head", head)):
-        if wanted not in (None, run.record[what]):
+    for option, value in (("model", model), ("head", head)):
+        if value not in (None, run.record[option]):
             raise UsageError(
-                f"the run {path} has the {what} {run.record[what]}, not {wanted}",
-                fix=f"--{what} {run.record[what]}",
+                f"the run {path} has the {option} {run.record[option]}, not {value}",
+                fix=f"--{option} {run.record[option]}",
             )
     return run

@@ -1,39 +1,37 @@
-"""What is wanted of an export, and what came of it; imports no converter."""
+"""What an export is asked to do, and what came of it; imports no converter."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..train.runs.run_folder import Run
 from .convert.capabilities import FORMATS
-from .convert.quantization_recipes import Recipe
 from .gate.accuracy_gate import Budget
-from .source_run import DecisionRule
-
-Json = dict[str, Any]
-Scores = NDArray[np.float32]
+from .types import Artifact, StepRecord
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What is wanted of an export.
+    """What an export is asked to do.
 
     Parameters
     ----------
     run : Run
-    precision : str
+        The finished run to export.
+    precision : {"float32", "float16", "dynamic", "int8"}
     formats : tuple of str
     out : Path
+        The folder of the bundle.
     force : bool
-    calibration, reference : Path, optional
-        Folders of images instead of the run's own, or the generated ones.
+        Replace an existing bundle.
+    calibration : Path, optional
+        Folder of images for int8 ranges; the run's training images by default.
+    reference : Path, optional
+        Folder of images that may be shipped as references; generated smears by default.
     budget : Budget
     gate : bool
+        Measure the cost of the precision on out-of-fold images.
     """
 
     run: Run
@@ -47,29 +45,22 @@ class ExportOptions:
     gate: bool = True
 
 
-@dataclass
-class Artifact:
-    """One artifact, proven or refused."""
-
-    form: str
-    recipe: Recipe
-    reading: DecisionRule
-    folder: Path
-    scores: Scores
-    variants: dict[str, Scores]  # of the same artifact, with other kernels
-    said: Json
-    parity: Json
-    gate: Json | None = None
-
-
-@dataclass
+@dataclass(frozen=True)
 class ExportOutcome:
-    """What came of an export: its rows for people and the log of its steps."""
+    """A finished export.
 
-    order: ExportOptions
-    made: dict[str, Artifact] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    log: list[Json] = field(default_factory=list)
+    Parameters
+    ----------
+    options : ExportOptions
+    artifacts : dict of str to Artifact
+        By format. Their files are in the bundle now.
+    log : list of StepRecord
+        The steps of the export.
+    """
+
+    options: ExportOptions
+    artifacts: dict[str, Artifact]
+    log: list[StepRecord]
 
 
 def default_place(run: Run, precision: str) -> Path:
@@ -78,5 +69,11 @@ def default_place(run: Run, precision: str) -> Path:
 
 
 def bundle_name(model: str, head: str, precision: str) -> str:
-    """Return ``<model>[-paper]-<precision>``."""
-    return "-".join((model, *(() if head == "gap" else (head,)), precision))
+    """Return ``<model>[-<head>]-<precision>``; the head ``gap`` is not named.
+
+    Examples
+    --------
+    >>> bundle_name("vgg16", "paper", "int8")
+    'vgg16-paper-int8'
+    """
+    return "-".join([model, *([] if head == "gap" else [head]), precision])

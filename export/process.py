@@ -1,4 +1,4 @@
-"""The whole of an export: a finished run in, a proven bundle out; loads no converter itself."""
+"""Exports a finished run into a bundle of checked artifacts; loads no converter itself."""
 
 from __future__ import annotations
 
@@ -16,122 +16,156 @@ from typing import Any
 
 from ..errors import ExportError
 from ..runtime.files import write_json
-from .bundle.writer import check_place, clear_leftovers, gone, put_aside
+from .attempts import FormatOutcome, convert_format
+from .bundle.assembly import (
+    FLOAT_DECISION,
+    OWN_DECISION,
+    assemble,
+    bundle_record,
+    format_entry,
+)
+from .bundle.writer import check_place, clear_leftovers, has_ended, put_aside
 from .convert.capabilities import check_formats
-from .convert.jobs import Jobs
+from .convert.jobs import JobRunner
 from .options import ExportOptions, ExportOutcome
-from .work import Work
+from .preparation import Preparation, prepare
+from .types import Artifact, StepRecord
 
-WORK = "alledge-export-"  # of a folder that holds calibration images while an export runs
-TERMINATED = 128 + 15  # the exit code that shells know
+WORK_FOLDER = "alledge-export-"  # prefix of the temporary folder that holds calibration images
+EXIT_TERMINATED = 128 + 15  # the exit code that shells give a process ended by SIGTERM
 
 
 def export_run(
-    order: ExportOptions,
-    watch: Callable[[str], None] = lambda title: None,
+    options: ExportOptions,
+    on_step: Callable[[str], None] = lambda title: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> ExportOutcome:
-    """Convert a run, prove each artifact, and write the bundle.
+    """Convert a run, check each artifact against the float model, and write the bundle.
 
     Parameters
     ----------
-    order : ExportOptions
-    watch : callable, optional
+    options : ExportOptions
+    on_step : callable, optional
         Called with the title of each step.
     say : callable, optional
-        Called with what a person should know.
+        Called with messages for the user.
 
     Returns
     -------
-    Export
+    ExportOutcome
 
     Raises
     ------
     UsageError
         If a format cannot do the precision, or the bundle's place is taken.
     ExportError
-        If a conversion fails or an artifact is not the same model; what was made is kept aside
-        as ``*.rejected`` then, and no bundle is written.
+        If a conversion fails or an artifact is not the same model. The artifacts are then kept
+        aside as ``*.rejected``, and no bundle is written.
+    RunError
+        If the run does not say which images each fold trained on.
+
+    Examples
+    --------
+    >>> run = newest_finished("runs", "mobilenetv2")
+    >>> export_run(ExportOptions(run, "int8", out=default_place(run, "int8")))
     """
-    check_formats(order.precision, order.formats)
-    clear_leftovers(order.out)
-    check_place(order.out, order.force)
-    with _ending_cleanly(), _work_folder() as folder:
-        jobs = Jobs(folder, watch, logged=lambda log: _write_log(order.out, log))
-        work = Work(order, jobs, folder, say)
-        result = ExportOutcome(order, log=jobs.log)
+    check_formats(options.precision, options.formats)
+    clear_leftovers(options.out)
+    check_place(options.out, options.force)
+    with _exit_on_sigterm(), _work_folder() as folder:
+        jobs = JobRunner(folder, on_step, on_log=lambda log: _write_log(options.out, log))
         try:
-            work.prepare()
-            for form in order.formats:
-                try:
-                    result.made[form] = work.make(form)
-                except ExportError as error:
-                    result.failures[form] = error.what
-            if result.failures:
-                raise _refusal(result, work)
-            work.write(result.made)
+            prepared = prepare(options, jobs, folder, say)
+            outcomes = {
+                format_name: convert_format(prepared, format_name, say)
+                for format_name in options.formats
+            }
+            if any(outcome.failure for outcome in outcomes.values()):
+                raise _refuse(prepared, outcomes)
+            artifacts = {
+                format_name: outcome.artifact
+                for format_name, outcome in outcomes.items()
+                if outcome.artifact is not None
+            }
+            _write_bundle(prepared, artifacts)
         finally:
-            _write_log(order.out, jobs.log)
-    return result
+            _write_log(options.out, jobs.log)
+    return ExportOutcome(options, artifacts, jobs.log)
 
 
 @contextmanager
 def _work_folder() -> Iterator[Path]:
-    """Give an empty folder; it goes, and with it what killed exports left of theirs."""
-    for left in Path(tempfile.gettempdir()).glob(f"{WORK}*"):
-        found = re.match(rf"{WORK}(\d+)-", left.name)
-        if found and gone(found[1]) and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{WORK}{os.getpid()}-") as folder:
+    """Give an empty temporary folder and delete it; delete those of killed exports, too."""
+    for leftover in Path(tempfile.gettempdir()).glob(f"{WORK_FOLDER}*"):
+        match = re.match(rf"{WORK_FOLDER}(\d+)-", leftover.name)
+        if match and has_ended(match[1]) and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{WORK_FOLDER}{os.getpid()}-") as folder:
         yield Path(folder)
 
 
 @contextmanager
-def _ending_cleanly() -> Iterator[None]:
-    """End by an exception when asked to terminate, so that step and work folder end with us."""
+def _exit_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit, so that the running step and the work folder are cleaned up."""
 
     def end(number: int, frame: FrameType | None) -> Any:
-        raise SystemExit(TERMINATED)
+        raise SystemExit(EXIT_TERMINATED)
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say what a signal does
+        yield  # only the main thread may set a signal handler
         return
-    before = signal.signal(signal.SIGTERM, end)
+    previous = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
-def _write_log(out: Path, steps: list[dict[str, Any]]) -> None:
-    """Write the log beside the bundle's place: after each step, so that a kill leaves it."""
+def _write_log(out: Path, steps: list[StepRecord]) -> None:
+    """Write the log beside the bundle; after each step, so that a killed export leaves one."""
     write_json(
         out.with_name(f"{out.name}.log.json"),
         {"schema": "alledge/export-log", "schema_version": 1, "steps": steps},
     )
 
 
-def _refusal(result: ExportOutcome, work: Work) -> ExportError:
-    out = result.order.out
-    aside = put_aside(
-        out,
-        work.folders(),
-        {
-            "why.json": {
-                "schema": "alledge/rejected",
-                "schema_version": 1,
-                "failures": result.failures,
-                "gates": work.gates,
-                "parity": work.parities,
+def _write_bundle(prepared: Preparation, artifacts: dict[str, Artifact]) -> None:
+    options, gate = prepared.options, prepared.gate
+    fitted_on = OWN_DECISION if gate and gate.not_cross_fitted is None else FLOAT_DECISION
+    formats = {
+        format_name: format_entry(artifact, options.precision, fitted_on, prepared.calibration)
+        for format_name, artifact in artifacts.items()
+    }
+    record = bundle_record(options.run.record, prepared.name, options.precision, formats)
+    assemble(options.out, options.force, record, artifacts, prepared.references)
+
+
+def _refuse(prepared: Preparation, outcomes: dict[str, FormatOutcome]) -> ExportError:
+    """Keep the artifacts aside and return the error that says why there is no bundle."""
+    options = prepared.options
+    failures = {name: row.failure for name, row in outcomes.items() if row.failure is not None}
+    artifacts = {name: row.artifact for name, row in outcomes.items() if row.artifact is not None}
+    why = {
+        "schema": "alledge/rejected",
+        "schema_version": 1,
+        "failures": failures,
+        "gates": {
+            name: {
+                "evaluated": prepared.gate is not None,
+                "tried": [attempt.record() for attempt in outcomes[name].attempts],
             }
+            for name in failures
         },
-    )
-    good = [form for form in result.order.formats if form in result.made]
-    told = "; ".join(f"{form}: {why}" for form, why in result.failures.items())
+        "parity": {name: artifact.parity for name, artifact in artifacts.items()},
+    }
+    folders = {name: artifact.folder for name, artifact in artifacts.items()}
+    aside = put_aside(options.out, folders, {"why.json": why})
+    reasons = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
+    passed = [name for name in options.formats if name not in failures]
     return ExportError(
-        f"no bundle was written: {told}. What was made is kept in {aside}",
-        fix=f"--format {','.join(good)} leaves the rest out"
-        if good
+        f"no bundle was written: {reasons}. The artifacts are kept in {aside}",
+        fix=f"--format {','.join(passed)} leaves the rest out"
+        if passed
         else "more calibration images, another precision, or a larger --max-auc-drop or "
         "--max-lost-positives",
     )

@@ -1,122 +1,133 @@
-"""What an export starts from: a finished run, and its images where they are what they were."""
+"""The images of a finished run, where its data set is still unchanged."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import AlledgeError
-from ..runtime.data.datasets import read_dataset
+from ..errors import AlledgeError, ExportError
+from ..runtime.data.datasets import Sample, read_dataset
 from ..runtime.image_settings import ImageSettings
 from ..runtime.imaging import load_rgb
-from ..runtime.metrics.decisions import Thresholds
 from ..train.runs.run_folder import Predictions, Run
-from .convert.calibration_images import choose
-
-Images = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class DecisionRule:
-    """How a model's scores are read: temperature, then threshold and band.
-
-    Parameters
-    ----------
-    temperature : float
-    decision : Thresholds
-    """
-
-    temperature: float
-    decision: Thresholds
-
-    @classmethod
-    def of_run(cls, run: Run) -> DecisionRule:
-        """Return how the float model's scores are read."""
-        low, high = run.record["band"]
-        return cls(run.record["temperature"], Thresholds(run.record["threshold"], (low, high)))
+from .convert.calibration_images import choose_balanced
+from .types import Images, Indices
 
 
 @dataclass(frozen=True)
 class RunImages:
-    """A run's images, and what was predicted of them out of fold.
+    """The images of a run, each once, and the out-of-fold predictions of its networks.
 
     Parameters
     ----------
     images : (N, S, S, 3) ndarray of uint8
-        First those that were predicted out of fold, then those that were always trained on.
-    predictions : Predictions
-        Of the former, in the same order.
-    names, labels, cameras : tuple of str
+        First the images that were predicted out of fold, in the order of the predictions, then
+        those that every network was trained on.
+    names, labels, cameras, groups : tuple of str
         Of each image.
+    trained_by : tuple of frozenset of int
+        Per image, the numbers of the folds that trained on it.
+    predictions : Predictions
+        One row an image and fold that tests it: several folds of a camera split test an image.
     """
 
     images: Images
-    predictions: Predictions
     names: tuple[str, ...]
     labels: tuple[str, ...]
     cameras: tuple[str, ...]
+    groups: tuple[str, ...]
+    trained_by: tuple[frozenset[int], ...]
+    predictions: Predictions
 
-    def training_part(self, fold: int | None = None) -> Images:
-        """Return the calibration images: of all, or of those a fold was trained on.
+    def calibration_images(self, fold: int | None = None) -> Images:
+        """Return the images that int8 ranges are measured on.
 
         Parameters
         ----------
         fold : int, optional
-            None for the network refitted on all images.
+            The fold whose network is converted; None for the network that was refitted on all
+            images.
+
+        Returns
+        -------
+        (M, S, S, 3) ndarray of uint8
+            Images that this network was trained on, as many of every label and camera as there
+            are. None of them shares a group with an image that tests the fold.
         """
-        held_out = set() if fold is None else set(np.flatnonzero(self.predictions.folds == fold))
-        usable = [index for index in range(len(self.images)) if index not in held_out]
-        chosen = choose(
+        usable = list(range(len(self.names)))
+        if fold is not None:
+            tested = self.tested_groups(fold)
+            usable = [
+                index
+                for index in usable
+                if fold in self.trained_by[index] and self.groups[index] not in tested
+            ]
+        chosen = choose_balanced(
             usable,
             lambda index: self.names[index],
             lambda index: (self.labels[index], self.cameras[index]),
         )
         return self.images[chosen]
 
-    def held_out(self, fold: int) -> NDArray[np.int64]:
-        """Return the indices of the images that test a fold."""
-        return np.flatnonzero(self.predictions.folds == fold)
+    def tested_images(self, fold: int) -> Indices:
+        """Return the indices of the images that test a fold, in the order of the predictions."""
+        index = {name: number for number, name in enumerate(self.names)}
+        rows = np.flatnonzero(self.predictions.folds == fold)
+        return np.array([index[self.predictions.images[row]] for row in rows], dtype=np.int64)
+
+    def tested_groups(self, fold: int) -> set[str]:
+        """Return the groups of the images that test a fold."""
+        return {self.groups[index] for index in self.tested_images(fold)}
 
 
-def read_run_images(run: Run) -> RunImages | str:
-    """Return a run's images, or why they cannot be had.
+def read_run_images(run: Run) -> RunImages:
+    """Return the images of a run and its out-of-fold predictions.
 
-    Parameters
-    ----------
-    run : Run
-
-    Returns
-    -------
-    Material or str
-        A reason where the data is gone, was changed, or the run has no out-of-fold predictions.
+    Raises
+    ------
+    ExportError
+        If the data set of the run is gone or was changed, or its predictions cannot be read.
+    RunError
+        If the run does not say which images each fold trained on.
+    ImageError
+        If an image cannot be read.
     """
-    data: dict[str, Any] = run.record["data"]
-    root = data.get("root")
-    if not root or not Path(root).is_dir():
-        return f"the run's data is not at {root} any more" if root else "the run names no data"
+    samples = _unchanged_samples(run)
+    split = {row.image: row for row in run.split()}
     try:
-        found = read_dataset(root, data.get("layout"))
-        if found.fingerprint() != data["fingerprint"]:
-            return f"the images under {root} are not those of the run any more"
         predictions = run.fold_predictions()
-        samples = {found.relative(sample): sample for sample in found.samples}
-        predicted = set(predictions.images)
-        names = (*predictions.images, *(name for name in samples if name not in predicted))
-        chosen = [samples[name] for name in names]
-    except KeyError as error:
-        return f"the run's image {error} is not under {root} any more"
     except AlledgeError as error:
-        return error.one_line
+        raise ExportError(error.one_line) from None
+    names = tuple(dict.fromkeys((*predictions.images, *samples)))
+    if missing := [name for name in names if name not in samples or name not in split]:
+        root = run.record["data"]["root"]
+        raise ExportError(f"the run's image {missing[0]!r} is not under {root} any more")
     settings = ImageSettings.from_json(run.record["image_path"])
-    images = np.stack([load_rgb(sample.path, settings) for sample in chosen])
     return RunImages(
-        images,
-        predictions,
-        tuple(names),
-        tuple(sample.label for sample in chosen),
-        tuple(sample.camera for sample in chosen),
+        images=np.stack([load_rgb(samples[name].path, settings) for name in names]),
+        names=names,
+        labels=tuple(samples[name].label for name in names),
+        cameras=tuple(samples[name].camera for name in names),
+        groups=tuple(split[name].group for name in names),
+        trained_by=tuple(split[name].trained_by for name in names),
+        predictions=predictions,
     )
+
+
+def _unchanged_samples(run: Run) -> dict[str, Sample]:
+    """Return the samples of the run's data set by their relative path."""
+    data = run.record["data"]
+    root = data.get("root")
+    if not root:
+        raise ExportError("the run names no data")
+    if not Path(root).is_dir():
+        raise ExportError(f"the run's data is not at {root} any more")
+    try:
+        dataset = read_dataset(root, data.get("layout"))
+    except AlledgeError as error:
+        raise ExportError(error.one_line) from None
+    if dataset.fingerprint() != data["fingerprint"]:
+        raise ExportError(f"the images under {root} are not those of the run any more")
+    return {dataset.relative(sample): sample for sample in dataset.samples}

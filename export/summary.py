@@ -1,4 +1,4 @@
-"""What `alledge export` prints when it is done; imports no converter."""
+"""What `alledge export` prints when it has finished; imports no converter."""
 
 from __future__ import annotations
 
@@ -7,92 +7,93 @@ from pathlib import Path
 from ..runtime.text_table import text_table
 from .convert.jobs import MEMORY_BUDGET_MIB
 from .gate.parity import GATE
-from .options import Artifact, ExportOutcome
+from .options import ExportOutcome
+from .types import Artifact
+
+HEADING = [
+    "format",
+    "parity",
+    "max Δp",
+    "mean Δp",
+    "agree",
+    "lost",
+    "review",
+    "AUC float/artifact",
+    "gate",
+    "MiB",
+]
 
 
-def summary(result: ExportOutcome, refused: dict[str, str] | None = None) -> str:
+def summary(outcome: ExportOutcome, unsupported: dict[str, str] | None = None) -> str:
     """Return one line an artifact, then where the bundle is and what to type next.
 
     Parameters
     ----------
-    result : ExportOutcome
-    refused : dict of str to str, optional
-        Why a format was left out that cannot do the precision, by its name.
+    outcome : ExportOutcome
+    unsupported : dict of str to str, optional
+        The formats that cannot do the precision, each with the reason.
     """
-    left_out = refused or {}
-    order = result.order
-    rows = [
-        [
-            "format",
-            "parity",
-            "max Δp",
-            "mean Δp",
-            "agree",
-            "lost",
-            "review",
-            "AUC float/artifact",
-            "gate",
-            "MiB",
-        ]
-    ]
-    rows += [_row(made, order.out) for made in result.made.values()]
-    rows += [[form, "refused", *["-"] * (len(rows[0]) - 2)] for form in left_out]
-    peak = max((step.get("peak_mib", 0) for step in result.log), default=0)
-    seconds = sum(step.get("seconds", 0.0) for step in result.log)
+    unsupported = unsupported or {}
+    out = outcome.options.out
+    rows = [HEADING, *(_row(artifact, out) for artifact in outcome.artifacts.values())]
+    rows += [[name, "refused", *["-"] * (len(HEADING) - 2)] for name in unsupported]
+    peak = max((step.get("peak_mib", 0) for step in outcome.log), default=0)
+    seconds = sum(step.get("seconds", 0.0) for step in outcome.log)
     over = " (over the budget of 8 GiB)" if peak > MEMORY_BUDGET_MIB else ""
     return "\n".join(
         [
             text_table(rows, left=2),
             "",
-            *[f"{form} refused: {reason}" for form, reason in left_out.items()],
-            *_recipes(result),
-            f"{len(result.log)} steps, {seconds:.0f} s, at most {peak} MiB at once{over}",
-            f"bundle {order.out}",
-            f"next: alledge verify {order.out}",
+            *[f"{name} refused: {reason}" for name, reason in unsupported.items()],
+            *_repairs(outcome),
+            f"{len(outcome.log)} steps, {seconds:.0f} s, peak memory of a step {peak} MiB{over}",
+            f"bundle {out}",
+            f"next: alledge verify {out}",
         ]
     )
 
 
-def _row(made: Artifact, out: Path) -> list[str]:
-    row, gate = made.parity, made.gate
-    # what is the gate's own is no cross-fitted cost: its images chose the recipe
-    shown = row["figures"] != GATE
-    size = sum(path.stat().st_size for path in _files(made, out)) / 2**20
-    areas, verdict = "-", "-"
-    if gate is not None and gate["evaluated"]:
-        if cost := gate["cross_fitted"]:
-            areas = f"{cost['auc_float']:.4f}/{cost['auc']:.4f}"
-        verdict = "passed" if cost else f"passed, not cross-fitted ({gate['not_cross_fitted']})"
-    elif gate is not None:
-        verdict = "not evaluated"
-    return [
-        made.form,
-        row["verdict"],
-        f"{row['max_dp']:.4f}" if shown else "-",
-        f"{row['mean_dp']:.4f}" if shown else "-",
-        f"{row['agreement']:.3f}" if shown else "-",
-        str(row["lost_positives"]) if shown else "-",
-        str(row["to_review"]) if shown else "-",
-        areas,
-        verdict,
-        f"{size:.1f}",
-    ]
+def _row(artifact: Artifact, out: Path) -> list[str]:
+    row = artifact.parity
+    figures = ["-"] * 5
+    if row["figures"] != GATE:  # the gate's own figures are no cost: its images chose the recipe
+        figures = [
+            f"{row['max_dp']:.4f}",
+            f"{row['mean_dp']:.4f}",
+            f"{row['agreement']:.3f}",
+            str(row["lost_positives"]),
+            str(row["to_review"]),
+        ]
+    size = sum(path.stat().st_size for path in _files(artifact, out)) / 2**20
+    return [artifact.format_name, row["verdict"], *figures, *_gate(artifact), f"{size:.1f}"]
 
 
-def _files(made: Artifact, out: Path) -> list[Path]:
-    return (
-        sorted(out.glob("model.xml")) + sorted(out.glob("model.bin"))
-        if (made.form == "openvino")
-        else sorted(out.glob(f"model.{made.form}"))
-    )
+def _gate(artifact: Artifact) -> tuple[str, str]:
+    """Return the AUC of the float model and the artifact, and the verdict of the gate."""
+    gate = artifact.gate
+    if gate is None:
+        return "-", "-"
+    if not gate["evaluated"]:
+        return "-", "not evaluated"
+    if cost := gate["cross_fitted"]:
+        return f"{cost['auc_float']:.4f}/{cost['auc']:.4f}", "passed"
+    return "-", f"passed, not cross-fitted ({gate['not_cross_fitted']})"
 
 
-def _recipes(result: ExportOutcome) -> list[str]:
+def _files(artifact: Artifact, out: Path) -> list[Path]:
+    if artifact.format_name == "openvino":
+        return [*out.glob("model.xml"), *out.glob("model.bin")]
+    return list(out.glob(f"model.{artifact.format_name}"))
+
+
+def _repairs(outcome: ExportOutcome) -> list[str]:
+    """Return one line for each artifact whose first recipe did not pass."""
     lines = []
-    for made in result.made.values():
-        if made.gate is not None and len(made.gate.get("tried", [])) > 1:
+    for artifact in outcome.artifacts.values():
+        failed = len((artifact.gate or {}).get("tried", [])) - 1
+        if failed > 0:
             lines.append(
-                f"{made.form}: {made.recipe.name}, after {len(made.gate['tried']) - 1} "
-                "recipes outside the budget"
+                f"{artifact.format_name}: {artifact.recipe.name}, after {failed} recipes outside "
+                "the budget"
             )
     return [*lines, ""] if lines else []

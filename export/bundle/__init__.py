@@ -1,1 +1,1 @@
-"""This folder writes a bundle."""
+"""Writes bundles."""

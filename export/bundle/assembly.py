@@ -1,112 +1,87 @@
-"""Puts a bundle together from artifacts that were compared: record, references, parity, card.
+"""Writes a bundle from checked artifacts: record, references, parity and model card.
 
-What an export of a run and the matrix of all models have in common; loads no converter.
+The export of a run and the matrix of all models use it. Loads no converter.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ... import __version__
 from ...runtime.bundle.bundle import SCHEMA as BUNDLE_SCHEMA
 from ...runtime.bundle.bundle import SCHEMA_VERSION as BUNDLE_VERSION
 from ..convert.capabilities import ARTIFACTS
 from ..convert.quantization_recipes import describe
-from ..gate.parity import SCHEMA, SCHEMA_VERSION, cpu
-from ..options import Artifact, Scores
+from ..gate.parity import SCHEMA, SCHEMA_VERSION, cpu_features
+from ..types import Artifact, CalibrationSource, Json, References
 from .model_card import model_card
 from .writer import new_bundle, write_arrays, write_document, write_record
 
-Json = dict[str, Any]
 FLOAT_DECISION, OWN_DECISION = "float out-of-fold", "artifact out-of-fold"
-NO_DECISION = "not fitted"  # threshold and band are the middle: there was nothing to fit them on
-
-
-@dataclass(frozen=True)
-class References:
-    """The images a bundle is replayed on.
-
-    Parameters
-    ----------
-    images : (N, S, S, 3) ndarray of uint8
-    real : (N, C) ndarray of float32
-        The float model's scores of them.
-    source : {"generated", "given"}
-    """
-
-    images: NDArray[np.uint8]
-    real: Scores
-    source: str = "generated"
+NO_DECISION = "not fitted"  # nothing to fit on: threshold and band are in the middle
 
 
 def assemble(
-    out: Path, force: bool, record: Json, made: Mapping[str, Artifact], references: References
+    out: Path,
+    force: bool,
+    record: Json,
+    artifacts: Mapping[str, Artifact],
+    references: References,
 ) -> None:
-    """Write a bundle, whole or not at all; the artifacts move into it.
+    """Write a bundle, whole or not at all, and move the artifacts into it.
 
     Parameters
     ----------
     out : Path
     force : bool
-        Replace a bundle that is there.
+        Replace an existing bundle.
     record : dict
-        Of `bundle_record`.
-    made : mapping of str to Made
-        The artifacts, by format.
+        From `bundle_record`.
+    artifacts : mapping of str to Artifact
+        By format.
     references : References
 
     Raises
     ------
     UsageError
-        If the place is taken.
+        If there is something at `out` that may not be replaced.
     """
     parity = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        "cpu": cpu(),
+        "cpu": cpu_features(),
         "reference": {"source": references.source, "images": len(references.images)},
-        "formats": {form: row.parity for form, row in made.items()},
+        "formats": {name: artifact.parity for name, artifact in artifacts.items()},
     }
+    outputs = {"float": references.float_scores}
+    outputs |= {name: artifact.scores for name, artifact in artifacts.items()}
+    for artifact in artifacts.values():
+        for kernels, scores in artifact.variants.items():
+            outputs[artifact.parity["variants"][kernels]["outputs"]] = scores
     with new_bundle(out, force) as folder:
-        for row in made.values():
-            for path in sorted(row.folder.iterdir()):
-                shutil.move(path, folder / path.name)  # the working folder may be on another disk
+        for artifact in artifacts.values():
+            for path in sorted(artifact.folder.iterdir()):
+                shutil.move(path, folder / path.name)  # the work folder may be on another disk
         write_arrays(folder / "reference" / "inputs.npz", {"inputs": references.images})
-        write_arrays(
-            folder / "reference" / "outputs.npz",
-            {
-                "float": references.real,
-                **{form: row.scores for form, row in made.items()},
-                **{
-                    row.parity["variants"][name]["outputs"]: scores
-                    for row in made.values()
-                    for name, scores in row.variants.items()
-                },
-            },
-        )
+        write_arrays(folder / "reference" / "outputs.npz", outputs)
         write_document(folder / "parity.json", parity)
         (folder / "MODEL_CARD.md").write_bytes(model_card(record, parity).encode("utf-8"))
         write_record(folder, record)
 
 
 def bundle_record(run: Json, name: str, precision: str, formats: Json) -> Json:
-    """Return ``bundle.json`` but for the hashes.
+    """Return ``bundle.json`` without the hashes of the files.
 
     Parameters
     ----------
     run : dict
-        The record of a run, or as much of one as there is.
+        The record of a run; ``oof``, ``calibration``, ``guards`` and ``seen`` may be missing.
     name : str
     precision : str
     formats : dict
-        Of `format_entry`, by format.
+        By format, from `format_entry`.
     """
     return {
         "schema": BUNDLE_SCHEMA,
@@ -135,32 +110,33 @@ def bundle_record(run: Json, name: str, precision: str, formats: Json) -> Json:
 
 
 def _metrics(run: Json) -> Json | None:
-    """Return the run's out-of-fold figures, and on what they were calibrated."""
+    """Return the out-of-fold figures of the run, and how they were calibrated."""
     oof: Json | None = run.get("oof")
     return oof and oof | {key: run[key] for key in ("calibration",) if key in run}
 
 
-def format_entry(row: Artifact, precision: str, decision: str, calibrated: Json | None) -> Json:
-    """Return what ``bundle.json`` says of one artifact.
+def format_entry(
+    artifact: Artifact, precision: str, fitted_on: str, calibration: CalibrationSource | None
+) -> Json:
+    """Return the entry of one artifact in ``bundle.json``.
 
     Parameters
     ----------
-    row : Artifact
+    artifact : Artifact
     precision : str
-    decision : str
-        Whose scores temperature, threshold and band were fitted on.
-    calibrated : dict or None
-        ``source`` and number of ``images`` that int8 ranges were found on.
+    fitted_on : {"float out-of-fold", "artifact out-of-fold", "not fitted"}
+        The scores that temperature, threshold and band were fitted on.
+    calibration : CalibrationSource, optional
     """
     return {
-        "file": ARTIFACTS[row.form],
-        "temperature": row.reading.temperature,
-        "threshold": row.reading.decision.threshold,
-        "band": list(row.reading.decision.band),
-        "recipe": describe(row.recipe, row.form, precision),
-        "left_in_float": row.said["left_in_float"],
-        "calibration": calibrated,
-        "decision": decision,
-        "produced_by": row.said["produced_by"],
-        "gate": row.gate,
+        "file": ARTIFACTS[artifact.format_name],
+        "temperature": artifact.rule.temperature,
+        "threshold": artifact.rule.thresholds.threshold,
+        "band": list(artifact.rule.thresholds.band),
+        "recipe": describe(artifact.recipe, artifact.format_name, precision),
+        "left_in_float": artifact.left_in_float,
+        "calibration": calibration,
+        "decision": fitted_on,
+        "produced_by": artifact.produced_by,
+        "gate": artifact.gate,
     }

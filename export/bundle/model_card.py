@@ -1,22 +1,19 @@
-"""The model card of a bundle: what it is, what was measured, what it must not be used for."""
+"""Writes the model card of a bundle: facts, measurements and limits."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..gate.parity import CROSS_FITTED, GATE, NOT_EVALUATED, REFERENCES
+from ..types import Json
 
-Json = dict[str, Any]
-
-NOTICE = "Research software, not a medical device: no diagnosis may rest on it."
+NOTICE = "Research software, not a medical device. Do not use it for a diagnosis."
 
 LIMITS = (
-    "The accuracy above is of one data set, by cross-validation. It says nothing of another "
-    "microscope, stain or laboratory. Images inside the indeterminate band are for a person "
-    "to look at."
+    "The accuracy above was measured on one data set, by cross-validation. It does not hold for "
+    "another microscope, stain or laboratory. A person has to look at images inside the "
+    "indeterminate band."
 )
-KINDS = {CROSS_FITTED: "cross-fitted cost", GATE: "the gate's own", REFERENCES: "no gate"}
-NOT_MEASURED = "No accuracy was ever measured of this model."
+FIGURES = {CROSS_FITTED: "cross-fitted cost", GATE: "the gate's own figures"}
+NOT_MEASURED = "The accuracy of this model was never measured."
 
 
 def model_card(record: Json, parity: Json) -> str:
@@ -38,7 +35,7 @@ def model_card(record: Json, parity: Json) -> str:
         _training(training, record["metrics"]),
         "## Artifacts",
         _artifacts(record["formats"]),
-        "## The same model?",
+        "## Difference from the float model",
         _parity(parity),
     ]
     for name, row in record["formats"].items():
@@ -56,8 +53,9 @@ def _facts(record: Json) -> str:
         f"{record['model']} with the head `{record['head']}`, {record['precision']}, for whole "
         f"microscope fields. Labels in the order of the outputs: {', '.join(record['labels'])}; "
         f"{', '.join(record['positive'])} mean{'s' if len(record['positive']) == 1 else ''} "
-        f"leukaemia. In: uint8 RGB `[1, {path['size']}, {path['size']}, 3]` ({path['geometry']}), "
-        "scaling is in the graph. Out: float32 probabilities, to be softened by the temperature."
+        f"leukaemia. Input: uint8 RGB `[1, {path['size']}, {path['size']}, 3]` "
+        f"({path['geometry']}); the graph scales it. Output: float32 probabilities, to be "
+        "calibrated with the temperature."
     )
 
 
@@ -66,8 +64,8 @@ def _training(training: Json, metrics: Json | None) -> str:
     if training["split"].get("kind") == "none":
         return (
             f"Not trained: only the last layer was fitted, on {data['images']} generated smears; "
-            f"base weights: {training['weights']}; seed {training['seed']}. It is for measuring "
-            "conversions, engines and machines, and knows nothing of blood."
+            f"base weights: {training['weights']}; seed {training['seed']}. Use it to measure "
+            "conversions, engines and machines only."
         )
     text = (
         f"{data.get('images', '?')} images of {data.get('name', 'an unnamed set')}"
@@ -86,7 +84,7 @@ def _training(training: Json, metrics: Json | None) -> str:
 
 
 def _artifacts(formats: Json) -> str:
-    rows = [["format", "how", "temperature", "threshold", "band", "fitted on"]]
+    rows = [["format", "conversion", "temperature", "threshold", "band", "fitted on"]]
     for name, row in formats.items():
         low, high = row["band"]
         rows.append(
@@ -104,48 +102,52 @@ def _artifacts(formats: Json) -> str:
 
 def _calibration(formats: Json) -> list[str]:
     """Return where the ranges of int8 come from; it is the same for all formats."""
-    found = next(iter(formats.values()))["calibration"]
-    if found is None:
+    calibration = next(iter(formats.values()))["calibration"]
+    if calibration is None:
         return []
-    source = "images that were named for it" if found["source"] == "given" else found["source"]
-    return [f"Ranges of int8 were found on {found['images']} images: {source}."]
+    source = calibration["source"]
+    source = "images that the user named" if source == "given" else source
+    return [f"Ranges of int8 were measured on {calibration['images']} images: {source}."]
 
 
 def _parity(parity: Json) -> str:
     source = parity["reference"]["source"]
     columns = ("max Δp", "mean Δp", "agreement", "lost positives", "to review")
-    rows = [["format", "on", *columns, "verdict"]]
+    rows = [["format", "measured on", *columns, "verdict"]]
     for name, row in parity["formats"].items():
         verdict = row["verdict"]
         if row["gate"] == NOT_EVALUATED:
             verdict += ", gate not evaluated"
-        where = f"{row['images']} {row['measured_on']}"
+        measured_on = f"{row['images']} {row['measured_on']}"
         if row["measured_on"] == REFERENCES:
-            rows.append([name, where, *_said(row), verdict])
+            rows.append([name, measured_on, *_comparison(row), verdict])
             continue
-        rows.append([name, f"{where} ({KINDS[row['figures']]})", *_said(row), verdict])
-        seen = row["shipped"]
-        rows.append([name, f"{seen['images']} images it was trained on", *_said(seen), "-"])
-        many = f"{parity['reference']['images']} {REFERENCES}"
-        rows.append([name, many, *_said(row["references"]), "-"])
+        kind = FIGURES[row["figures"]]
+        rows.append([name, f"{measured_on} ({kind})", *_comparison(row), verdict])
+        shipped = row["shipped"]
+        images = f"{shipped['images']} images it was trained on"
+        rows.append([name, images, *_comparison(shipped), "-"])
+        images = f"{parity['reference']['images']} {REFERENCES}"
+        rows.append([name, images, *_comparison(row["references"]), "-"])
     return (
-        f"The references are {source} and chosen about the threshold, where a difference shows "
-        f"most; they are what `alledge verify` replays.\n\n{table(rows)}"
-        + "".join(_kernels(name, row) for name, row in parity["formats"].items())
+        f"The references are {source}. They were chosen near the threshold, where differences are "
+        f"largest; `alledge verify` replays them.\n\n{table(rows)}"
+        + "".join(_variants(name, row) for name, row in parity["formats"].items())
     )
 
 
-def _kernels(form: str, row: Json) -> str:
+def _variants(format_name: str, row: Json) -> str:
+    """Return how the artifact answers on engines that have other kernels than the desk."""
     return "".join(
-        f"\n\n{form} {name}, as on engines that have no such kernels, against the same artifact on "
-        f"the desk: max Δp {other['max_dp']:.4f}, mean {other['mean_dp']:.4f} on the references, "
+        f"\n\n{format_name} {name}, compared with the same artifact on the desk, on the "
+        f"references: max Δp {other['max_dp']:.4f}, mean {other['mean_dp']:.4f}, "
         f"{other['agreement']:.1%} of the labels agree."
         for name, other in row["variants"].items()
     )
 
 
 def _in_float(row: Json) -> str:
-    """Return which layers stay in float beside the last, and the figure that forced it."""
+    """Return which layers stay in float beside the last, and why the recipe before it failed."""
     names = row["left_in_float"]
     text = (
         f"Left in float beside the last layer, {len(names)}: {', '.join(f'`{n}`' for n in names)}."
@@ -163,7 +165,7 @@ def _tried(row: Json) -> str:
     return f"{row['recipe']}: {', '.join(figures)}"
 
 
-def _said(row: Json) -> list[str]:
+def _comparison(row: Json) -> list[str]:
     return [
         f"{row['max_dp']:.4f}",
         f"{row['mean_dp']:.4f}",
@@ -185,14 +187,14 @@ def _gate(gate: Json) -> str:
     cost = gate["cross_fitted"]
     if cost is None:
         return (
-            f"{text}\n\nNo cross-fitted cost ({gate['not_cross_fitted']}): these images chose the "
-            "recipe too. Train with --folds 5 to get it."
+            f"{text}\n\nNo cross-fitted cost ({gate['not_cross_fitted']}): the recipe was chosen "
+            "on the same images. Train with --folds 5 to get the cost."
         )
     span = cost["auc_difference"]
     return (
-        f"{text}\n\nCross-fitted cost (not nested): recipe, temperature and threshold of a fold "
-        f"were chosen on the other folds alone, whose networks were trained and calibrated on its "
-        f"images. AUC {cost['auc_float']:.4f} to {cost['auc']:.4f} (difference "
+        f"{text}\n\nCross-fitted cost (not nested): the recipe, temperature and threshold of a "
+        "fold were chosen on the other folds alone, whose networks were trained and calibrated on "
+        f"images of this fold. AUC {cost['auc_float']:.4f} to {cost['auc']:.4f} (difference "
         f"{span['value']:+.4f}, 95 % interval {span['low']:+.4f} to {span['high']:+.4f}), "
         f"{cost['lost_positives']} lost positives, {cost['to_review']} to review, McNemar "
         f"p = {cost['mcnemar_p']:.3f}."

@@ -1,4 +1,4 @@
-"""Writes a bundle so that it is there whole or not at all; numpy and the standard library only."""
+"""Writes a bundle so that it appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,78 +19,78 @@ from numpy.typing import NDArray
 from ...errors import UsageError
 from ...runtime.bundle.bundle import RECORD
 from ...runtime.digests import file_digest
+from ..types import Json
 
-Json = dict[str, Any]
 REJECTED = ".rejected"
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest there is: the same bytes every time
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest possible; constant for reproducible bytes
 
 
 def check_place(out: Path, force: bool) -> None:
-    """Refuse a place where a bundle may not be written.
+    """Check that a bundle may be written to a path.
 
     Raises
     ------
     UsageError
-        If something is there: a bundle without `force`, anything else even with it.
+        If there is a bundle and `force` is False, or anything else that is not an empty folder.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / RECORD).is_file():
-        raise UsageError(f"{out} is there already and is not a bundle", fix="name another --out")
+        raise UsageError(f"{out} exists already and is not a bundle", fix="name another --out")
     if not force:
         raise UsageError(
-            f"the bundle {out} is there already", fix="--force to replace it, or --out BUNDLE"
+            f"the bundle {out} exists already", fix="--force to replace it, or --out BUNDLE"
         )
 
 
 @contextmanager
 def new_bundle(out: Path, force: bool) -> Iterator[Path]:
-    """Give a folder beside the bundle's place to fill; it is renamed if nothing failed.
+    """Give a folder beside the bundle's path to fill, and rename it if nothing failed.
 
     Parameters
     ----------
     out : Path
     force : bool
-        Replace a bundle.
+        Replace an existing bundle.
 
     Yields
     ------
     Path
-        An empty folder. Its record is to be written last: a folder without one is no bundle.
+        An empty folder. Write its record last: a folder without one is not a bundle.
     """
     clear_leftovers(out)
     check_place(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
+    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    beside.mkdir()
+    partial.mkdir()
     try:
-        yield beside
+        yield partial
         check_place(out, force)
         if out.exists():
             out.replace(old)
-        beside.replace(out)
+        partial.replace(out)
     finally:
         if old.exists() and not out.exists():
             old.replace(out)
-        for folder in (beside, old):
+        for folder in (partial, old):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def clear_leftovers(out: Path) -> None:
-    """Mend what killed exports left beside this bundle's place.
+    """Clean up what killed exports left beside this bundle's path.
 
-    What is half-written is removed. A bundle that was set aside to be replaced comes back where
-    the new one never arrived.
+    Partial files are deleted. A bundle that was set aside to be replaced is moved back if the new
+    one was never finished.
     """
     if not out.parent.is_dir():
         return
-    left = re.compile(rf"\.{re.escape(out.name)}(?:\.log\.json)?\.(\d+)\.(part|old)")
+    leftover = re.compile(rf"\.{re.escape(out.name)}(?:\.log\.json)?\.(\d+)\.(part|old)")
     for path in sorted(out.parent.iterdir()):
-        found = left.fullmatch(path.name)
-        if not found or not gone(found[1]):
+        match = leftover.fullmatch(path.name)
+        if not match or not has_ended(match[1]):
             continue
-        if found[2] == "old" and not out.exists():
+        if match[2] == "old" and not out.exists():
             path.replace(out)
         elif path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -98,15 +98,18 @@ def clear_leftovers(out: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def gone(pid: str) -> bool:
-    """Return whether the process that a leftover is named after has ended."""
+def has_ended(pid: str) -> bool:
+    """Return whether the process that a leftover is named after has ended.
+
+    A leftover with the number of this process is from an earlier process with the same number.
+    """
     import psutil
 
     return not psutil.pid_exists(int(pid)) or int(pid) == os.getpid()
 
 
 def write_record(folder: Path, record: Json) -> None:
-    """Write ``bundle.json`` with the SHA-256 of every other file of the folder."""
+    """Write ``bundle.json`` with the SHA-256 of every other file in the folder."""
     files = {
         path.relative_to(folder).as_posix(): file_digest(path)
         for path in sorted(folder.rglob("*"))
@@ -116,13 +119,13 @@ def write_record(folder: Path, record: Json) -> None:
 
 
 def write_document(path: Path, document: Json) -> None:
-    """Write a JSON document, the same bytes on every system."""
+    """Write a JSON document; the bytes are the same on every system."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     path.write_bytes(text.encode("utf-8"))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays as ``.npz``, compressed; the same arrays give the same bytes."""
+    """Write arrays as a compressed ``.npz`` file; the same arrays give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
@@ -134,12 +137,12 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def put_aside(out: Path, artifacts: Mapping[str, Path], documents: Mapping[str, Json]) -> Path:
-    """Keep what was refused, so that no one takes it for a bundle: every file ``*.rejected``.
+    """Keep refused artifacts as ``*.rejected`` files, so that nobody takes them for a bundle.
 
     Parameters
     ----------
     out : Path
-        The bundle's place.
+        The path of the bundle.
     artifacts : mapping of str to Path
         Folders of artifacts, by format.
     documents : mapping of str to dict
@@ -148,7 +151,7 @@ def put_aside(out: Path, artifacts: Mapping[str, Path], documents: Mapping[str, 
     Returns
     -------
     Path
-        The folder ``<out>.rejected``; one of an earlier export is replaced.
+        The folder ``<out>.rejected``. One from an earlier export is replaced.
     """
     aside = out.with_name(out.name + REJECTED)
     shutil.rmtree(aside, ignore_errors=True)

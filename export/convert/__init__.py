@@ -1,1 +1,1 @@
-"""This folder converts a trained network into each format."""
+"""Converts a trained network into each format."""

@@ -1,60 +1,62 @@
-"""Which images a conversion is calibrated on: those the model was trained on, never others.
-
-Every image comes through `load_rgb`, as the device's do.
-"""
+"""Chooses the images that int8 ranges are measured on, and reads a folder of them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...runtime.data.datasets import IMAGE_SUFFIXES
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
+from ..types import Images
 
-Images = NDArray[np.uint8]
-# Of these every label and camera gets its part; more cost every conversion of every fold its time.
+# More images make every conversion of every fold slower.
 MAX_IMAGES = 64
 
 T = TypeVar("T")
+_NOTHING = object()
 
 
-def choose(items: Sequence[T], name: Callable[[T], str], kind: Callable[[T], Hashable]) -> list[T]:
-    """Return at most `MAX_IMAGES` of the items, as many of every kind as there are.
+def choose_balanced(
+    items: Sequence[T], name: Callable[[T], str], kind: Callable[[T], Hashable]
+) -> list[T]:
+    """Return at most `MAX_IMAGES` of the items, about as many of every kind.
 
     Parameters
     ----------
     items : sequence
     name : callable
-        Of an item; its hash decides, so the choice does not hang on an order.
+        Returns the name of an item. The choice depends on the hash of the names, not on the order
+        of the items.
     kind : callable
-        Of an item, for example its label and camera.
+        Returns the kind of an item, for example its label and camera.
 
     Returns
     -------
     list
+
+    Examples
+    --------
+    >>> choose_balanced(["a1", "a2", "b1"], str, lambda name: name[0])[:2]
+    ['a2', 'b1']
     """
-    kinds: dict[Hashable, list[T]] = defaultdict(list)
+    queues: dict[Hashable, list[T]] = defaultdict(list)
     for item in sorted(items, key=lambda item: hashlib.sha256(name(item).encode()).digest()):
-        kinds[kind(item)].append(item)
-    queues = [kinds[key] for key in sorted(kinds, key=repr)]
-    chosen: list[T] = []
-    turn = 0
-    while len(chosen) < MAX_IMAGES and any(len(queue) > turn for queue in queues):
-        chosen += [queue[turn] for queue in queues if len(queue) > turn]
-        turn += 1
-    return chosen[:MAX_IMAGES]
+        queues[kind(item)].append(item)
+    rounds = zip_longest(*(queues[key] for key in sorted(queues, key=repr)), fillvalue=_NOTHING)
+    chosen = [item for items in rounds for item in items if item is not _NOTHING]
+    return chosen[:MAX_IMAGES]  # type: ignore[return-value]
 
 
 def load_folder(folder: Path, settings: ImageSettings) -> Images:
-    """Return images of a folder that was named for calibration, of any layout.
+    """Return images of a folder that the user named for calibration; any layout will do.
 
     Parameters
     ----------
@@ -69,14 +71,14 @@ def load_folder(folder: Path, settings: ImageSettings) -> Images:
     Raises
     ------
     DataError
-        If there is no image in it.
+        If the folder holds no image.
     ImageError
         If one cannot be read.
     """
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not found:
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not paths:
         raise DataError(f"{folder} has no images to calibrate on", fix="name a folder of smears")
-    chosen = choose(
-        found, lambda path: path.relative_to(folder).as_posix(), lambda path: path.parent
+    chosen = choose_balanced(
+        paths, lambda path: path.relative_to(folder).as_posix(), lambda path: path.parent
     )
     return np.stack([load_rgb(path, settings) for path in chosen])

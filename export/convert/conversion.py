@@ -1,7 +1,4 @@
-"""One model, converted and scored: the steps from ``model.keras`` to an artifact.
-
-Every step is a process of its own; no converter is loaded here.
-"""
+"""Converts one network and scores images with it; every step is a process of its own."""
 
 from __future__ import annotations
 
@@ -9,44 +6,43 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..types import Images, Json, Scores
 from .capabilities import ARTIFACTS
-from .jobs import Jobs
+from .jobs import JobRunner
 from .onnx import FLOAT as FLOAT_ONNX
 from .quantization_recipes import Recipe
 from .worker import FLOAT_TFLITE
 
-Json = dict[str, Any]
-Images = NDArray[np.uint8]
-Scores = NDArray[np.float32]
-INTEGER = ("int8", "dynamic")  # whose kernels round, and not everywhere alike
+INTEGER = ("int8", "dynamic")  # precisions whose kernels do not round alike everywhere
 WITHOUT_XNNPACK = "without XNNPACK"
 
 
 class Conversion:
-    """Converts one trained network as often as is wanted, making half-way results once.
+    """Converts one trained network to any format, precision and recipe.
+
+    Intermediate results, such as the float graphs, are made once.
 
     Parameters
     ----------
-    jobs : Jobs
+    jobs : JobRunner
     model : Path
-        Its ``model.keras``.
+        The ``model.keras`` of the network.
     folder : Path
-        For half-way results; it is made.
+        Created, for intermediate results.
     title : str
-        What the steps' titles begin with.
+        The beginning of the title of every step.
     calibration : (N, S, S, 3) ndarray of uint8, optional
         Needed for int8.
     labels : sequence of str
         Written into the artifacts.
     name : str
-        Of the bundle, written into the artifacts.
+        Name of the bundle, written into the artifacts.
     """
 
     def __init__(
         self,
-        jobs: Jobs,
+        jobs: JobRunner,
         model: Path,
         folder: Path,
         title: str,
@@ -62,24 +58,23 @@ class Conversion:
             np.save(self._calibration, calibration)
 
     def artifact(
-        self, form: str, precision: str, recipe: Recipe, folder: Path
+        self, format_name: str, precision: str, recipe: Recipe, folder: Path
     ) -> tuple[Path, Json]:
         """Convert into a folder.
 
         Parameters
         ----------
-        form : str
-            A format.
+        format_name : str
         precision : str
         recipe : Recipe
         folder : Path
-            It is made; the artifact has the name it has in a bundle.
+            Created. The artifact has the same file name as in a bundle.
 
         Returns
         -------
         Path, dict
-            The artifact, and what its step says: ``produced_by``, ``left_in_float``, ``seconds``,
-            ``peak_mib``.
+            The artifact, and the result of the step: ``produced_by``, ``left_in_float``,
+            ``seconds``, ``peak_mib``.
 
         Raises
         ------
@@ -87,12 +82,12 @@ class Conversion:
             If a step fails.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        if form != "tflite":
+        if format_name != "tflite":
             self._float_onnx()
-        out = folder / ARTIFACTS[form]
-        said = self._jobs.run(
-            f"{self._title}: {form} {precision}",
-            form,
+        out = folder / ARTIFACTS[format_name]
+        result = self._jobs.run(
+            f"{self._title}: {format_name} {precision}",
+            format_name,
             precision=precision,
             recipe=recipe.to_json(),
             model=self._model,
@@ -102,10 +97,10 @@ class Conversion:
             name=self._name,
             out=out,
         )
-        return out, said
+        return out, result
 
     def float_tflite(self) -> Path:
-        """Return the float32 TFLite graph, which ONNX and OpenVINO are made from."""
+        """Return the float32 TFLite graph, the source of the ONNX and OpenVINO graphs."""
         out = self._folder / FLOAT_TFLITE
         if not out.is_file():
             self._jobs.run(
@@ -126,26 +121,28 @@ class Conversion:
             self._jobs.run(f"{self._title}: ONNX graph", "float onnx", sources=self._folder)
 
     def float_scores(self, images: Images) -> Scores:
-        """Return the float model's own scores, by Keras, (N, C)."""
-        return self._scored(images, f"{self._title}: float scores", "score", model=self._model)
+        """Return the raw scores of the float model, computed by Keras, (N, C)."""
+        return self._score(images, f"{self._title}: float scores", "score", model=self._model)
 
-    def scores(self, form: str, artifact: Path, images: Images) -> Scores:
-        """Return an artifact's scores on this machine, raw, (N, C)."""
-        title = f"{self._title}: {form} scores"
-        return self._scored(images, title, "run", format=form, artifact=artifact)
+    def scores(self, format_name: str, artifact: Path, images: Images) -> Scores:
+        """Return the raw scores of an artifact on this machine, (N, C)."""
+        title = f"{self._title}: {format_name} scores"
+        return self._score(images, title, "run", format=format_name, artifact=artifact)
 
     def variants(
-        self, form: str, precision: str, artifact: Path, images: Images
+        self, format_name: str, precision: str, artifact: Path, images: Images
     ) -> dict[str, Scores]:
         """Return the same of the other kernels that a device may compute with, by their name."""
-        if form != "tflite" or precision not in INTEGER:
+        if format_name != "tflite" or precision not in INTEGER:
             return {}  # float sums in another order differ by 1e-5
-        title = f"{self._title}: {form} scores {WITHOUT_XNNPACK}"
-        return {WITHOUT_XNNPACK: self._scored(images, title, "run bare", artifact=artifact)}
+        title = f"{self._title}: {format_name} scores {WITHOUT_XNNPACK}"
+        return {
+            WITHOUT_XNNPACK: self._score(images, title, "run without xnnpack", artifact=artifact)
+        }
 
-    def _scored(self, images: Images, title: str, step: str, **job: Any) -> Scores:
-        given, found = self._folder / "images.npy", self._folder / "scores.npy"
-        np.save(given, images)
-        self._jobs.run(title, step, images=given, out=found, **job)
-        scores: Scores = np.load(found)
+    def _score(self, images: Images, title: str, step: str, **job: Any) -> Scores:
+        images_file, scores_file = self._folder / "images.npy", self._folder / "scores.npy"
+        np.save(images_file, images)
+        self._jobs.run(title, step, images=images_file, out=scores_file, **job)
+        scores: Scores = np.load(scores_file)
         return scores

@@ -1,7 +1,7 @@
 """Runs the steps of an export, each in a process of its own; loads no converter itself.
 
-Memory goes back with the process, a crash in a converter is one failed step, and every step's
-seconds and peak memory go into the log.
+The process of a step returns its memory, a crash in a converter is one failed step, and the log
+holds the seconds and peak memory of every step.
 """
 
 from __future__ import annotations
@@ -19,44 +19,43 @@ from typing import Any
 from ...errors import ExportError
 from ...runtime.files import write_json
 from ...runtime.process_memory import peak_mib
+from ..types import Json, StepRecord
 
-Json = dict[str, Any]
 MEMORY_BUDGET_MIB = 8192
 TAIL_LINES = 3
-WATCH_S = 0.2  # between two looks at the memory of a step
+WATCH_S = 0.2  # seconds between two readings of the memory of a step
 COMMAND = ("-m", f"{__package__}.worker")
-# One seed for sets of strings, or the converters number their tensors anew every time; no banners.
+# A fixed hash seed: converters number tensors in the order of sets of strings. No banners.
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "PYTHONIOENCODING": "utf-8",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "CUDA_VISIBLE_DEVICES": "-1",  # conversion is the same on every desk
+    "CUDA_VISIBLE_DEVICES": "-1",  # conversion has to give the same bytes on every machine
     "NNCF_DISABLE_TELEMETRY": "1",
     "OPENVINO_TELEMETRY_OPT_OUT": "1",
 }
 
 
 @dataclass
-class Jobs:
+class JobRunner:
     """Runs steps one after the other.
 
     Parameters
     ----------
     folder : Path
-        Where the jobs, their results and what they print are put.
-    watch : callable, optional
+        Holds the job, the result and the output of every step.
+    on_step : callable, optional
         Called with the title of each step before it starts.
-    log : list of dict
-        One row a step: title, seconds, peak_mib, and error where it failed. Of a step whose
-        process died the peak is what was seen of it from here.
-    logged : callable, optional
+    log : list of StepRecord
+        One row a step. The peak of a process that died is the highest memory seen from outside.
+    on_log : callable, optional
         Called with the log after each step.
     """
 
     folder: Path
-    watch: Callable[[str], None] = lambda title: None
-    log: list[Json] = field(default_factory=list)
-    logged: Callable[[list[Json]], None] = lambda log: None
+    on_step: Callable[[str], None] = lambda title: None
+    log: list[StepRecord] = field(default_factory=list)
+    on_log: Callable[[list[StepRecord]], None] = lambda log: None
 
     def run(self, title: str, step: str, **job: Any) -> Json:
         """Run one step.
@@ -64,44 +63,46 @@ class Jobs:
         Parameters
         ----------
         title : str
-            What a person reads of it.
+            Names the step for people.
         step : str
             A key of `alledge.export.convert.worker.STEPS`.
         **job
-            What the step needs; JSON, paths as str or Path.
+            The input of the step: JSON values, and paths as str or Path.
 
         Returns
         -------
         dict
-            Its result: ``seconds``, ``peak_mib`` and what the step says.
+            The result of the step, with its ``seconds`` and ``peak_mib``.
 
         Raises
         ------
         ExportError
             If the step failed or its process died.
         """
-        self.watch(title)
-        number = len(self.log) + 1
-        place = self.folder / f"job{number}"
-        settings = {
+        self.on_step(title)
+        base = self.folder / f"job{len(self.log) + 1}"
+        job_file, output = base.with_suffix(".json"), base.with_suffix(".log")
+        result_file = base.with_suffix(".result.json")
+        inputs = {
             key: str(value) if isinstance(value, Path) else value for key, value in job.items()
         }
-        result = place.with_suffix(".result.json")
-        write_json(place.with_suffix(".json"), {"step": step, "result": str(result), **settings})
+        write_json(job_file, {"step": step, "result": str(result_file), **inputs})
         began = time.monotonic()
-        code, peak = run_worker(place.with_suffix(".json"), place.with_suffix(".log"))
-        outcome = _outcome(result, code, place.with_suffix(".log"))
-        outcome.setdefault("seconds", round(time.monotonic() - began, 2))
+        code, peak = run_worker(job_file, output)
+        result = _read_result(result_file, code, output)
+        result.setdefault("seconds", round(time.monotonic() - began, 2))
         if peak is not None:
-            outcome.setdefault("peak_mib", peak)
-        kept: Json = {
-            key: outcome[key] for key in ("seconds", "peak_mib", "error") if key in outcome
-        }
-        self.log.append({"step": title, **kept})
-        self.logged(self.log)
-        if "error" in outcome:
-            raise ExportError(f"{title} failed: {outcome['error']}")
-        return outcome
+            result.setdefault("peak_mib", peak)
+        record = StepRecord(step=title, seconds=result["seconds"])
+        if "peak_mib" in result:
+            record["peak_mib"] = result["peak_mib"]
+        if "error" in result:
+            record["error"] = result["error"]
+        self.log.append(record)
+        self.on_log(self.log)
+        if "error" in result:
+            raise ExportError(f"{title} failed: {result['error']}")
+        return result
 
 
 def run_worker(job: Path, output: Path) -> tuple[int, int | None]:
@@ -146,13 +147,14 @@ def run_worker(job: Path, output: Path) -> tuple[int, int | None]:
                 child.wait()
 
 
-def _outcome(result: Path, code: int, output: Path) -> Json:
+def _read_result(result_file: Path, code: int, output: Path) -> Json:
+    """Return the result of a step; an ``error`` if its process died before it wrote one."""
     try:
-        outcome: Json = json.loads(result.read_text(encoding="utf-8"))
-        return outcome
-    except (OSError, ValueError):  # the process died before it could say why
-        died = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        result: Json = json.loads(result_file.read_text(encoding="utf-8"))
+        return result
+    except (OSError, ValueError):
+        cause = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         tail = " | ".join(line.strip() for line in lines[-TAIL_LINES:])
         hint = "; out of memory?" if code == -9 else ""
-        return {"error": f"its process ended {died}{hint}{': ' + tail if tail else ''}"}
+        return {"error": f"its process ended {cause}{hint}{': ' + tail if tail else ''}"}

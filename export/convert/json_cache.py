@@ -1,4 +1,4 @@
-"""Half-way results of a model's conversion, kept for the next recipe; standard library only."""
+"""Keeps an intermediate result of a conversion in a JSON file, for the next recipe."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ...runtime.files import write_json
 T = TypeVar("T")
 
 
-def cached_json(file: Path, make: Callable[[], T]) -> T:
-    """Return what a JSON file holds, making it where there is none.
+def cached_json(file: Path, compute: Callable[[], T]) -> T:
+    """Return the value in a JSON file; compute and store it first if the file is missing.
 
     Parameters
     ----------
     file : Path
-    make : callable
+    compute : callable
         Returns a JSON value.
     """
     if not file.is_file():
-        write_json(file, make())
-    found: T = json.loads(file.read_text(encoding="utf-8"))
-    return found
+        write_json(file, compute())
+    value: T = json.loads(file.read_text(encoding="utf-8"))
+    return value

@@ -1,7 +1,7 @@
-"""Float TFLite to ONNX in every precision; loads tf2onnx and onnxruntime when called.
+"""Converts float TFLite to ONNX in every precision; loads tf2onnx and onnxruntime when called.
 
-From the float TFLite graph, not from Keras: batch normalization is folded there already, and
-tf2onnx then needs 5 GB for the largest model where it needed 11.
+The source is the float TFLite graph, not Keras: batch normalization is folded in it, and tf2onnx
+needs 5 GB instead of 11 for the largest model.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import ExportError
 from ...runtime.files import replace_file
+from ..types import Images
 from . import json_cache
 from .quantization_recipes import ENTROPY, MIN_MAX, PERCENTILE, Recipe
 from .serving_graph import INPUT_NAME, OUTPUT_NAME
 
-Images = NDArray[np.uint8]
 OPSET = 17
-IR_VERSION = 10  # what the oldest runtime of the extra (1.20) reads
-PERCENTILE_KEPT = 99.99
+IR_VERSION = 10  # the newest that the oldest supported ONNX Runtime (1.20) reads
+PERCENTILE_INSIDE = 99.99
 RANKING_IMAGES = 8
 FLOAT, PREPARED, RANKED = "float.onnx", "prepared.onnx", "ranked-onnx-{}.json"
 DENSE = ("MatMul", "Gemm")
@@ -41,17 +40,17 @@ def make_float(tflite: Path, out: Path) -> None:
     Parameters
     ----------
     tflite : Path
-        As `alledge.export.convert.tflite.convert` makes it.
+        From `alledge.export.convert.tflite.convert`.
     out : Path
     """
     import onnx
     from tf2onnx import optimizer, tfonnx
 
     graph = tfonnx.process_tf_graph(None, tflite_path=str(tflite), opset=OPSET)
-    # tf2onnx.convert would copy the whole graph before every pass, in case one fails: 11 GB
+    # tf2onnx.convert copies the whole graph before every pass, which needs 11 GB.
     graph = optimizer.optimize_graph(graph, catch_errors=False)
     proto = graph.make_model("alledge")
-    _name_anew(proto)
+    _rename_by_position(proto)
     proto.ir_version = min(proto.ir_version, IR_VERSION)
     onnx.save(proto, out)
 
@@ -65,86 +64,86 @@ def convert(
     ----------
     precision : str
     recipe : Recipe
-        Counts for int8 only.
+        Used for int8 and dynamic.
     calibration : (N, S, S, 3) ndarray of uint8, optional
         Needed for int8.
     sources : Path
-        Folder that holds the model's ``float.onnx``; half-way results of the model and its
-        calibration images are kept there for the next recipe.
+        Folder that holds the model's ``float.onnx``. It also keeps intermediate results of the
+        model and its calibration images for the next recipe.
 
     Returns
     -------
     ModelProto, list of str
-        The names are those of the nodes.
+        A layer has the name of its node.
 
     Raises
     ------
     ExportError
-        If int8 is asked for without calibration images.
+        If int8 has no calibration images.
     """
     import onnx
 
     if precision == "int8" and (calibration is None or not len(calibration)):
         raise ExportError("int8 needs calibration images", fix="--calibration DATA")
     with tempfile.TemporaryDirectory(dir=sources) as folder:
-        made = Path(folder) / "made.onnx"
-        in_float = _MAKERS[precision](sources, made, recipe, calibration)
-        proto = onnx.load(made)
+        out = Path(folder) / "converted.onnx"
+        left_in_float = _CONVERTERS[precision](sources, out, recipe, calibration)
+        proto = onnx.load(out)
     proto.ir_version = min(proto.ir_version, IR_VERSION)
     onnx.checker.check_model(proto, full_check=True)
-    return proto, in_float
+    return proto, left_in_float
 
 
-def _float32(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
-    shutil.copyfile(sources / FLOAT, made)
+def _float32(sources: Path, out: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
+    shutil.copyfile(sources / FLOAT, out)
     return []
 
 
-def _float16(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
+def _float16(sources: Path, out: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     proto = convert_float_to_float16(onnx.load(sources / FLOAT), keep_io_types=True)
-    onnx.save(proto, made)
+    onnx.save(proto, out)
     return []
 
 
-def _dynamic(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
+def _dynamic(sources: Path, out: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     source = _prepared(sources)
     last, kinds = _last_layer(source), list(DENSE if recipe.dense_only else (*DENSE, "Conv"))
     nodes = onnx.load(source, load_external_data=False).graph.node
-    in_float = [node.name for node in nodes if node.op_type == "Conv" and recipe.dense_only]
+    convolutions = [node.name for node in nodes if node.op_type == "Conv"]
     if not any(node.op_type in kinds and node.name not in last for node in nodes):
         raise ExportError("nothing is left to quantize: the last dense layer stays in float")
-    # ConvInteger has a kernel for unsigned weights only
+    # ONNX Runtime has a ConvInteger kernel for unsigned weights only.
     quantize_dynamic(
         source,
-        made,
+        out,
         weight_type=QuantType.QUInt8,
         op_types_to_quantize=kinds,
         nodes_to_exclude=last,
     )
-    return in_float
+    return convolutions if recipe.dense_only else []
 
 
-def _int8(sources: Path, made: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
+def _int8(sources: Path, out: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
     source = _prepared(sources) if recipe.prepared else sources / FLOAT
     last = _last_layer(source)
     chosen: list[list[str]] = []
     if recipe.float_layers:
         ranked = json_cache.cached_json(
             sources / RANKED.format(recipe.ranges),
-            lambda: _costliest(source, made, recipe, calibration, last),
+            lambda: _costliest(source, out, recipe, calibration, last),
         )
         chosen = ranked[: recipe.float_layers]
-    _quantize(source, made, recipe, calibration, [*last, *itertools.chain(*chosen)])
+    _quantize(source, out, recipe, calibration, [*last, *itertools.chain(*chosen)])
     return [layer for layer, *_ in chosen]
 
 
-_MAKERS: dict[str, Callable[[Path, Path, Recipe, Images | None], list[str]]] = {
+_CONVERTERS: dict[str, Callable[[Path, Path, Recipe, Images | None], list[str]]] = {
     "float32": _float32,
     "float16": _float16,
     "dynamic": _dynamic,
@@ -153,18 +152,18 @@ _MAKERS: dict[str, Callable[[Path, Path, Recipe, Images | None], list[str]]] = {
 
 
 def _prepared(sources: Path) -> Path:
-    """Return the graph with shapes inferred and what can be fused, fused."""
+    """Return the graph with shapes inferred and operations fused."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    kept = sources / PREPARED
-    if not kept.is_file():
-        with replace_file(kept) as beside:
-            quant_pre_process(str(sources / FLOAT), str(beside), skip_symbolic_shape=True)
-    return kept
+    file = sources / PREPARED
+    if not file.is_file():
+        with replace_file(file) as partial:
+            quant_pre_process(str(sources / FLOAT), str(partial), skip_symbolic_shape=True)
+    return file
 
 
 def _quantize(
-    source: Path, made: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
+    source: Path, out: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
 ) -> None:
     from onnxruntime.quantization import (
         CalibrationMethod,
@@ -173,10 +172,10 @@ def _quantize(
         quantize_static,
     )
 
-    # found once for all recipes of the same ranges, where this ONNX Runtime (1.32) can keep them
-    keeping: dict[str, Any] = {}
+    # ONNX Runtime 1.32 can keep the ranges in a file, for all recipes with the same method.
+    cache: dict[str, Any] = {}
     if "calibration_cache_path" in inspect.signature(quantize_static).parameters:
-        keeping["calibration_cache_path"] = source.with_name(f"{source.stem}.{recipe.ranges}.json")
+        cache["calibration_cache_path"] = source.with_name(f"{source.stem}.{recipe.ranges}.json")
     methods = {
         MIN_MAX: CalibrationMethod.MinMax,
         PERCENTILE: CalibrationMethod.Percentile,
@@ -184,19 +183,19 @@ def _quantize(
     }
     quantize_static(
         str(source),
-        str(made),
+        str(out),
         _reader(calibration),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
-        # unsigned activations, signed weights: on CPUs without VNNI their sums saturate unless
-        # the session computes at full precision, which the runtime asks for
+        # The sums of unsigned activations and signed weights saturate on CPUs without VNNI, unless
+        # the session computes at full precision; the runtime asks for that.
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         calibrate_method=methods[recipe.ranges],
         nodes_to_exclude=in_float,
-        # one image at a time: otherwise every activation of every image is held at once
-        extra_options={"CalibPercentile": PERCENTILE_KEPT, "CalibStridedMinMax": 1},
-        **keeping,
+        # One image at a time: otherwise every activation of every image is in memory at once.
+        extra_options={"CalibPercentile": PERCENTILE_INSIDE, "CalibStridedMinMax": 1},
+        **cache,
     )
 
 
@@ -205,23 +204,23 @@ def _reader(calibration: Images | None) -> Any:
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self, images: Images) -> None:
-            self._images, self._left = images, iter(images)
+            self._images, self._remaining = images, iter(images)
 
         def __len__(self) -> int:
             return len(self._images)
 
         def set_range(self, start_index: int, end_index: int) -> None:
-            self._left = iter(self._images[start_index:end_index])
+            self._remaining = iter(self._images[start_index:end_index])
 
         def get_next(self) -> dict[str, Images] | None:
-            image = next(self._left, None)
+            image = next(self._remaining, None)
             return None if image is None else {INPUT_NAME: image[None]}
 
     return Reader(np.zeros((0,), np.uint8) if calibration is None else calibration)
 
 
 def _last_layer(source: Path) -> list[str]:
-    """Return the nodes from the last dense layer on: what stays in float always."""
+    """Return the nodes from the last dense layer on, which always stay in float."""
     import onnx
 
     nodes = onnx.load(source, load_external_data=False).graph.node
@@ -230,53 +229,55 @@ def _last_layer(source: Path) -> list[str]:
 
 
 def _costliest(
-    source: Path, made: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
+    source: Path, out: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
 ) -> list[list[str]]:
-    """Return the layers whose outputs are noisiest, relative to their own signal, as `_layers`."""
+    """Return the layers by the noise of quantization, as `_layers` does."""
     from onnxruntime.quantization import qdq_loss_debug as debug
 
     few = None if calibration is None else calibration[:RANKING_IMAGES]
-    trial, seen = made.with_name("trial.onnx"), []
+    trial, activations = out.with_name("trial.onnx"), []
     _quantize(source, trial, recipe, calibration, in_float)
     for number, model in enumerate((source, trial)):
-        wide = made.with_name(f"wide{number}.onnx")
-        debug.modify_model_output_intermediate_tensors(str(model), str(wide))
-        seen.append(debug.collect_activations(str(wide), _reader(few)))
-    errors = debug.compute_activation_error(debug.create_activation_matching(seen[1], seen[0]))
-    noise = {name: -float(row["qdq_err"]) for name, row in errors.items()}  # err is a ratio in dB
+        observed = out.with_name(f"observed{number}.onnx")
+        debug.modify_model_output_intermediate_tensors(str(model), str(observed))
+        activations.append(debug.collect_activations(str(observed), _reader(few)))
+    matching = debug.create_activation_matching(activations[1], activations[0])
+    errors = debug.compute_activation_error(matching)
+    # The error is the ratio of signal to noise in dB.
+    noise = {name: -float(row["qdq_err"]) for name, row in errors.items()}
     return _layers(source, noise, in_float)
 
 
 def _layers(source: Path, noise: dict[str, float], in_float: list[str]) -> list[list[str]]:
-    """Return the layers that make these tensors, the noisiest first, each with its activation.
+    """Return the layers that give these tensors, the noisiest first, each with its activation.
 
-    A layer is in float only together with what is fused into it: an activation alone would be
-    taken out of the layer before it, which would stay quantized.
+    A layer stays in float only together with the activation that is fused into it. An activation
+    alone would be separated from its layer, and the layer would stay quantized.
     """
     import onnx
 
     nodes = onnx.load(source, load_external_data=False).graph.node
-    makers = {output: node for node in nodes for output in node.output}
-    users = collections.defaultdict(list)
+    producers = {output: node for node in nodes for output in node.output}
+    consumers = collections.defaultdict(list)
     for node in nodes:
         for name in node.input:
-            users[name].append(node)
-    found: dict[str, list[str]] = {}
+            consumers[name].append(node)
+    groups: dict[str, list[str]] = {}
     for name in sorted(noise, key=lambda name: (-noise[name], name)):
-        node = makers.get(name)
+        node = producers.get(name)
         while node is not None and node.op_type in ACTIVATIONS:
-            node = makers.get(node.input[0])
-        if node is None or node.op_type not in LAYERS or node.name in {*in_float, *found}:
+            node = producers.get(node.input[0])
+        if node is None or node.op_type not in LAYERS or node.name in {*in_float, *groups}:
             continue
-        found[node.name] = group = [node.name]
-        while len(after := users[node.output[0]]) == 1 and after[0].op_type in ACTIVATIONS:
+        groups[node.name] = group = [node.name]
+        while len(after := consumers[node.output[0]]) == 1 and after[0].op_type in ACTIVATIONS:
             node = after[0]
             group.append(node.name)
-    return list(found.values())
+    return list(groups.values())
 
 
-def _name_anew(proto: Any) -> None:
-    """Name every tensor and node by its place: tf2onnx counts in an order that differs by run."""
+def _rename_by_position(proto: Any) -> None:
+    """Rename every tensor and node by its position; the names of tf2onnx differ from run to run."""
     graph = proto.graph
     names = {graph.input[0].name: INPUT_NAME, graph.output[0].name: OUTPUT_NAME}
     weights = {tensor.name for tensor in graph.initializer}
@@ -288,11 +289,11 @@ def _name_anew(proto: Any) -> None:
         for place, name in enumerate(node.output):
             names.setdefault(name, f"{node.name}_out{place}")
     for node in graph.node:
-        for given in (node.input, node.output):
-            given[:] = [names.get(name, name) for name in given]
-    kept = [tensor for tensor in graph.initializer if tensor.name in names]
-    for tensor in (*kept, *graph.input, *graph.output):
+        for values in (node.input, node.output):
+            values[:] = [names.get(name, name) for name in values]
+    used = [tensor for tensor in graph.initializer if tensor.name in names]
+    for tensor in (*used, *graph.input, *graph.output):
         tensor.name = names[tensor.name]
-    kept = sorted(kept, key=lambda tensor: tensor.name)
+    used = sorted(used, key=lambda tensor: tensor.name)
     del graph.initializer[:], graph.value_info[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(used)

@@ -1,37 +1,38 @@
-"""ONNX to OpenVINO IR in every precision it has; loads openvino and nncf when called."""
+"""Converts ONNX to OpenVINO IR in the precisions it has; loads openvino and nncf when called."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import ExportError
+from ..types import Images, Scores
 from .quantization_recipes import ENTROPY, PERCENTILE, Recipe
 from .serving_graph import OUTPUT_NAME
 
-Images = NDArray[np.uint8]
-QUANTILE_CUT = 1e-4  # share of an activation's values left outside at each end
+QUANTILE_OUTSIDE = 1e-4  # share of an activation's values outside its range, at each end
 DENSE = "MatMul"
 RANKING_IMAGES = 8
 # Without VNNI the sums of full-range int8 saturate; half the range for all weights prevents it.
-# Measured (docs/export.md): an emulated Haswell differs by 0.10 on real fields without it, by 0.014
-# with "first_layer_only", by nothing with "enable", which costs 0.005 of mean Δp everywhere.
+# Measured (docs/export.md): an emulated Haswell differs by 0.10 on real fields with "disable", by
+# 0.014 with "first_layer_only" and by 0 with "enable", which costs 0.005 of mean Δp on every CPU.
 OVERFLOW_FIX = "enable"
 
 
 def convert(
     precision: str, recipe: Recipe, calibration: Images | None, onnx: Path
 ) -> tuple[Any, list[str]]:
-    """Return a model as an ``openvino.Model``, and the operations put back in float.
+    """Return a model as an ``openvino.Model``, and the operations returned to float.
 
     Parameters
     ----------
     precision : str
     recipe : Recipe
-        Counts for int8 only.
+        Used for int8 only.
     calibration : (N, S, S, 3) ndarray of uint8, optional
         Needed for int8.
     onnx : Path
@@ -40,13 +41,13 @@ def convert(
     Returns
     -------
     openvino.Model, list of str
-        NNCF puts operations back by groups that share their quantizers, and takes a step back
-        where that made things worse: there may be more of them than the recipe says, or fewer.
+        NNCF returns groups of operations that share quantizers to float, and undoes a step that
+        made the metric worse. There may be more of them than the recipe says, or fewer.
 
     Raises
     ------
     ExportError
-        If int8 is asked for without calibration images.
+        If int8 has no calibration images, or NNCF does not have the recipe's ranges.
     """
     import openvino
 
@@ -57,16 +58,15 @@ def convert(
     if calibration is None or not len(calibration):
         raise ExportError("int8 needs calibration images", fix="--calibration DATA")
     if recipe.float_layers:
-        reverted = _watch_reverted()
-        return _accuracy_aware(model, recipe, calibration), reverted
+        return _accuracy_aware(model, recipe, calibration)
     return _quantize(model, recipe, calibration), []
 
 
 def save(model: Any, precision: str, out: Path) -> None:
-    """Write ``model.xml`` and its ``.bin``; float16 stores the weights so."""
+    """Write ``model.xml`` and its ``.bin``; float16 stores the weights in half precision."""
     import openvino
 
-    # OpenVINO numbers nodes by a counter of the process, which is not the same twice
+    # OpenVINO names nodes by a counter of the process: the same model would give other bytes.
     for number, node in enumerate(model.get_ordered_ops()):
         if node.get_type_name() not in ("Parameter", "Result"):
             node.set_friendly_name(f"{node.get_type_name()}_{number}")
@@ -86,53 +86,62 @@ def _quantize(model: Any, recipe: Recipe, calibration: Images) -> Any:
     )
 
 
-def _accuracy_aware(model: Any, recipe: Recipe, calibration: Images) -> Any:
-    """Quantize, then put back in float what costs most, as NNCF ranks it.
+def _accuracy_aware(model: Any, recipe: Recipe, calibration: Images) -> tuple[Any, list[str]]:
+    """Quantize, then return to float the operations that NNCF ranks as the most expensive.
 
-    The metric is the agreement with the float model on calibration images: labels play no part.
+    The metric is the agreement with the float model on calibration images. It uses no labels.
     """
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedAccuracyRestorerParameters
 
     few = calibration[:RANKING_IMAGES]
-    wanted = _scores(model, few)
+    float_scores = _scores(model, few)
 
     def agreement(compiled: Any, images: Any) -> tuple[float, list[float]]:
-        found = np.concatenate([compiled(image)[0] for image in images])
-        closeness = 1 - np.abs(found - wanted[: len(found)]).max(axis=1)
+        scores = np.concatenate([compiled(image)[0] for image in images])
+        closeness = 1 - np.abs(scores - float_scores[: len(scores)]).max(axis=1)
         return float(closeness.mean()), [float(value) for value in closeness]
 
-    return nncf.quantize_with_accuracy_control(
-        model,
-        _dataset(calibration),
-        _dataset(few),
-        agreement,
-        max_drop=0.0,  # so that as many as the recipe says are put back
-        subset_size=len(calibration),
-        fast_bias_correction=recipe.correction.startswith("fast"),
-        ignored_scope=nncf.IgnoredScope(names=_last_layer(model)),
-        advanced_quantization_parameters=_advanced(recipe),
-        advanced_accuracy_restorer_parameters=AdvancedAccuracyRestorerParameters(
-            max_num_iterations=recipe.float_layers, ranking_subset_size=RANKING_IMAGES
-        ),
-    )
+    with _record_reverted_operations() as reverted:
+        quantized = nncf.quantize_with_accuracy_control(
+            model,
+            _dataset(calibration),
+            _dataset(few),
+            agreement,
+            max_drop=0.0,  # unreachable, so that the recipe's number of steps is always done
+            subset_size=len(calibration),
+            fast_bias_correction=recipe.correction.startswith("fast"),
+            ignored_scope=nncf.IgnoredScope(names=_last_layer(model)),
+            advanced_quantization_parameters=_advanced(recipe),
+            advanced_accuracy_restorer_parameters=AdvancedAccuracyRestorerParameters(
+                max_num_iterations=recipe.float_layers, ranking_subset_size=RANKING_IMAGES
+            ),
+        )
+    return quantized, reverted
 
 
-def _watch_reverted() -> list[str]:
-    """Return a list that fills with what NNCF puts back in float: it only prints its report."""
+@contextmanager
+def _record_reverted_operations() -> Iterator[list[str]]:
+    """Give the names of the operations that NNCF returns to float inside the context.
+
+    NNCF only prints them, so its method that prints the report is replaced.
+    """
     from nncf.quantization.algorithms.accuracy_control.algorithm import (
         QuantizationAccuracyRestorer,
     )
 
-    found: list[str] = []
-    tell = QuantizationAccuracyRestorer._print_report
+    names: list[str] = []
+    print_report = QuantizationAccuracyRestorer._print_report
 
-    def keep(report: Any, *rest: Any) -> None:
-        found.extend(node.node_name for node in report.reverted_operations)
-        tell(report, *rest)
+    def record(report: Any, *rest: Any) -> None:
+        names.extend(node.node_name for node in report.reverted_operations)
+        print_report(report, *rest)
 
-    QuantizationAccuracyRestorer._print_report = staticmethod(keep)
-    return found
+    QuantizationAccuracyRestorer._print_report = staticmethod(record)
+    try:
+        yield names
+    finally:
+        QuantizationAccuracyRestorer._print_report = staticmethod(print_report)
 
 
 def _dataset(images: Images) -> Any:
@@ -141,7 +150,7 @@ def _dataset(images: Images) -> Any:
     return nncf.Dataset([image[None] for image in images])
 
 
-def _scores(model: Any, images: Images) -> NDArray[np.float32]:
+def _scores(model: Any, images: Images) -> Scores:
     import openvino
 
     compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -170,13 +179,13 @@ def _percentiles() -> Any:
     side = StatisticsCollectorParameters(
         statistics_type=StatisticsType.QUANTILE,
         aggregator_type=AggregatorType.MEAN,
-        quantile_outlier_prob=QUANTILE_CUT,
+        quantile_outlier_prob=QUANTILE_OUTSIDE,
     )
     return RangeEstimatorParameters(min=side, max=side)
 
 
 def _last_layer(model: Any) -> list[str]:
-    """Return the operations from the last dense layer on: what stays in float always."""
+    """Return the operations from the last dense layer on, which always stay in float."""
     operations = [
         node
         for node in model.get_ordered_ops()
@@ -186,15 +195,15 @@ def _last_layer(model: Any) -> list[str]:
     return [node.get_friendly_name() for node in operations[start:]]
 
 
-def describe(model: Any, labels: list[str], properties: dict[str, str]) -> None:
-    """Write the labels where OpenVINO Model API reads them, and our own properties beside.
+def write_metadata(model: Any, labels: list[str], properties: dict[str, str]) -> None:
+    """Write the labels where OpenVINO Model API reads them, and alledge's own properties.
 
     Parameters
     ----------
     model : openvino.Model
     labels : list of str
-        Model API parts them at spaces: a space in a label becomes an underscore there, as in
-        its own exporters.
+        Model API separates them by spaces. A space in a label becomes an underscore, as in its
+        own exporters.
     properties : dict of str
     """
     info = {

@@ -1,7 +1,7 @@
-"""How int8 is made: the recipes of each format, in the order in which the gate tries them.
+"""The quantization recipes of each format, in the order in which an export tries them.
 
-A recipe says all that may differ between two conversions of the same model; it is data, so that a
-fold's model is converted exactly as the exported one is. Imports no converter.
+A recipe holds every setting that may differ between two conversions of the same model, so that
+the network of a fold is converted exactly as the exported network. Imports no converter.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ class Recipe:
     Parameters
     ----------
     ranges : {"min-max", "percentile", "entropy"}
-        How the range of an activation is found on the calibration images.
+        How the range of an activation is measured on the calibration images.
     correction : {"", "fast bias", "bias"}
-        What is mended after quantizing, where the format offers it.
+        The correction after quantizing, if the format has one.
     float_layers : int
-        So many of the layers that cost most are left in float, beside the last.
+        How many of the layers that lose the most accuracy are left in float, beside the last
+        dense layer.
     dense_only : bool
         ONNX dynamic only: convolutions stay in float.
     prepared : bool
-        ONNX only: shapes inferred and batch normalization folded first. False is for showing
-        that it changes nothing where the graph comes from TFLite, which has done both.
+        ONNX only: shapes are inferred and batch normalization is folded first. A graph that comes
+        from TFLite has both already; a test shows that False changes nothing there.
     """
 
     ranges: str = MIN_MAX
@@ -45,7 +46,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """The recipe for people, one line."""
+        """A description of the recipe on one line, as bundles and messages show it."""
         parts = ["dense layers only"] if self.dense_only else [f"{self.ranges} ranges"]
         if self.correction:
             parts.append(f"{self.correction} corrected")
@@ -54,10 +55,10 @@ class Recipe:
         return ", ".join(parts + ([] if self.prepared else ["not prepared"]))
 
 
-# From the cheapest on the device to the dearest: a calibration method costs nothing at run time,
-# a layer in float does. The first that passes the gate is taken.
-LADDERS: dict[str, tuple[Recipe, ...]] = {
-    # TFLite's calibrator knows minima and maxima only, and offers no correction.
+# In the order of the cost on the device: a calibration method costs nothing at run time, a layer
+# in float does. The first recipe that passes the gate is used.
+INT8_LADDERS: dict[str, tuple[Recipe, ...]] = {
+    # TFLite's calibrator measures minima and maxima only, and has no correction.
     "tflite": (Recipe(), Recipe(float_layers=4), Recipe(float_layers=12)),
     "onnx": (
         Recipe(),
@@ -67,8 +68,9 @@ LADDERS: dict[str, tuple[Recipe, ...]] = {
         Recipe(float_layers=12),
     ),
     "openvino": (
-        # the slower bias correction first: a fifth of the Δp of the fast one on real fields.
-        # NNCF's channel alignment is no recipe: 3.4 ends in a KeyError wherever two layers align.
+        # The slower bias correction first: it gives a fifth of the Δp of the fast one on real
+        # fields. NNCF's channel alignment is left out: NNCF 3.4 raises a KeyError if it finds two
+        # layers to align.
         Recipe(correction="bias"),
         Recipe(correction="fast bias"),
         Recipe(ranges=PERCENTILE, correction="bias"),
@@ -76,20 +78,21 @@ LADDERS: dict[str, tuple[Recipe, ...]] = {
         Recipe(correction="fast bias", float_layers=12),
     ),
 }
-# Its convolution kernel has one scale for all channels, which ruins some models: the gate tells.
-DYNAMIC: dict[str, tuple[Recipe, ...]] = {
+# ONNX Runtime's dynamic convolution has one scale for all channels, which breaks some models; the
+# gate refuses those.
+DYNAMIC_LADDERS: dict[str, tuple[Recipe, ...]] = {
     "tflite": (Recipe(),),
     "onnx": (Recipe(), Recipe(dense_only=True)),
 }
 
 
-def ladder(form: str, precision: str) -> tuple[Recipe, ...]:
-    """Return the recipes to try for a format; the float precisions have one way only."""
-    tables = {"int8": LADDERS, "dynamic": DYNAMIC}
-    return tables[precision][form] if precision in tables else (Recipe(),)
+def ladder(format_name: str, precision: str) -> tuple[Recipe, ...]:
+    """Return the recipes to try for a format, in order; float precisions have one."""
+    tables = {"int8": INT8_LADDERS, "dynamic": DYNAMIC_LADDERS}
+    return tables[precision][format_name] if precision in tables else (Recipe(),)
 
 
-def describe(recipe: Recipe, form: str, precision: str) -> str:
-    """Return how an artifact was made, for the bundle and its card."""
-    how = CAPABILITIES[form, precision].how
+def describe(recipe: Recipe, format_name: str, precision: str) -> str:
+    """Return how an artifact was converted, for the bundle and its card."""
+    how = CAPABILITIES[format_name, precision].how
     return f"{how}; {recipe.name}" if precision in ("int8", "dynamic") else how

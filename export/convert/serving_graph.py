@@ -1,4 +1,4 @@
-"""The serving graph: uint8 pixels in, float probabilities out, batch one; keras when called."""
+"""The serving graph: uint8 pixels in, float probabilities out, batch one. Loads keras late."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import ExportError
+from ..types import Images, Scores
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
@@ -24,25 +24,26 @@ def load_float(path: Path) -> Any:
 
 
 def serving_model(model: Any) -> Any:
-    """Return what the converters convert.
+    """Return the network that the converters take.
 
     Parameters
     ----------
     model : keras.Model
-        Pixels 0..255 in, its scaling inside; a sigmoid or C softmax columns out.
+        Takes pixels in 0..255 and scales them itself; gives one sigmoid or C softmax columns.
 
     Returns
     -------
     keras.Model
-        ``uint8 [1, S, S, 3]`` in; ``float32 [1, C]`` out, in the order of the labels. One sigmoid
-        unit of logit z becomes a softmax over ``[0, z]``, which is ``[1 - p, p]``: one dense
-        layer and its activation, so that a quantizer can leave exactly those in float. A fixed
-        batch keeps Flatten a plain reshape, without which TFLite's fast kernels are not used.
+        Takes ``uint8 [1, S, S, 3]``; gives ``float32 [1, C]`` in the order of the labels. One
+        sigmoid unit of logit z becomes a softmax over ``[0, z]``, which is ``[1 - p, p]``. That
+        is one dense layer and its activation, so that a quantizer can leave exactly those in
+        float. The batch size is fixed: otherwise Flatten is no plain reshape, and TFLite does not
+        use its fast kernels.
 
     Raises
     ------
     ExportError
-        If the model has one output that does not come from a dense sigmoid unit.
+        If the model has a single output that is not a dense sigmoid unit.
     """
     import keras
 
@@ -63,13 +64,13 @@ def serving_model(model: Any) -> Any:
     return serving
 
 
-def float_scores(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the float model's scores, with both columns of a sigmoid.
+def float_scores(model: Any, images: Images) -> Scores:
+    """Return the scores of the float model; a sigmoid gives two columns.
 
     Parameters
     ----------
     model : keras.Model
-        As `serving_model` takes it.
+        As for `serving_model`.
     images : (N, S, S, 3) ndarray of uint8
 
     Returns
@@ -85,10 +86,16 @@ def float_scores(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def before_last_dense(model: Any) -> tuple[list[Any], Any]:
-    """Return the models that come before the last dense unit, in their order, and that unit."""
+    """Return the models before the last dense unit, in order, and that unit.
+
+    Raises
+    ------
+    ExportError
+        If the model does not end in a dense sigmoid unit.
+    """
     import keras
 
-    last, node, _ = model.outputs[0]._keras_history  # where the output tensor was made
+    last, node, _ = model.outputs[0]._keras_history  # the layer that gives the output tensor
     before = [keras.Model(model.inputs, last._inbound_nodes[node].input_tensors[0])]
     if isinstance(last, keras.Model):
         inner, dense = before_last_dense(last)

@@ -1,6 +1,6 @@
-"""Keras to TFLite in every precision; loads tensorflow when called.
+"""Converts Keras to TFLite in every precision; loads tensorflow when called.
 
-The float32 artifact is also what the ONNX graph is made from (`alledge.export.convert.onnx`).
+`alledge.export.convert.onnx` makes the ONNX graph from the float32 artifact.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import ExportError
 from ...runtime.files import replace_file
 from ...runtime.tflite_graph import parse_operators
+from ..types import Images, Scores
 from . import json_cache
+from .layer_names import match_layer
 from .quantization_recipes import Recipe
 from .serving_graph import load_float, serving_model
 
-Images = NDArray[np.uint8]
 CALIBRATED, RANKED = "calibrated.tflite", "ranked-tflite.json"
 RANKING_IMAGES = 8
 DENSE = "FULLY_CONNECTED"
@@ -31,7 +31,7 @@ LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE, "ADD", "MUL", "CONCAT
 def convert(
     model: Path, precision: str, recipe: Recipe, calibration: Images | None, sources: Path
 ) -> tuple[bytes, list[str]]:
-    """Return a model as a TFLite flatbuffer, and the layers left in float beside the last.
+    """Return a model as a TFLite flatbuffer, and the layers left in float beside the last layer.
 
     Parameters
     ----------
@@ -39,22 +39,22 @@ def convert(
         ``model.keras``.
     precision : str
     recipe : Recipe
-        Counts for int8 only.
+        Used for int8 only.
     calibration : (N, S, S, 3) ndarray of uint8, optional
         Needed for int8.
     sources : Path
-        A folder where half-way results of this model and its calibration images are kept for the
+        A folder that keeps intermediate results of this model and its calibration images for the
         next recipe.
 
     Returns
     -------
     bytes, list of str
-        The names are those of the layers' output tensors.
+        A layer has the name of its output tensor.
 
     Raises
     ------
     ExportError
-        If int8 is asked for without calibration images.
+        If int8 has no calibration images.
     """
     if precision == "int8":
         if calibration is None or not len(calibration):
@@ -68,16 +68,17 @@ def convert(
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "dynamic":
-        # the newer quantizer writes FULLY_CONNECTED version 12: tflite-runtime 2.14 cannot load it
+        # The newer quantizer writes FULLY_CONNECTED version 12, which tflite-runtime 2.14 cannot
+        # load.
         converter.experimental_new_dynamic_range_quantizer = False
     return bytes(converter.convert()), []
 
 
-def bare_scores(artifact: Path, images: Images) -> NDArray[np.float32]:
-    """Return what an engine without XNNPACK computes, (N, C).
+def scores_without_xnnpack(artifact: Path, images: Images) -> Scores:
+    """Return the scores of an engine that does not use XNNPACK, (N, C).
 
-    Its integer kernels round otherwise. Those of tflite-runtime 2.14, which has no XNNPACK for
-    int8, gave the same to 1e-6 (docs/export.md).
+    Its integer kernels round differently. tflite-runtime 2.14 has no XNNPACK for int8 and gives
+    the same scores to 1e-6.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -86,15 +87,13 @@ def bare_scores(artifact: Path, images: Images) -> NDArray[np.float32]:
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
-    given, found = (
-        rows[0]["index"]
-        for rows in (interpreter.get_input_details(), interpreter.get_output_details())
-    )
+    input_index = interpreter.get_input_details()[0]["index"]
+    output_index = interpreter.get_output_details()[0]["index"]
     scores = []
     for image in images:
-        interpreter.set_tensor(given, image[None])
+        interpreter.set_tensor(input_index, image[None])
         interpreter.invoke()
-        scores.append(np.array(interpreter.get_tensor(found), dtype=np.float32))
+        scores.append(np.array(interpreter.get_tensor(output_index), dtype=np.float32))
     return np.concatenate(scores)
 
 
@@ -107,15 +106,15 @@ def _converter(model: Path) -> Any:
 def _integer(
     model: Path, recipe: Recipe, calibration: Images, sources: Path
 ) -> tuple[bytes, list[str]]:
-    # Calibrated once, quantized as often as there are recipes: the two steps that
-    # tf.lite.experimental.QuantizationDebugger itself is made of.
+    # The graph is calibrated once and quantized once a recipe. These are the two steps inside
+    # tf.lite.experimental.QuantizationDebugger.
     from tensorflow.lite.python.convert import mlir_quantize
 
-    kept = sources / CALIBRATED
-    if not kept.is_file():
-        with replace_file(kept) as beside:
-            beside.write_bytes(_calibrated(model, calibration))
-    calibrated = kept.read_bytes()
+    file = sources / CALIBRATED
+    if not file.is_file():
+        with replace_file(file) as partial:
+            partial.write_bytes(_calibrated(model, calibration))
+    calibrated = file.read_bytes()
     last, chosen = _last_layer(calibrated), []
     if recipe.float_layers:
         ranked = json_cache.cached_json(
@@ -140,7 +139,7 @@ def _calibrated(model: Path, calibration: Images) -> bytes:
 
 
 def _operations(content: bytes) -> list[tuple[str, list[str]]]:
-    """Return kind and names of the output tensors of every operation, in order."""
+    """Return the kind and the names of the output tensors of every operation, in order."""
     return [
         (operator.name, [tensor.name for tensor in operator.outputs])
         for operator in parse_operators(content)
@@ -148,20 +147,20 @@ def _operations(content: bytes) -> list[tuple[str, list[str]]]:
 
 
 def _last_layer(content: bytes) -> list[str]:
-    """Return the tensors from the last dense layer on: what stays in float always."""
+    """Return the tensors from the last dense layer on, which always stay in float."""
     operations = _operations(content)
     start = max(index for index, (kind, _) in enumerate(operations) if kind == DENSE)
     return [name for _, outputs in operations[start:] for name in outputs]
 
 
 def _costliest(calibrated: bytes, in_float: list[str], calibration: Images) -> list[str]:
-    """Return the layers by the noise that quantizing adds, relative to their signal, most first."""
+    """Return the layers by the noise of quantization relative to their signal, largest first."""
     import tensorflow as tf
     from tensorflow.lite.python.convert import mlir_quantize
 
-    def noise(real: Any, quantized: Any, scale: float, zero_point: int) -> float:
-        difference = real - scale * (quantized.astype(np.int32) - zero_point)
-        return float(np.mean(difference**2) / (np.mean(real**2) + 1e-12))
+    def noise(values: Any, quantized: Any, scale: float, zero_point: int) -> float:
+        difference = values - scale * (quantized.astype(np.int32) - zero_point)
+        return float(np.mean(difference**2) / (np.mean(values**2) + 1e-12))
 
     debugged = mlir_quantize(calibrated, enable_numeric_verify=True, denylisted_nodes=in_float)
     debugger = tf.lite.experimental.QuantizationDebugger(
@@ -180,12 +179,5 @@ def _costliest(calibrated: bytes, in_float: list[str], calibration: Images) -> l
     }
     ranked = sorted(noises, key=lambda name: (-noises[name], name))
     layers = {name for kind, names in _operations(calibrated) if kind in LAYERS for name in names}
-    found = [_same(name, layers) for name in ranked]
-    return [name for name in found if name is not None]
-
-
-def _same(name: str, layers: set[str]) -> str | None:
-    """Return the layer a statistic is of: the debugger may have cut a digit off its name."""
-    if name in layers:
-        return name
-    return next((layer for layer in sorted(layers) if layer[:-1] == name), None)
+    matches = [match_layer(name, layers) for name in ranked]
+    return [layer for layer in matches if layer is not None]

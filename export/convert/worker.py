@@ -1,6 +1,6 @@
-"""One step of an export in a process of its own: reads a job, writes its result; started by `jobs`.
+"""Does one step of an export in a process of its own; `jobs` starts it.
 
-Nothing heavy is loaded before it is known which converter the job needs.
+The module loads a converter only when the step needs it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .quantization_recipes import Recipe
 
 Json = dict[str, Any]
 FLOAT_TFLITE = "float.tflite"
-# The packages an artifact owes its bytes to, by format; what quantizes is added for int8.
+# The packages that make an artifact, by format; a quantizer is added for int8 and dynamic.
 PRODUCERS = {
     "tflite": ("tensorflow", "tensorflow-cpu", "keras"),
     "onnx": ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx"),
@@ -30,36 +30,43 @@ QUANTIZERS = {"tflite": (), "onnx": ("onnxruntime",), "openvino": ("nncf",)}
 
 
 def main(job_file: str) -> int:
-    """Do the job in a file and write its result; return the exit code.
+    """Do the job in a file, write its result and return the exit code.
 
     Parameters
     ----------
     job_file : str
-        A JSON document: ``step``, what the step needs, and ``result``, the file to write.
+        A JSON document: the ``step``, the inputs of the step, and ``result``, the path of the
+        file to write.
 
     Returns
     -------
     int
-        0, or 1 where the result says why it failed.
+        0, or 1 if the result holds an ``error``.
     """
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
+    result = perform(job)
+    write_json(Path(job["result"]), result)
+    return 1 if "error" in result else 0
+
+
+def perform(job: Json) -> Json:
+    """Do one job and return its result, with ``seconds``, ``peak_mib`` and perhaps ``error``."""
     began = time.monotonic()
     try:
-        outcome = STEPS[job["step"]](job)
+        result = STEPS[job["step"]](job)
     except AlledgeError as error:
-        outcome = {"error": error.one_line}
+        result = {"error": error.one_line}
     except MemoryError:
-        outcome = {"error": "out of memory"}
-    except Exception as error:  # a converter may raise anything; it is one failed row
+        result = {"error": "out of memory"}
+    except Exception as error:  # a converter may raise anything; the step fails, not the export
         import traceback
 
         traceback.print_exc()
-        outcome = {"error": f"{type(error).__name__}: {_first_line(error)}"}
-    outcome["seconds"] = round(time.monotonic() - began, 2)
+        result = {"error": f"{type(error).__name__}: {_first_line(error)}"}
+    result["seconds"] = round(time.monotonic() - began, 2)
     if (peak := peak_mib()) is not None:
-        outcome["peak_mib"] = int(peak)
-    write_json(Path(job["result"]), outcome)
-    return 1 if "error" in outcome else 0
+        result["peak_mib"] = int(peak)
+    return result
 
 
 def _score(job: Json) -> Json:
@@ -73,7 +80,7 @@ def _score(job: Json) -> Json:
 
 
 def _run(job: Json) -> Json:
-    """Score images with an artifact, as a device would."""
+    """Score images with an artifact, by the engine that a device uses."""
     import numpy as np
 
     from ...runtime.backends import load_backend
@@ -85,72 +92,76 @@ def _run(job: Json) -> Json:
     return {"engine": backend.engine}
 
 
-def _run_bare(job: Json) -> Json:
-    """Score images with a TFLite artifact as an engine without XNNPACK does."""
+def _run_without_xnnpack(job: Json) -> Json:
+    """Score images with a TFLite artifact by kernels other than XNNPACK's."""
     import numpy as np
 
-    from .tflite import bare_scores
+    from .tflite import scores_without_xnnpack
 
-    np.save(job["out"], bare_scores(Path(job["artifact"]), np.load(job["images"])))
+    np.save(job["out"], scores_without_xnnpack(Path(job["artifact"]), np.load(job["images"])))
     return {}
 
 
 def _tflite(job: Json) -> Json:
+    """Convert to TFLite."""
     from . import tflite, tflite_metadata
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
-    sources, in_float = Path(job["sources"]), list[str]()
+    sources, left_in_float = Path(job["sources"]), list[str]()
     if job["precision"] == "float32" and (sources / FLOAT_TFLITE).is_file():
         content = (sources / FLOAT_TFLITE).read_bytes()
     else:
-        content, in_float = tflite.convert(
+        content, left_in_float = tflite.convert(
             Path(job["model"]), job["precision"], recipe, _calibration(job), sources
         )
     if job.get("labels"):
         content = tflite_metadata.with_labels(content, job["labels"], job["name"])
-    with replace_file(out) as beside:
-        beside.write_bytes(content)
-    return _produced("tflite", job["precision"], in_float)
+    with replace_file(out) as partial:
+        partial.write_bytes(content)
+    return _produced("tflite", job["precision"], left_in_float)
 
 
 def _float_onnx(job: Json) -> Json:
+    """Convert the float TFLite graph to the float ONNX graph."""
     from . import onnx
 
     sources = Path(job["sources"])
-    with replace_file(sources / onnx.FLOAT) as beside:
-        onnx.make_float(sources / FLOAT_TFLITE, beside)
+    with replace_file(sources / onnx.FLOAT) as partial:
+        onnx.make_float(sources / FLOAT_TFLITE, partial)
     return {}
 
 
 def _onnx(job: Json) -> Json:
+    """Convert the float ONNX graph to ONNX of another precision."""
     import onnx as library
 
     from . import onnx
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
-    proto, in_float = onnx.convert(
+    proto, left_in_float = onnx.convert(
         job["precision"], recipe, _calibration(job), Path(job["sources"])
     )
     library.helper.set_model_props(proto, _properties(job))
-    with replace_file(out) as beside:
-        beside.write_bytes(proto.SerializeToString(deterministic=True))
-    return _produced("onnx", job["precision"], in_float)
+    with replace_file(out) as partial:
+        partial.write_bytes(proto.SerializeToString(deterministic=True))
+    return _produced("onnx", job["precision"], left_in_float)
 
 
 def _openvino(job: Json) -> Json:
+    """Convert the float ONNX graph to OpenVINO IR."""
     from . import onnx, openvino
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
-    model, in_float = openvino.convert(
+    model, left_in_float = openvino.convert(
         job["precision"], recipe, _calibration(job), Path(job["sources"]) / onnx.FLOAT
     )
-    openvino.describe(model, job.get("labels", []), _properties(job))
+    openvino.write_metadata(model, job.get("labels", []), _properties(job))
     openvino.save(model, job["precision"], out)
-    return _produced("openvino", job["precision"], in_float)
+    return _produced("openvino", job["precision"], left_in_float)
 
 
 def _fit(job: Json) -> Json:
-    """Fit a head on generated smears, so that parity says something."""
+    """Write a network whose last layer was fitted on generated smears."""
     from ..matrix.fitted_network import fit
 
     fit(job["model"], job["head"], job["weights"], Path(job["out"]))
@@ -160,7 +171,7 @@ def _fit(job: Json) -> Json:
 STEPS: dict[str, Callable[[Json], Json]] = {
     "score": _score,
     "run": _run,
-    "run bare": _run_bare,
+    "run without xnnpack": _run_without_xnnpack,
     "tflite": _tflite,
     "float onnx": _float_onnx,
     "onnx": _onnx,
@@ -176,7 +187,7 @@ def _calibration(job: Json) -> Any:
 
 
 def _properties(job: Json) -> dict[str, str]:
-    """Return what other tools may read of the model, beside its graph."""
+    """Return the properties that are stored beside the graph for other tools."""
     labels = job.get("labels", [])
     return {
         "name": job["name"],
@@ -188,15 +199,18 @@ def _properties(job: Json) -> dict[str, str]:
     }
 
 
-def _produced(name: str, precision: str, in_float: list[str]) -> Json:
-    packages = PRODUCERS[name] + (QUANTIZERS[name] if precision in ("int8", "dynamic") else ())
-    found = {}
+def _produced(format_name: str, precision: str, left_in_float: list[str]) -> Json:
+    """Return the result of a conversion: package versions and the layers left in float."""
+    packages = PRODUCERS[format_name]
+    if precision in ("int8", "dynamic"):
+        packages += QUANTIZERS[format_name]
+    versions = {}
     for package in packages:
         try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # tensorflow or tensorflow-cpu, one of the two
+            versions[package] = version(package)
+        except PackageNotFoundError:  # only one of tensorflow and tensorflow-cpu is installed
             continue
-    return {"produced_by": found, "left_in_float": in_float}
+    return {"produced_by": versions, "left_in_float": left_in_float}
 
 
 def _first_line(error: BaseException) -> str:

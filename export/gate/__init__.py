@@ -1,1 +1,1 @@
-"""This folder measures what a conversion costs and refuses what costs too much."""
+"""Measures what a conversion costs, and refuses an artifact that costs too much."""

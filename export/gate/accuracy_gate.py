@@ -1,15 +1,15 @@
-"""The accuracy gate: what a recipe costs on images that its model has never seen; numpy only.
+"""The accuracy gate: what a recipe costs on images that the converted network was not trained on.
 
-A run keeps the network of every fold. Each is converted by the recipe in question, calibrated on
-that fold's training part, and judged on that fold's held-out images, read by a temperature, a
-threshold and a band that were fitted on the other folds; the folds are pooled.
+A run keeps the network of every fold. Each is converted by the recipe, calibrated on images that
+this network was trained on, and compared with itself in float on the images that test the fold.
+The scores of a fold become answers by a temperature, a threshold and a band that were fitted on
+other folds. The folds are pooled. Needs numpy only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,22 +17,21 @@ from ...errors import ExportError
 from ...runtime.metrics.intervals import auc, paired_auc_difference
 from ...train.paired_tests import mcnemar
 from ..convert.quantization_recipes import Recipe
-from ..source_run import DecisionRule
-from .held_out import HeldOut, Indices, Scores, fit_decision_rule
-from .parity import compare, coverage, pooled, within
+from ..types import Coverage, DecisionRule, Floats, Indices, Json, Mask, Scores
+from .out_of_fold import OutOfFoldPredictions
+from .parity import compare, coverage, pool_comparisons, within_tolerance
 
-Json = dict[str, Any]
-# From format, recipe and fold to what the fold's artifact says of the fold's images.
-Scorer = Callable[[str, Recipe, int], Scores]
+# From format, recipe and fold to the raw scores of the images that test the fold.
+FoldScores = Callable[[str, Recipe, int], Scores]
 
 MAX_AUC_DROP = 0.005
 MAX_LOST_POSITIVES = 0
-HOLDOUT = "holdout"  # what a run of one fold is, where its cross-fitted cost would stand
+HOLDOUT = "holdout"  # why a run of one fold has no cross-fitted cost
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What quantizing may cost, on out-of-fold images pooled over the folds.
+    """What quantization may cost on out-of-fold images, pooled over the folds.
 
     Parameters
     ----------
@@ -43,216 +42,258 @@ class Budget:
     auc_drop: float = MAX_AUC_DROP
     lost_positives: int = MAX_LOST_POSITIVES
 
-    def passes(self, row: Json) -> bool:
-        """Return whether a recipe's figures are inside the budget."""
+    def passes(self, figures: Json) -> bool:
+        """Return whether the ``auc_drop`` and ``lost_positives`` of a recipe are inside it."""
         return bool(
-            row["auc_drop"] <= self.auc_drop + 1e-12
-            and row["lost_positives"] <= self.lost_positives
+            figures["auc_drop"] <= self.auc_drop + 1e-12
+            and figures["lost_positives"] <= self.lost_positives
         )
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One fold's images, and how both models are read on them."""
+class Assessment:
+    """What a recipe costs over all folds.
 
-    of: Indices
-    made: Scores
-    real_reading: DecisionRule
-    made_reading: DecisionRule
+    Parameters
+    ----------
+    figures : dict
+        As ``bundle.json`` holds them in a gate record.
+    rule : DecisionRule
+        Fitted on the artifact's scores of all folds; it ships with the artifact.
+    passed : bool
+        Whether the figures are inside the budget and the tolerance of the precision.
+    """
+
+    figures: Json
+    rule: DecisionRule
+    passed: bool
+
+
+@dataclass(frozen=True)
+class _FoldScores:
+    """The rows that one fold is judged on, and both models' decision rules for them."""
+
+    rows: Indices
+    artifact_scores: Scores
+    float_rule: DecisionRule
+    artifact_rule: DecisionRule
 
 
 class Gate:
     """Judges recipes of one run on its out-of-fold images.
 
     A positive is *lost* where the float model has it at or above its threshold and the artifact
-    below its indeterminate band. Both are read by what was fitted on the other folds: the float
-    model on its own scores of them, the artifact on its own, so that neither has seen the image
-    that it is judged by and what differs is the artifact alone.
+    has it below its indeterminate band. Each model is read by a rule that was fitted on its own
+    scores of unrelated images in other folds, so that only the artifact makes the difference.
 
     Parameters
     ----------
-    held : HeldOut
-    scores : callable
-        As `alledge.export.gate.fold_artifacts.FoldArtifacts.scores`.
+    predictions : OutOfFoldPredictions
+    fold_scores : callable
+        `alledge.export.gate.fold_artifacts.FoldArtifacts.scores`.
     precision : str
     budget : Budget
-    say : callable, optional
-        Called with why a recipe did not pass.
+
+    Attributes
+    ----------
+    not_cross_fitted : str or None
+        Why the run has no cross-fitted cost; None where it has one.
     """
 
     def __init__(
         self,
-        held: HeldOut,
-        scores: Scorer,
+        predictions: OutOfFoldPredictions,
+        fold_scores: FoldScores,
         precision: str,
         budget: Budget,
-        say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._held, self._scores, self._say = held, scores, say
-        self._precision, self.budget = precision, budget
-        self._folds = sorted({int(fold) for fold in held.folds})
+        self.budget = budget
+        self._predictions, self._fold_scores, self._precision = predictions, fold_scores, precision
+        self._folds = sorted({int(fold) for fold in predictions.folds})
         self.not_cross_fitted = self._why_not_cross_fitted()
 
-    def judged(self, form: str, recipe: Recipe) -> tuple[Json, DecisionRule]:
-        """Return what a recipe costs over all folds, and how its scores are best read.
+    def assess(self, format_name: str, recipe: Recipe) -> Assessment:
+        """Return what a recipe costs over all folds.
 
-        Where nothing is left to fit on (a holdout) both are read as the run says.
+        Where other folds have no images to fit a rule on (a holdout), the run's own rule is used
+        for both models.
 
         Raises
         ------
         ExportError
             If a conversion fails.
         """
-        parts = self._parts(form, recipe, self._folds, self._held.reading)
-        row = {**self._row(parts), **self._interval(parts)}
-        if self.not_cross_fitted is not None:
-            return row, self._held.reading
-        return row, self._reading(self._folds, form, recipe)
+        predictions = self._predictions
+        parts = self._judged_folds(format_name, recipe, self._folds, predictions.float_rule)
+        figures = {**self._figures(parts), **self._auc_interval(parts)}
+        rule = predictions.float_rule
+        if self.not_cross_fitted is None:
+            rows = predictions.rows(self._folds)
+            rule = predictions.fit_rule(rows, self._artifact_scores(format_name, recipe, rows))
+        return Assessment(figures, rule, self._passes(figures))
 
-    def covered(self) -> Json:
+    def coverage(self) -> Coverage:
         """Return how the out-of-fold images lie about the float model's threshold."""
-        held = self._held
-        return coverage(held.real, held.reading, held.labels, held.positives, least_near=0)
+        predictions = self._predictions
+        names = (predictions.labels, predictions.positives)
+        return coverage(predictions.float_scores, predictions.float_rule, *names, least_near=0)
 
-    def cross_fitted_cost(self, form: str, recipes: tuple[Recipe, ...]) -> Json | str:
-        """Return what the choosing of a recipe costs, cross-fitted, or why that is not known.
+    def cross_fitted_cost(self, format_name: str, recipes: tuple[Recipe, ...]) -> Json | str:
+        """Return the cost of choosing a recipe, cross-fitted, or why it is not known.
 
-        For every fold the recipe is chosen on the other folds alone, as are temperature and
-        threshold; it is then judged on this fold. That is cross-fitted, not nested: the networks
-        of the other folds, whose scores chose, were trained and calibrated on this fold's images.
+        For every fold, the recipe, the temperature and the threshold are chosen on unrelated
+        images of the other folds and judged on this fold. This is cross-fitting, not nesting: the
+        networks of the other folds were trained and calibrated on images of this fold.
         """
         if self.not_cross_fitted is not None:
             return self.not_cross_fitted
-        parts, chosen = [], []
+        parts, names = [], []
         try:
             for fold in self._folds:
-                others = [other for other in self._folds if other != fold]
-                recipe, reading, real_reading = self._choose(form, recipes, others)
-                made = self._scores(form, recipe, fold)
-                parts.append(_Part(self._held.of([fold]), made, real_reading, reading))
-                chosen.append(recipe.name)
+                recipe, float_rule, artifact_rule = self._choose_without(fold, format_name, recipes)
+                rows = self._predictions.rows([fold])
+                scores = self._artifact_scores(format_name, recipe, rows)
+                parts.append(_FoldScores(rows, scores, float_rule, artifact_rule))
+                names.append(recipe.name)
         except ExportError as error:
             return error.what
-        return {**self._row(parts), **self._interval(parts), "recipes": chosen}
-
-    def passing(
-        self, form: str, recipes: tuple[Recipe, ...], tried: list[Json]
-    ) -> Iterator[tuple[Recipe, Json, DecisionRule]]:
-        """Yield the recipes inside budget and tolerance, cheapest first, noting each tried."""
-        for recipe in recipes:
-            try:
-                row, reading = self.judged(form, recipe)
-            except ExportError as error:  # the next recipe may still convert
-                tried.append({"recipe": recipe.name, "error": error.what, "passed": False})
-                continue
-            kept = {key: row[key] for key in ("auc_drop", "lost_positives", "max_dp", "mean_dp")}
-            tried.append({"recipe": recipe.name, **kept, "passed": self._passes(row)})
-            if tried[-1]["passed"]:
-                yield recipe, row, reading
-            else:
-                self._say(
-                    f"{form}, {recipe.name}: out of budget, AUC drop {row['auc_drop']:.4f}, "
-                    f"{row['lost_positives']} lost positives, mean Δp {row['mean_dp']:.4f}"
-                )
+        return {**self._figures(parts), **self._auc_interval(parts), "recipes": names}
 
     def _why_not_cross_fitted(self) -> str | None:
         if len(self._folds) < 2:
             return HOLDOUT
         for fold in self._folds:
-            if not self._held.both_sides([other for other in self._folds if other != fold]):
+            if not self._predictions.both_classes(self._unrelated_rows(self._folds, [fold])):
                 return f"without fold {fold} all images are on one side of the diagnosis"
         return None
 
-    def _passes(self, row: Json) -> bool:
-        return self.budget.passes(row) and within(self._precision, row)
+    def _passes(self, figures: Json) -> bool:
+        return self.budget.passes(figures) and within_tolerance(self._precision, figures)
 
-    def _choose(
-        self, form: str, recipes: tuple[Recipe, ...], folds: Sequence[int]
+    def _unrelated_rows(self, folds: Sequence[int], to: Sequence[int]) -> Indices:
+        """Return the rows of `folds` that share no group with an image of the folds `to`."""
+        return self._predictions.rows([fold for fold in folds if fold not in to], to)
+
+    def _choose_without(
+        self, fold: int, format_name: str, recipes: tuple[Recipe, ...]
     ) -> tuple[Recipe, DecisionRule, DecisionRule]:
-        """Return the recipe that these folds alone choose, and what they read by."""
-        real_reading = self._reading(folds)
-        found: list[tuple[bool, int, float, int]] = []  # refused, lost, drop, place on the ladder
+        """Return the recipe, float rule and artifact rule chosen without the images of a fold."""
+        predictions = self._predictions
+        others = [other for other in self._folds if other != fold]
+        rows = self._unrelated_rows(self._folds, [fold])
+        float_rule = predictions.fit_rule(rows, predictions.float_scores[rows])
+        costs: list[tuple[bool, int, float, int]] = []  # refused, lost, AUC drop, place in ladder
         for place, recipe in enumerate(recipes):
             try:
-                row = self._row(self._parts(form, recipe, folds, real_reading))
+                parts = self._judged_folds(format_name, recipe, others, float_rule, [fold])
             except ExportError:
                 continue
-            refused = not self._passes(row)
-            found.append((refused, row["lost_positives"], row["auc_drop"], place))
+            figures = self._figures(parts)
+            refused = not self._passes(figures)
+            costs.append((refused, figures["lost_positives"], figures["auc_drop"], place))
             if not refused:
                 break
-        if not found:
-            raise ExportError(f"no recipe could be judged on the folds {list(folds)} alone")
-        recipe = recipes[min(found)[-1]]
-        return recipe, self._reading(folds, form, recipe), real_reading
+        if not costs:
+            raise ExportError(f"no recipe could be judged on the folds {others} alone")
+        recipe = recipes[min(costs)[-1]]
+        scores = self._artifact_scores(format_name, recipe, rows)
+        return recipe, float_rule, predictions.fit_rule(rows, scores)
 
-    def _parts(
-        self, form: str, recipe: Recipe, folds: Sequence[int], fallback: DecisionRule
-    ) -> list[_Part]:
-        """Return each fold, read as the others say; where these cannot, as `fallback` does."""
-        parts = []
+    def _judged_folds(
+        self,
+        format_name: str,
+        recipe: Recipe,
+        folds: Sequence[int],
+        fallback: DecisionRule,
+        excluded: Sequence[int] = (),
+    ) -> list[_FoldScores]:
+        """Return each fold with rules fitted on the others, or `fallback` where none can be.
+
+        Rows that are related to the folds in `excluded` take no part.
+        """
+        predictions, parts = self._predictions, []
         for fold in folds:
-            others = [other for other in folds if other != fold]
-            made = self._scores(form, recipe, fold)
-            readings = (fallback, fallback)
-            if self._held.both_sides(others):
-                readings = (self._reading(others), self._reading(others, form, recipe))
-            parts.append(_Part(self._held.of([fold]), made, *readings))
+            rows = self._unrelated_rows([fold], excluded)
+            if not len(rows):
+                continue
+            fitting = self._unrelated_rows(folds, [*excluded, fold])
+            scores = self._artifact_scores(format_name, recipe, rows)
+            float_rule = artifact_rule = fallback
+            if predictions.both_classes(fitting):
+                float_rule = predictions.fit_rule(fitting, predictions.float_scores[fitting])
+                artifact_rule = predictions.fit_rule(
+                    fitting, self._artifact_scores(format_name, recipe, fitting)
+                )
+            parts.append(_FoldScores(rows, scores, float_rule, artifact_rule))
         return parts
 
-    def _reading(
-        self, folds: Sequence[int], form: str | None = None, recipe: Recipe | None = None
-    ) -> DecisionRule:
-        """Return a reading fitted on some folds: the float model's, or an artifact's."""
-        held, of = self._held, self._held.of(folds)
-        scores = held.real[of]
-        if form is not None and recipe is not None:
-            scores = np.concatenate([self._scores(form, recipe, fold) for fold in folds])
-        names = (held.labels, held.positives)
-        return fit_decision_rule(held.truth[of], scores, *names, held.sensitivity)
+    def _artifact_scores(self, format_name: str, recipe: Recipe, rows: Indices) -> Scores:
+        """Return the raw scores of some rows, each by the artifact of its fold."""
+        predictions = self._predictions
+        scores = np.empty((len(rows), len(predictions.labels)), dtype=np.float32)
+        folds = predictions.folds[rows]
+        for fold in dict.fromkeys(folds.tolist()):
+            inside = folds == fold
+            places = np.searchsorted(predictions.rows([fold]), rows[inside])
+            scores[inside] = self._fold_scores(format_name, recipe, fold)[places]
+        return scores
 
-    def _row(self, parts: list[_Part]) -> Json:
-        """Return the figures of folds, pooled."""
-        held = self._held
-        names, ill, rows, right = (held.labels, held.positives), held.ill, [], []
+    def _figures(self, parts: list[_FoldScores]) -> Json:
+        """Return the figures of some folds, pooled."""
+        predictions = self._predictions
+        names = (predictions.labels, predictions.positives)
+        comparisons, float_correct, artifact_correct = [], [], []
         for part in parts:
-            real = held.real[part.of]
-            read = (part.real_reading, part.made_reading)
-            rows.append(compare(real, part.made, *read, *names, ill[part.of]))
-            right.append(
-                [
-                    held.right(part.of, scores, reading)
-                    for scores, reading in zip((real, part.made), read, strict=True)
-                ]
+            float_scores = predictions.float_scores[part.rows]
+            comparisons.append(
+                compare(
+                    float_scores,
+                    part.artifact_scores,
+                    part.float_rule,
+                    part.artifact_rule,
+                    *names,
+                    predictions.is_positive[part.rows],
+                )
             )
-        real_right, made_right = (np.concatenate(side) for side in zip(*right, strict=True))
+            float_correct.append(predictions.correct(part.rows, float_scores, part.float_rule))
+            artifact_correct.append(
+                predictions.correct(part.rows, part.artifact_scores, part.artifact_rule)
+            )
+        correct = np.concatenate(float_correct), np.concatenate(artifact_correct)
         return {
-            **pooled(rows, [len(part.of) for part in parts]),
+            **pool_comparisons(comparisons, [len(part.rows) for part in parts]),
             **self._areas(parts),
-            "accuracy_float": round(float(real_right.mean()), 6),
-            "accuracy": round(float(made_right.mean()), 6),
-            "mcnemar_p": round(mcnemar(real_right, made_right), 6),
+            "accuracy_float": round(float(correct[0].mean()), 6),
+            "accuracy": round(float(correct[1].mean()), 6),
+            "mcnemar_p": round(mcnemar(*correct), 6),
         }
 
-    def _areas(self, parts: list[_Part]) -> Json:
-        ill, real, made, _ = self._ranked(parts)
+    def _areas(self, parts: list[_FoldScores]) -> Json:
+        is_positive, float_p, artifact_p, _ = self._pooled_scores(parts)
+        float_auc, artifact_auc = auc(is_positive, float_p), auc(is_positive, artifact_p)
         return {
-            "images": len(ill),
-            "auc_float": round(auc(ill, real), 6),
-            "auc": round(auc(ill, made), 6),
-            "auc_drop": round(auc(ill, real) - auc(ill, made), 6),
+            "images": len(is_positive),
+            "auc_float": round(float_auc, 6),
+            "auc": round(artifact_auc, 6),
+            "auc_drop": round(float_auc - artifact_auc, 6),
         }
 
-    def _interval(self, parts: list[_Part]) -> Json:
-        """Return the difference of the AUCs, artifact minus float: what is lost is below zero."""
-        ill, real, made, groups = self._ranked(parts)
-        found = paired_auc_difference(ill, made, real, groups, seed=0)
+    def _auc_interval(self, parts: list[_FoldScores]) -> Json:
+        """Return the difference of the AUCs, artifact minus float, with its 95 % interval."""
+        is_positive, float_p, artifact_p, groups = self._pooled_scores(parts)
+        interval = paired_auc_difference(is_positive, artifact_p, float_p, groups, seed=0)
         names = ("value", "low", "high")
-        rounded = {name: round(number, 6) for name, number in zip(names, found, strict=True)}
+        rounded = {name: round(number, 6) for name, number in zip(names, interval, strict=True)}
         return {"auc_difference": rounded}
 
-    def _ranked(self, parts: list[_Part]) -> tuple[Any, ...]:
+    def _pooled_scores(self, parts: list[_FoldScores]) -> tuple[Mask, Floats, Floats, Indices]:
         """Return truth, raw positive scores of both models, and groups, of the folds pooled."""
-        held, of = self._held, np.concatenate([part.of for part in parts])
-        made = np.concatenate([part.made for part in parts])
-        return held.ill[of], held.p(held.real[of]), held.p(made), held.groups[of]
+        predictions = self._predictions
+        rows = np.concatenate([part.rows for part in parts])
+        scores = np.concatenate([part.artifact_scores for part in parts])
+        return (
+            predictions.is_positive[rows],
+            predictions.positive_scores(predictions.float_scores[rows]),
+            predictions.positive_scores(scores),
+            predictions.groups[rows],
+        )

@@ -1,4 +1,4 @@
-"""The networks of a run's folds, converted by any recipe and scored on what they have not seen."""
+"""Converts the network of each fold and scores the images that test the fold."""
 
 from __future__ import annotations
 
@@ -6,69 +6,101 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import ExportError
 from ...train.runs.run_folder import Run
 from ..convert.conversion import Conversion
-from ..convert.jobs import Jobs
+from ..convert.jobs import JobRunner
 from ..convert.quantization_recipes import Recipe
 from ..source_run import RunImages
-
-Images = NDArray[np.uint8]
-Scores = NDArray[np.float32]
+from ..types import Images, Scores
 
 
 class FoldArtifacts:
-    """Converts a fold's network when its scores are first asked for, and keeps them.
+    """Converts a fold's network when its scores are first needed, and keeps the scores.
 
     Parameters
     ----------
     run : Run
-    material : RunImages
-    jobs : Jobs
+    run_images : RunImages
+    jobs : JobRunner
     folder : Path
-        For the folds' artifacts and half-way results.
+        For the artifacts and intermediate results of the folds.
     precision : str
-    calibration : (N, S, S, 3) ndarray of uint8, optional
-        Instead of each fold's training part; images that test a fold are left out for it.
+    given : (N, S, S, 3) ndarray of uint8, optional
+        Calibration images that the user named, instead of each fold's training images.
     say : callable, optional
-        Called with how many were left out.
+        Called with the number of given images that a fold cannot use.
     """
 
     def __init__(
         self,
         run: Run,
-        material: RunImages,
-        jobs: Jobs,
+        run_images: RunImages,
+        jobs: JobRunner,
         folder: Path,
         precision: str,
-        calibration: Images | None = None,
+        given: Images | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._run, self._material, self._jobs, self._folder = run, material, jobs, folder
-        self._precision, self._given, self._say = precision, calibration, say
+        self._run, self._run_images, self._jobs, self._folder = run, run_images, jobs, folder
+        self._precision, self._given, self._say = precision, given, say
         self._conversions: dict[int, Conversion] = {}
-        self._made: dict[tuple[str, Recipe, int], Scores] = {}
+        self._scores: dict[tuple[str, Recipe, int], Scores] = {}
 
-    def scores(self, form: str, recipe: Recipe, fold: int) -> Scores:
-        """Return what a fold's artifact says of that fold's images, raw, (N, C).
+    def scores(self, format_name: str, recipe: Recipe, fold: int) -> Scores:
+        """Return the raw scores that a fold's artifact gives the images that test the fold.
+
+        Returns
+        -------
+        (N, C) ndarray of float32
+            In the order of `RunImages.tested_images`.
 
         Raises
         ------
         ExportError
-            If a conversion fails, or a score is no finite number.
+            If a conversion fails, or a score is not a finite number.
         """
-        key = (form, recipe, fold)
-        if key not in self._made:
-            made = self._conversion(fold)
+        key = (format_name, recipe, fold)
+        if key not in self._scores:
+            conversion = self._conversion(fold)
             folder = self._folder / f"fold{fold}" / "artifact"
-            artifact, _ = made.artifact(form, self._precision, recipe, folder)
-            images = self._material.images[self._material.held_out(fold)]
-            self._made[key] = made.scores(form, artifact, images)
-        if not np.isfinite(self._made[key]).all():
-            raise ExportError(f"fold {fold}: {form} gives scores that are no finite numbers")
-        return self._made[key]
+            artifact, _ = conversion.artifact(format_name, self._precision, recipe, folder)
+            images = self._run_images.images[self._run_images.tested_images(fold)]
+            self._scores[key] = conversion.scores(format_name, artifact, images)
+        if not np.isfinite(self._scores[key]).all():
+            raise ExportError(
+                f"fold {fold}: {format_name} gives scores that are not finite numbers"
+            )
+        return self._scores[key]
+
+    def calibration_images(self, fold: int) -> Images:
+        """Return the calibration images of a fold; none is related to an image that tests it.
+
+        Raises
+        ------
+        ExportError
+            If every image that the user named shares a group with an image that tests this fold.
+        """
+        if self._given is None:
+            return self._run_images.calibration_images(fold)
+        tested = self._run_images.tested_groups(fold)
+        related = {
+            image.tobytes()
+            for image, group in zip(self._run_images.images, self._run_images.groups, strict=True)
+            if group in tested
+        }
+        usable = [image for image in self._given if image.tobytes() not in related]
+        if not usable:
+            raise ExportError(
+                f"every calibration image tests fold {fold}",
+                fix="--calibration with other images, or leave the option out",
+            )
+        if excluded := len(self._given) - len(usable):
+            self._say(
+                f"fold {fold}: {excluded} calibration images left out because they test this fold"
+            )
+        return np.stack(usable)
 
     def _conversion(self, fold: int) -> Conversion:
         if fold not in self._conversions:
@@ -77,28 +109,6 @@ class FoldArtifacts:
                 self._run.fold_model_path(fold),
                 self._folder / f"fold{fold}",
                 f"fold {fold} of {len(self._run.fold_numbers)}",
-                self.calibration(fold),
+                self.calibration_images(fold),
             )
         return self._conversions[fold]
-
-    def calibration(self, fold: int) -> Images:
-        """Return the calibration images of a fold: none of them tests it.
-
-        Raises
-        ------
-        ExportError
-            If every image that was named for calibration tests this fold.
-        """
-        if self._given is None:
-            return self._material.training_part(fold)
-        tests = {image.tobytes() for image in self._material.images[self._material.held_out(fold)]}
-        kept = [image for image in self._given if image.tobytes() not in tests]
-        if not kept:
-            raise ExportError(
-                f"every calibration image tests fold {fold}",
-                fix="--calibration with other images, or leave it out",
-            )
-        if len(kept) < len(self._given):
-            left = len(self._given) - len(kept)
-            self._say(f"fold {fold}: {left} calibration images left out, they test this fold")
-        return np.stack(kept)

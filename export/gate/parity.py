@@ -1,56 +1,49 @@
-"""How far an artifact is from the float model, on the references; numpy only.
-
-What it may differ by is a constant a precision, with its reason.
-"""
+"""How far an artifact is from the float model on the same images, and what may be tolerated."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...runtime.metrics.decisions import apply_temperature
 from ...runtime.metrics.metrics import assign_labels, positive_score
 from ..convert.capabilities import GATED
-from ..source_run import DecisionRule
-
-Json = dict[str, Any]
-Scores = NDArray[np.float32]
-Floats = NDArray[np.float64]
+from ..types import Comparison, Coverage, DecisionRule, Floats, Json, Mask, Scores
 
 SCHEMA, SCHEMA_VERSION = "alledge/parity", 1
-PASS, FAIL, VAGUE = "pass", "fail", "not informative"
-COMPARED = ("max_dp", "mean_dp", "agreement", "lost_positives", "to_review")
-# What quantization costs is asked of images like those the model was made for, where there are
-# any: on generated references a model of real smears extrapolates, and int8 ranges, calibrated on
-# real smears, are not theirs (docs/all-idb1.md: mean Δp of 0.2 and more, where out-of-fold images
-# show 0.02).
+COMPARISON_KEYS = ("max_dp", "mean_dp", "agreement", "lost_positives", "to_review")
+PASS, FAIL, NOT_INFORMATIVE = "pass", "fail", "not informative"
+# What a verdict was measured on. Out-of-fold images come first: they are like the images that the
+# model was made for. A model of real smears extrapolates on generated references, and its int8
+# ranges were measured on real smears (docs/export.md).
 OUT_OF_FOLD, REFERENCES = "out-of-fold images", "references"
-# What the figures beside a verdict are: the cross-fitted cost; the gate's own, where there is
-# none; or those of the references, where there was no gate.
+# What the figures beside a verdict are: the cross-fitted cost; the gate's own figures where there
+# is none; or the figures on the references where no gate was evaluated.
 CROSS_FITTED, GATE = "cross-fitted", "gate"
 GATE_PASSED, GATE_FAILED, NOT_EVALUATED = "passed", "failed", "not evaluated"
-NEAR = 0.15  # calibrated probability: so far from the threshold is still its neighbourhood
-LEAST_A_SIDE, LEAST_NEAR = 4, 4  # references, of 32, for parity to say anything
-# Of the same artifact on another machine or engine, on the references, where scores are steepest.
-# Float sums in another order differ by 1e-5; int8 kernels that do not saturate agree to rounding.
-# They need not round alike: tflite-runtime 2.14, which has no XNNPACK for int8, differs by 0.33 on
-# a real model's references (by 0.055 at most on its real fields, docs/all-idb1.md). So a bundle
-# holds what either kind of TFLite's integer kernels answers, and verify says which it found.
-HERE = {"float32": 1e-3, "float16": 5e-3, "dynamic": 0.05, "int8": 0.02}
+NEAR = 0.15  # calibrated probability: an image within this distance is near the threshold
+MIN_PER_SIDE, MIN_NEAR = 4, 4  # of 32 references, for parity to be informative
+# The tolerance of `max_dp` between the same artifact on the desk and on a device, on the
+# references, where scores are steepest. Float sums in another order differ by 1e-5. int8 kernels
+# that do not saturate agree to rounding, but not all kernels round alike: tflite-runtime 2.14 has
+# no XNNPACK for int8 and differs by 0.33 on the references of a real model. A bundle therefore
+# holds the answers of both kinds of kernels, and `alledge verify` names the kind it found.
+DEVICE_MAX_DP = {"float32": 1e-3, "float16": 5e-3, "dynamic": 0.05, "int8": 0.02}
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What an artifact may differ from the float model by, on raw positive scores.
+    """How far the raw positive scores of an artifact may be from those of the float model.
 
     Parameters
     ----------
     max_dp, mean_dp : float
+        Largest and mean absolute difference, in [0, 1].
     """
 
     max_dp: float
@@ -58,218 +51,246 @@ class Tolerance:
 
 
 TOLERANCES = {
-    # the same arithmetic in another order: at most 2e-5 measured, on references of a MobileNetV2 of
-    # real smears, and less on every larger model (docs/export.md)
-    "float32": Tolerance(1e-3, 1e-4),
-    # 11 bits of mantissa in every weight: 0.07 to 0.09, in the mean 0.005 to 0.012, on references
-    # of two MobileNetV2 of real smears, chosen where the slope is steepest, and the same in all
-    # formats: it is the rounding, not a fault. The gate sees to it that no blast is lost.
-    "float16": Tolerance(0.15, 0.03),
-    # One image may move as far as it likes while no blast is lost, which the gate counts; the mean
-    # tells a ruined model: good int8 recipes reached 0.03 on real fields, ruined ones 0.10 or more.
-    "dynamic": Tolerance(1.0, 0.08),
-    "int8": Tolerance(1.0, 0.08),
+    # The same arithmetic in another order: at most 2e-5 measured, on references of a MobileNetV2
+    # of real smears, and less on every larger model (docs/export.md).
+    "float32": Tolerance(max_dp=1e-3, mean_dp=1e-4),
+    # 11 bits of mantissa in every weight: 0.07 to 0.09, with a mean of 0.005 to 0.012, on
+    # references of two MobileNetV2 of real smears. All formats differ alike, so this is rounding.
+    # The gate ensures that no blast is lost.
+    "float16": Tolerance(max_dp=0.15, mean_dp=0.03),
+    # One image may move by any amount as long as no blast is lost, which the gate counts. The mean
+    # shows a broken model: good int8 recipes reached 0.03 on real fields, broken ones 0.10.
+    "dynamic": Tolerance(max_dp=1.0, mean_dp=0.08),
+    "int8": Tolerance(max_dp=1.0, mean_dp=0.08),
 }
 
 
-def positive(scores: Scores, reading: DecisionRule, labels: list[str], of: list[str]) -> Floats:
-    """Return the calibrated probability of any positive label, (N,)."""
-    return positive_score(apply_temperature(scores, reading.temperature), labels, of)
+def positive_probability(
+    scores: Scores, rule: DecisionRule, labels: list[str], positives: list[str]
+) -> Floats:
+    """Return the calibrated probability of any positive label, (N,), in [0, 1]."""
+    return positive_score(apply_temperature(scores, rule.temperature), labels, positives)
 
 
 def compare(
-    real: Scores,
-    made: Scores,
-    real_reading: DecisionRule,
-    made_reading: DecisionRule,
+    float_scores: Scores,
+    artifact_scores: Scores,
+    float_rule: DecisionRule,
+    artifact_rule: DecisionRule,
     labels: list[str],
     positives: list[str],
-    ill: NDArray[np.bool_] | None = None,
-) -> Json:
-    """Return how an artifact's answers differ from the float model's on the same images.
+    is_positive: Mask | None = None,
+) -> Comparison:
+    """Return how the answers of an artifact differ from those of the float model.
 
     Parameters
     ----------
-    real, made : (N, C) ndarray of float32
-        Raw scores of the float model and of the artifact.
-    real_reading, made_reading : DecisionRule
-        How each is read on a device.
+    float_scores, artifact_scores : (N, C) ndarray of float32
+        Raw scores of the same images.
+    float_rule, artifact_rule : DecisionRule
+        The decision rule of each model.
     labels, positives : list of str
-    ill : (N,) ndarray of bool, optional
-        Which images are truly positive, where that is known: only these can be lost, since a
-        false alarm that the artifact does not repeat is none.
+    is_positive : (N,) ndarray of bool, optional
+        Which images are truly positive, where that is known. Only these can be lost: an artifact
+        that does not repeat a false alarm loses nothing.
 
     Returns
     -------
-    dict
-        ``max_dp``, ``mean_dp`` (raw), ``agreement`` of labels, ``lost_positives`` (float at or
-        above its threshold, artifact below its band) and ``to_review`` (another label, but
-        inside the artifact's band). Where a score is no finite number all that could be wrong is:
-        Δp 1, no agreement, every positive of the float model lost.
+    Comparison
+        An image is a lost positive where the float model is at or above its threshold and the
+        artifact is below its band. It goes to review where the labels differ and the artifact is
+        inside its band. A score that is not a finite number gives the worst figures: Δp 1, no
+        agreement, every positive of the float model lost.
     """
-    if not (np.isfinite(real).all() and np.isfinite(made).all()):
-        p = positive(np.nan_to_num(real), real_reading, labels, positives)
-        found = p >= real_reading.decision.threshold
-        every = int(np.sum(found if ill is None else found & ill))
-        return dict(zip(COMPARED, (1.0, 1.0, 0.0, every, 0), strict=True))
-    apart = np.abs(
-        positive_score(real, labels, positives) - positive_score(made, labels, positives)
+    float_p = positive_probability(np.nan_to_num(float_scores), float_rule, labels, positives)
+    may_be_lost = float_p >= float_rule.thresholds.threshold
+    if is_positive is not None:
+        may_be_lost &= is_positive
+    if not (np.isfinite(float_scores).all() and np.isfinite(artifact_scores).all()):
+        return {
+            "max_dp": 1.0,
+            "mean_dp": 1.0,
+            "agreement": 0.0,
+            "lost_positives": int(may_be_lost.sum()),
+            "to_review": 0,
+        }
+    difference = np.abs(
+        positive_score(float_scores, labels, positives)
+        - positive_score(artifact_scores, labels, positives)
     )
-    said = [
-        assign_labels(
-            apply_temperature(scores, reading.temperature),
-            labels,
-            positives,
-            reading.decision.threshold,
-        )
-        for scores, reading in ((real, real_reading), (made, made_reading))
-    ]
-    p_real = positive(real, real_reading, labels, positives)
-    p_made = positive(made, made_reading, labels, positives)
-    low, high = made_reading.decision.band
-    bottom = min(low, made_reading.decision.threshold)
-    same = np.asarray(said[0]) == np.asarray(said[1])
-    lost = (p_real >= real_reading.decision.threshold) & (p_made < bottom)
+    artifact_p = positive_probability(artifact_scores, artifact_rule, labels, positives)
+    low, high = artifact_rule.thresholds.band
+    same_label = _labels(float_scores, float_rule, labels, positives) == _labels(
+        artifact_scores, artifact_rule, labels, positives
+    )
+    below_band = artifact_p < min(low, artifact_rule.thresholds.threshold)
+    inside_band = (artifact_p >= low) & (artifact_p < high)
     return {
-        "max_dp": round(float(min(apart.max(), 1.0)), 6),
-        "mean_dp": round(float(apart.mean()), 6),
-        "agreement": round(float(same.mean()), 6),
-        "lost_positives": int(np.sum(lost if ill is None else lost & ill)),
-        "to_review": int(np.sum(~same & (p_made >= low) & (p_made < high))),
+        "max_dp": round(float(min(difference.max(), 1.0)), 6),
+        "mean_dp": round(float(difference.mean()), 6),
+        "agreement": round(float(same_label.mean()), 6),
+        "lost_positives": int(np.sum(may_be_lost & below_band)),
+        "to_review": int(np.sum(~same_label & inside_band)),
     }
 
 
-def pooled(rows: Sequence[Json], images: Sequence[int]) -> Json:
-    """Return the comparisons of parts as one, each with its number of images."""
+def pool_comparisons(comparisons: Sequence[Comparison], images: Sequence[int]) -> Comparison:
+    """Return the comparisons of several parts as one; `images` is the size of each part."""
+
+    def mean(values: list[float]) -> float:
+        return round(float(np.average(values, weights=images)), 6)
+
     return {
-        "max_dp": max(row["max_dp"] for row in rows),
-        **{
-            key: round(float(np.average([row[key] for row in rows], weights=images)), 6)
-            for key in ("mean_dp", "agreement")
-        },
-        **{key: sum(row[key] for row in rows) for key in ("lost_positives", "to_review")},
+        "max_dp": max(row["max_dp"] for row in comparisons),
+        "mean_dp": mean([row["mean_dp"] for row in comparisons]),
+        "agreement": mean([row["agreement"] for row in comparisons]),
+        "lost_positives": sum(row["lost_positives"] for row in comparisons),
+        "to_review": sum(row["to_review"] for row in comparisons),
     }
 
 
-def within(precision: str, comparison: Json) -> bool:
-    """Return whether a comparison is inside the tolerance of a precision."""
+def within_tolerance(precision: str, comparison: Mapping[str, Any]) -> bool:
+    """Return whether the Δp of a comparison is inside the tolerance of a precision."""
     allowed = TOLERANCES[precision]
     return bool(comparison["max_dp"] <= allowed.max_dp and comparison["mean_dp"] <= allowed.mean_dp)
 
 
-def between(
-    desk: Scores,
-    other: Mapping[str, Scores],
-    reading: DecisionRule,
+def compare_variants(
+    scores: Scores,
+    variants: Mapping[str, Scores],
+    rule: DecisionRule,
     labels: list[str],
     positives: list[str],
 ) -> Json:
-    """Return how the same artifact answers with other kernels, against those of the desk.
+    """Return how an artifact answers with other kernels, compared with those of the desk.
 
     Parameters
     ----------
-    desk : (N, C) ndarray of float32
-    other : mapping of str to (N, C) ndarray of float32
+    scores : (N, C) ndarray of float32
+        By the kernels of the desk.
+    variants : mapping of str to (N, C) ndarray of float32
         By the name of the kernels.
-    reading : DecisionRule
+    rule : DecisionRule
     labels, positives : list of str
 
     Returns
     -------
     dict
-        By name: the comparison, and ``outputs``, the array of ``reference/outputs.npz``.
+        By name: the comparison, and ``outputs``, the name of the array in
+        ``reference/outputs.npz``.
     """
     return {
         name: {
             "outputs": f"tflite-{name.replace(' ', '-')}",
-            **compare(desk, scores, reading, reading, labels, positives),
+            **compare(scores, variant, rule, rule, labels, positives),
         }
-        for name, scores in other.items()
+        for name, variant in variants.items()
     }
 
 
 def coverage(
-    real: Scores,
-    reading: DecisionRule,
+    float_scores: Scores,
+    rule: DecisionRule,
     labels: list[str],
     positives: list[str],
-    least_near: int = LEAST_NEAR,
-) -> Json:
-    """Return how images lie about the threshold, and whether that says anything.
+    least_near: int = MIN_NEAR,
+) -> Coverage:
+    """Return how images lie about the threshold, and whether a comparison on them is informative.
 
-    `least_near` of them must lie close to it. Out-of-fold images need none: they are the very
-    population that is asked about, and a good model has few of them there.
+    Parameters
+    ----------
+    float_scores : (N, C) ndarray of float32
+        Raw.
+    rule : DecisionRule
+    labels, positives : list of str
+    least_near : int
+        So many images have to be near the threshold. Out-of-fold images need none: they are the
+        population that the question is about, and a good model has few of them there.
     """
-    p, threshold = positive(real, reading, labels, positives), reading.decision.threshold
+    p, threshold = (
+        positive_probability(float_scores, rule, labels, positives),
+        rule.thresholds.threshold,
+    )
     below, above = int(np.sum(p < threshold)), int(np.sum(p >= threshold))
     near = int(np.sum(np.abs(p - threshold) <= NEAR))
-    informative = min(below, above) >= LEAST_A_SIDE and near >= least_near
     return {
         "below": below,
         "above": above,
         "near_threshold": near,
-        "informative": informative,
+        "informative": min(below, above) >= MIN_PER_SIDE and near >= least_near,
     }
 
 
-def judge(precision: str, comparison: Json, covered: Json, measured_on: str = REFERENCES) -> Json:
+def judge(
+    precision: str,
+    comparison: Mapping[str, Any],
+    coverage: Coverage,
+    measured_on: str = REFERENCES,
+) -> Json:
     """Return the row of ``parity.json`` of one artifact, with its verdict.
 
     Parameters
     ----------
     precision : str
-    comparison : dict
-        Of `compare`.
-    covered : dict
-        Of `coverage`, over the same images.
+    comparison : Comparison
+        Other keys are ignored.
+    coverage : Coverage
+        Of the same images.
     measured_on : {"out-of-fold images", "references"}
 
     Notes
     -----
-    Lost positives play no part here: of generated references, chosen about the threshold, no one
-    knows which are positive, so that a count of them proves nothing. They are the gate's matter,
-    and a row without a gate says beside its verdict that it was not evaluated.
+    Lost positives do not count here. Nobody knows which of the generated references are positive,
+    so a count of them proves nothing. The gate counts them on labelled images, and a row without
+    a gate says that it was not evaluated.
     """
     allowed = TOLERANCES[precision]
-    close = within(precision, comparison)
-    verdict = FAIL if not close else PASS if covered["informative"] else VAGUE
+    if not within_tolerance(precision, comparison):
+        verdict = FAIL
+    else:
+        verdict = PASS if coverage["informative"] else NOT_INFORMATIVE
     gate = GATE_PASSED if measured_on == OUT_OF_FOLD else NOT_EVALUATED
     return {
-        **{key: comparison[key] for key in COMPARED},
+        **{key: comparison[key] for key in COMPARISON_KEYS},
         "measured_on": measured_on,
         "figures": GATE if measured_on == OUT_OF_FOLD else REFERENCES,
         "gate": gate if precision in GATED else None,
-        "images": covered["below"] + covered["above"],
-        "coverage": covered,
+        "images": coverage["below"] + coverage["above"],
+        "coverage": coverage,
         "tolerance": {
             "max_dp": allowed.max_dp,
             "mean_dp": allowed.mean_dp,
-            "here_max_dp": HERE[precision],
+            "here_max_dp": DEVICE_MAX_DP[precision],
         },
         "verdict": verdict,
     }
 
 
-def cpu() -> Json:
-    """Return what the references were scored on: machine and instruction sets."""
+def cpu_features() -> Json:
+    """Return the machine and instruction sets that the references were scored with."""
     flags: list[str] = []
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123
-            for line in stream:
-                key, _, value = line.partition(":")
-                if key.strip() in ("flags", "Features"):
-                    flags = sorted(set(value.split()) & INTERESTING)
-                    break
-    except OSError:  # not Linux: the machine's name has to do
-        pass
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux: only the name of the machine is known
+        text = ""
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            flags = sorted(set(value.split()) & KERNEL_FLAGS)
+            break
     return {"machine": platform.machine(), "flags": flags}
 
 
-# The instruction sets that integer and half-precision kernels are chosen by.
-INTERESTING = frozenset(
-    {
-        *("sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl"),
-        *("avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
-        *("asimd", "asimddp", "asimdhp", "fphp", "i8mm", "bf16", "sve"),
-    }
-)
+# The instruction sets that engines choose integer and half-precision kernels by.
+KERNEL_FLAGS = {
+    "sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
+    "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimd", "asimddp", "asimdhp", "fphp",
+    "i8mm", "bf16", "sve",
+}  # fmt: skip
+
+
+def _labels(
+    scores: Scores, rule: DecisionRule, labels: list[str], positives: list[str]
+) -> np.ndarray:
+    calibrated = apply_temperature(scores, rule.temperature)
+    return np.asarray(assign_labels(calibrated, labels, positives, rule.thresholds.threshold))

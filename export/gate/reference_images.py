@@ -1,7 +1,7 @@
-"""The reference images of a bundle: 32 smears that hold the float model where it decides.
+"""Chooses the 32 reference images of a bundle, most of them near the float model's threshold.
 
-Chosen from a pool of generated and perturbed smears, or from a folder of images that may be
-shipped; no training image is ever among them.
+They come from a pool of generated and perturbed smears, or from a folder of images that may be
+shipped. No training image is ever among them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from ...errors import DataError
@@ -18,24 +17,23 @@ from ...runtime.data.datasets import IMAGE_SUFFIXES
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
 from ...train.phantom.smears import draw_field
-
-Images = NDArray[np.uint8]
-Floats = NDArray[np.float64]
+from ..types import Floats, Images, Indices
 
 REFERENCES = 32
-NEAR_SHARE = 12  # of them, the nearest to the threshold, half from each side
+NEAREST = 12  # of the references are the nearest to the threshold, half from each side
 POOL_SEED = 20_210
 FIELDS, VARIANTS = 64, 4
 FIELD_PX = 320
-# Blends searched for the threshold: a model that is sure has no score near it in any pool.
+# How many blends are tried in the search for the threshold: the scores of a confident model are
+# all far from it.
 PAIRS, SHARES, ROUNDS = 8, 7, 3
 
 
-def pool(settings: ImageSettings) -> Images:
-    """Return the generated and perturbed smears, (256, S, S, 3) uint8.
+def generate_pool(settings: ImageSettings) -> Images:
+    """Return generated and perturbed smears, (256, S, S, 3) uint8.
 
-    Every fourth is a field as it was drawn; the others are blends of a field with blasts and one
-    without, other lights and stains, and blurs.
+    A quarter are fields as they were drawn. The others are blends of a field with blasts and one
+    without, and fields in other lights and stains or out of focus.
     """
     fields = [
         load_rgb(np.asarray(draw_field(POOL_SEED, i, i % 2 == 1, size=FIELD_PX)[0]), settings)
@@ -55,13 +53,13 @@ def pool(settings: ImageSettings) -> Images:
 
 
 def blend(one: Images, other: Images, share: float) -> Images:
-    """Return a mixture of two images, `share` of it the other's."""
+    """Return a mixture of two images; `share` in [0, 1] is the part of `other`."""
     mixed = one.astype(np.float32) * (1 - share) + other.astype(np.float32) * share
     return np.round(mixed).astype(np.uint8)
 
 
-def given(folder: Path, settings: ImageSettings) -> Images:
-    """Return the images of a folder that the user may ship.
+def load_reference_folder(folder: Path, settings: ImageSettings) -> Images:
+    """Return the images of a folder, which the user allows to be shipped, (N, S, S, 3) uint8.
 
     Raises
     ------
@@ -70,17 +68,17 @@ def given(folder: Path, settings: ImageSettings) -> Images:
     ImageError
         If one cannot be read.
     """
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
-    if len(found) < REFERENCES:
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+    if len(paths) < REFERENCES:
         raise DataError(
-            f"{folder} has {len(found)} images to choose references from",
+            f"{folder} has {len(paths)} images to choose references from",
             allowed=f"{REFERENCES} or more, of every label",
-            fix="leave --reference out to take generated smears",
+            fix="leave --reference out to use generated smears",
         )
-    return np.stack([load_rgb(path, settings) for path in found])
+    return np.stack([load_rgb(path, settings) for path in paths])
 
 
-def choose(p: Floats, threshold: float) -> NDArray[np.int64]:
+def choose_references(p: Floats, threshold: float) -> Indices:
     """Return which images become references, in the order of their scores.
 
     Parameters
@@ -92,7 +90,7 @@ def choose(p: Floats, threshold: float) -> NDArray[np.int64]:
     Returns
     -------
     (32,) ndarray of int
-        The nearest to the threshold from either side, the rest spread evenly over the scores of
+        The nearest to the threshold on either side, and others spread evenly over the scores of
         both sides.
     """
     order = np.argsort(p, kind="stable")
@@ -102,17 +100,20 @@ def choose(p: Floats, threshold: float) -> NDArray[np.int64]:
     counts = [min(len(sides[i]), REFERENCES - counts[1 - i]) for i in (0, 1)]
     chosen: list[int] = []
     for side, count in zip(sides, counts, strict=True):
-        near = min(NEAR_SHARE // 2, count)
+        near = min(NEAREST // 2, count)
         rest = side[near:]
         spread = np.unique(np.linspace(0, len(rest) - 1, count - near).round().astype(int))
         chosen += [int(i) for i in side[:near]] + [int(rest[i]) for i in spread if len(rest)]
     return np.array(sorted(chosen, key=lambda index: (p[index], index)), dtype=np.int64)
 
 
-def sharpen(
+def add_blends(
     images: Images, p: Floats, threshold: float, score: Callable[[Images], Floats]
 ) -> tuple[Images, Floats]:
-    """Return the pool with blends added that a model can hardly tell, closing in on the threshold.
+    """Return the pool with blends added whose scores approach the threshold.
+
+    Blends of an image below the threshold and one above it are scored; the search goes on between
+    the two blends where the score crosses the threshold.
 
     Parameters
     ----------
@@ -125,13 +126,13 @@ def sharpen(
     Returns
     -------
     images, p
-        As given where one side is empty: there is no threshold between them.
+        Unchanged if all scores are on one side of the threshold.
     """
     below, above = np.flatnonzero(p < threshold), np.flatnonzero(p >= threshold)
     if not len(below) or not len(above):
         return images, p
     pairs = [(below[i % len(below)], above[i % len(above)]) for i in range(PAIRS)]
-    low, high = np.zeros(PAIRS), np.ones(PAIRS)  # share of the one above
+    low, high = np.zeros(PAIRS), np.ones(PAIRS)  # share of the image above
     for _ in range(ROUNDS):
         shares = np.linspace(low, high, SHARES + 2)[1:-1]
         mixed = np.stack(
@@ -141,9 +142,9 @@ def sharpen(
                 for (a, b), share in zip(pairs, row, strict=True)
             ]
         )
-        found = score(mixed)
-        images, p = np.concatenate([images, mixed]), np.concatenate([p, found])
-        crossed = found.reshape(shares.shape) >= threshold
+        mixed_p = score(mixed)
+        images, p = np.concatenate([images, mixed]), np.concatenate([p, mixed_p])
+        crossed = mixed_p.reshape(shares.shape) >= threshold
         first = np.where(crossed.any(axis=0), crossed.argmax(axis=0), SHARES)
         bounds = np.concatenate([low[None], shares, high[None]])
         low, high = bounds[first, range(PAIRS)], bounds[first + 1, range(PAIRS)]
@@ -151,10 +152,11 @@ def sharpen(
 
 
 def _perturb(field: Images, rng: np.random.Generator) -> Images:
+    """Return a field with another focus, brightness, color cast and rotation."""
     image = Image.fromarray(field)
     if rng.random() < 0.5:
         image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 2.5))))
-    light = np.asarray(image, np.float32) * rng.uniform(0.7, 1.15)
-    cast = light * rng.uniform(0.85, 1.15, 3)
-    turned = np.rot90(cast, int(rng.integers(4)))
-    return np.clip(np.round(turned), 0, 255).astype(np.uint8)
+    brightness = np.asarray(image, np.float32) * rng.uniform(0.7, 1.15)
+    color_cast = brightness * rng.uniform(0.85, 1.15, 3)
+    rotated = np.rot90(color_cast, int(rng.integers(4)))
+    return np.clip(np.round(rotated), 0, 255).astype(np.uint8)

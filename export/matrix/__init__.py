@@ -1,1 +1,1 @@
-"""This folder converts every model in every precision and format."""
+"""Converts every model in every precision and format, for one table of results."""

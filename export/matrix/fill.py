@@ -1,7 +1,7 @@
-"""Every model, precision and format, converted and compared: one command, one table, resumable.
+"""Converts every model to every precision and format and writes one table.
 
-``python -m alledge.export.matrix.fill --out matrix``. Each row is written as soon as it is known; a
-second start goes on where the first was stopped.
+``python -m alledge.export.matrix.fill --out matrix`` writes each row when it is known. A second
+start continues after the last row.
 """
 
 from __future__ import annotations
@@ -10,103 +10,105 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ...runtime.files import replace_file, write_json
 from ...train.networks.architectures import ARCHITECTURES
 from ..convert.capabilities import ARTIFACTS, FORMATS, PRECISIONS
+from ..types import Json
 from .markdown_page import OK, page
-from .model_conversions import Cell, MatrixRow
+from .model_conversions import MatrixCell, MatrixRow
 
-Json = dict[str, Any]
 SCHEMA, SCHEMA_VERSION = "alledge/matrix", 1
 RECORD, PAGE = "matrix.json", "matrix.md"
-# The paper's head is there to show what it costs; float16 and dynamic are the gap head's.
-PRECISIONS_OF = {"gap": PRECISIONS, "paper": ("float32", "int8")}
+# The paper's head shows what it costs; two precisions are enough for that.
+HEAD_PRECISIONS = {"gap": PRECISIONS, "paper": ("float32", "int8")}
 
 
-def cells(models: Iterable[str], heads: Iterable[str] = ("gap", "paper")) -> list[Cell]:
-    """Return the rows of the matrix, in their order: all models with one head, then the next."""
+def cells(models: Iterable[str], heads: Iterable[str] = ("gap", "paper")) -> list[MatrixCell]:
+    """Return the cells of the matrix in order: all models with one head, then the next head."""
     models = list(models)
     return [
-        Cell(model, head, precision, form)
+        MatrixCell(model, head, precision, form)
         for head in heads
         for model in models
-        for precision in PRECISIONS_OF[head]
+        for precision in HEAD_PRECISIONS[head]
         for form in FORMATS
     ]
 
 
 def fill(
     out: Path,
-    wanted: list[Cell],
+    wanted: list[MatrixCell],
     weights: Path | None = None,
-    watch: Callable[[str], None] = lambda title: None,
+    on_step: Callable[[str], None] = lambda title: None,
     bundles: Path | None = None,
 ) -> Json:
-    """Convert what is not in the record yet, and return the record.
+    """Convert the cells that are not in the record yet, and return the record.
 
     Parameters
     ----------
     out : Path
         Folder of ``matrix.json`` and ``matrix.md``.
-    wanted : list of Cell
+    wanted : list of MatrixCell
     weights : Path, optional
-        Folder with ``<model>.weights.h5`` of the bases; random weights where there is none.
-    watch : callable, optional
+        Folder with ``<model>.weights.h5`` of the base networks; random weights without one.
+    on_step : callable, optional
         Called with the title of each step.
     bundles : Path, optional
-        Folder where every precision of a model is kept as a bundle.
+        Folder in which every precision of a model is kept as a bundle.
 
     Returns
     -------
     dict
+        The document ``matrix.json``.
     """
     out.mkdir(parents=True, exist_ok=True)
     record = _read(out / RECORD)
     missing = _missing(wanted, record, bundles)
     for model, head in dict.fromkeys((cell.model, cell.head) for cell in missing):
         with tempfile.TemporaryDirectory(prefix="alledge-matrix-") as folder:
-            bench = MatrixRow(model, head, Path(folder), weights, watch)
-            rows = [cell for cell in missing if (cell.model, cell.head) == (model, head)]
-            for number, cell in enumerate(rows):
-                record["rows"][cell.key] = bench.row(cell)
-                record["heads"][f"{model}/{head}"] = bench.cost
-                last = number + 1 == len(rows) or rows[number + 1].bundle != cell.bundle
-                if bundles is not None and last:
-                    bench.bundle(cell.precision, bundles)
+            conversions = MatrixRow(model, head, Path(folder), weights, on_step)
+            row_cells = [cell for cell in missing if (cell.model, cell.head) == (model, head)]
+            for number, cell in enumerate(row_cells):
+                record["rows"][cell.key] = conversions.row(cell)
+                record["heads"][f"{model}/{head}"] = conversions.cost
+                is_last = (
+                    number + 1 == len(row_cells) or row_cells[number + 1].bundle != cell.bundle
+                )
+                if bundles is not None and is_last:
+                    conversions.write_bundle(cell.precision, bundles)
                 _write(out, record, wanted)
     return record
 
 
-def _missing(wanted: list[Cell], record: Json, bundles: Path | None) -> list[Cell]:
-    """Return the cells to convert; where bundles are wanted, all formats of one together."""
+def _missing(wanted: list[MatrixCell], record: Json, bundles: Path | None) -> list[MatrixCell]:
+    """Return the cells to convert. With bundles, all formats of a bundle are converted again."""
     rows: dict[str, Json] = record["rows"]
     unknown = [cell for cell in wanted if cell.key not in rows]
     if bundles is None:
         return unknown
-    gone = [
+    deleted = [
         cell
         for cell in wanted
         if cell.key in rows
         and rows[cell.key]["status"] == OK
         and not (bundles / cell.bundle / ARTIFACTS[cell.form]).is_file()
     ]
-    again = {cell.bundle for cell in unknown + gone}
-    return [cell for cell in wanted if cell.bundle in again]
+    incomplete = {cell.bundle for cell in unknown + deleted}
+    return [cell for cell in wanted if cell.bundle in incomplete]
 
 
-def _write(out: Path, record: Json, wanted: list[Cell]) -> None:
-    """Write record and page, rows in the order of the matrix whenever they were made."""
+def _write(out: Path, record: Json, wanted: list[MatrixCell]) -> None:
+    """Write record and page; the rows are in the order of the matrix."""
     order = [cell.key for cell in wanted]
     rows = record["rows"]
-    first = {key: rows[key] for key in order if key in rows}
-    record["rows"] = {**first, **{key: row for key, row in rows.items() if key not in first}}
+    ordered = {key: rows[key] for key in order if key in rows}
+    record["rows"] = {**ordered, **rows, **ordered}
     write_json(out / RECORD, record)
-    with replace_file(out / PAGE) as beside:
-        beside.write_text(page(record), encoding="utf-8")
+    with replace_file(out / PAGE) as partial:
+        partial.write_text(page(record), encoding="utf-8")
 
 
 def _read(path: Path) -> Json:
@@ -117,15 +119,25 @@ def _read(path: Path) -> Json:
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("matrix"), show_default=True)
-@click.option("--models", default=",".join(ARCHITECTURES), show_default=True, help="Which models.")
-@click.option("--heads", default="gap,paper", show_default=True, help="Which heads.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("matrix"),
+    show_default=True,
+    help="Folder of the table.",
+)
+@click.option(
+    "--models", default=",".join(ARCHITECTURES), show_default=True, help="Models to convert."
+)
+@click.option("--heads", default="gap,paper", show_default=True, help="Heads to convert.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder of <model>.weights.h5.")
 @click.option(
-    "--bundles", type=click.Path(path_type=Path), help="Keep every artifact, as bundles, here."
+    "--bundles",
+    type=click.Path(path_type=Path),
+    help="Folder to keep every artifact in, as bundles.",
 )
 def main(out: Path, models: str, heads: str, weights: Path | None, bundles: Path | None) -> None:
-    """Convert every model in every precision and format, and compare.
+    """Convert every model to every precision and format.
 
     \b
     Example:

@@ -1,7 +1,7 @@
-"""Networks that answer something without having been trained: a head fitted on generated smears.
+"""Fits the last layer of a network on generated smears, for the matrix and for tests.
 
-A random network scores every image alike, and then no comparison of artifacts says anything. For
-the matrix of all models, and for tests; loads keras when called.
+A random network gives every image the same score, so that a comparison of artifacts would prove
+nothing. Loads keras when called.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from ..convert.serving_graph import SCORING_BATCH
 FIELDS = 64  # half of them with blasts
 FIELD_PX = 320
 SEED = 4
-# The largest logit on the fitted smears: sure enough for both labels, not so sure that a step of
-# int8 could not be seen.
+# The largest logit on the fitted smears: both labels occur, and a step of int8 still changes the
+# score.
 LARGEST_LOGIT = 3.0
 
 
 def fit(model: str, head: str, weights: str, out: Path) -> None:
-    """Write a network whose last layer tells generated blasts from healthy fields.
+    """Write a network whose last layer separates generated blasts from healthy fields.
 
     Parameters
     ----------
     model, head : str
     weights : str
-        ``"none"`` or a file, as `alledge.train.networks.network.build` takes them.
+        ``"none"`` or a file, as for `alledge.train.networks.network.build`.
     out : Path
         ``model.keras``.
     """
@@ -43,11 +43,11 @@ def fit(model: str, head: str, weights: str, out: Path) -> None:
 
     network = build(model, head, weights=weights, seed=SEED)
     bodies, dense = before_last_dense(network)
-    images, blasts = smears()
+    images, blasts = generate_smears()
     features = _features(bodies, images)
     scaler = StandardScaler().fit(features)
-    fitted = LogisticRegression(C=1e-2, max_iter=1000).fit(scaler.transform(features), blasts)
-    kernel = fitted.coef_[0] / scaler.scale_
+    classifier = LogisticRegression(C=1e-2, max_iter=1000).fit(scaler.transform(features), blasts)
+    kernel = classifier.coef_[0] / scaler.scale_
     logits = features @ kernel
     factor = LARGEST_LOGIT / max(float(np.abs(logits - np.median(logits)).max()), 1e-9)
     bias = -float(np.median(logits)) * factor
@@ -55,10 +55,10 @@ def fit(model: str, head: str, weights: str, out: Path) -> None:
     network.save(out)
 
 
-def smears(
+def generate_smears(
     settings: ImageSettings | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return generated smears as a model sees them, and whether each has blasts."""
+    """Return generated smears, (64, S, S, 3) uint8, and 1 for each that has blasts, (64,)."""
     from ...train.phantom.smears import draw_field
 
     settings = settings or ImageSettings()

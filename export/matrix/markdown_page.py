@@ -1,16 +1,15 @@
-"""The matrix of all conversions as a page of Markdown; imports no converter."""
+"""Writes the matrix of all conversions as a Markdown page; imports no converter."""
 
 from __future__ import annotations
 
 import textwrap
-from typing import Any
 
-from ...train.networks.architectures import ARCHITECTURES, HEADS, count, head_row
+from ...train.networks.architectures import ARCHITECTURES, HEADS, count_parameters, head_row
 from ..bundle.model_card import table
 from ..convert.capabilities import PRECISIONS
 from ..convert.jobs import MEMORY_BUDGET_MIB
+from ..types import Json
 
-Json = dict[str, Any]
 WIDTH = 100  # characters
 OK, REFUSED, FAILED = "ok", "refused", "failed"
 HEADING = [
@@ -31,7 +30,7 @@ HEADING = [
 
 
 def page(record: Json) -> str:
-    """Return the record as Markdown: the matrix, then what a head costs."""
+    """Return the record as Markdown: the matrix, then the cost of each head."""
     rows = [HEADING]
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in record["rows"].values():
@@ -43,10 +42,10 @@ def page(record: Json) -> str:
     bases = {key.split("/")[0]: head["weights"] for key, head in record["heads"].items()}
     kinds = "; ".join(f"{model}: {weights}" for model, weights in sorted(bases.items()))
     about = (
-        f"Heads fitted on generated smears; base weights {kinds}. Seconds and memory from "
-        f"`model.keras` to the artifact, one process a step; {len(over)} rows above "
-        f"{MEMORY_BUDGET_MIB} MiB. No gate is evaluated here: a verdict speaks of Δp on the "
-        "references, not of lost positives."
+        f"Heads fitted on generated smears; base weights {kinds}. Seconds and peak memory cover "
+        f"the steps from `model.keras` to the artifact; {len(over)} rows are above "
+        f"{MEMORY_BUDGET_MIB} MiB. No gate is evaluated here: a verdict is about Δp on the "
+        "references, not about lost positives."
     )
     notes = [
         f"- {status}: {', '.join(names)}: {reason}" for (status, reason), names in reasons.items()
@@ -56,7 +55,7 @@ def page(record: Json) -> str:
         _wrapped(about),
         table(rows),
         *(["\n".join(_wrapped(note, "  ") for note in notes)] if notes else []),
-        "## What a head costs",
+        "## Cost of a head",
         table(_heads(record)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -94,8 +93,9 @@ def _heads(record: Json) -> list[list[str]]:
     for name, row in ARCHITECTURES.items():
         for head in HEADS:
             key = f"{name}/{head}"
-            work = record["heads"].get(key, {}).get("flops")
-            numbers = f"{count(row, head_row(head)).network:,}"
-            of = [sizes.get(key, {}).get(precision, "-") for precision in PRECISIONS]
-            rows.append([name, head, numbers, "-" if work is None else f"{work / 1e9:.2f}", *of])
+            flops = record["heads"].get(key, {}).get("flops")
+            parameters = f"{count_parameters(row, head_row(head)).network:,}"
+            gflops = "-" if flops is None else f"{flops / 1e9:.2f}"
+            mib = [sizes.get(key, {}).get(precision, "-") for precision in PRECISIONS]
+            rows.append([name, head, parameters, gflops, *mib])
     return rows

@@ -1,6 +1,6 @@
-"""One model with one head, converted in every way: fitted once, its references chosen once.
+"""Converts one model with one head to every precision and format.
 
-No data set is needed: the head is fitted on generated smears. Loads no converter itself.
+No data set is needed: the last layer is fitted on generated smears. Loads no converter itself.
 """
 
 from __future__ import annotations
@@ -9,45 +9,54 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import ExportError
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import Thresholds
 from ...runtime.tflite_graph import count_flops
-from ...train.networks.architectures import architecture, count, head_row
+from ...train.networks.architectures import architecture, count_parameters, head_row
 from ...train.provenance import code_version
-from ..bundle.assembly import NO_DECISION, References, assemble, bundle_record, format_entry
+from ..bundle.assembly import NO_DECISION, assemble, bundle_record, format_entry
 from ..convert.capabilities import CAPABILITIES, GATED
 from ..convert.conversion import Conversion
-from ..convert.jobs import Jobs
+from ..convert.jobs import JobRunner
 from ..convert.quantization_recipes import Recipe, ladder
 from ..convert.worker import FLOAT_TFLITE
 from ..gate import reference_images
-from ..gate.parity import FAIL, between, compare, coverage, judge, positive
-from ..options import Artifact, Scores, bundle_name
-from ..source_run import DecisionRule
-from .fitted_network import FIELDS, SEED, smears
+from ..gate.parity import (
+    FAIL,
+    compare,
+    compare_variants,
+    coverage,
+    judge,
+    positive_probability,
+)
+from ..options import bundle_name
+from ..types import Artifact, CalibrationSource, DecisionRule, Floats, Images, Json, References
+from .fitted_network import FIELDS, SEED, generate_smears
 from .markdown_page import FAILED, OK, REFUSED
 
-Json = dict[str, Any]
-Images = NDArray[np.uint8]
 LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
-READING = DecisionRule(1.0, Thresholds(0.5, (0.45, 0.55)))
-CALIBRATION = 32  # of the fitted smears, half with blasts: more cost each of 60 conversions
-# Every third image of the pool, in which healthy and not take turns: the largest networks take
-# minutes for all of it.
+RULE = DecisionRule(temperature=1.0, thresholds=Thresholds(0.5, (0.45, 0.55)))
+# Half of the smears have blasts. More images make each of 60 conversions slower.
+CALIBRATION_IMAGES = 32
+# Every third image of the pool, in which healthy fields and fields with blasts alternate: the
+# largest networks need minutes for the whole pool.
 POOL_STEP = 3
-RECIPES = 2  # so many are tried where the first is outside the tolerance
+MAX_RECIPES = 2  # how many recipes are tried if the first is outside the tolerance
 NO_GATE = "the last layer was fitted on generated smears: there are no out-of-fold predictions"
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One row of the matrix."""
+class MatrixCell:
+    """One conversion of the matrix.
+
+    Parameters
+    ----------
+    model, head, precision : str
+    form : str
+        The format; ``matrix.json`` has this key.
+    """
 
     model: str
     head: str
@@ -56,31 +65,48 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Its name in the record."""
+        """The key of the conversion in ``matrix.json``."""
         return "/".join((self.model, self.head, self.precision, self.form))
 
     @property
     def bundle(self) -> str:
-        """The name of the bundle that it is part of."""
+        """The name of the bundle that the artifact belongs to."""
         return bundle_name(self.model, self.head, self.precision)
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """What all conversions of one network share.
+
+    `steps` is the number of steps in the log up to here.
+    """
+
+    calibration: Images
+    references: References
+    steps: int
+
+
 class MatrixRow:
-    """One model with one head: fitted once, its references chosen once.
+    """One model with one head: fitted once, with references that are chosen once.
 
     Parameters
     ----------
     model, head : str
     folder : Path
-        For the network, half-way results and artifacts.
+        For the network, intermediate results and artifacts.
     weights : Path, optional
-        Folder with ``<model>.weights.h5`` of the base; random weights where there is none.
-    watch : callable, optional
+        Folder with ``<model>.weights.h5`` of the base network; random weights without it.
+    on_step : callable, optional
         Called with the title of each step.
     settings : ImageSettings, optional
         Of the images that the network takes.
     network : Path, optional
-        A ``model.keras`` instead of one whose last layer is fitted here.
+        A ``model.keras`` to convert, instead of a network whose last layer is fitted here.
+
+    Attributes
+    ----------
+    cost : dict
+        Parameters, floating-point operations and weights of the network, for ``matrix.json``.
     """
 
     def __init__(
@@ -89,69 +115,71 @@ class MatrixRow:
         head: str,
         folder: Path,
         weights: Path | None = None,
-        watch: Callable[[str], None] = lambda title: None,
+        on_step: Callable[[str], None] = lambda title: None,
         settings: ImageSettings | None = None,
         network: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.model, self.head, self.folder = model, head, folder
-        self.settings, self.network = settings or ImageSettings(), network
-        self.jobs = Jobs(folder, watch)
         file = weights / f"{model}.weights.h5" if weights else None
-        self.weights = file if file and file.is_file() else None
-        counted = count(architecture(model), head_row(head))
+        self._weights = file if file and file.is_file() else None
+        self._model, self._head, self._folder = model, head, folder
+        self._title = f"{model} {head}"
+        self._settings, self._network = settings or ImageSettings(), network
+        self._jobs = JobRunner(folder, on_step)
+        self._artifacts: dict[str, dict[str, Artifact]] = {}  # by precision, then by format
+        self._shared: _Shared | ExportError | None = None
         self.cost: Json = {
-            "parameters": counted.network,
+            "parameters": count_parameters(architecture(model), head_row(head)).network,
             "flops": None,
-            "weights": self.weights.name if self.weights else "random",
+            "weights": self._weights.name if self._weights else "random",
         }
-        self.made: dict[str, dict[str, Artifact]] = {}  # by precision, then by format
-        self.title, self.ready = f"{model} {head}", 0
-        self.calibration: Images | None = None
-        self.broken: str | None = None
 
-    def row(self, cell: Cell) -> Json:
-        """Convert one cell and return its row; a failure is its row too."""
+    def row(self, cell: MatrixCell) -> Json:
+        """Convert one cell and return its row of ``matrix.json``; a failure is a row, too."""
         capability = CAPABILITIES[cell.form, cell.precision]
         start = {**vars(cell), "weights": self.cost["weights"]}
         if capability.refused:
             return {**start, "status": REFUSED, "reason": capability.refused}
-        begun = len(self.jobs.log)
+        steps = len(self._jobs.log)
         try:
-            return {**start, **self._converted(cell, begun)}
+            shared = self._prepare_once()
+            steps = max(steps, shared.steps)  # `_cost_of_route` counts the shared steps
+            row = self._convert(cell, shared)
         except ExportError as error:
-            return {**start, "status": FAILED, "reason": error.what, **self._route(cell, begun)}
+            row = {"status": FAILED, "reason": error.what}
+        return {**start, **row, **self._cost_of_route(cell, steps)}
 
-    def bundle(self, precision: str, out: Path) -> bool:
+    def write_bundle(self, precision: str, out: Path) -> bool:
         """Write what was converted to a precision as a bundle; return whether there was anything.
 
-        An artifact outside the tolerance goes in too, and its `parity.json` says *fail*: the
-        bundle is for measuring engines, and `alledge verify` passes on what is said there.
+        An artifact outside the tolerance is included, and its row in ``parity.json`` says *fail*:
+        the bundle is for measuring engines.
         """
-        made = self.made.pop(precision, {})
-        if not made:
+        artifacts = self._artifacts.pop(precision, {})
+        if not artifacts or not isinstance(self._shared, _Shared):
             return False
-        calibrated = None
-        if precision == "int8" and self.calibration is not None:
-            calibrated = {"source": "generated smears", "images": len(self.calibration)}
+        calibration: CalibrationSource | None = None
+        if precision == "int8":
+            images = len(self._shared.calibration)
+            calibration = {"source": "generated smears", "images": images}
         formats = {
-            form: format_entry(row, precision, NO_DECISION, calibrated)
-            for form, row in made.items()
+            name: format_entry(artifact, precision, NO_DECISION, calibration)
+            for name, artifact in artifacts.items()
         }
-        name = bundle_name(self.model, self.head, precision)
+        name = bundle_name(self._model, self._head, precision)
         record = bundle_record(self._provenance(), name, precision, formats)
-        assemble(out / name, True, record, made, References(self.images, self.real))
+        assemble(out / name, True, record, artifacts, self._shared.references)
         return True
 
     def _provenance(self) -> Json:
-        """Return what a run's record would say of this network: that it was not trained."""
+        """Return a run record that says that this network was not trained."""
         return {
             "task": "field",
-            "model": self.model,
-            "head": self.head,
+            "model": self._model,
+            "head": self._head,
             "labels": LABELS,
             "positive": POSITIVES,
-            "image_path": self.settings.to_json(),
+            "image_path": self._settings.to_json(),
             "data": {
                 "name": "generated smears, for the last layer alone",
                 "images": FIELDS,
@@ -163,110 +191,123 @@ class MatrixRow:
             "code": code_version(),
         }
 
-    def _converted(self, cell: Cell, begun: int) -> Json:
-        self._prepared()
-        conversion = self._conversion(cell.bundle)
-        begun = max(begun, self.ready)  # what all cells share is counted by route
-        tried: list[tuple[Json, Artifact]] = []
-        for number, recipe in enumerate(ladder(cell.form, cell.precision)[:RECIPES]):
-            folder = self.folder / "artifacts" / cell.precision / f"{cell.form}{number}"
-            shutil.rmtree(folder, ignore_errors=True)
+    def _prepare_once(self) -> _Shared:
+        """Prepare the network at the first call; repeat its result or its error later."""
+        if self._shared is None:
             try:
-                artifact, said = conversion.artifact(cell.form, cell.precision, recipe, folder)
+                self._shared = self._prepare()
+            except ExportError as error:
+                self._shared = error
+        if isinstance(self._shared, ExportError):
+            raise ExportError(self._shared.what)
+        return self._shared
+
+    def _prepare(self) -> _Shared:
+        """Fit the network, make the float graph and choose the references."""
+        network = self._folder / "model.keras"
+        if self._network is not None:
+            shutil.copyfile(self._network, network)
+        else:
+            self._jobs.run(
+                f"{self._title}: fit",
+                "fit",
+                model=self._model,
+                head=self._head,
+                weights=str(self._weights) if self._weights else "none",
+                out=network,
+            )
+        calibration = generate_smears(self._settings)[0][:CALIBRATION_IMAGES]
+        conversion = self._conversion(self._title, calibration)
+        float_tflite = conversion.float_tflite()
+
+        def score(images: Images) -> Floats:
+            scores = conversion.scores("tflite", float_tflite, images)
+            return positive_probability(scores, RULE, LABELS, POSITIVES)
+
+        threshold = RULE.thresholds.threshold
+        pool = reference_images.generate_pool(self._settings)[::POOL_STEP]
+        pool, p = reference_images.add_blends(pool, score(pool), threshold, score)
+        images = pool[reference_images.choose_references(p, threshold)]
+        scores = conversion.float_scores(images)
+        covered = coverage(scores, RULE, LABELS, POSITIVES)
+        return _Shared(calibration, References(images, scores, covered), len(self._jobs.log))
+
+    def _conversion(self, bundle: str, calibration: Images) -> Conversion:
+        """Return the conversion of the network that writes a bundle's name into artifacts."""
+        return Conversion(
+            self._jobs,
+            self._folder / "model.keras",
+            self._folder / "model",
+            self._title,
+            calibration,
+            labels=tuple(LABELS),
+            name=bundle,
+        )
+
+    def _convert(self, cell: MatrixCell, shared: _Shared) -> Json:
+        """Convert by the first recipes of the format; keep the best artifact, return its row."""
+        conversion = self._conversion(cell.bundle, shared.calibration)
+        tried: list[Artifact] = []
+        for number, recipe in enumerate(ladder(cell.form, cell.precision)[:MAX_RECIPES]):
+            folder = self._folder / "artifacts" / cell.precision / f"{cell.form}{number}"
+            try:
+                tried.append(_artifact(conversion, cell, recipe, folder, shared.references))
             except ExportError:
                 if not tried:
                     raise
-                break  # the first recipe's row stands
-            scores = conversion.scores(cell.form, artifact, self.images)
-            variants = conversion.variants(cell.form, cell.precision, artifact, self.images)
-            tried.append(self._compared(cell, recipe, folder, scores, variants, said))
-            if tried[-1][0]["verdict"] != FAIL:
+                break  # the artifact of the first recipe stays
+            if tried[-1].parity["verdict"] != FAIL:
                 break
-        self._count(cell)
-        row, made = min(tried, key=lambda pair: (pair[0]["verdict"] == FAIL, pair[0]["mean_dp"]))
-        self.made.setdefault(cell.precision, {})[cell.form] = made
-        return {"status": OK, **row, **self._route(cell, begun)}
-
-    def _compared(
-        self,
-        cell: Cell,
-        recipe: Recipe,
-        folder: Path,
-        scores: Scores,
-        variants: dict[str, Scores],
-        said: Json,
-    ) -> tuple[Json, Artifact]:
-        compared = compare(self.real, scores, READING, READING, LABELS, POSITIVES)
-        row = judge(cell.precision, compared, self.covered)
-        size = sum(path.stat().st_size for path in folder.iterdir())
-        parity = {
-            **row,
-            "shipped": None,
-            "references": {**compared, "coverage": self.covered},
-            "variants": between(scores, variants, READING, LABELS, POSITIVES),
-            "left_in_float": said["left_in_float"],
-        }
-        gate = {"evaluated": False, "why": NO_GATE} if cell.precision in GATED else None
-        made = Artifact(cell.form, recipe, READING, folder, scores, variants, said, parity, gate)
-        return {"recipe": recipe.name, "bytes": size, **row}, made
-
-    def _count(self, cell: Cell) -> None:
         if cell.form == "onnx" and self.cost["flops"] is None:
-            self.cost["flops"] = count_flops(self.folder / "model" / FLOAT_TFLITE)
+            self.cost["flops"] = count_flops(self._folder / "model" / FLOAT_TFLITE)
+        best = min(tried, key=lambda row: (row.parity["verdict"] == FAIL, row.parity["mean_dp"]))
+        self._artifacts.setdefault(cell.precision, {})[cell.form] = best
+        size = sum(path.stat().st_size for path in best.folder.iterdir())
+        added = ("shipped", "references", "variants", "left_in_float")
+        figures = {key: value for key, value in best.parity.items() if key not in added}
+        return {"status": OK, "recipe": best.recipe.name, "bytes": size, **figures}
 
-    def _route(self, cell: Cell, begun: int) -> Json:
-        """Return seconds and peak memory of the steps from ``model.keras`` to this artifact."""
-        shared = {"tflite": ("float graph",) if cell.precision == "float32" else ()}
-        names = shared.get(cell.form, ("float graph", "ONNX graph"))
-        own = [row for row in self.jobs.log[begun:] if row["step"].endswith(cell.precision)]
-        steps = own + [row for row in self.jobs.log if row["step"].endswith(names)]
+    def _cost_of_route(self, cell: MatrixCell, steps: int) -> Json:
+        """Return seconds and peak memory of the steps from ``model.keras`` to this artifact.
+
+        `steps` is the number of steps in the log before the conversion of this cell.
+        """
+        if cell.form == "tflite":
+            shared: tuple[str, ...] = ("float graph",) if cell.precision == "float32" else ()
+        else:
+            shared = ("float graph", "ONNX graph")
+        own = [row for row in self._jobs.log[steps:] if row["step"].endswith(cell.precision)]
+        route = own + [row for row in self._jobs.log if row["step"].endswith(shared)]
         return {
-            "seconds": round(sum(row.get("seconds", 0.0) for row in steps), 1),
-            "peak_mib": max((row.get("peak_mib", 0) for row in steps), default=0),
+            "seconds": round(sum(row.get("seconds", 0.0) for row in route), 1),
+            "peak_mib": max((row.get("peak_mib", 0) for row in route), default=0),
         }
 
-    def _conversion(self, name: str) -> Conversion:
-        """Return the conversion of the network, with a bundle's name written into artifacts."""
-        return Conversion(
-            self.jobs,
-            self.folder / "model.keras",
-            self.folder / "model",
-            self.title,
-            self.calibration,
-            tuple(LABELS),
-            name,
-        )
 
-    def _prepared(self) -> None:
-        """Fit the network, make the float graph and choose the references, once."""
-        if self.broken:
-            raise ExportError(self.broken)
-        if self.calibration is None:
-            try:
-                self._prepare()
-            except ExportError as error:
-                self.broken = error.what
-                raise
-
-    def _prepare(self) -> None:
-        network = self.folder / "model.keras"
-        if self.network is not None:
-            shutil.copyfile(self.network, network)
-        else:
-            weights = str(self.weights) if self.weights else "none"
-            asked = {"model": self.model, "head": self.head, "weights": weights, "out": network}
-            self.jobs.run(f"{self.title}: fit", "fit", **asked)
-        self.calibration = smears(self.settings)[0][:CALIBRATION]
-        made = self._conversion(self.title)
-        quick = made.float_tflite()
-
-        def score(images: Images) -> NDArray[np.float64]:
-            return positive(made.scores("tflite", quick, images), READING, LABELS, POSITIVES)
-
-        threshold = READING.decision.threshold
-        pool = reference_images.pool(self.settings)[::POOL_STEP]
-        pool, p = reference_images.sharpen(pool, score(pool), threshold, score)
-        self.images = pool[reference_images.choose(p, threshold)]
-        self.real = made.float_scores(self.images)
-        self.covered = coverage(self.real, READING, LABELS, POSITIVES)
-        self.ready = len(self.jobs.log)
+def _artifact(
+    conversion: Conversion, cell: MatrixCell, recipe: Recipe, folder: Path, references: References
+) -> Artifact:
+    """Convert by one recipe and compare the artifact with the float model on the references."""
+    shutil.rmtree(folder, ignore_errors=True)
+    file, result = conversion.artifact(cell.form, cell.precision, recipe, folder)
+    scores = conversion.scores(cell.form, file, references.images)
+    variants = conversion.variants(cell.form, cell.precision, file, references.images)
+    compared = compare(references.float_scores, scores, RULE, RULE, LABELS, POSITIVES)
+    return Artifact(
+        format_name=cell.form,
+        recipe=recipe,
+        rule=RULE,
+        folder=folder,
+        scores=scores,
+        variants=variants,
+        produced_by=result["produced_by"],
+        left_in_float=result["left_in_float"],
+        parity={
+            **judge(cell.precision, compared, references.coverage),
+            "shipped": None,
+            "references": {**compared, "coverage": references.coverage},
+            "variants": compare_variants(scores, variants, RULE, LABELS, POSITIVES),
+            "left_in_float": result["left_in_float"],
+        },
+        gate={"evaluated": False, "why": NO_GATE} if cell.precision in GATED else None,
+    )

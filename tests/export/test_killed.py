@@ -1,4 +1,4 @@
-"""Exports that really are killed: what they leave, and what the next one makes of it."""
+"""Exports that are killed: what they leave behind, and how the next export cleans up."""
 
 import os
 import shutil
@@ -22,8 +22,9 @@ from pathlib import Path
 from alledge.export.options import ExportOptions
 from alledge.export.process import export_run
 from alledge.train.runs.run_folder import load_run
-order = ExportOptions(load_run(sys.argv[1]), "float32", ("tflite",), Path(sys.argv[2]), force=True)
-export_run(order, lambda title: print(title, flush=True))
+run, out = load_run(sys.argv[1]), Path(sys.argv[2])
+options = ExportOptions(run, "float32", ("tflite",), out, force=True)
+export_run(options, lambda title: print(title, flush=True))
 """
 BETWEEN_RENAMES = """
 import os, signal, sys
@@ -42,8 +43,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 
 @pytest.fixture
-def desk(float32_bundle, tmp_path, monkeypatch):
-    """A folder with a bundle in it, and a place for temporary files of its own."""
+def workspace(float32_bundle, tmp_path, monkeypatch):
+    """A folder with a bundle in it, and with its own folder for temporary files."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     monkeypatch.setattr(tempfile, "tempdir", None)
@@ -52,9 +53,9 @@ def desk(float32_bundle, tmp_path, monkeypatch):
     return tmp_path
 
 
-def begun(run, desk: Path, until: str) -> tuple[subprocess.Popen, list[psutil.Process]]:
-    """Start an export over the bundle and return it in the middle of a step, with its children."""
-    command = [sys.executable, "-c", EXPORT, run.path, desk / "bundles" / "b"]
+def start_export(run, workspace: Path, until: str) -> tuple[subprocess.Popen, list[psutil.Process]]:
+    """Start an export that replaces the bundle; return it and its children during a step."""
+    command = [sys.executable, "-c", EXPORT, run.path, workspace / "bundles" / "b"]
     export = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ.copy()
     )
@@ -67,49 +68,49 @@ def begun(run, desk: Path, until: str) -> tuple[subprocess.Popen, list[psutil.Pr
     return export, children
 
 
-def work_folders(desk: Path) -> list[Path]:
-    return list((desk / "temporary").glob("alledge-export-*"))
+def work_folders(workspace: Path) -> list[Path]:
+    return list((workspace / "temporary").glob("alledge-export-*"))
 
 
-def test_a_killed_export_leaves_the_old_bundle_and_the_next_one_works(tiny_run, desk):
-    place = desk / "bundles" / "b"
-    before = file_digest(place / RECORD)
-    export, children = begun(tiny_run, desk, "model: tflite float32")
+def test_a_killed_export_leaves_the_old_bundle_and_the_next_one_works(tiny_run, workspace):
+    out = workspace / "bundles" / "b"
+    before = file_digest(out / RECORD)
+    export, children = start_export(tiny_run, workspace, "model: tflite float32")
     export.kill()
     assert export.wait() == -signal.SIGKILL
-    for child in children:  # nothing can end with a process that is killed so
+    for child in children:  # SIGKILL does not end the children
         child.kill()
-    assert work_folders(desk)
-    assert file_digest(place / RECORD) == before
-    Bundle.open(place).check()
+    assert work_folders(workspace)
+    assert file_digest(out / RECORD) == before
+    Bundle.open(out).check()
     assert find_bundle() == Path("bundles") / "b"
-    assert "float graph" in (desk / "bundles" / "b.log.json").read_text(encoding="utf-8")
-    export_run(ExportOptions(tiny_run, "float32", ("tflite",), place, force=True))
-    Bundle.open(place).check()
-    assert list(Bundle.open(place).formats) == ["tflite"]
-    assert work_folders(desk) == []
-    assert sorted(path.name for path in (desk / "bundles").iterdir()) == ["b", "b.log.json"]
+    assert "float graph" in (workspace / "bundles" / "b.log.json").read_text(encoding="utf-8")
+    export_run(ExportOptions(tiny_run, "float32", ("tflite",), out, force=True))
+    Bundle.open(out).check()
+    assert list(Bundle.open(out).formats) == ["tflite"]
+    assert work_folders(workspace) == []
+    assert sorted(path.name for path in (workspace / "bundles").iterdir()) == ["b", "b.log.json"]
 
 
-def test_an_export_that_is_asked_to_end_ends_its_step_and_clears_its_work(tiny_run, desk):
-    export, children = begun(tiny_run, desk, "model: float graph")
-    assert work_folders(desk)
+def test_a_terminated_export_ends_its_step_and_deletes_its_work_folder(tiny_run, workspace):
+    export, children = start_export(tiny_run, workspace, "model: float graph")
+    assert work_folders(workspace)
     export.terminate()
     assert export.wait() == 128 + signal.SIGTERM
-    assert work_folders(desk) == []
+    assert work_folders(workspace) == []
     gone, alive = psutil.wait_procs(children, timeout=5)
     assert gone
     assert alive == []
 
 
-def test_killed_between_the_two_renames_the_old_bundle_comes_back(desk):
-    place = desk / "bundles" / "b"
-    before = file_digest(place / RECORD)
-    done = subprocess.run([sys.executable, "-c", BETWEEN_RENAMES, place], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert not place.exists()
+def test_the_old_bundle_comes_back_if_an_export_is_killed_between_its_two_renames(workspace):
+    out = workspace / "bundles" / "b"
+    before = file_digest(out / RECORD)
+    result = subprocess.run([sys.executable, "-c", BETWEEN_RENAMES, out], check=False)
+    assert result.returncode == -signal.SIGKILL
+    assert not out.exists()
     from alledge.export.bundle.writer import clear_leftovers
 
-    clear_leftovers(place)
-    assert file_digest(place / RECORD) == before
-    assert [path.name for path in (desk / "bundles").iterdir()] == ["b"]
+    clear_leftovers(out)
+    assert file_digest(out / RECORD) == before
+    assert [path.name for path in (workspace / "bundles").iterdir()] == ["b"]

@@ -1,4 +1,4 @@
-"""A bundle really exported from a tiny run: complete, proven, no trace of where it was made."""
+"""Exports of a tiny run: complete bundles, refused artifacts, and reproducible bytes."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from alledge.errors import ExportError, UsageError
-from alledge.export.convert.quantization_recipes import LADDERS, Recipe
-from alledge.export.gate.parity import COMPARED, OUT_OF_FOLD
+from alledge.export.convert.quantization_recipes import INT8_LADDERS, Recipe
+from alledge.export.gate.parity import COMPARISON_KEYS, OUT_OF_FOLD
 from alledge.export.options import ExportOptions, default_place
 from alledge.export.process import export_run
 from alledge.export.source_run import read_run_images
@@ -22,9 +22,11 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "runtime" / "schemas"
 
 
 def document(path: Path, schema: str) -> dict:
-    read = json.loads(path.read_text(encoding="utf-8"))
-    jsonschema.validate(read, json.loads((SCHEMAS / f"{schema}.json").read_text(encoding="utf-8")))
-    return read
+    content = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.validate(
+        content, json.loads((SCHEMAS / f"{schema}.json").read_text(encoding="utf-8"))
+    )
+    return content
 
 
 @pytest.fixture(params=["int8", "float32"])
@@ -40,13 +42,13 @@ def test_every_document_of_a_bundle_has_its_schema(bundle):
     bundle.check()
 
 
-def test_a_bundle_passes_on_the_desk_that_made_it(bundle):
-    said = verify_bundle(bundle.path)
-    assert said["verdict"] == "pass"
-    assert set(said["backends"]) == {"tflite", "onnx", "openvino"}
+def test_a_bundle_passes_verify_on_the_machine_that_exported_it(bundle):
+    report = verify_bundle(bundle.path)
+    assert report["verdict"] == "pass"
+    assert set(report["backends"]) == {"tflite", "onnx", "openvino"}
 
 
-def test_a_bundle_names_no_folder_of_the_desk(bundle, tiny_run):
+def test_a_bundle_contains_no_path_of_the_machine_that_exported_it(bundle, tiny_run):
     for path in bundle.path.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
@@ -66,10 +68,9 @@ def test_references_cover_both_labels_and_the_threshold(bundle):
 
 
 def test_no_training_image_is_a_reference(bundle, tiny_run):
-    material = read_run_images(tiny_run)
-    seen = {image.tobytes() for image in material.images}
+    training = {image.tobytes() for image in read_run_images(tiny_run).images}
     with np.load(bundle.path / "reference" / "inputs.npz") as archive:
-        assert not seen & {image.tobytes() for image in archive["inputs"]}
+        assert not training & {image.tobytes() for image in archive["inputs"]}
 
 
 def test_int8_is_judged_out_of_fold_and_its_cost_is_cross_fitted(int8_bundle):
@@ -85,7 +86,7 @@ def test_int8_is_judged_out_of_fold_and_its_cost_is_cross_fitted(int8_bundle):
         assert row["calibration"] == {"source": "training images", "images": 24}
 
 
-def test_what_parity_reports_is_the_cross_fitted_cost_and_the_verdict_is_of_gate_and_artifact(
+def test_parity_reports_the_cross_fitted_cost_and_the_comparison_of_the_artifact_itself(
     int8_bundle,
 ):
     parity = json.loads((int8_bundle.path / "parity.json").read_text(encoding="utf-8"))
@@ -96,11 +97,13 @@ def test_what_parity_reports_is_the_cross_fitted_cost_and_the_verdict_is_of_gate
             "cross-fitted",
             "passed",
         )
-        assert {key: row[key] for key in COMPARED} == {key: cost[key] for key in COMPARED}
+        assert {key: row[key] for key in COMPARISON_KEYS} == {
+            key: cost[key] for key in COMPARISON_KEYS
+        }
         assert row["shipped"]["passed"]
         assert row["shipped"]["images"] == 24
-    said = verify_text(verify_bundle(int8_bundle.path))
-    assert said.count("on 24 out-of-fold images, cross-fitted") == 3
+    text = verify_text(verify_bundle(int8_bundle.path))
+    assert text.count("on 24 out-of-fold images, cross-fitted") == 3
 
 
 def test_the_bundle_carries_the_guards_of_its_run(float32_bundle, tiny_run):
@@ -108,26 +111,26 @@ def test_the_bundle_carries_the_guards_of_its_run(float32_bundle, tiny_run):
     assert Guards(float32_bundle.record["guards"]).active
 
 
-def test_float32_is_read_as_the_run_says(float32_bundle, tiny_run):
+def test_float32_ships_the_rule_of_the_run(float32_bundle, tiny_run):
     for row in float32_bundle.record["formats"].values():
         assert row["gate"] is None
         assert row["temperature"] == tiny_run.record["temperature"]
         assert row["threshold"] == tiny_run.record["threshold"]
 
 
-def test_the_card_names_the_cost_and_what_it_is_not(int8_bundle):
+def test_the_card_names_the_cost_and_where_it_was_measured(int8_bundle):
     card = (int8_bundle.path / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "not a medical device" in card
     assert "Cross-fitted cost (not nested)" in card
     assert "24 out-of-fold images (cross-fitted cost)" in card
     assert "24 images it was trained on" in card
-    assert "found on 24 images: training images" in card
+    assert "measured on 24 images: training images" in card
     for form in int8_bundle.formats:
         assert f"### What int8 costs in {form}" in card
 
 
 def test_the_same_run_gives_the_same_bundle_again(int8_bundle, tiny_run, tmp_path):
-    again = export_run(ExportOptions(tiny_run, "int8", out=tmp_path / "again")).order.out
+    again = export_run(ExportOptions(tiny_run, "int8", out=tmp_path / "again")).options.out
     for name, digest in int8_bundle.record["files"].items():
         assert file_digest(again / name) == digest, name
     assert file_digest(again / "bundle.json") == int8_bundle.digest.removeprefix("sha256:")
@@ -136,19 +139,19 @@ def test_the_same_run_gives_the_same_bundle_again(int8_bundle, tiny_run, tmp_pat
 def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path, monkeypatch):
     from PIL import Image
 
-    # the tiny network has four layers: with four in float nothing is quantized, and it passes
-    integers = tuple(recipe for recipe in LADDERS["onnx"] if not recipe.float_layers)
-    monkeypatch.setitem(LADDERS, "onnx", integers)
+    # With four layers in float nothing of the tiny network is quantized, and it passes.
+    integers = tuple(recipe for recipe in INT8_LADDERS["onnx"] if not recipe.float_layers)
+    monkeypatch.setitem(INT8_LADDERS, "onnx", integers)
     (tmp_path / "black").mkdir()
     for number in range(8):
         Image.new("RGB", (64, 64)).save(tmp_path / "black" / f"{number}.png")
-    order = ExportOptions(
+    options = ExportOptions(
         tiny_run, "int8", ("onnx",), tmp_path / "bundle", calibration=tmp_path / "black"
     )
     with pytest.raises(ExportError, match="every recipe failed the gate") as caught:
-        export_run(order)
+        export_run(options)
     assert "bundle.rejected" in str(caught.value)
-    assert not order.out.exists()
+    assert not options.out.exists()
     assert (tmp_path / "bundle.rejected" / "model.onnx.rejected").is_file()
     why = document(tmp_path / "bundle.rejected" / "why.json", "rejected")
     assert document(tmp_path / "bundle.log.json", "export-log")["steps"]
@@ -157,60 +160,60 @@ def test_calibration_on_black_images_is_caught_by_the_gate(tiny_run, tmp_path, m
     assert not any(row["passed"] or "error" in row for row in tried)
 
 
-def test_a_recipe_that_the_converter_fails_on_is_passed_over(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setitem(LADDERS, "onnx", (Recipe(ranges="of no kind"), Recipe()))
-    order = ExportOptions(tiny_run, "int8", ("onnx",), tmp_path / "bundle", gate=False)
-    made = export_run(order).made["onnx"]
-    failed, passed = made.gate["tried"]
-    assert made.recipe == Recipe()
+def test_the_next_recipe_is_tried_if_a_converter_fails(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(INT8_LADDERS, "onnx", (Recipe(ranges="unknown"), Recipe()))
+    options = ExportOptions(tiny_run, "int8", ("onnx",), tmp_path / "bundle", gate=False)
+    artifact = export_run(options).artifacts["onnx"]
+    failed, passed = artifact.gate["tried"]
+    assert artifact.recipe == Recipe()
     assert "failed: " in failed["error"]
     assert (failed["passed"], passed["passed"]) == (False, True)
 
 
-def test_without_its_data_a_run_is_exported_only_where_calibration_is_named(tiny_run, tmp_path):
+def test_a_run_without_its_data_needs_calibration_images(tiny_run, tmp_path):
     record = {**tiny_run.record, "data": {**tiny_run.record["data"], "root": str(tmp_path / "no")}}
-    gone = Run(tiny_run.path, record)
+    without_data = Run(tiny_run.path, record)
     with pytest.raises(ExportError, match="nothing to calibrate on") as caught:
-        export_run(ExportOptions(gone, "int8", ("onnx",), tmp_path / "bundle"))
+        export_run(ExportOptions(without_data, "int8", ("onnx",), tmp_path / "bundle"))
     assert caught.value.fix == "--calibration DATA"
-    said: list[str] = []
-    order = ExportOptions(
-        gone,
+    messages: list[str] = []
+    options = ExportOptions(
+        without_data,
         "int8",
         ("onnx",),
         tmp_path / "bundle",
         calibration=Path(tiny_run.record["data"]["root"]),
     )
-    result = export_run(order, say=said.append)
-    assert any("gate not evaluated: the run's data is not at" in line for line in said)
-    gate = result.made["onnx"].gate
+    outcome = export_run(options, say=messages.append)
+    assert any("gate not evaluated: the run's data is not at" in line for line in messages)
+    gate = outcome.artifacts["onnx"].gate
     assert not gate["evaluated"]
     assert gate["why"] == f"the run's data is not at {tmp_path / 'no'} any more"
     assert gate["tried"][-1]["passed"]
-    assert result.made["onnx"].parity["gate"] == "not evaluated"
+    assert outcome.artifacts["onnx"].parity["gate"] == "not evaluated"
     record = document(tmp_path / "bundle" / "bundle.json", "bundle")
     assert record["formats"]["onnx"]["calibration"] == {"source": "given", "images": 24}
     assert "pass, gate not evaluated" in verify_text(verify_bundle(tmp_path / "bundle"))
 
 
 def test_float16_is_judged_out_of_fold_too(tiny_run, tmp_path):
-    result = export_run(ExportOptions(tiny_run, "float16", ("tflite",), tmp_path / "bundle"))
-    made = result.made["tflite"]
-    assert made.parity["measured_on"] == OUT_OF_FOLD
-    assert made.gate["evaluated"]
-    assert made.gate["lost_positives"] == 0
+    outcome = export_run(ExportOptions(tiny_run, "float16", ("tflite",), tmp_path / "bundle"))
+    artifact = outcome.artifacts["tflite"]
+    assert artifact.parity["measured_on"] == OUT_OF_FOLD
+    assert artifact.gate["evaluated"]
+    assert artifact.gate["lost_positives"] == 0
 
 
-def test_a_taken_place_is_refused_before_anything_is_converted(tiny_run, tmp_path):
+def test_an_existing_bundle_is_refused_before_anything_is_converted(tiny_run, tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "bundle.json").write_text("{}", encoding="utf-8")
     steps: list[str] = []
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists already"):
         export_run(ExportOptions(tiny_run, "float32", out=tmp_path / "b"), steps.append)
     assert steps == []
 
 
-def test_the_place_of_a_bundle_names_model_head_and_precision(tiny_run):
+def test_the_default_path_of_a_bundle_names_model_head_and_precision(tiny_run):
     assert default_place(tiny_run, "int8") == Path("bundles/mobilenetv2-int8")
     paper = Run(tiny_run.path, {**tiny_run.record, "head": "paper"})
     assert default_place(paper, "float32") == Path("bundles/mobilenetv2-paper-float32")

@@ -55,18 +55,19 @@ def _train(path: Path, data: Any) -> None:
     folds = np.arange(len(truth)) % FOLDS + 1
     scores = np.zeros((len(truth), 2), np.float32)
     for fold in range(1, FOLDS + 1):
-        network = _fitted(images[folds != fold], truth[folds != fold])
+        network = fit_network(images[folds != fold], truth[folds != fold])
         (path / "folds" / str(fold)).mkdir(parents=True)
         network.save(path / "folds" / str(fold) / "model.keras")
         p = np.asarray(network(images[folds == fold].astype(np.float32)))[:, 0]
         scores[folds == fold] = np.stack([1 - p, p], axis=1)
-    _fitted(images, truth).save(path / "model.keras")
+    fit_network(images, truth).save(path / "model.keras")
     hashes = sorted(pixel_hash(SALT, image) for image in images)
     guards = fit_guards([image_statistics(image) for image in images])
     _write(path, data, truth, folds, scores, settings.to_json(), hashes, guards)
 
 
-def _fitted(images: np.ndarray, truth: np.ndarray) -> Any:
+def fit_network(images: np.ndarray, truth: np.ndarray) -> Any:
+    """Return a small network fitted on these images."""
     import keras
     from sklearn.linear_model import LogisticRegression
 
@@ -120,6 +121,12 @@ def _write(
             writer.writerow(
                 [name, sample.label, fold, sample.group, sample.camera, label, *score.tolist()]
             )
+    with (path / "split.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image", "fold", "group", "label", "camera", "trained_by", "tested_by"])
+        for name, sample, fold in zip(names, data.samples, folds, strict=True):
+            others = " ".join(str(other) for other in range(1, FOLDS + 1) if other != fold)
+            writer.writerow([name, fold, sample.group, sample.label, sample.camera, others, fold])
     record = {
         "schema": "alledge/run",
         "schema_version": 1,

@@ -30,5 +30,5 @@ def tiny_order(smears: Dataset, base_weights: Path) -> TrainOptions:
         replace(FINE_TUNING, epochs=2, batch_size=4, head_passes=1),
         weights=str(base_weights),
         folds=2,
-        image_path=ImageSettings(size=32, draft=64),
+        image_settings=ImageSettings(size=32, draft=64),
     )

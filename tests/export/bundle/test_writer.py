@@ -1,3 +1,5 @@
+"""Writing a bundle: whole or not at all, also after a killed export."""
+
 import json
 import os
 
@@ -52,7 +54,7 @@ def test_an_export_that_fails_leaves_the_old_bundle_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
-def test_a_killed_export_is_no_bundle_because_the_record_comes_last(tmp_path):
+def test_a_folder_is_no_bundle_before_its_record_is_written(tmp_path):
     with new_bundle(tmp_path / "b", False) as folder:
         (folder / "model.tflite").write_bytes(b"half")
         assert not list(tmp_path.glob(f"*/{RECORD}"))
@@ -60,18 +62,18 @@ def test_a_killed_export_is_no_bundle_because_the_record_comes_last(tmp_path):
         write_record(folder, {})
 
 
-def test_what_a_killed_export_left_is_cleared_by_the_next(tmp_path):
-    left = tmp_path / ".b.999999999.part"
-    left.mkdir()
-    (left / "model.tflite").write_bytes(b"half")
+def test_the_next_export_deletes_what_a_killed_one_left(tmp_path):
+    leftover = tmp_path / ".b.999999999.part"
+    leftover.mkdir()
+    (leftover / "model.tflite").write_bytes(b"half")
     running = tmp_path / f".b.{os.getppid()}.part"
     running.mkdir()
     write(tmp_path / "b")
-    assert not left.exists()
+    assert not leftover.exists()
     assert running.exists()
 
 
-def test_a_bundle_set_aside_comes_back_where_its_successor_never_arrived(tmp_path):
+def test_a_bundle_set_aside_comes_back_if_the_new_one_was_not_finished(tmp_path):
     write(tmp_path / "b[1]", content=b"old")
     (tmp_path / "b[1]").rename(tmp_path / ".b[1].999999999.old")
     clear_leftovers(tmp_path / "b[1]")
@@ -79,7 +81,7 @@ def test_a_bundle_set_aside_comes_back_where_its_successor_never_arrived(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["b[1]"]
 
 
-def test_a_bundle_set_aside_goes_where_its_successor_is_there(tmp_path):
+def test_a_bundle_set_aside_is_deleted_if_the_new_one_was_finished(tmp_path):
     write(tmp_path / "b", content=b"new")
     (tmp_path / ".b.999999999.old").mkdir()
     (tmp_path / ".b.log.json.999999999.part").write_text("half", encoding="utf-8")
@@ -90,7 +92,7 @@ def test_a_bundle_set_aside_goes_where_its_successor_is_there(tmp_path):
 
 def test_a_bundle_is_replaced_only_with_force(tmp_path):
     write(tmp_path / "b", content=b"old")
-    with pytest.raises(UsageError, match="is there already") as caught:
+    with pytest.raises(UsageError, match="exists already") as caught:
         write(tmp_path / "b")
     assert "--force" in str(caught.value.fix)
     write(tmp_path / "b", force=True, content=b"new")
@@ -115,11 +117,11 @@ def test_the_same_arrays_give_the_same_bytes(tmp_path):
         assert np.array_equal(read["inputs"], arrays["inputs"])
 
 
-def test_what_was_refused_is_kept_and_no_one_takes_it_for_a_bundle(tmp_path):
-    made = tmp_path / "made"
-    made.mkdir()
-    (made / "model.tflite").write_bytes(b"bad")
-    aside = put_aside(tmp_path / "b", {"tflite": made}, {"why.json": {"tflite": "lost blasts"}})
+def test_refused_artifacts_are_kept_but_not_as_a_bundle(tmp_path):
+    artifact = tmp_path / "artifact"
+    artifact.mkdir()
+    (artifact / "model.tflite").write_bytes(b"bad")
+    aside = put_aside(tmp_path / "b", {"tflite": artifact}, {"why.json": {"tflite": "lost blasts"}})
     assert aside == tmp_path / "b.rejected"
     assert (aside / "model.tflite.rejected").read_bytes() == b"bad"
     assert not list(aside.glob(RECORD))

@@ -1,4 +1,4 @@
-"""What is in an exported artifact, and what other tools make of it without alledge."""
+"""The content of exported artifacts: layers in float, labels, properties and weights."""
 
 import json
 import subprocess
@@ -9,10 +9,10 @@ import numpy as np
 
 from alledge.runtime.backends import load_backend
 
-# What takes pixels into integers, and integers out to the last layer.
-BORDERS = {"CAST", "QUANTIZE", "DEQUANTIZE"}
-INTEGERS = {"int8", "int32"}  # biases have 32 bits; so do axes and shapes
-HALF_RANGE = 64  # of an 8-bit weight, where sums of two products must fit into 16 bits
+# The operations between float and integer tensors.
+CONVERSIONS = {"CAST", "QUANTIZE", "DEQUANTIZE"}
+INTEGERS = {"int8", "int32"}  # biases, axes and shapes have 32 bits
+HALF_RANGE = 64  # of an 8-bit weight, so that the sum of two products fits into 16 bits
 
 
 def references(bundle):
@@ -32,7 +32,7 @@ def test_int8_tflite_has_its_last_layer_in_float_and_the_rest_in_integers(int8_b
     operations = [row for row in interpreter._get_ops_details() if row["op_name"] != "DELEGATE"]
     last = max(n for n, row in enumerate(operations) if row["op_name"] == "FULLY_CONNECTED")
     for row in operations[:last]:
-        if row["op_name"] not in BORDERS:
+        if row["op_name"] not in CONVERSIONS:
             used = {kinds[index] for index in (*row["inputs"], *row["outputs"]) if index >= 0}
             assert used <= INTEGERS, row
     for row in operations[last:]:
@@ -69,32 +69,32 @@ def test_int8_onnx_has_its_last_dense_layer_in_float(int8_bundle):
     import onnx
 
     graph = onnx.load(int8_bundle.path / "model.onnx").graph
-    makers = {output: node.op_type for node in graph.node for output in node.output}
+    producers = {output: node.op_type for node in graph.node for output in node.output}
     dense = [node for node in graph.node if node.op_type in ("MatMul", "Gemm")]
     assert len(dense) == 1
     names = {tensor.name for tensor in graph.initializer}
-    assert dense[0].input[1] in names  # its weights are no dequantized integers
+    assert dense[0].input[1] in names  # its weights are float, not dequantized integers
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    assert all(makers[node.input[1]] == "DequantizeLinear" for node in convolutions)
+    assert all(producers[node.input[1]] == "DequantizeLinear" for node in convolutions)
 
 
 def test_int8_onnx_has_a_scale_for_every_channel_of_a_convolution(int8_bundle):
     import onnx
 
     graph = onnx.load(int8_bundle.path / "model.onnx").graph
-    makers = {output: node for node in graph.node for output in node.output}
+    producers = {output: node for node in graph.node for output in node.output}
     weights = {tensor.name: tensor for tensor in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     assert convolutions
     for node in convolutions:
-        weight, scale = (weights[name] for name in makers[node.input[1]].input[:2])
+        weight, scale = (weights[name] for name in producers[node.input[1]].input[:2])
         assert weight.data_type == onnx.TensorProto.INT8
         assert list(scale.dims) == [weight.dims[0]]
         assert len(set(onnx.numpy_helper.to_array(scale).tolist())) > 1
 
 
-def test_int8_weights_of_the_ir_keep_to_half_their_range(int8_bundle):
-    """Without VNNI two products are summed in 16 bits: `overflow_fix` sees to it that they fit."""
+def test_int8_weights_of_the_ir_use_half_their_range(int8_bundle):
+    """CPUs without VNNI sum two products in 16 bits; `overflow_fix` makes them fit."""
     import openvino
 
     model = openvino.Core().read_model(int8_bundle.path / "model.xml")
@@ -108,7 +108,7 @@ def test_int8_weights_of_the_ir_keep_to_half_their_range(int8_bundle):
         assert np.abs(weight.data.astype(int)).max() <= HALF_RANGE
 
 
-def test_the_ir_says_what_it_is(int8_bundle):
+def test_the_ir_carries_its_metadata(int8_bundle):
     import openvino
 
     model = openvino.Core().read_model(int8_bundle.path / "model.xml")
@@ -119,15 +119,18 @@ def test_the_ir_says_what_it_is(int8_bundle):
 
 
 def test_benchmark_app_runs_the_ir(int8_bundle):
-    done = subprocess.run(
+    result = subprocess.run(
         [
-            *(sys.executable, "-c", "from openvino.tools.benchmark.main import main; main()"),
-            *("-m", str(int8_bundle.path / "model.xml"), "-d", "CPU", "-niter", "4"),
-            *("-nireq", "1", "-hint", "none"),
+            sys.executable,
+            "-c",
+            "from openvino.tools.benchmark.main import main; main()",
+            "-m",
+            int8_bundle.path / "model.xml",
+            *["-d", "CPU", "-niter", "4", "-nireq", "1", "-hint", "none"],
         ],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert "Throughput" in done.stdout
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+    assert "Throughput" in result.stdout

@@ -1,3 +1,7 @@
+"""The choice of calibration images, for the exported network and for each fold."""
+
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,34 +9,37 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from alledge.errors import DataError, ExportError
-from alledge.export.convert.calibration_images import MAX_IMAGES, choose, load_folder
+from alledge.export.convert.calibration_images import MAX_IMAGES, choose_balanced, load_folder
+from alledge.export.convert.jobs import JobRunner
+from alledge.export.gate.fold_artifacts import FoldArtifacts
+from alledge.export.source_run import read_run_images
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_rgb
 
 
 @given(st.permutations([(f"{kind}{number}", kind) for kind in "abc" for number in range(40)]))
-def test_the_choice_hangs_on_names_not_on_their_order(items):
-    chosen = choose(items, lambda item: item[0], lambda item: item[1])
-    again = choose(sorted(items), lambda item: item[0], lambda item: item[1])
+def test_the_choice_depends_on_names_not_on_their_order(items):
+    chosen = choose_balanced(items, lambda item: item[0], lambda item: item[1])
+    again = choose_balanced(sorted(items), lambda item: item[0], lambda item: item[1])
     assert chosen == again
 
 
-def test_every_kind_is_there_as_often_as_it_can_be():
+def test_a_rare_kind_is_chosen_whole():
     items = [("rare", number) for number in range(5)] + [("common", n) for n in range(500)]
-    chosen = choose(items, lambda item: f"{item}", lambda item: item[0])
+    chosen = choose_balanced(items, lambda item: f"{item}", lambda item: item[0])
     assert len(chosen) == MAX_IMAGES
     assert sum(kind == "rare" for kind, _ in chosen) == 5
 
 
-def test_a_folder_of_any_layout_is_read_through_the_one_image_path(tmp_path):
+def test_a_folder_of_any_layout_is_read_by_the_image_loader_of_the_device(tmp_path):
     for number in range(3):
         path = tmp_path / f"deep[{number}]" / "field.png"
         path.parent.mkdir()
         Image.new("RGB", (90, 60), (number * 80, 10, 200)).save(path)
     images = load_folder(tmp_path, ImageSettings(size=32))
     assert images.shape == (3, 32, 32, 3)
-    wanted = [load_rgb(path, ImageSettings(size=32)) for path in tmp_path.rglob("*.png")]
-    assert sorted(i.tobytes() for i in images) == sorted(i.tobytes() for i in wanted)
+    expected = [load_rgb(path, ImageSettings(size=32)) for path in tmp_path.rglob("*.png")]
+    assert sorted(i.tobytes() for i in images) == sorted(i.tobytes() for i in expected)
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
@@ -41,34 +48,52 @@ def test_a_folder_without_images_is_refused(tmp_path):
         load_folder(tmp_path, ImageSettings())
 
 
-def test_calibration_takes_no_held_out_image(tiny_run):
-    from alledge.export.source_run import read_run_images
-
-    material = read_run_images(tiny_run)
+def test_a_fold_is_not_calibrated_on_images_that_test_it(tiny_run):
+    run_images = read_run_images(tiny_run)
     for fold in tiny_run.fold_numbers:
-        part = {image.tobytes() for image in material.training_part(fold)}
-        tested = {material.images[index].tobytes() for index in material.held_out(fold)}
-        assert part
-        assert not part & tested
-    assert len(material.training_part()) == len(np.unique(material.images, axis=0))
+        calibration = {image.tobytes() for image in run_images.calibration_images(fold)}
+        tested = {run_images.images[i].tobytes() for i in run_images.tested_images(fold)}
+        assert calibration
+        assert not calibration & tested
+    unique = np.unique(run_images.images, axis=0)
+    assert len(run_images.calibration_images()) == len(unique)
 
 
-def test_images_named_for_calibration_that_test_a_fold_are_left_out_for_it(tiny_run, tmp_path):
-    from alledge.export.convert.jobs import Jobs
-    from alledge.export.gate.fold_artifacts import FoldArtifacts
-    from alledge.export.source_run import read_run_images
+def test_a_fold_is_not_calibrated_on_images_that_it_neither_trained_on_nor_tested(tiny_run):
+    run_images = read_run_images(tiny_run)
+    first = run_images.tested_images(2)[0]  # fold 1 trained on it
+    trained_by = list(run_images.trained_by)
+    trained_by[first] = frozenset()
+    changed = replace(run_images, trained_by=tuple(trained_by))
+    before, after = (images.calibration_images(1) for images in (run_images, changed))
+    assert len(after) == len(before) - 1
+    assert run_images.images[first].tobytes() not in {image.tobytes() for image in after}
 
-    material, said = read_run_images(tiny_run), []
-    first, second = (material.images[material.held_out(fold)] for fold in tiny_run.fold_numbers)
+
+def test_a_fold_is_not_calibrated_on_images_in_a_group_that_tests_it(tiny_run):
+    """The paper's split is blind to groups: it trains on images that show what it tests."""
+    run_images = read_run_images(tiny_run)
+    first, tested = run_images.tested_images(2)[0], run_images.tested_images(1)[0]
+    groups = list(run_images.groups)
+    groups[first] = groups[tested]
+    after = replace(run_images, groups=tuple(groups)).calibration_images(1)
+    assert run_images.images[first].tobytes() not in {image.tobytes() for image in after}
+
+
+def test_named_calibration_images_that_test_a_fold_are_left_out_for_it(tiny_run, tmp_path):
+    run_images, messages = read_run_images(tiny_run), []
+    first, second = (
+        run_images.images[run_images.tested_images(fold)] for fold in tiny_run.fold_numbers
+    )
     named = np.concatenate([first[:3], second])
 
     def folds(images):
         return FoldArtifacts(
-            tiny_run, material, Jobs(tmp_path), tmp_path, "int8", images, said.append
+            tiny_run, run_images, JobRunner(tmp_path), tmp_path, "int8", images, messages.append
         )
 
-    assert np.array_equal(folds(named).calibration(tiny_run.fold_numbers[0]), second)
-    assert np.array_equal(folds(named).calibration(tiny_run.fold_numbers[1]), first[:3])
-    assert "3 calibration images left out" in said[0]
+    assert np.array_equal(folds(named).calibration_images(tiny_run.fold_numbers[0]), second)
+    assert np.array_equal(folds(named).calibration_images(tiny_run.fold_numbers[1]), first[:3])
+    assert "3 calibration images left out" in messages[0]
     with pytest.raises(ExportError, match="every calibration image tests fold"):
-        folds(second).calibration(tiny_run.fold_numbers[1])
+        folds(second).calibration_images(tiny_run.fold_numbers[1])

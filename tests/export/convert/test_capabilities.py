@@ -1,3 +1,5 @@
+"""The table of formats and precisions."""
+
 import pytest
 
 from alledge.errors import UsageError
@@ -5,17 +7,17 @@ from alledge.export.convert.capabilities import (
     CAPABILITIES,
     FORMATS,
     PRECISIONS,
-    able,
     check_formats,
-    refused,
+    supported_formats,
+    unsupported_formats,
 )
 
 
-def test_every_precision_of_every_format_has_a_row():
-    assert set(CAPABILITIES) == {(form, name) for form in FORMATS for name in PRECISIONS}
+def test_the_table_has_every_precision_of_every_format():
+    assert set(CAPABILITIES) == {(name, precision) for name in FORMATS for precision in PRECISIONS}
 
 
-def test_a_row_says_how_or_why_not():
+def test_a_row_says_how_the_format_does_the_precision_or_why_it_cannot():
     for row in CAPABILITIES.values():
         assert bool(row.how) != bool(row.refused)
 
@@ -26,15 +28,17 @@ def test_dynamic_is_refused_for_openvino_with_a_reason_and_what_to_type():
     assert caught.value.fix == "--format onnx"
 
 
-def test_nothing_is_put_in_the_place_of_a_refused_format():
-    assert able("dynamic") == ("tflite", "onnx")
-    assert able("int8") == FORMATS
+def test_a_format_that_cannot_do_the_precision_is_not_replaced():
+    assert supported_formats("dynamic") == ("tflite", "onnx")
+    assert supported_formats("int8") == FORMATS
 
 
-def test_every_format_is_either_able_or_refused_with_a_reason():
+def test_every_format_is_either_supported_or_refused_with_a_reason():
     for precision in PRECISIONS:
-        assert set(able(precision)) ^ set(refused(precision)) == set(FORMATS)
-    assert "convolution" in refused("dynamic")["openvino"]
+        assert set(supported_formats(precision)) ^ set(unsupported_formats(precision)) == set(
+            FORMATS
+        )
+    assert "convolution" in unsupported_formats("dynamic")["openvino"]
 
 
 def test_an_unknown_format_names_the_nearest():

@@ -1,4 +1,4 @@
-"""Other tools on our artifacts, each in an environment of its own: they know nothing of alledge."""
+"""Exported artifacts in other tools, each in its own environment without alledge."""
 
 import json
 import subprocess
@@ -16,14 +16,15 @@ import json, sys
 import mediapipe, numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 options = vision.ImageClassifierOptions(BaseOptions(model_asset_path=sys.argv[1]))
-said = []
+answers = []
 with vision.ImageClassifier.create_from_options(options) as classifier:
     for image in np.load(sys.argv[2])["inputs"]:
-        found = classifier.classify(
+        result = classifier.classify(
             mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(image))
         )
-        said.append({row.category_name: row.score for row in found.classifications[0].categories})
-print(json.dumps(said))
+        categories = result.classifications[0].categories
+        answers.append({row.category_name: row.score for row in categories})
+print(json.dumps(answers))
 """
 MODEL_API = """
 import json, sys
@@ -33,11 +34,11 @@ from model_api.models import Model
 adapter = OpenvinoAdapter(
     create_core(), sys.argv[1], device="CPU", plugin_config={"INFERENCE_PRECISION_HINT": "f32"}
 )
-model, said = Model.create_model(adapter), []
+model, answers = Model.create_model(adapter), []
 for image in np.load(sys.argv[2])["inputs"]:
     top = model(image).top_labels[0]
-    said.append({top.name: float(top.confidence)})
-print(json.dumps(said))
+    answers.append({top.name: float(top.confidence)})
+print(json.dumps(answers))
 """
 
 
@@ -59,18 +60,18 @@ def bundle(request, int8_bundle, float32_bundle):
     return {"int8": int8_bundle, "float32": float32_bundle}[request.param]
 
 
-def asked(python: Path, script: str, bundle, file: str) -> list[dict[str, float]]:
-    """Return what a client says of every reference, by label."""
-    done = subprocess.run(
+def answers_of(python: Path, script: str, bundle, file: str) -> list[dict[str, float]]:
+    """Return the scores that a client gives every reference, by label."""
+    result = subprocess.run(
         [python, "-c", script, bundle.path / file, bundle.path / "reference" / "inputs.npz"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if library := missing_library(done.stderr):
+    if library := missing_library(result.stderr):
         pytest.skip(f"this machine has no {library}")
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    assert result.returncode == 0, result.stderr[-2000:]
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def stored(bundle, name: str) -> np.ndarray:
@@ -78,18 +79,18 @@ def stored(bundle, name: str) -> np.ndarray:
         return archive[name]
 
 
-def test_mediapipe_reads_our_labels_and_answers_as_the_desk_did(mediapipe, bundle):
-    said = asked(mediapipe, MEDIAPIPE, bundle, "model.tflite")
-    assert all(set(row) == set(bundle.labels) for row in said)
-    found = np.array([[row[label] for label in bundle.labels] for row in said])
-    assert np.abs(found - stored(bundle, "tflite")).max() <= ALLOWED[bundle.record["precision"]]
+def test_mediapipe_reads_the_labels_and_gives_the_stored_scores(mediapipe, bundle):
+    answers = answers_of(mediapipe, MEDIAPIPE, bundle, "model.tflite")
+    assert all(set(row) == set(bundle.labels) for row in answers)
+    scores = np.array([[row[label] for label in bundle.labels] for row in answers])
+    assert np.abs(scores - stored(bundle, "tflite")).max() <= ALLOWED[bundle.record["precision"]]
 
 
-def test_model_api_reads_our_labels_and_answers_as_the_desk_did(model_api, bundle):
-    said = asked(model_api, MODEL_API, bundle, "model.xml")
-    ours = stored(bundle, "openvino")
-    assert len(said) == len(ours)
-    for row, scores in zip(said, ours, strict=True):
+def test_model_api_reads_the_labels_and_gives_the_stored_scores(model_api, bundle):
+    answers = answers_of(model_api, MODEL_API, bundle, "model.xml")
+    expected = stored(bundle, "openvino")
+    assert len(answers) == len(expected)
+    for row, scores in zip(answers, expected, strict=True):
         ((label, confidence),) = row.items()
         place = bundle.labels.index(label)
         allowed = ALLOWED[bundle.record["precision"]]

@@ -1,4 +1,4 @@
-"""Every recipe of every ladder converts a real network, and leaves in float what it says."""
+"""Every recipe converts a small network and leaves the layers in float that it names."""
 
 from pathlib import Path
 
@@ -6,43 +6,46 @@ import pytest
 
 from alledge.errors import ExportError
 from alledge.export.convert.conversion import Conversion
-from alledge.export.convert.jobs import Jobs
-from alledge.export.convert.quantization_recipes import DYNAMIC, LADDERS
+from alledge.export.convert.jobs import JobRunner
+from alledge.export.convert.quantization_recipes import DYNAMIC_LADDERS, INT8_LADDERS
 from alledge.export.source_run import read_run_images
 
 EVERY = [
-    (form, precision, recipe)
-    for precision, ladders in (("int8", LADDERS), ("dynamic", DYNAMIC))
-    for form, recipes in ladders.items()
+    (format_name, precision, recipe)
+    for precision, ladders in (("int8", INT8_LADDERS), ("dynamic", DYNAMIC_LADDERS))
+    for format_name, recipes in ladders.items()
     for recipe in recipes
 ]
 
 
 @pytest.fixture(scope="module")
 def convert(tiny_run, tmp_path_factory):
-    """Convert by a recipe, once: the artifact, and what its step says."""
+    """Return a function that converts by a recipe once: the artifact and the result of its step."""
     folder = tmp_path_factory.mktemp("ladders")
-    part = read_run_images(tiny_run).training_part()
-    made = Conversion(Jobs(folder), tiny_run.model_path, folder / "model", "tiny", part, ("a", "b"))
-    done = {}
+    calibration = read_run_images(tiny_run).calibration_images()
+    conversion = Conversion(
+        JobRunner(folder), tiny_run.model_path, folder / "model", "tiny", calibration, ("a", "b")
+    )
+    results = {}
 
-    def once(form, precision, recipe):
-        key = (form, precision, recipe)
-        if key not in done:
-            done[key] = made.artifact(form, precision, recipe, folder / f"artifact{len(done)}")
-        return done[key]
+    def once(format_name, precision, recipe):
+        key = (format_name, precision, recipe)
+        if key not in results:
+            out = folder / f"artifact{len(results)}"
+            results[key] = conversion.artifact(format_name, precision, recipe, out)
+        return results[key]
 
     return once
 
 
-def quantized(form: str, artifact: Path) -> int:
-    """Count what works on integers: tensors, or the steps into and out of them."""
-    if form == "tflite":
+def count_quantized(format_name: str, artifact: Path) -> int:
+    """Count the integer tensors, or the operations that quantize."""
+    if format_name == "tflite":
         from ai_edge_litert.interpreter import Interpreter
 
         details = Interpreter(model_path=str(artifact)).get_tensor_details()
         return sum(row["dtype"].__name__ == "int8" for row in details)
-    if form == "onnx":
+    if format_name == "onnx":
         import onnx
 
         kinds = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger")
@@ -54,36 +57,48 @@ def quantized(form: str, artifact: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("form", "precision", "recipe"),
+    ("format_name", "precision", "recipe"),
     EVERY,
-    ids=[f"{form}, {precision}, {recipe.name}" for form, precision, recipe in EVERY],
+    ids=[f"{format_name}, {precision}, {recipe.name}" for format_name, precision, recipe in EVERY],
 )
-def test_a_recipe_converts_and_leaves_more_in_float_where_it_says_so(
-    form, precision, recipe, convert
+def test_a_recipe_converts_and_leaves_its_number_of_layers_in_float(
+    format_name, precision, recipe, convert
 ):
     if recipe.dense_only:  # the tiny network has no dense layer but the last
         with pytest.raises(ExportError, match="nothing is left to quantize"):
-            convert(form, precision, recipe)
+            convert(format_name, precision, recipe)
         return
-    artifact, said = convert(form, precision, recipe)
+    artifact, result = convert(format_name, precision, recipe)
     if not recipe.float_layers:
-        assert said["left_in_float"] == []
-        # TFLite's dynamic quantizer passes over weights as small as the tiny network's
-        assert quantized(form, artifact) > 0 or (form, precision) == ("tflite", "dynamic")
+        assert result["left_in_float"] == []
+        # TFLite's dynamic quantizer skips weights as small as those of the tiny network.
+        assert count_quantized(format_name, artifact) > 0 or (format_name, precision) == (
+            "tflite",
+            "dynamic",
+        )
         return
-    cheapest = next(row for row in EVERY if row[:2] == (form, precision))
-    assert said["left_in_float"]
-    assert quantized(form, artifact) < quantized(form, convert(*cheapest)[0])
-
-
-@pytest.mark.parametrize("form", ["tflite", "onnx"])
-def test_what_other_recipes_left_half_way_changes_no_artifact(form, convert, tiny_run, tmp_path):
-    dearest = LADDERS[form][-1]
-    for recipe in LADDERS[form]:
-        after_others, _ = convert(form, "int8", recipe)
-    part = read_run_images(tiny_run).training_part()
-    fresh = Conversion(
-        Jobs(tmp_path), tiny_run.model_path, tmp_path / "model", "tiny", part, ("a", "b")
+    cheapest = next(row for row in EVERY if row[:2] == (format_name, precision))
+    assert result["left_in_float"]
+    assert count_quantized(format_name, artifact) < count_quantized(
+        format_name, convert(*cheapest)[0]
     )
-    alone, _ = fresh.artifact(form, "int8", dearest, tmp_path / "alone")
+
+
+@pytest.mark.parametrize("format_name", ["tflite", "onnx"])
+def test_intermediate_results_of_other_recipes_do_not_change_an_artifact(
+    format_name, convert, tiny_run, tmp_path
+):
+    last = INT8_LADDERS[format_name][-1]
+    for recipe in INT8_LADDERS[format_name]:
+        after_others, _ = convert(format_name, "int8", recipe)
+    calibration = read_run_images(tiny_run).calibration_images()
+    fresh = Conversion(
+        JobRunner(tmp_path),
+        tiny_run.model_path,
+        tmp_path / "model",
+        "tiny",
+        calibration,
+        ("a", "b"),
+    )
+    alone, _ = fresh.artifact(format_name, "int8", last, tmp_path / "alone")
     assert alone.read_bytes() == after_others.read_bytes()

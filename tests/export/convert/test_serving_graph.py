@@ -1,3 +1,5 @@
+"""The serving graph of a trained network."""
+
 import keras
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ def network(last: keras.layers.Layer) -> keras.Model:
     return keras.Model(pixels, head(x))
 
 
-def served(model: keras.Model) -> np.ndarray:
+def serving_scores(model: keras.Model) -> np.ndarray:
     serving = serving_model(model)
     return np.concatenate([np.asarray(serving(image[None])) for image in IMAGES])
 
@@ -25,13 +27,15 @@ def served(model: keras.Model) -> np.ndarray:
 def test_a_sigmoid_becomes_two_columns_in_the_order_of_the_labels():
     model = network(keras.layers.Dense(1, activation="sigmoid"))
     p = np.asarray(model(IMAGES.astype(np.float32)))[:, 0]
-    assert np.allclose(served(model), np.stack([1 - p, p], axis=1), atol=1e-6)
+    assert np.allclose(serving_scores(model), np.stack([1 - p, p], axis=1), atol=1e-6)
     assert np.allclose(float_scores(model, IMAGES), np.stack([1 - p, p], axis=1), atol=1e-6)
 
 
-def test_a_softmax_over_more_labels_stays_what_it_is():
+def test_a_softmax_over_more_labels_is_unchanged():
     model = network(keras.layers.Dense(4, activation="softmax"))
-    assert np.allclose(served(model), np.asarray(model(IMAGES.astype(np.float32))), atol=1e-6)
+    assert np.allclose(
+        serving_scores(model), np.asarray(model(IMAGES.astype(np.float32))), atol=1e-6
+    )
     assert float_scores(model, IMAGES).shape == (3, 4)
 
 
@@ -43,15 +47,15 @@ def test_the_serving_graph_takes_one_uint8_image():
     assert serving.outputs[0].shape == (1, 2)
 
 
-def test_one_output_that_is_no_probability_is_refused():
+def test_a_single_output_that_is_not_a_sigmoid_is_refused():
     with pytest.raises(ExportError, match="one output"):
         serving_model(network(keras.layers.Dense(1)))
 
 
-def test_a_saved_network_of_either_head_can_be_served(tmp_path):
+def test_a_saved_network_of_either_head_gives_the_scores_of_the_float_model(tmp_path):
     from alledge.train.networks.network import build
 
     for head in ("gap", "paper"):
         build("mobilenetv2", head, weights="none", size=32).save(tmp_path / "model.keras")
         model = load_float(tmp_path / "model.keras")
-        assert np.allclose(served(model), float_scores(model, IMAGES), atol=1e-5)
+        assert np.allclose(serving_scores(model), float_scores(model, IMAGES), atol=1e-5)

@@ -1,4 +1,6 @@
-"""The gate on hand-made scores: what it must refuse, and what it must not look at."""
+"""The accuracy gate on synthetic scores: what it refuses, and which scores it may not use."""
+
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -6,13 +8,13 @@ import pytest
 from alledge.errors import ExportError
 from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.accuracy_gate import HOLDOUT, Budget, Gate
-from alledge.export.gate.held_out import HeldOut, fit_decision_rule
-from alledge.export.source_run import DecisionRule
+from alledge.export.gate.out_of_fold import OutOfFoldPredictions, fit_decision_rule
+from alledge.export.types import DecisionRule
 from alledge.runtime.metrics.decisions import Thresholds
 
 HEALTHY, BLASTS, FOLDS = 59, 49, 5  # as many as ALL-IDB1 has
 LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
-READING = DecisionRule(1.0, Thresholds(0.5, (0.4, 0.6)))
+RULE = DecisionRule(1.0, Thresholds(0.5, (0.4, 0.6)))
 LADDER = (Recipe(), Recipe(float_layers=4))
 
 
@@ -20,136 +22,200 @@ def scores(p: np.ndarray) -> np.ndarray:
     return np.stack([1 - p, p], axis=1).astype(np.float32)
 
 
-def predicted(rng: np.random.Generator, sure: float = 3.0, folds: int = FOLDS) -> HeldOut:
-    """Scores of a float model that errs now and then."""
+def predictions_of_float_model(
+    rng: np.random.Generator, separation: float = 3.0, folds: int = FOLDS
+) -> OutOfFoldPredictions:
+    """Return scores of a float model that is wrong now and then."""
     truth = np.array([0] * HEALTHY + [1] * BLASTS)
-    number = np.concatenate([np.arange(HEALTHY), np.arange(BLASTS)]) % folds + 1
-    z = np.where(truth == 1, sure, -sure) + rng.normal(0, 1.5, len(truth))
-    groups = np.arange(len(truth))
-    real = scores(1 / (1 + np.exp(-z)))
-    return HeldOut(LABELS, POSITIVES, truth, number, real, groups, READING)
+    fold = np.concatenate([np.arange(HEALTHY), np.arange(BLASTS)]) % folds + 1
+    logits = np.where(truth == 1, separation, -separation) + rng.normal(0, 1.5, len(truth))
+    return OutOfFoldPredictions(
+        labels=LABELS,
+        positives=POSITIVES,
+        truth=truth,
+        folds=fold,
+        float_scores=scores(1 / (1 + np.exp(-logits))),
+        groups=np.arange(len(truth)),
+        float_rule=RULE,
+    )
 
 
-def gate_of(held: HeldOut, *made: np.ndarray, budget: Budget = Budget()) -> Gate:  # noqa: B008
-    """A gate whose recipes have these scores, in the order of the ladder."""
-    by_recipe = dict(zip(LADDER, made, strict=False))
+def camera_predictions(rng: np.random.Generator) -> OutOfFoldPredictions:
+    """Return predictions of two directions that test the same healthy images in two folds each."""
+    healthy, blasts, parts = 21, 21, 3
+    truth = np.concatenate([np.zeros(2 * healthy, int), np.ones(2 * blasts, int)])
+    groups = np.concatenate([np.arange(healthy), np.arange(healthy), 100 + np.arange(2 * blasts)])
+    part = np.arange(healthy) % parts
+    fold = np.concatenate([1 + part, 1 + parts + part, 1 + np.arange(2 * blasts) % (2 * parts)])
+    logits = np.where(truth == 1, 2.0, -2.0) + rng.normal(0, 1.5, len(truth))
+    return OutOfFoldPredictions(
+        labels=LABELS,
+        positives=POSITIVES,
+        truth=truth,
+        folds=fold,
+        float_scores=scores(1 / (1 + np.exp(-logits))),
+        groups=groups,
+        float_rule=RULE,
+    )
 
-    def said(form: str, recipe: Recipe, fold: int) -> np.ndarray:
-        return by_recipe[recipe][held.folds == fold]
 
-    return Gate(held, said, "int8", budget)
+def gate_with(
+    predictions: OutOfFoldPredictions,
+    *recipe_scores: np.ndarray,
+    budget: Budget = Budget(),  # noqa: B008
+) -> Gate:
+    """Return a gate whose recipes have these scores, in the order of the ladder."""
+    by_recipe = dict(zip(LADDER, recipe_scores, strict=False))
+
+    def fold_scores(format_name: str, recipe: Recipe, fold: int) -> np.ndarray:
+        return by_recipe[recipe][predictions.folds == fold]
+
+    return Gate(predictions, fold_scores, "int8", budget)
 
 
 def test_an_artifact_that_loses_one_blast_is_refused():
-    held = predicted(np.random.default_rng(1), sure=6.0)
-    made = held.real.copy()
-    made[-1] = 0.9999, 0.0001
-    gate = gate_of(held, made, budget=Budget(auc_drop=1.0))
-    tried = []
-    assert list(gate.passing("onnx", LADDER[:1], tried)) == []
-    assert tried[0]["lost_positives"] == 1
-    assert not tried[0]["passed"]
+    predictions = predictions_of_float_model(np.random.default_rng(1), separation=6.0)
+    artifact_scores = predictions.float_scores.copy()
+    artifact_scores[-1] = 0.9999, 0.0001
+    gate = gate_with(predictions, artifact_scores, budget=Budget(auc_drop=1.0))
+    assessment = gate.assess("onnx", LADDER[0])
+    assert assessment.figures["lost_positives"] == 1
+    assert not assessment.passed
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_random_scores_are_refused(seed):
     rng = np.random.default_rng(seed)
-    held = predicted(rng)
-    gate = gate_of(held, scores(rng.uniform(size=len(held.truth))))
-    assert list(gate.passing("onnx", LADDER[:1], [])) == []
+    predictions = predictions_of_float_model(rng)
+    gate = gate_with(predictions, scores(rng.uniform(size=len(predictions.truth))))
+    assert not gate.assess("onnx", LADDER[0]).passed
 
 
 def test_random_scores_can_lose_positives():
-    """A threshold fitted on the very scores it judges would never lose one of so few."""
+    """A threshold fitted on the scores that it judges would never lose one of so few."""
     lost = []
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        held = predicted(rng)
-        row, _ = gate_of(held, scores(rng.uniform(size=len(held.truth)))).judged("onnx", LADDER[0])
-        lost.append(row["lost_positives"])
+        predictions = predictions_of_float_model(rng)
+        gate = gate_with(predictions, scores(rng.uniform(size=len(predictions.truth))))
+        lost.append(gate.assess("onnx", LADDER[0]).figures["lost_positives"])
     assert max(lost) > 0
 
 
-@pytest.mark.parametrize("sure", [1.0, 3.0, 6.0])
-def test_an_artifact_that_is_the_float_model_is_never_refused(sure):
+@pytest.mark.parametrize("separation", [1.0, 3.0, 6.0])
+def test_an_artifact_that_equals_the_float_model_is_never_refused(separation):
     for seed in range(5):
-        held = predicted(np.random.default_rng(seed), sure)
-        row, reading = gate_of(held, held.real).judged("onnx", LADDER[0])
-        assert (row["lost_positives"], row["auc_drop"], row["agreement"]) == (0, 0.0, 1.0)
-        assert reading == fit_decision_rule(held.truth, held.real, LABELS, POSITIVES)
+        predictions = predictions_of_float_model(np.random.default_rng(seed), separation)
+        float_scores = predictions.float_scores
+        assessment = gate_with(predictions, float_scores).assess("onnx", LADDER[0])
+        figures = assessment.figures
+        assert (figures["lost_positives"], figures["auc_drop"], figures["agreement"]) == (0, 0, 1)
+        assert assessment.rule == fit_decision_rule(
+            predictions.truth, float_scores, LABELS, POSITIVES
+        )
 
 
 @pytest.mark.parametrize("fold", range(1, FOLDS + 1))
-def test_a_fold_s_scores_have_no_part_in_the_recipe_and_reading_it_is_judged_by(fold):
+def test_the_scores_of_a_fold_do_not_choose_the_recipe_that_judges_it(fold):
     rng = np.random.default_rng(7)
-    held = predicted(rng)
-    ruined = held.real.copy()
-    ruined[held.truth == 1] = scores(rng.uniform(size=BLASTS))
-    others = [other for other in range(1, FOLDS + 1) if other != fold]
-    before = gate_of(held, ruined, held.real)._choose("onnx", LADDER, others)
-    assert before[0] == LADDER[1]
-    here = held.folds == fold
-    mine = scores(rng.uniform(size=int(here.sum())))
-    for made in (ruined, held.real):
-        made[here] = mine
-    after = gate_of(held, ruined, held.real)._choose("onnx", LADDER, others)
-    assert after == before
+    predictions = predictions_of_float_model(rng)
+    bad = predictions.float_scores.copy()
+    bad[predictions.truth == 1] = scores(rng.uniform(size=BLASTS))
+    good = predictions.float_scores.copy()
+    inside = predictions.folds == fold
+    good[inside] = scores(rng.uniform(size=int(inside.sum())))  # would be refused for this fold
+    cost = gate_with(predictions, bad, good).cross_fitted_cost("onnx", LADDER)
+    assert cost["recipes"][fold - 1] == LADDER[1].name
+    good[inside], bad[inside] = bad[inside], good[inside]
+    cost = gate_with(predictions, bad, good).cross_fitted_cost("onnx", LADDER)
+    assert cost["recipes"][fold - 1] == LADDER[1].name
 
 
-def test_a_cross_fitted_cost_is_of_the_choice_and_names_what_each_fold_was_judged_by():
-    held = predicted(np.random.default_rng(2), sure=6.0)
-    ruined = scores(np.full(len(held.truth), 0.5))
-    cost = gate_of(held, ruined, held.real).cross_fitted_cost("onnx", LADDER)
+@dataclass(frozen=True)
+class RecordingPredictions(OutOfFoldPredictions):
+    """Records the rows that each decision rule was fitted on and the rows that it judged."""
+
+    fitted: list[tuple[DecisionRule, np.ndarray]] = field(default_factory=list)
+    judged: list[tuple[DecisionRule, np.ndarray]] = field(default_factory=list)
+
+    def fit_rule(self, rows: np.ndarray, scores: np.ndarray) -> DecisionRule:
+        rule = super().fit_rule(rows, scores)
+        self.fitted.append((rule, rows))
+        return rule
+
+    def correct(self, rows: np.ndarray, scores: np.ndarray, rule: DecisionRule) -> np.ndarray:
+        self.judged.append((rule, rows))
+        return super().correct(rows, scores, rule)
+
+
+@pytest.mark.parametrize("make", [camera_predictions, predictions_of_float_model])
+def test_no_rule_judges_an_image_whose_group_it_was_fitted_on(make):
+    """In a camera split, a healthy image is tested by one fold of every direction."""
+    predictions = RecordingPredictions(**vars(make(np.random.default_rng(8))))
+    gate = gate_with(predictions, predictions.float_scores)
+    gate.assess("onnx", LADDER[0])
+    assert gate.cross_fitted_cost("onnx", LADDER[:1])["images"] == len(predictions.truth)
+    assert {fold for _, rows in predictions.judged for fold in predictions.folds[rows]} == set(
+        predictions.folds
+    )
+    for rule, rows in predictions.judged:
+        (fitted_on,) = [fitting for other, fitting in predictions.fitted if other is rule]
+        assert not set(predictions.groups[fitted_on]) & set(predictions.groups[rows])
+
+
+def test_the_cross_fitted_cost_names_the_recipe_that_judged_each_fold():
+    predictions = predictions_of_float_model(np.random.default_rng(2), separation=6.0)
+    bad = scores(np.full(len(predictions.truth), 0.5))
+    gate = gate_with(predictions, bad, predictions.float_scores)
+    cost = gate.cross_fitted_cost("onnx", LADDER)
     assert cost["recipes"] == [LADDER[1].name] * FOLDS
     assert (cost["images"], cost["max_dp"], cost["lost_positives"]) == (108, 0.0, 0)
 
 
-def test_a_holdout_is_judged_at_the_run_s_own_reading_and_has_no_cross_fitted_cost():
-    held = predicted(np.random.default_rng(3), sure=6.0, folds=1)
-    shifted = scores(held.real[:, 1] * 0.39)  # parts both sides as well, below the run's band
-    gate = gate_of(held, shifted)
-    row, reading = gate.judged("onnx", LADDER[0])
-    assert reading == held.reading
-    assert row["lost_positives"] >= BLASTS - 1
+def test_a_holdout_is_judged_by_the_rule_of_the_run_and_has_no_cross_fitted_cost():
+    predictions = predictions_of_float_model(np.random.default_rng(3), separation=6.0, folds=1)
+    # The two classes stay apart, but all scores are below the run's band.
+    shifted = scores(predictions.float_scores[:, 1] * 0.39)
+    gate = gate_with(predictions, shifted)
+    assessment = gate.assess("onnx", LADDER[0])
+    assert assessment.rule == predictions.float_rule
+    assert assessment.figures["lost_positives"] >= BLASTS - 1
     assert gate.cross_fitted_cost("onnx", LADDER) == HOLDOUT
 
 
-def test_folds_that_leave_one_side_only_have_no_cross_fitted_cost_and_say_why():
-    held = predicted(np.random.default_rng(4), sure=6.0)
-    apart = HeldOut(
-        LABELS, POSITIVES, held.truth, held.truth + 1, held.real, held.groups, held.reading
-    )
-    gate = gate_of(apart, apart.real)
-    row, reading = gate.judged("onnx", LADDER[0])
-    assert (row["lost_positives"], reading) == (0, READING)
-    assert "without fold 1 all images are on one side" in str(
-        gate.cross_fitted_cost("onnx", LADDER)
-    )
+def test_folds_that_leave_one_class_only_have_no_cross_fitted_cost_and_say_why():
+    predictions = predictions_of_float_model(np.random.default_rng(4), separation=6.0)
+    by_class = replace(predictions, folds=predictions.truth + 1)
+    gate = gate_with(by_class, by_class.float_scores)
+    assessment = gate.assess("onnx", LADDER[0])
+    assert (assessment.figures["lost_positives"], assessment.rule) == (0, RULE)
+    reason = str(gate.cross_fitted_cost("onnx", LADDER))
+    assert "without fold 1 all images are on one side" in reason
 
 
-def test_a_reading_of_one_side_only_is_refused():
+def test_a_rule_cannot_be_fitted_on_one_class_only():
     with pytest.raises(ExportError, match="all images are on one side") as caught:
         fit_decision_rule(np.ones(4, int), scores(np.linspace(0.1, 0.9, 4)), LABELS, POSITIVES)
     assert "--no-gate" in str(caught.value.fix)
 
 
-def test_a_recipe_that_cannot_be_scored_is_a_row_and_the_next_is_tried():
-    held = predicted(np.random.default_rng(5), sure=6.0)
+def test_the_cross_fitted_cost_skips_a_recipe_that_cannot_be_scored():
+    predictions = predictions_of_float_model(np.random.default_rng(5), separation=6.0)
 
-    def said(form: str, recipe: Recipe, fold: int) -> np.ndarray:
+    def fold_scores(format_name: str, recipe: Recipe, fold: int) -> np.ndarray:
         if recipe == LADDER[0]:
-            raise ExportError("fold 1: scores that are no finite numbers")
-        return held.real[held.folds == fold]
+            raise ExportError("fold 1: scores that are not finite numbers")
+        return predictions.float_scores[predictions.folds == fold]
 
-    gate, tried = Gate(held, said, "int8", Budget()), []
-    assert [recipe for recipe, *_ in gate.passing("onnx", LADDER, tried)] == [LADDER[1]]
-    assert "no finite numbers" in tried[0]["error"]
-    cost = gate.cross_fitted_cost("onnx", LADDER)
-    assert cost["recipes"] == [LADDER[1].name] * FOLDS
+    gate = Gate(predictions, fold_scores, "int8", Budget())
+    with pytest.raises(ExportError, match="not finite"):
+        gate.assess("onnx", LADDER[0])
+    assert gate.assess("onnx", LADDER[1]).passed
+    assert gate.cross_fitted_cost("onnx", LADDER)["recipes"] == [LADDER[1].name] * FOLDS
     assert "no recipe could be judged" in gate.cross_fitted_cost("onnx", LADDER[:1])
 
 
-def test_a_budget_is_a_limit_not_a_target():
+def test_a_budget_includes_its_limits():
     budget = Budget(0.005, 1)
     assert budget.passes({"auc_drop": 0.005, "lost_positives": 1})
     assert budget.passes({"auc_drop": -0.1, "lost_positives": 0})

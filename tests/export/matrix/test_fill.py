@@ -1,3 +1,5 @@
+"""The matrix of all conversions: its cells, its page, and a second start."""
+
 import json
 from pathlib import Path
 
@@ -20,20 +22,20 @@ def test_the_matrix_holds_every_model_precision_and_format():
         assert {f"{model}/paper/{p}/{f}" for p in ("float32", "int8") for f in FORMATS} <= set(keys)
 
 
-def test_the_page_gives_a_reason_once_and_wraps_its_lines():
+def test_the_page_names_a_reason_once_and_wraps_its_lines():
     rows = {}
     for model in ARCHITECTURES:
         cell = {"model": model, "head": "gap", "precision": "dynamic", "form": "openvino"}
         rows[model] = {**cell, "weights": "random", "status": REFUSED, "reason": "no such kernel"}
-    said = page({"rows": rows, "heads": {}})
-    assert said.count("no such kernel") == 1
-    assert all(f"{model}/gap/dynamic/openvino" in said for model in ARCHITECTURES)
-    assert "| mobilenetv2 | paper | 18,3" in said  # what a head costs is known of every model
-    assert all(len(line) <= 100 for line in said.splitlines() if not line.startswith("|"))
+    text = page({"rows": rows, "heads": {}})
+    assert text.count("no such kernel") == 1
+    assert all(f"{model}/gap/dynamic/openvino" in text for model in ARCHITECTURES)
+    assert "| mobilenetv2 | paper | 18,3" in text  # the cost of a head is known for every model
+    assert all(len(line) <= 100 for line in text.splitlines() if not line.startswith("|"))
 
 
 @pytest.mark.slow
-def test_a_row_is_kept_refused_or_informative_and_a_second_start_repeats_nothing(tmp_path):
+def test_rows_are_refused_or_informative_and_a_second_start_repeats_nothing(tmp_path):
     wanted = [
         cell
         for cell in cells(["mobilenetv2"], ["gap"])
@@ -41,11 +43,11 @@ def test_a_row_is_kept_refused_or_informative_and_a_second_start_repeats_nothing
     ]
     record = fill(tmp_path, wanted)
     assert record["rows"]["mobilenetv2/gap/dynamic/openvino"]["status"] == REFUSED
-    for form in ("tflite", "openvino"):
-        row = record["rows"][f"mobilenetv2/gap/float32/{form}"]
+    for name in ("tflite", "openvino"):
+        row = record["rows"][f"mobilenetv2/gap/float32/{name}"]
         assert (row["status"], row["verdict"]) == (OK, "pass")
     steps: list[str] = []
-    assert fill(tmp_path, wanted, watch=steps.append) == record
+    assert fill(tmp_path, wanted, on_step=steps.append) == record
     assert steps == []
     assert "mobilenetv2" in page(record)
     schema = SCHEMAS / "matrix.json"

@@ -1,0 +1,227 @@
+"""What the conversions of one export share: float graph, references, calibration images, gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ExportError
+from ..runtime.image_settings import ImageSettings
+from ..train.runs.run_folder import Run
+from .convert.calibration_images import load_folder
+from .convert.capabilities import GATED
+from .convert.conversion import Conversion
+from .convert.jobs import JobRunner
+from .gate import reference_images
+from .gate.accuracy_gate import Gate
+from .gate.fold_artifacts import FoldArtifacts
+from .gate.out_of_fold import OutOfFoldPredictions
+from .gate.parity import coverage, positive_probability
+from .options import ExportOptions, default_place
+from .source_run import RunImages, read_run_images
+from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
+
+GATE_DISABLED = "it was disabled with --no-gate"
+
+
+@dataclass(frozen=True)
+class ShippedCheck:
+    """The run's images, on which the artifact itself is compared with the float model.
+
+    Both were trained on these images. Whether the artifact is still the float model can be
+    measured on any image.
+
+    Parameters
+    ----------
+    images : (N, S, S, 3) ndarray of uint8
+    float_scores : (N, C) ndarray of float32
+        Raw.
+    is_positive : (N,) ndarray of bool
+    """
+
+    images: Images
+    float_scores: Scores
+    is_positive: Mask
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What the conversions of one export share.
+
+    Parameters
+    ----------
+    options : ExportOptions
+    name : str
+        Of the bundle.
+    labels, positives : list of str
+    float_rule : DecisionRule
+        The rule that the run fitted for its float model.
+    folder : Path
+        Holds the artifacts, one folder a format.
+    conversion : Conversion
+        Of the network that was refitted on all images.
+    references : References
+    calibration : CalibrationSource, optional
+        None if the precision needs no calibration.
+    gate : Gate, optional
+        None if the precision needs no gate or the gate cannot be evaluated.
+    no_gate_reason : str, optional
+        Why the gate is not evaluated although the precision needs it.
+    shipped_check : ShippedCheck, optional
+        None without a gate.
+    """
+
+    options: ExportOptions
+    name: str
+    labels: list[str]
+    positives: list[str]
+    float_rule: DecisionRule
+    folder: Path
+    conversion: Conversion
+    references: References
+    calibration: CalibrationSource | None = None
+    gate: Gate | None = None
+    no_gate_reason: str | None = None
+    shipped_check: ShippedCheck | None = None
+
+
+def prepare(
+    options: ExportOptions, jobs: JobRunner, folder: Path, say: Callable[[str], None]
+) -> Preparation:
+    """Read the run's images, choose the references and set up the gate.
+
+    Parameters
+    ----------
+    options : ExportOptions
+    jobs : JobRunner
+    folder : Path
+        For artifacts and intermediate results.
+    say : callable
+        Called with messages for the user.
+
+    Raises
+    ------
+    ExportError
+        If int8 has no images to calibrate on, or the float model cannot be converted.
+    """
+    run, precision = options.run, options.precision
+    settings = ImageSettings.from_json(run.record["image_path"])
+    run_images, reason = _run_images(options)
+    given = load_folder(options.calibration, settings) if options.calibration else None
+    calibration = _calibration_images(precision, run_images, given, reason)
+    no_gate_reason = _no_gate_reason(options, run_images, reason)
+    if no_gate_reason is not None:
+        say(f"gate not evaluated: {no_gate_reason}")
+    name = default_place(run, precision).name
+    conversion = Conversion(
+        jobs, run.model_path, folder / "model", "model", calibration, labels=run.labels, name=name
+    )
+    references = _references(options, conversion, settings)
+    if not references.coverage["informative"]:
+        say("the references do not cover both labels and the threshold: not informative")
+    gate, check = None, None
+    if run_images is not None and no_gate_reason is None:
+        folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given, say)
+        predictions = OutOfFoldPredictions.from_run(run, run_images)
+        gate = Gate(predictions, folds.scores, precision, options.budget)
+        check = _shipped_check(run, run_images, conversion)
+    return Preparation(
+        options=options,
+        name=name,
+        labels=list(run.labels),
+        positives=list(run.positive),
+        float_rule=DecisionRule.from_run(run),
+        folder=folder / "artifacts",
+        conversion=conversion,
+        references=references,
+        calibration=_calibration_source(precision, calibration, given),
+        gate=gate,
+        no_gate_reason=no_gate_reason,
+        shipped_check=check,
+    )
+
+
+def _run_images(options: ExportOptions) -> tuple[RunImages | None, str | None]:
+    """Return the images of the run if the precision needs them, or why there are none."""
+    if options.precision not in GATED:
+        return None, None
+    try:
+        return read_run_images(options.run), None
+    except ExportError as error:
+        return None, error.what
+
+
+def _calibration_images(
+    precision: str, run_images: RunImages | None, given: Images | None, reason: str | None
+) -> Images | None:
+    """Return the calibration images of the network that was refitted on all images."""
+    if precision != "int8" or given is not None:
+        return given
+    if run_images is None:
+        raise ExportError(f"there is nothing to calibrate on: {reason}", fix="--calibration DATA")
+    return run_images.calibration_images()
+
+
+def _calibration_source(
+    precision: str, calibration: Images | None, given: Images | None
+) -> CalibrationSource | None:
+    if precision != "int8" or calibration is None:
+        return None
+    source = "training images" if given is None else "given"
+    return {"source": source, "images": len(calibration)}
+
+
+def _shipped_check(run: Run, run_images: RunImages, conversion: Conversion) -> ShippedCheck:
+    return ShippedCheck(
+        images=run_images.images,
+        float_scores=conversion.float_scores(run_images.images),
+        is_positive=np.isin(run_images.labels, run.positive),
+    )
+
+
+def _no_gate_reason(
+    options: ExportOptions, run_images: RunImages | None, reason: str | None
+) -> str | None:
+    """Return why the gate is not evaluated although the precision needs it, None if it is."""
+    if options.precision not in GATED:
+        return None
+    if not options.gate:
+        return GATE_DISABLED
+    if run_images is None:
+        return reason
+    run = options.run
+    missing = [number for number in run.fold_numbers if not run.fold_model_path(number).is_file()]
+    if missing:
+        return f"the networks of the folds {missing} are missing"
+    predictions = OutOfFoldPredictions.from_run(run, run_images)
+    if not predictions.both_classes(predictions.rows(run.fold_numbers)):
+        return "the out-of-fold images are all on one side of the diagnosis"
+    return None
+
+
+def _references(
+    options: ExportOptions, conversion: Conversion, settings: ImageSettings
+) -> References:
+    """Choose the reference images and score them with the float model."""
+    rule = DecisionRule.from_run(options.run)
+    names = (list(options.run.labels), list(options.run.positive))
+    float_tflite = conversion.float_tflite()
+
+    def score(images: Images) -> Floats:
+        # By TFLite: Keras needs minutes for a whole pool.
+        return positive_probability(conversion.scores("tflite", float_tflite, images), rule, *names)
+
+    threshold = rule.thresholds.threshold
+    if options.reference:
+        images = reference_images.load_reference_folder(options.reference, settings)
+        p = score(images)
+    else:
+        images = reference_images.generate_pool(settings)
+        images, p = reference_images.add_blends(images, score(images), threshold, score)
+    images = images[reference_images.choose_references(p, threshold)]
+    float_scores = conversion.float_scores(images)
+    source = "given" if options.reference else "generated"
+    return References(images, float_scores, coverage(float_scores, rule, *names), source)

@@ -1,0 +1,152 @@
+"""Types that the modules of the export pass to each other, and the documents that they write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.metrics.decisions import Thresholds
+from ..train.runs.run_folder import Run
+from .convert.quantization_recipes import Recipe
+
+Json = dict[str, Any]
+Images = NDArray[np.uint8]
+Scores = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+class StepRecord(TypedDict, total=False):
+    """One row of an export's log; `error` is there only where the step failed."""
+
+    step: str
+    seconds: float
+    peak_mib: int
+    error: str
+
+
+class Comparison(TypedDict):
+    """How the answers of an artifact differ from those of the float model on the same images.
+
+    `max_dp` and `mean_dp` are differences of raw positive scores, in [0, 1]; `agreement` is the
+    share of equal labels.
+    """
+
+    max_dp: float
+    mean_dp: float
+    agreement: float
+    lost_positives: int
+    to_review: int
+
+
+class Coverage(TypedDict):
+    """How many images lie below, above and near the float model's threshold."""
+
+    below: int
+    above: int
+    near_threshold: int
+    informative: bool
+
+
+class AttemptRecord(TypedDict, total=False):
+    """One recipe that was tried, as ``bundle.json`` and ``why.json`` hold it."""
+
+    recipe: str
+    error: str
+    auc_drop: float
+    lost_positives: int
+    max_dp: float
+    mean_dp: float
+    passed: bool
+    why: str
+
+
+class CalibrationSource(TypedDict):
+    """Where the calibration images of int8 come from, and how many there are."""
+
+    source: str
+    images: int
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """How scores become an answer: a temperature, then a threshold and an indeterminate band.
+
+    Parameters
+    ----------
+    temperature : float
+        The scores are calibrated with it; > 0.
+    thresholds : Thresholds
+        Threshold and band, on calibrated positive probabilities.
+    """
+
+    temperature: float
+    thresholds: Thresholds
+
+    @classmethod
+    def from_run(cls, run: Run) -> DecisionRule:
+        """Return the rule that a run fitted for its float model."""
+        low, high = run.record["band"]
+        return cls(run.record["temperature"], Thresholds(run.record["threshold"], (low, high)))
+
+
+@dataclass(frozen=True)
+class References:
+    """The reference images of a bundle, which `alledge verify` replays.
+
+    Parameters
+    ----------
+    images : (N, S, S, 3) ndarray of uint8
+    float_scores : (N, C) ndarray of float32
+        The raw scores of the float model.
+    coverage : Coverage
+    source : {"generated", "given"}
+    """
+
+    images: Images
+    float_scores: Scores
+    coverage: Coverage
+    source: str = "generated"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One converted model of one format, and how it compares with the float model.
+
+    Parameters
+    ----------
+    format_name : {"tflite", "onnx", "openvino"}
+    recipe : Recipe
+    rule : DecisionRule
+        Ships with the artifact.
+    folder : Path
+        Holds the files of the artifact and nothing else.
+    scores : (N, C) ndarray of float32
+        Raw scores of the references.
+    variants : dict of str to (N, C) ndarray of float32
+        Scores of the references by other kernels that a device may have, by their name.
+    produced_by : dict of str to str
+        Versions of the packages that made it.
+    left_in_float : list of str
+        Layers left in float beside the last dense layer.
+    parity : dict
+        Its row of ``parity.json``.
+    gate : dict, optional
+        Its gate record in ``bundle.json``.
+    """
+
+    format_name: str
+    recipe: Recipe
+    rule: DecisionRule
+    folder: Path
+    scores: Scores
+    variants: dict[str, Scores]
+    produced_by: dict[str, str]
+    left_in_float: list[str]
+    parity: Json
+    gate: Json | None = None
