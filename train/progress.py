@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -14,8 +15,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-
-from ..runtime.metrics.metrics import Json
 
 P = TypeVar("P", bound="ProgressDisplay")
 
@@ -109,7 +108,7 @@ class TrainingProgress(ProgressDisplay):
         """Set the number of epochs done, after a fold that stopped early or was finished before."""
         self._bar.update(self._task, completed=done)
 
-    def epoch(self, stage: str, row: Json) -> None:
+    def epoch(self, stage: str, row: Mapping[str, Any]) -> None:
         """Show a row of the training history."""
         figures = " ".join(
             f"{name.replace('_', ' ')} {row[name]:.3f}"

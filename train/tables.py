@@ -1,8 +1,8 @@
-"""What the commands of the training room print as text; imports no more than the rows do."""
+"""The text that ``models``, ``train`` and ``evaluate`` print; imports neither keras nor rich."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..runtime.metrics.metrics import Json
@@ -10,92 +10,94 @@ from ..runtime.text_table import text_table
 from .runs.cross_fitting import IN_SAMPLE
 from .runs.run_folder import Run
 
-DETECTION = ("sensitivity", "specificity")
+NO_VALUE = "–"
 
 
-def models_table(document: Json) -> str:
+def models_table(document: Mapping[str, Any]) -> str:
     """Return the document of ``alledge models`` as a table."""
     heading = ["model", "head", "trainable", "non-trainable", "optimizer", "total"]
     rows = [[*heading, "MB float32", "MB int8", "base in the paper", "epochs", "reported"]]
     for row in document["models"]:
+        paper = row["paper"]
+        paper_columns = [paper["base"], str(paper["epochs"]), f"{paper['reported_accuracy']:.2%}"]
         for name, head in row["heads"].items():
-            paper = row["paper"] if name == "paper" else None
+            counts = [head[key] for key in ("trainable", "non_trainable", "optimizer", "total")]
+            sizes = [head["float32_mb"], head["int8_mb"]]
             rows.append(
                 [
                     row["name"],
                     name,
-                    *(f"{head[key]:,}" for key in ("trainable", "non_trainable")),
-                    *(f"{head[key]:,}" for key in ("optimizer", "total")),
-                    *(f"{head[key]:.1f}" for key in ("float32_mb", "int8_mb")),
-                    *_paper(paper),
+                    *(f"{count:,}" for count in counts),
+                    *(f"{size:.1f}" for size in sizes),
+                    *(paper_columns if name == "paper" else ["", "", ""]),
                 ]
             )
     return text_table(rows, left=2)
 
 
-def _paper(paper: dict[str, Any] | None) -> list[str]:
-    if paper is None:
-        return ["", "", ""]
-    return [paper["base"], str(paper["epochs"]), f"{paper['reported_accuracy']:.2%}"]
-
-
 def run_table(run: Run) -> str:
-    """Return what a finished run amounts to, in a few lines."""
+    """Return the results of a finished run in a few lines."""
     record = run.record
-    oof, against = record["oof"], record["against_probe"]
-    folds = record["split"]["folds"]
+    metrics, folds = record["oof"], record["split"]["folds"]
+    low, high = record["band"]
     lines = [
         f"{run.path}: {record['model']} on {record['data']['name']}, "
-        f"{oof['images']} images out of fold, {folds} fold{'s' if folds > 1 else ''}",
+        f"{metrics['images']} images out of fold, {folds} fold{'s' if folds > 1 else ''}",
         *(f"note: {note}" for note in record["split"].get("notes", ())),
         *_directions(record.get("directions") or ()),
-        text_table([["", "value", "95 % interval"], *_figures(oof)]),
-        f"threshold {record['threshold']:.3f}, to a person between {record['band'][0]:.3f} and "
-        f"{record['band'][1]:.3f}, temperature {record['temperature']:.2f}",
+        text_table([["", "value", "95 % interval"], *_metric_rows(metrics)]),
+        f"threshold {record['threshold']:.3f}, review between {low:.3f} and {high:.3f}, "
+        f"temperature {record['temperature']:.2f}",
     ]
     if record.get("calibration") == IN_SAMPLE:
-        lines.append("these were fitted on the same images, there being no other folds: in-sample")
-    if against:
-        difference = against["auc_difference"]
+        lines.append("threshold and temperature were fitted to these same images: in-sample")
+    if record["against_probe"]:
+        lines.append(_probe_comparison(record["against_probe"]))
+    for camera, figures in metrics["cameras"].items() if len(metrics["cameras"]) > 1 else ():
         lines.append(
-            f"against the linear probe: right alone {against['only_model_right']}, wrong alone "
-            f"{against['only_probe_right']} (McNemar p = {against['mcnemar_p']:.3g}), AUC "
-            f"{difference['value']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"
-        )
-    for camera, figures in oof["cameras"].items() if len(oof["cameras"]) > 1 else ():
-        value = figures["accuracy"]
-        lines.append(
-            f"camera {camera}: accuracy {value['value']:.3f} "
-            f"({value['low']:.3f}–{value['high']:.3f}) on {figures['images']} images, "
-            f"{figures['positives']} of them positive"
+            f"camera {camera}: accuracy {_with_interval(figures['accuracy'])} on "
+            f"{figures['images']} images, {figures['positives']} of them positive"
         )
     return "\n".join(lines)
 
 
 def _directions(directions: Sequence[Json]) -> list[str]:
-    """Return a table of what is found of a camera whose positive images were left out."""
+    """Return a table of the directions of a camera split; nothing for other splits."""
     if not directions:
         return []
     rows = [["positive images of", "trained on those of", "", "AUC", "sensitivity", "specificity"]]
     for row in directions:
         for name in ("model", "probe"):
             if row[name]:
-                figures = [_interval(row[name][key]) for key in ("auc", *DETECTION)]
-                rows.append([row["tested"], ", ".join(row["trained"]), name, *figures])
+                figures = [row[name][key] for key in ("auc", "sensitivity", "specificity")]
+                trained = ", ".join(row["trained"])
+                rows.append([row["tested"], trained, name, *map(_with_interval, figures)])
     return [
         text_table(rows, left=3),
-        "all directions pooled (an image counts once, by its mean score):",
+        "all directions pooled (each image counts once, with its mean score):",
     ]
 
 
-def _interval(figure: Json | None) -> str:
-    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})" if figure else "–"
+def _probe_comparison(comparison: Json) -> str:
+    difference = comparison["auc_difference"]
+    return (
+        f"compared with the linear probe: only the model is right on "
+        f"{comparison['only_model_right']} images, only the probe on "
+        f"{comparison['only_probe_right']} (McNemar p = {comparison['mcnemar_p']:.3g}), AUC "
+        f"{difference['value']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"
+    )
 
 
-def _figures(summary: Json) -> list[list[str]]:
+def _with_interval(figure: Json | None) -> str:
+    if not figure:
+        return NO_VALUE
+    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
+
+
+def _metric_rows(metrics: Json) -> list[list[str]]:
     rows = []
     for name in ("accuracy", "sensitivity", "specificity", "auc"):
-        figure = summary[name]
+        figure = metrics[name]
         if figure:
             interval = f"{figure['low']:.3f}–{figure['high']:.3f}"
             rows.append([name, f"{figure['value']:.3f}", interval])
@@ -104,18 +106,23 @@ def _figures(summary: Json) -> list[list[str]]:
 
 def evaluation_text(document: Json) -> str:
     """Return the document of ``alledge evaluate`` as text."""
-    measured, seen = document["operating"], document["seen_included"]
+    metrics, seen = document["operating"], document["seen_included"]
     mark = " (trained on some of these)" if seen else ""
+    heading = [f"at the threshold {metrics['threshold']:.3f}{mark}", "value", "95 % interval"]
+    matrix = metrics["confusion"]
     lines = [
         f"{document['subject']['name']} ({document['subject']['backend']}) on "
-        f"{document['data']['name']}: {measured['images']} of {document['data']['images']} images",
+        f"{document['data']['name']}: {metrics['images']} of {document['data']['images']} images",
+        text_table([heading, *_metric_rows(metrics)]),
         text_table(
             [
-                [f"at the threshold {measured['threshold']:.3f}{mark}", "value", "95 % interval"],
-                *_figures(measured),
+                ["truth \\ predicted", *matrix["labels"]],
+                *(
+                    [label, *map(str, counts)]
+                    for label, counts in zip(matrix["labels"], matrix["counts"], strict=True)
+                ),
             ]
         ),
-        text_table([["truth \\ said", *measured["confusion"]["labels"]], *_confusion(measured)]),
     ]
     if document["seen_left_out"]:
         lines.append(
@@ -123,14 +130,6 @@ def evaluation_text(document: Json) -> str:
             "(--include-seen)"
         )
     if seen:
-        lines.append(f"{seen} images of these are ones the model was trained on: no fair figure")
+        lines.append(f"the model was trained on {seen} of these images: the metrics are optimistic")
     lines += [f"not read: {row['image']}: {row['error']}" for row in document["failed"]]
     return "\n".join(lines)
-
-
-def _confusion(summary: Json) -> list[list[str]]:
-    matrix = summary["confusion"]
-    return [
-        [label, *map(str, row)]
-        for label, row in zip(matrix["labels"], matrix["counts"], strict=True)
-    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from ...train.networks.architectures import ARCHITECTURES, HEADS, count, head_row
+from ...train.networks.architectures import ARCHITECTURES, HEADS, count_parameters, head_row
 from ..bundle.model_card import table
 from ..convert.capabilities import PRECISIONS
 from ..convert.jobs import MEMORY_BUDGET_MIB
@@ -94,7 +94,7 @@ def _heads(record: Json) -> list[list[str]]:
         for head in HEADS:
             key = f"{name}/{head}"
             flops = record["heads"].get(key, {}).get("flops")
-            parameters = f"{count(row, head_row(head)).network:,}"
+            parameters = f"{count_parameters(row, head_row(head)).network:,}"
             gflops = "-" if flops is None else f"{flops / 1e9:.2f}"
             mib = [sizes.get(key, {}).get(precision, "-") for precision in PRECISIONS]
             rows.append([name, head, parameters, gflops, *mib])

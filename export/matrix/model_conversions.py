@@ -14,7 +14,7 @@ from ...errors import ExportError
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import Thresholds
 from ...runtime.tflite_graph import count_flops
-from ...train.networks.architectures import architecture, count, head_row
+from ...train.networks.architectures import architecture, count_parameters, head_row
 from ...train.provenance import code_version
 from ..bundle.assembly import NO_DECISION, assemble, bundle_record, format_entry
 from ..convert.capabilities import CAPABILITIES, GATED
@@ -129,7 +129,7 @@ class MatrixRow:
         self._artifacts: dict[str, dict[str, Artifact]] = {}  # by precision, then by format
         self._shared: _Shared | ExportError | None = None
         self.cost: Json = {
-            "parameters": count(architecture(model), head_row(head)).network,
+            "parameters": count_parameters(architecture(model), head_row(head)).network,
             "flops": None,
             "weights": self._weights.name if self._weights else "random",
         }

@@ -1,4 +1,9 @@
-"""Intervals and tests: Wilson, the AUC and its bootstrap over groups; numpy only."""
+"""Confidence intervals of proportions and of the AUC.
+
+The device evaluates bundles with them, so they need only numpy and the standard library. Tests
+that only the desk needs are in `alledge.train.paired_tests`; they use statsmodels.
+`paired_auc_difference` is here because it shares the bootstrap with `bootstrap_auc`.
+"""
 
 from __future__ import annotations
 
@@ -23,26 +28,34 @@ def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> tuple[
     Parameters
     ----------
     successes, total : int
+        0 <= `successes` <= `total`.
     confidence : float
+        In (0, 1).
 
     Returns
     -------
     (low, high) : tuple of float
-        In [0, 1]; (0, 1) where `total` is 0, since nothing is known.
+        In [0, 1]; (0, 1) if `total` is 0.
 
     Notes
     -----
-    Takes the trials as independent; overlapping fields are not, so that the true interval of a
-    set with many of them is wider.
+    The formula assumes independent trials. Overlapping fields are not independent, so the true
+    interval of a data set with many of them is wider.
 
     References
     ----------
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
     J. Am. Stat. Assoc. 22 (1927), 209-212.
+
+    Examples
+    --------
+    >>> low, high = wilson(22, 22)
+    >>> round(low, 3), high
+    (0.851, 1.0)
     """
     if total == 0:
         return 0.0, 1.0
-    z = _z(confidence)
+    z = _normal_quantile(confidence)
     share = successes / total
     middle = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + (z / total) ** 2 / 4)
@@ -51,7 +64,7 @@ def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> tuple[
 
 
 def auc(truth: ArrayLike, score: ArrayLike) -> float:
-    """Return the area under the ROC curve; a tie counts half.
+    """Return the area under the ROC curve; a tie counts as one half.
 
     Parameters
     ----------
@@ -62,7 +75,7 @@ def auc(truth: ArrayLike, score: ArrayLike) -> float:
     Returns
     -------
     float
-        In [0, 1]; NaN where one of the two classes is missing.
+        In [0, 1]; NaN if one of the two classes is missing.
 
     References
     ----------
@@ -82,24 +95,25 @@ def bootstrap_auc(
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
-    """Return the percentile interval of the AUC, groups (not images) drawn with replacement.
+    """Return the bootstrap percentile interval of the AUC, resampling groups of images.
 
-    Where the scores separate perfectly every resample does too and the bootstrap would claim
-    certainty; Newcombe's interval over the number of groups is returned there.
+    If the scores separate the classes perfectly, they do so in every resample, and the bootstrap
+    interval has width 0. Newcombe's interval for the number of groups is returned instead.
 
     Parameters
     ----------
     truth : (N,) array_like of bool
     score : (N,) array_like of float
     groups : (N,) array_like
-        Images of one group are drawn together.
+        Images of one group are resampled together.
     seed, resamples : int
     confidence : float
+        In (0, 1).
 
     Returns
     -------
     (low, high) : tuple of float
-        NaN where one of the two classes is missing.
+        In [0, 1]; NaN if one of the two classes is missing.
 
     References
     ----------
@@ -114,7 +128,7 @@ def bootstrap_auc(
     if area in (0.0, 1.0):
         counts = [len(np.unique(group[positive == side])) for side in (True, False)]
         return _newcombe(area, counts[0], counts[1], confidence)
-    areas = _resample(group, lambda w: _weighted_auc(positive, level, w), seed, resamples)
+    areas = _bootstrap(group, lambda w: _weighted_auc(positive, level, w), seed, resamples)
     return _percentiles(areas, confidence)
 
 
@@ -128,23 +142,29 @@ def paired_auc_difference(
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
 ) -> tuple[float, float, float]:
-    """Return AUC(a) - AUC(b) on the same images, and its bootstrap interval over groups.
+    """Return AUC(a) - AUC(b) on the same images, and its bootstrap percentile interval.
+
+    Both AUCs are computed on the same resamples of groups.
 
     Parameters
     ----------
     truth : (N,) array_like of bool
     a, b : (N,) array_like of float
+        Scores of the two classifiers; higher means positive.
     groups : (N,) array_like
+        Images of one group are resampled together.
     seed, resamples : int
     confidence : float
+        In (0, 1).
 
     Returns
     -------
     (difference, low, high) : tuple of float
+        In [-1, 1]; NaN if one of the two classes is missing.
 
     References
     ----------
-    As `bootstrap_auc`: the same resample is scored by both.
+    As `bootstrap_auc`.
     """
     positive, level_a = _levels(truth, a)
     _, level_b = _levels(truth, b)
@@ -154,31 +174,35 @@ def paired_auc_difference(
         first = _weighted_auc(positive, level_a, weights)
         return first - _weighted_auc(positive, level_b, weights)
 
-    low, high = _percentiles(_resample(group, difference, seed, resamples), confidence)
+    low, high = _percentiles(_bootstrap(group, difference, seed, resamples), confidence)
     return difference(np.ones(len(positive))), low, high
 
 
-def _z(confidence: float) -> float:
+def _normal_quantile(confidence: float) -> float:
+    """Return how many standard deviations a two-sided normal interval has on each side."""
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
 def _levels(truth: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.bool_], Ints]:
-    """Return truth and the rank of each score among the distinct ones."""
+    """Return truth as an array, and the rank of each score among the distinct scores."""
     _, level = np.unique(np.asarray(score, dtype=float), return_inverse=True)
     return np.asarray(truth).astype(bool), level.astype(np.int64)
 
 
 def _weighted_auc(positive: NDArray[np.bool_], level: Ints, weights: Floats) -> float:
-    above = np.bincount(level, weights=weights * positive)
-    below = np.bincount(level, weights=weights * ~positive)
-    pairs = above.sum() * below.sum()
-    return float(above @ (np.cumsum(below) - below / 2) / pairs) if pairs > 0 else math.nan
+    """Return the AUC of images that occur `weights` times; NaN if a class is missing."""
+    positives = np.bincount(level, weights=weights * positive)
+    negatives = np.bincount(level, weights=weights * ~positive)
+    pairs = positives.sum() * negatives.sum()
+    if pairs == 0:
+        return math.nan
+    return float(positives @ (np.cumsum(negatives) - negatives / 2) / pairs)
 
 
-def _resample(
+def _bootstrap(
     group: NDArray[Any], statistic: Callable[[Floats], float], seed: int, resamples: int
 ) -> Floats:
-    """Return the statistic of each resample of groups; resamples without a class are left out."""
+    """Return the statistic of every resample of groups in which it is not NaN."""
     random = np.random.default_rng(seed)
     count = int(group.max()) + 1
     values = np.empty(resamples)
@@ -196,17 +220,24 @@ def _percentiles(values: Floats, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _newcombe(area: float, above: int, below: int, confidence: float) -> tuple[float, float]:
-    """Return Newcombe's interval for an AUC of exactly 0 or 1."""
-    z, spare = _z(confidence), (above + below) / 2 - 1
+def _newcombe(
+    area: float, positives: int, negatives: int, confidence: float
+) -> tuple[float, float]:
+    """Return Newcombe's interval for an AUC of exactly 0 or 1.
 
-    def gap(miss: float) -> float:  # by how much z standard errors fall short of the miss
-        rest = 1 - miss
-        spread = 1 + spare * miss / (1 + miss) + spare * rest / (1 + rest)
-        return miss - z * math.sqrt(miss * rest * spread / (above * below))
+    The bound is the root of an increasing function. It is found by bisection: scipy's root
+    finders are not on the device.
+    """
+    z, n = _normal_quantile(confidence), (positives + negatives) / 2 - 1
+
+    def excess(distance: float) -> float:
+        """Return the distance of the bound from the area minus z standard errors."""
+        bound = 1 - distance
+        spread = 1 + n * distance / (1 + distance) + n * bound / (1 + bound)
+        return distance - z * math.sqrt(distance * bound * spread / (positives * negatives))
 
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if gap(middle) < 0 else (low, middle)
+        low, high = (middle, high) if excess(middle) < 0 else (low, middle)
     return (1 - high, 1.0) if area == 1.0 else (0.0, high)

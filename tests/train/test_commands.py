@@ -1,4 +1,4 @@
-"""``alledge train`` and ``alledge evaluate`` as typed: what they print, and what they refuse."""
+"""The commands train and evaluate: their output, their exit codes and their errors."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ def alledge(*words: object) -> Result:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every command runs in an empty folder."""
+    """Run every command in an empty folder."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
@@ -33,7 +33,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def damaged(smears: Dataset, tmp_path: Path) -> Path:
-    """The generated set with one image cut short in the middle of the set."""
+    """Copy the generated data set and truncate an image in its middle."""
     for sample in smears.samples:
         copy = tmp_path / "damaged" / smears.relative(sample)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -43,9 +43,9 @@ def damaged(smears: Dataset, tmp_path: Path) -> Path:
     return tmp_path / "damaged"
 
 
-def test_bad_orders_are_refused_before_a_run_is_begun(smears: Dataset, elsewhere: Path) -> None:
+def test_wrong_options_are_refused_before_a_run_is_begun(smears: Dataset, elsewhere: Path) -> None:
     good = ["--model", "mobilenetv2", "--weights", "none", "--data", smears.root]
-    orders: list[tuple[list[object], int, str]] = [
+    cases: list[tuple[list[object], int, str]] = [
         (["--model", "mobilenet", "--data", smears.root], 2, "did you mean 'mobilenetv2'"),
         ([*good, "--head", "papr"], 2, "did you mean 'paper'"),
         ([*good, "--weights", "none.weights.h5"], 2, "there is no file of weights"),
@@ -57,13 +57,13 @@ def test_bad_orders_are_refused_before_a_run_is_begun(smears: Dataset, elsewhere
         ([*good, "--resume"], 1, "no unfinished run"),
         (["--model", "vgg16", "--data", elsewhere / "none"], 1, "there is no folder"),
     ]
-    for words, code, message in orders:
+    for words, code, message in cases:
         result = alledge("train", *words)
         assert (result.exit_code, message in result.output) == (code, True), result.output
     assert not (elsewhere / "runs").exists()
 
 
-def test_corrupt_image_stops_training_before_it_begins(damaged: Path, elsewhere: Path) -> None:
+def test_a_corrupt_image_stops_training_before_it_begins(damaged: Path, elsewhere: Path) -> None:
     result = alledge("train", "--model", "vgg16", "--weights", "none", "--data", damaged)
     assert result.exit_code == 1
     assert "1 of 16 images are damaged" in result.output
@@ -105,11 +105,11 @@ def test_weights_of_another_model_stop_training(
     ):
         result = alledge("train", "--model", "vgg19", "--weights", file, "--data", smears.root)
         assert (result.exit_code, message in result.output) == (2, True), result.output
-        assert "reading" not in result.output  # nothing is decoded before
+        assert "reading" not in result.output  # no image was decoded
     assert not (elsewhere / "runs").exists()
 
 
-def test_missing_package_is_named_with_its_extra(
+def test_a_missing_package_is_named_with_its_extra(
     smears: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
@@ -136,17 +136,19 @@ def test_train_command_leaves_a_run_where_the_design_says(smears: Dataset, elsew
         "train", "--model", "vgg16", "--weights", "none", "--data", smears.root, "--out", folder
     )
     assert again.exit_code == 2
-    assert "is there already" in again.output
+    assert "exists already" in again.output
 
 
-def test_evaluate_leaves_out_what_the_run_has_seen(finished_run: Run, smears: Dataset) -> None:
+def test_evaluate_leaves_out_images_that_the_run_was_trained_on(
+    finished_run: Run, smears: Dataset
+) -> None:
     result = alledge("evaluate", finished_run.path, "--data", smears.root)
     assert result.exit_code == 1
     assert "nothing is left to measure" in result.output
     assert "--include-seen" in result.output
 
 
-def test_evaluate_marks_figures_on_seen_images(finished_run: Run, smears: Dataset) -> None:
+def test_evaluate_marks_metrics_on_seen_images(finished_run: Run, smears: Dataset) -> None:
     words = ("evaluate", finished_run.path, "--data", smears.root, "--include-seen")
     result = alledge(*words)
     assert result.exit_code == 0, result.output
@@ -188,7 +190,9 @@ def test_evaluate_refuses_labels_the_run_does_not_give(finished_run: Run, tmp_pa
     assert "has the label 'benign'" in result.output
 
 
-def test_evaluate_refuses_what_is_neither_run_nor_bundle(smears: Dataset, tmp_path: Path) -> None:
+def test_evaluate_refuses_a_folder_that_is_neither_run_nor_bundle(
+    smears: Dataset, tmp_path: Path
+) -> None:
     result = alledge("evaluate", tmp_path, "--data", smears.root)
     assert result.exit_code == 1
     assert "neither a run nor a bundle" in result.output

@@ -1,1 +1,1 @@
-"""This folder tells what a data set would let a model cheat with."""
+"""Audits data sets: contents, overlapping images and shortcuts."""

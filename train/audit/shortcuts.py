@@ -1,7 +1,7 @@
-"""What tells the labels apart without a look at a cell: camera, size, colour, background, geometry.
+"""Measures how well a label is predicted without looking at cells: the shortcuts of a data set.
 
-Each row of `SHORTCUTS` is a few numbers an image, and a small classifier that is cross-validated
-on grouped folds. Imports no tensorflow.
+Each shortcut is a few numbers per image, or a category. A small classifier of each is
+cross-validated on grouped folds. The module imports no tensorflow.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from PIL import Image
 
 from ...runtime.data.datasets import Sample
 from ...runtime.metrics.intervals import wilson
-from ...runtime.metrics.metrics import Json
-from ..data.splits import group_folds
+from ..data.group_folds import group_folds
+from .types import ShortcutRow
+from .verdict import MAJORITY
 
-PICTURE_SIZE = 256  # pixels: longer side of the picture that is measured
+PICTURE_SIZE = 256  # pixels: longer side of the picture that features are computed from
 FOLDS = 5
-TREES, LEAST_LEAF = 100, 3  # of the forest that reads numbers; images a leaf
-EDGE = 2  # pixels: the rim of a cell belongs to no background
-BLACK = 16  # grey levels: the border of a cell cut out is darker
-STEP = 2  # grey levels a bin of the histogram
-SPECK = 12  # pixels: foreground smaller than this is no cell
-MAJORITY = "majority class"
+TREES, MIN_LEAF_IMAGES = 100, 3  # of the random forest
+EDGE = 2  # pixels around a cell that do not count as background
+BLACK = 16  # grey levels: the border of a picture of a single segmented cell is darker
+BIN_WIDTH = 2  # grey levels per bin of the histogram
+MIN_CELL_AREA = 12  # pixels: smaller pieces of foreground are no cells
 
 Mask = NDArray[np.bool_]
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What the shortcuts know of an image.
+class ShortcutFeatures:
+    """The features of an image that the shortcuts use.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ class Measured:
     colour : tuple of float
         Mean red, green and blue.
     background : tuple of float
-        Mean and spread of red, green and blue where no cell lies.
+        Mean and standard deviation of red, green and blue where there is no cell.
     geometry : tuple of float
         Aspect ratio, diameter of a typical cell over the image width, share covered by cells.
     """
@@ -53,50 +52,101 @@ class Measured:
     geometry: tuple[float, ...]
 
 
-# name -> (what it is, what it reads of an image; a text is a category, numbers are numbers)
-SHORTCUTS: dict[str, tuple[str, Callable[[Measured], str | tuple[float, ...]]]] = {
-    MAJORITY: ("the commoner label of the training folds, whatever the image", lambda m: ""),
-    "camera": ("the EXIF model", lambda m: m.camera),
-    "image size": ("width and height of the file", lambda m: m.size),
-    "mean colour": ("mean red, green and blue of the whole image", lambda m: m.colour),
-    "background": (
-        "mean and spread of red, green and blue, cells masked out",
-        lambda m: m.background,
+@dataclass(frozen=True)
+class Shortcut:
+    """A way to predict the label without looking at cells.
+
+    Parameters
+    ----------
+    what : str
+        Description.
+    values : callable
+        Returns the values of an image: a str is a category, a tuple has numbers.
+    """
+
+    what: str
+    values: Callable[[ShortcutFeatures], str | tuple[float, ...]]
+
+
+SHORTCUTS: dict[str, Shortcut] = {
+    MAJORITY: Shortcut(
+        what="the commoner label of the training folds, for every image",
+        values=lambda features: "",
     ),
-    "geometry": (
-        "aspect ratio, diameter of a typical cell over the image width, share covered by cells",
-        lambda m: m.geometry,
+    "camera": Shortcut(what="the EXIF model", values=lambda features: features.camera),
+    "image size": Shortcut(
+        what="width and height of the file", values=lambda features: features.size
+    ),
+    "mean colour": Shortcut(
+        what="mean red, green and blue of the whole image",
+        values=lambda features: features.colour,
+    ),
+    "background": Shortcut(
+        what="mean and spread of red, green and blue, cells masked out",
+        values=lambda features: features.background,
+    ),
+    "geometry": Shortcut(
+        what="aspect ratio, diameter of a typical cell over the image width, "
+        "share covered by cells",
+        values=lambda features: features.geometry,
     ),
 }
 
 
-def measure(sample: Sample, picture: Image.Image) -> Measured:
-    """Return what the shortcuts know of an image, from a picture of `PICTURE_SIZE` pixels."""
+def shortcut_features(sample: Sample, picture: Image.Image) -> ShortcutFeatures:
+    """Return the features of an image.
+
+    Parameters
+    ----------
+    sample : Sample
+    picture : Image
+        The image, with a longer side of `PICTURE_SIZE`.
+
+    Returns
+    -------
+    ShortcutFeatures
+    """
     pixels = np.asarray(picture, dtype=np.float64)
     cells, empty = masks(picture)
-    there = pixels[empty] if empty.any() else pixels.reshape(-1, 3)
-    return Measured(
-        sample.camera,
-        f"{sample.width} × {sample.height}",
-        tuple(pixels.mean(axis=(0, 1))),
-        (*there.mean(axis=0), *there.std(axis=0)),
-        (sample.width / sample.height, _diameter(cells) / picture.width, float(cells.mean())),
+    background = pixels[empty] if empty.any() else pixels.reshape(-1, 3)
+    return ShortcutFeatures(
+        camera=sample.camera,
+        size=f"{sample.width} × {sample.height}",
+        colour=tuple(pixels.mean(axis=(0, 1))),
+        background=(*background.mean(axis=0), *background.std(axis=0)),
+        geometry=(
+            sample.width / sample.height,
+            _cell_diameter(cells) / picture.width,
+            float(cells.mean()),
+        ),
     )
 
 
 def masks(picture: Image.Image) -> tuple[Mask, Mask]:
-    """Return where cells are and where nothing is, from the green channel.
+    """Return the mask of cells and the mask of background, from the green channel.
+
+    Haemoglobin and the stain absorb green light.
+
+    Parameters
+    ----------
+    picture : Image
+        RGB.
+
+    Returns
+    -------
+    cells, background : (H, W) ndarray of bool
+        Neither contains the edge of the cells.
 
     References
     ----------
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. Syst. Man
-    Cybern. 9 (1979), 62-66, with two thresholds. Green is where haemoglobin and the stain absorb.
+    Cybern. 9 (1979), 62-66, with two thresholds.
     """
     from scipy import ndimage
 
     green = np.asarray(picture)[..., 1]
-    black = green[[0, -1]].mean() < BLACK  # single cells cut out lie on black
-    cells = green > BLACK if black else green <= _background_level(green)
+    is_segmented_cell = green[[0, -1]].mean() < BLACK  # on a black background
+    cells = green > BLACK if is_segmented_cell else green <= _background_level(green)
     cells = ndimage.binary_opening(cells)
     cells = np.asarray(ndimage.binary_fill_holes(cells), dtype=bool)
     empty = ~np.asarray(ndimage.binary_dilation(cells, iterations=EDGE), dtype=bool)
@@ -104,85 +154,111 @@ def masks(picture: Image.Image) -> tuple[Mask, Mask]:
 
 
 def shortcut_table(
-    measured: Sequence[Measured], truth: NDArray[np.int64], groups: Sequence[str], seed: int
-) -> list[Json]:
-    """Return the cross-validated accuracy of every shortcut, ready for JSON.
+    features: Sequence[ShortcutFeatures],
+    truth: NDArray[np.int64],
+    groups: Sequence[str],
+    seed: int,
+) -> list[ShortcutRow]:
+    """Return the cross-validated accuracy of every shortcut.
 
     Parameters
     ----------
-    measured : sequence of Measured
+    features : sequence of ShortcutFeatures
     truth : (N,) ndarray of int
+        Index of the label of each image.
     groups : sequence of str
-        Images of one group are never parted.
+        Images of one group are in the same fold.
     seed : int
+        Of the folds and of the random forests.
 
     Returns
     -------
-    list of dict
-        Empty where a class has but one group, so that nothing can be cross-validated.
+    list of ShortcutRow
+        Empty if a class has only one group.
     """
-    part = group_folds(truth, groups, FOLDS, seed)
-    if len(np.unique(part)) < 2:
+    fold = group_folds(truth, groups, FOLDS, seed)
+    if len(np.unique(fold)) < 2:
         return []
-    rows = []
-    for name, (what, read) in SHORTCUTS.items():
-        values = [read(one) for one in measured]
-        said = np.empty(len(truth), dtype=np.int64)
-        for number in np.unique(part):
-            train, test = np.flatnonzero(part != number), np.flatnonzero(part == number)
-            said[test] = _say(values, truth, train, test, seed)
-        right = int((said == truth).sum())
+    rows: list[ShortcutRow] = []
+    for name, shortcut in SHORTCUTS.items():
+        values = [shortcut.values(image) for image in features]
+        predicted = np.empty(len(truth), dtype=np.int64)
+        for number in np.unique(fold):
+            train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+            predicted[test] = _predict(values, truth, train, test, seed)
+        right = int((predicted == truth).sum())
         low, high = wilson(right, len(truth))
-        figure = {"value": right / len(truth), "low": low, "high": high, "n": len(truth)}
-        rows.append({"name": name, "what": what, "right": right, "accuracy": figure})
+        rows.append(
+            {
+                "name": name,
+                "what": shortcut.what,
+                "right": right,
+                "accuracy": {
+                    "value": right / len(truth),
+                    "low": low,
+                    "high": high,
+                    "n": len(truth),
+                },
+            }
+        )
     return rows
 
 
-def _say(
+def _predict(
     values: Sequence[str | tuple[float, ...]],
     truth: NDArray[np.int64],
     train: NDArray[np.int64],
     test: NDArray[np.int64],
     seed: int,
 ) -> NDArray[np.int64]:
+    """Return the predicted labels of the test images.
+
+    Numbers are classified by a random forest. A category gets the commonest label of its training
+    images; a new category gets that of all training images.
+    """
     if not isinstance(values[0], str):
         from sklearn.ensemble import RandomForestClassifier
 
         table = np.array(values, dtype=np.float64)
-        forest = RandomForestClassifier(TREES, min_samples_leaf=LEAST_LEAF, random_state=seed)
+        forest = RandomForestClassifier(TREES, min_samples_leaf=MIN_LEAF_IMAGES, random_state=seed)
         return np.asarray(forest.fit(table[train], truth[train]).predict(table[test]))
-    common = int(np.bincount(truth[train]).argmax())
-    known: dict[str, list[int]] = {}
+    labels_of: dict[str, list[int]] = {}
     for index in train:
-        known.setdefault(str(values[index]), []).append(int(truth[index]))
-    likeliest = {value: int(np.bincount(labels).argmax()) for value, labels in known.items()}
-    return np.array([likeliest.get(str(values[i]), common) for i in test], dtype=np.int64)
+        labels_of.setdefault(str(values[index]), []).append(int(truth[index]))
+    commonest_of = {value: _commonest(labels) for value, labels in labels_of.items()}
+    commonest = _commonest(truth[train])
+    return np.array([commonest_of.get(str(values[i]), commonest) for i in test], dtype=np.int64)
 
 
-def _diameter(cells: Mask) -> float:
-    """Return the diameter of the median piece of foreground, in pixels of the picture."""
+def _commonest(labels: Sequence[int] | NDArray[np.int64]) -> int:
+    return int(np.bincount(labels).argmax())
+
+
+def _cell_diameter(cells: Mask) -> float:
+    """Return the diameter of the piece of foreground with the median area, in pixels."""
     from scipy import ndimage
 
     pieces, count = ndimage.label(cells)
     areas = np.bincount(pieces.ravel())[1:] if count else np.zeros(0)
-    areas = areas[areas >= SPECK]
+    areas = areas[areas >= MIN_CELL_AREA]
     return float(np.sqrt(4 * np.median(areas) / np.pi)) if len(areas) else 0.0
 
 
 def _background_level(grey: NDArray[np.uint8]) -> int:
-    """Return the level above which nothing lies: the upper of two thresholds.
+    """Return the grey level above which there is only background: the upper of two thresholds.
 
-    Two thresholds part three classes (nuclei, red cells, nothing); one would part nuclei from the
-    rest where there are many, and the mask would show the very cells it is to hide.
+    Two thresholds give three classes: nuclei, red cells and background. With many nuclei, a
+    single threshold would separate nuclei from the rest, and the mask would not hide the cells.
     """
-    counts = np.bincount(grey.ravel() // STEP, minlength=256 // STEP).astype(np.float64)
-    below = np.concatenate([[0.0], np.cumsum(counts)])
-    sums = np.concatenate([[0.0], np.cumsum(counts * np.arange(len(counts)))])
+    counts = np.bincount(grey.ravel() // BIN_WIDTH, minlength=256 // BIN_WIDTH).astype(np.float64)
+    cumulative = np.concatenate([[0.0], np.cumsum(counts)])
+    moments = np.concatenate([[0.0], np.cumsum(counts * np.arange(len(counts)))])
     low, high = np.triu_indices(len(counts), k=1)
     low, high = low + 1, high + 1  # classes [0, low), [low, high), [high, end)
-    spread = np.zeros(len(low))
-    for first, last in ((0 * low, low), (low, high), (high, 0 * low + len(counts))):
-        weight = below[last] - below[first]
-        total = sums[last] - sums[first]
-        spread += np.where(weight > 0, total**2 / np.maximum(weight, 1), 0)
-    return int(high[spread.argmax()]) * STEP - 1
+    start, end = np.zeros_like(low), np.full_like(low, len(counts))
+    variance = np.zeros(len(low))  # between the classes, up to a constant
+    for first, last in ((start, low), (low, high), (high, end)):
+        weight = cumulative[last] - cumulative[first]
+        moment = moments[last] - moments[first]
+        variance += np.where(weight > 0, moment**2 / np.maximum(weight, 1), 0)
+    return int(high[variance.argmax()]) * BIN_WIDTH - 1

@@ -1,126 +1,142 @@
-"""What an audit comes to, in plain words, and as text; imports nothing heavy."""
+"""The conclusions of an audit in plain words, and its document as text; imports nothing heavy."""
 
 from __future__ import annotations
 
-from ...runtime.metrics.metrics import Json
+from collections.abc import Sequence
+
 from ...runtime.text_table import text_table
+from .types import AuditDocument, BetweenSets, DatasetAudit
 
 MAJORITY = "majority class"
-PAIRS_SHOWN = 20  # pairs printed
+PAIRS_SHOWN, SIZES_SHOWN = 20, 8
 
 
-def verdict(document: Json) -> list[str]:
-    """Return what a reader has to keep in mind, the gravest first."""
+def verdict(datasets: Sequence[DatasetAudit], between: Sequence[BetweenSets]) -> list[str]:
+    """Return the conclusions of an audit, the most important of each data set first."""
     lines: list[str] = []
-    several = len(document["datasets"]) > 1
-    for dataset in document["datasets"]:
-        mark = f"{dataset['name']}: " if several else ""
-        lines += [mark + line for line in _of(dataset)]
-    for row in document["between"]:
+    for dataset in datasets:
+        prefix = f"{dataset['name']}: " if len(datasets) > 1 else ""
+        conclusions = [
+            *_shortcut_lines(dataset),
+            *_camera_lines(dataset),
+            *_file_lines(dataset),
+        ]
+        lines += [prefix + line for line in conclusions]
+    for row in between:
         if row["pairs"]:
             lines.append(
-                f"{row['images_of_b']} of the {row['of_b']} images of {row['b']} show what "
-                f"{row['images_of_a']} of the {row['of_a']} images of {row['a']} show: never train "
-                "on one and call the other a test"
+                f"{row['images_of_b']} of the {row['of_b']} images of {row['b']} overlap with "
+                f"{row['images_of_a']} of the {row['of_a']} images of {row['a']}: never train "
+                "on one and test on the other"
             )
     return lines
 
 
-def _of(dataset: Json) -> list[str]:
-    lines, rows = [], {row["name"]: row for row in dataset["shortcuts"]}
-    if rows:
-        level = rows[MAJORITY]["accuracy"]["value"]
-        telling = [
-            row for name, row in rows.items() if name != MAJORITY and row["accuracy"]["low"] > level
+def _shortcut_lines(dataset: DatasetAudit) -> list[str]:
+    rows = {row["name"]: row for row in dataset["shortcuts"]}
+    if not rows:
+        return ["a class has only one group of images: no shortcut can be measured"]
+    majority = rows.pop(MAJORITY)["accuracy"]["value"]
+    better = [row for row in rows.values() if row["accuracy"]["low"] > majority]
+    if not better:
+        return [
+            "camera, image size, mean colour, background and geometry predict the label no better "
+            f"than always the commoner one ({majority:.0%})"
         ]
-        for row in telling:
-            lines.append(
-                f"the {row['name']} alone gives {row['accuracy']['value']:.0%} "
-                f"({row['right']} of {dataset['images']}): read every accuracy beside that"
-            )
-        if not telling:
-            lines.append(
-                "camera, image size, mean colour, background and geometry tell the labels apart "
-                f"no better than always saying the commoner one ({level:.0%})"
-            )
-    else:
-        lines.append("a class has but one group of images: no shortcut can be measured")
+    return [
+        f"the {row['name']} alone predicts the label of {row['accuracy']['value']:.0%} of the "
+        f"images ({row['right']} of {dataset['images']}): compare every accuracy with that"
+        for row in better
+    ]
+
+
+def _camera_lines(dataset: DatasetAudit) -> list[str]:
+    lines = []
     for row in dataset["cameras"] if len(dataset["cameras"]) > 1 else ():
         missing = [label for label, count in row["labels"].items() if not count]
         if missing:
             lines.append(
                 f"no image of the class {', '.join(missing)} was taken with {row['camera']}: "
-                "nothing measured here says how a model does with that camera"
+                "this data set cannot show how a model performs with that camera"
             )
+    return lines
+
+
+def _file_lines(dataset: DatasetAudit) -> list[str]:
+    lines = []
     if dataset["same"]:
         count = sum(map(len, dataset["same"]))
         lines.append(
-            f"{count} images in {len(dataset['same'])} sets show the same: a split that parts "
-            "them leaks (alledge train --split grouped keeps them together)"
+            f"{count} images in {len(dataset['same'])} sets overlap: a split that separates them "
+            "leaks (alledge train --split grouped keeps them together)"
         )
     if dataset["unreadable"]:
         lines.append(f"{len(dataset['unreadable'])} files cannot be read: replace or remove them")
     return lines
 
 
-def audit_text(document: Json) -> str:
+def audit_text(document: AuditDocument) -> str:
     """Return the document of ``alledge audit`` as text."""
-    blocks = []
-    for dataset in document["datasets"]:
-        balance = ", ".join(f"{count} {label}" for label, count in dataset["labels"].items())
-        mark = ", generated" if dataset["generated"] else ""
-        lines = [
+    blocks = [
+        *map(_dataset_text, document["datasets"]),
+        _pairs_text(document),
+        "\n".join(f"- {line}" for line in document["verdict"]),
+    ]
+    return "\n\n".join(blocks)
+
+
+def _dataset_text(dataset: DatasetAudit) -> str:
+    balance = ", ".join(f"{count} {label}" for label, count in dataset["labels"].items())
+    mark = ", generated" if dataset["generated"] else ""
+    cameras = [["camera", "images", *dataset["labels"]]]
+    for row in dataset["cameras"]:
+        cameras.append([row["camera"], str(row["images"]), *map(str, row["labels"].values())])
+    return "\n".join(
+        [
             f"{dataset['name']} ({dataset['layout']}{mark}): {dataset['images']} images, {balance}",
-            "sizes: " + ", ".join(_sizes(dataset)),
-            text_table(
-                [
-                    ["camera", "images", *dataset["labels"]],
-                    *(
-                        [row["camera"], str(row["images"]), *map(str, row["labels"].values())]
-                        for row in dataset["cameras"]
-                    ),
-                ]
-            ),
+            f"sizes: {_sizes(dataset)}",
+            text_table(cameras),
+            *_shortcuts(dataset),
+            *("overlapping: " + ", ".join(names) for names in dataset["same"]),
+            *(f"not read: {row['image']}: {row['error']}" for row in dataset["unreadable"]),
         ]
-        if dataset["shortcuts"]:
-            lines.append(text_table(_shortcuts(dataset), left=1))
-        lines += ["show the same: " + ", ".join(names) for names in dataset["same"]]
-        lines += [f"not read: {row['image']}: {row['error']}" for row in dataset["unreadable"]]
-        blocks.append("\n".join(lines))
-    blocks.append(_pairs(document))
-    blocks.append("\n".join(f"- {line}" for line in document["verdict"]))
-    return "\n\n".join(block for block in blocks if block)
+    )
 
 
-def _sizes(dataset: Json) -> list[str]:
+def _sizes(dataset: DatasetAudit) -> str:
     sizes = [f"{row['width']} × {row['height']} ({row['images']})" for row in dataset["sizes"]]
-    return sizes if len(sizes) <= 8 else [*sizes[:8], f"{len(sizes) - 8} more"]
+    more = len(sizes) - SIZES_SHOWN
+    return ", ".join(sizes if more <= 0 else [*sizes[:SIZES_SHOWN], f"{more} more"])
 
 
-def _shortcuts(dataset: Json) -> list[list[str]]:
-    rows = [[f"label from … alone, {dataset['folds']} grouped folds", "right", "accuracy", "95 %"]]
+def _shortcuts(dataset: DatasetAudit) -> list[str]:
+    """Return the shortcut table; nothing if no shortcut could be measured."""
+    if not dataset["shortcuts"]:
+        return []
+    rows = [[f"predicted from, {dataset['folds']} grouped folds", "right", "accuracy", "95 %"]]
     for row in dataset["shortcuts"]:
-        figure = row["accuracy"]
+        accuracy = row["accuracy"]
         rows.append(
             [
                 row["name"],
-                f"{row['right']}/{figure['n']}",
-                f"{figure['value']:.1%}",
-                f"{figure['low']:.1%}–{figure['high']:.1%}",
+                f"{row['right']}/{accuracy['n']}",
+                f"{accuracy['value']:.1%}",
+                f"{accuracy['low']:.1%}–{accuracy['high']:.1%}",
             ]
         )
-    return rows
+    return [text_table(rows)]
 
 
-def _pairs(document: Json) -> str:
+def _pairs_text(document: AuditDocument) -> str:
     if not document["pairs"]:
-        return "no two images were found to show the same"
-    several, rows = len(document["datasets"]) > 1, []
+        return "no two images overlap"
+    rows = [["image", "image", "", "shift px", "common", "score"]]
     for pair in document["pairs"][:PAIRS_SHOWN]:
-        names = [
-            (f"{document['datasets'][side['dataset']]['name']}/" if several else "") + side["image"]
-            for side in (pair["a"], pair["b"])
-        ]
+        names = []
+        for side in (pair["a"], pair["b"]):
+            dataset = document["datasets"][side["dataset"]]["name"]
+            several = len(document["datasets"]) > 1
+            names.append(f"{dataset}/{side['image']}" if several else side["image"])
         rows.append(
             [
                 *names,
@@ -131,5 +147,5 @@ def _pairs(document: Json) -> str:
             ]
         )
     more = len(document["pairs"]) - PAIRS_SHOWN
-    table = text_table([["image", "image", "", "shift px", "common", "score"], *rows], left=3)
-    return table + (f"\n… and {more} pairs more (--json has all)" if more > 0 else "")
+    table = text_table(rows, left=3)
+    return f"{table}\n… and {more} more pairs (--json has all)" if more > 0 else table

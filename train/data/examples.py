@@ -1,4 +1,4 @@
-"""A data set made ready for training: pixels through the image path, labels, groups, names."""
+"""A data set prepared for training: decoded pixels, labels, groups and guard statistics."""
 
 from __future__ import annotations
 
@@ -13,30 +13,34 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError
 from ...runtime.data.datasets import Dataset
-from ...runtime.guards.guards import Statistics, image_statistics
+from ...runtime.guards.image_statistics import image_statistics
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_image
+from ...runtime.types import Statistics
+from .connected_sets import connected_components
 
-NAMED_AT_MOST = 3  # broken files or wrong rows an error names
+NAMED_AT_MOST = 3  # broken files or wrong rows that an error message names
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Every image of a data set as the model sees it, with what a split has to know of it.
+    """All images of a data set, as the model sees them, with their labels and groups.
 
     Parameters
     ----------
     dataset : Dataset
     pixels : (N, S, S, 3) ndarray of uint8
+        RGB.
     truth : (N,) ndarray of int
-        Index of the label.
+        Index of the label of each image.
     groups : tuple of str
-        Images of one group are never parted: the data set's own, joined with pixel-identical
-        and overlapping images and with the groups the user named.
+        Group of each image. A split never separates the images of a group. The data set's own
+        groups are merged where images are pixel-identical, overlap, or share a group in the
+        user's file.
     names : tuple of str
-        Paths inside the data set.
+        Path of each image inside the data set.
     statistics : tuple of dict
-        What the guards measure of each image.
+        Guard measurements of each image.
     """
 
     dataset: Dataset
@@ -48,7 +52,7 @@ class Examples:
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """The camera of every image."""
+        """Camera of each image."""
         return tuple(sample.camera for sample in self.dataset.samples)
 
 
@@ -57,21 +61,21 @@ def read_examples(
     settings: ImageSettings,
     groups_file: Path | None = None,
     *,
-    alike: Iterable[tuple[int, int]] = (),
-    seen: Callable[[int], None] | None = None,
+    overlaps: Iterable[tuple[int, int]] = (),
+    progress: Callable[[int], None] | None = None,
 ) -> Examples:
-    """Decode a whole data set.
+    """Decode all images of a data set.
 
     Parameters
     ----------
     dataset : Dataset
     settings : ImageSettings
     groups_file : Path, optional
-        CSV with the columns ``image,group``: further images that stay together.
-    alike : iterable of (int, int)
-        Pairs of images found to show the same, by their indices: they stay together too.
-    seen : callable, optional
-        Told how many images are decoded, for a progress bar.
+        CSV file with the columns ``image,group``. Images of one group stay together in a split.
+    overlaps : iterable of (int, int)
+        Pairs of images, by index, that show the same content. They stay together too.
+    progress : callable, optional
+        Called with the number of decoded images after each image.
 
     Returns
     -------
@@ -80,34 +84,48 @@ def read_examples(
     Raises
     ------
     DataError
-        If an image is damaged, or the file of groups names one that is not there.
+        If an image is damaged, or the groups file names an image that is not in the data set.
     """
     names = tuple(dataset.relative(sample) for sample in dataset.samples)
-    links = [(index, sample.group) for index, sample in enumerate(dataset.samples)]
+    keys = [(index, sample.group) for index, sample in enumerate(dataset.samples)]
     if groups_file is not None:
         rows = read_rows(groups_file, ("image", "group"))
-        found = find_images(names, (row["image"] for row in rows), groups_file)
-        # a prefix keeps the user's names apart from the data set's own
-        links += [(at, f"file\0{row['group']}") for at, row in zip(found, rows, strict=True)]
-    for pair in alike:
-        links += [(index, f"alike\0{pair}") for index in pair]
-    pixels, statistics = _decode(dataset, settings, seen)
-    links += [
+        indices = match_images(names, (row["image"] for row in rows), groups_file)
+        # the prefix separates the user's group names from those of the data set
+        keys += [(index, f"file\0{row['group']}") for index, row in zip(indices, rows, strict=True)]
+    pixels, statistics = _decode(dataset, settings, progress)
+    keys += [
         (index, f"pixels\0{hashlib.sha256(image.tobytes()).hexdigest()}")
         for index, image in enumerate(pixels)
     ]
     truth = np.array([dataset.labels.index(s.label) for s in dataset.samples], dtype=np.int64)
-    own = [sample.group for sample in dataset.samples]
-    return Examples(dataset, pixels, truth, _join(own, links), names, statistics)
+    first: dict[str, int] = {}
+    pairs = [(first.setdefault(key, index), index) for index, key in keys]
+    groups = tuple(
+        dataset.samples[lowest].group
+        for lowest in connected_components(len(names), [*pairs, *overlaps])
+    )
+    return Examples(dataset, pixels, truth, groups, names, statistics)
 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Return the rows of a CSV file; lines that begin with ``#`` are comments.
+    """Return the rows of a CSV file. Lines that begin with ``#`` are comments.
+
+    Parameters
+    ----------
+    path : Path
+    columns : tuple of str
+        Columns that the file must have. It may have more.
+
+    Returns
+    -------
+    list of dict of str to str
+        Values without surrounding blanks, by column.
 
     Raises
     ------
     DataError
-        If there is no such file, it is not text, or it lacks one of the columns.
+        If the file cannot be read as UTF-8 text, or lacks one of the columns.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -125,35 +143,59 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     return [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
 
 
-def find_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) -> list[int]:
-    """Return the index of each image that a file names, by its path or the end of it.
+def match_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) -> list[int]:
+    """Return the index of each image that a file names.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Path of each image inside the data set.
+    wanted : iterable of str
+        Images by their path inside the data set, or by an end of it that no other image has.
+    source : Path
+        The file that names the images, for the error message.
+
+    Returns
+    -------
+    list of int
 
     Raises
     ------
     DataError
-        If one is not in the data set, or could be several.
+        If an image is not in the data set, or a name fits several images.
+
+    Examples
+    --------
+    >>> match_images(("im/a.jpg", "im/b.jpg"), ["b.jpg"], Path("groups.csv"))
+    [1]
     """
     exact = {name: index for index, name in enumerate(names)}
-    found, wrong = [], []
+    indices, wrong = [], []
     for name in wanted:
         name = name.replace("\\", "/")
-        ends = [i for n, i in exact.items() if n.endswith(f"/{name}")] if name not in exact else []
-        if name in exact or len(ends) == 1:
-            found.append(exact.get(name, ends[0] if ends else -1))
+        matches = (
+            [exact[name]]
+            if name in exact
+            else [index for path, index in exact.items() if path.endswith(f"/{name}")]
+        )
+        if len(matches) == 1:
+            indices.append(matches[0])
         else:
-            wrong.append(f"{name} ({'several images end so' if ends else 'not in the data set'})")
+            reason = "several images match" if matches else "not in the data set"
+            wrong.append(f"{name} ({reason})")
     if wrong:
         more = f" and {len(wrong) - NAMED_AT_MOST} more" if len(wrong) > NAMED_AT_MOST else ""
         raise DataError(
             f"{source} does not agree with the data set: {', '.join(wrong[:NAMED_AT_MOST])}{more}",
             fix="name images by their path inside the data set, with forward slashes",
         )
-    return found
+    return indices
 
 
 def _decode(
-    dataset: Dataset, settings: ImageSettings, seen: Callable[[int], None] | None
+    dataset: Dataset, settings: ImageSettings, progress: Callable[[int], None] | None
 ) -> tuple[NDArray[np.uint8], tuple[Statistics, ...]]:
+    """Return pixels, (N, S, S, 3), and guard measurements of all images."""
     pixels = np.empty((len(dataset.samples), settings.size, settings.size, 3), dtype=np.uint8)
     broken, statistics = [], []
     for index, sample in enumerate(dataset.samples):
@@ -162,8 +204,8 @@ def _decode(
             statistics.append(image_statistics(pixels[index], header))
         except ImageError as error:
             broken.append(error.what)
-        if seen:
-            seen(index + 1)
+        if progress:
+            progress(index + 1)
     if broken:
         more = f"; and {len(broken) - NAMED_AT_MOST} more" if len(broken) > NAMED_AT_MOST else ""
         raise DataError(
@@ -172,20 +214,3 @@ def _decode(
             fix="replace or remove them; nothing was trained",
         )
     return pixels, tuple(statistics)
-
-
-def _join(own: list[str], links: list[tuple[int, str]]) -> tuple[str, ...]:
-    """Return one group an image, joining images that share any link (union-find)."""
-    parent = list(range(len(own)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    first: dict[str, int] = {}
-    for index, link in links:
-        a, b = root(first.setdefault(link, index)), root(index)
-        parent[max(a, b)] = min(a, b)
-    return tuple(own[root(index)] for index in range(len(own)))

@@ -1,26 +1,36 @@
-"""Two protocols with a question of their own: the paper's holdout, and leaving one camera out."""
+"""The paper's holdout split, and the split that leaves out one camera's positive images."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
 from .examples import Examples
-from .splits import ALWAYS_TRAINED, CAMERA, HOLDOUT_PARTS, PAPER, Fold, Indices, Split, group_folds
+from .group_folds import group_folds
+from .split_types import ALWAYS_TRAINED, CAMERA, HOLDOUT_PARTS, PAPER, Fold, Indices, Split
 
-INSTEAD = "train --split grouped, study --splits paper,grouped"  # as the two commands take it
+# the fix that an error names, as the options of the two commands
+OTHER_SPLITS = "train --split grouped, study --splits paper,grouped"
 
 
-def paper_split(examples: Examples, folds: int, seed: int) -> Split:
-    """Return the paper's 80/20, stratified by label and blind to groups; 12/10 on ALL-IDB1.
+def paper_split(examples: Examples, seed: int) -> Split:
+    """Return the paper's 80/20 holdout, stratified by label, which ignores groups.
+
+    On ALL-IDB1 it tests 12 healthy images and 10 with blasts.
+
+    Parameters
+    ----------
+    examples : Examples
+    seed : int
 
     Raises
     ------
     DataError
         If a class has fewer than two images.
     """
-    random = np.random.default_rng(seed)
-    of = np.full(len(examples.truth), ALWAYS_TRAINED, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    test_fold = np.full(len(examples.truth), ALWAYS_TRAINED, dtype=np.int64)
     for index, label in enumerate(examples.dataset.labels):
         images = np.flatnonzero(examples.truth == index)
         if len(images) < 2:
@@ -28,31 +38,39 @@ def paper_split(examples: Examples, folds: int, seed: int) -> Split:
                 f"the class {label!r} has {len(images)} image: one cannot be trained on and tested",
                 fix="add images of that class",
             )
-        held = max(1, round(len(images) / HOLDOUT_PARTS))
-        of[random.permutation(images)[:held]] = 1
-    fold = Fold(1, np.flatnonzero(of != 1), np.flatnonzero(of == 1))
-    both = {examples.groups[i] for i in fold.train} & {examples.groups[i] for i in fold.test}
-    leaked = [i for i in fold.test if examples.groups[i] in both]
+        count = max(1, round(len(images) / HOLDOUT_PARTS))
+        test_fold[rng.permutation(images)[:count]] = 1
+    fold = Fold(1, np.flatnonzero(test_fold != 1), np.flatnonzero(test_fold == 1))
+    trained_groups = {examples.groups[i] for i in fold.train}
+    leaked = sum(examples.groups[i] in trained_groups for i in fold.test)
     note = (
-        f"this split leaks: {len(leaked)} of the {len(fold.test)} test images show what an image "
-        "trained on shows"
+        f"this split leaks: {leaked} of the {len(fold.test)} test images show the same as a "
+        "training image"
         if leaked
-        else "no test image is known to show what an image trained on shows"
+        else "no test image is known to show the same as a training image"
     )
-    return Split(PAPER, (fold,), of, examples.groups, (f"the paper's one holdout; {note}",))
+    return Split(PAPER, (fold,), test_fold, examples.groups, (f"the paper's one holdout; {note}",))
 
 
 def camera_split(examples: Examples, folds: int, seed: int) -> Split:
-    """Return the protocol that leaves out the positive images of one camera after the other.
+    """Return the split that leaves out the positive images of one camera after the other.
 
-    For every camera with positive images: those are tested, the other cameras' trained on, and
-    the healthy images go through grouped folds. The tested positives are dealt to the folds too,
-    so that each gets one score. A healthy image is tested once a direction.
+    For each camera with positive images, its positive images are tested and the positive images
+    of the other cameras are trained on. The healthy images go through grouped folds. The tested
+    positive images are distributed over these folds, so that each gets one score. A healthy image
+    is tested once per camera.
+
+    Parameters
+    ----------
+    examples : Examples
+    folds : int
+        Number of folds of the healthy images, >= 2.
+    seed : int
 
     Raises
     ------
     UsageError
-        If fewer than two folds are wanted.
+        If `folds` is less than two.
     DataError
         If fewer than two cameras have positive images, or there are fewer groups than folds.
     """
@@ -61,57 +79,65 @@ def camera_split(examples: Examples, folds: int, seed: int) -> Split:
     labels = examples.dataset.labels
     positive = np.array([label in examples.dataset.positive for label in labels])[examples.truth]
     cameras, groups = np.asarray(examples.cameras), np.asarray(examples.groups)
-    taking = sorted(set(cameras[positive].tolist()))
-    if len(taking) < 2:
+    tested_cameras = sorted(set(cameras[positive].tolist()))
+    if len(tested_cameras) < 2:
         raise DataError(
-            f"the positive images come from one camera ({', '.join(taking)}): none can be left out",
-            fix=f"{INSTEAD}; or keep the EXIF of the cameras in the files",
+            f"the positive images come from one camera ({', '.join(tested_cameras)}): "
+            "none can be left out",
+            fix=f"{OTHER_SPLITS}; or keep the EXIF of the cameras in the files",
         )
     healthy = np.flatnonzero(~positive)
-    count = len(set(groups[healthy].tolist()))
+    _refuse_few_groups(len(set(groups[healthy].tolist())), folds)
+    camera_folds: list[Fold] = []
+    parts = group_folds(examples.truth[healthy], groups[healthy].tolist(), folds, seed)
+    for camera in tested_cameras:
+        tested = np.flatnonzero(positive & (cameras == camera))
+        trained = np.flatnonzero(positive & (cameras != camera))
+        tested_parts = _deal_groups(groups[tested], folds, seed)
+        for part in range(folds):
+            test = np.sort(np.concatenate([healthy[parts == part], tested[tested_parts == part]]))
+            train = np.sort(np.concatenate([healthy[parts != part], trained]))
+            train = train[~np.isin(groups[train], groups[test])]
+            _refuse_missing_class(examples, train, camera)
+            camera_folds.append(Fold(len(camera_folds) + 1, train, test, camera))
+    test_fold = np.zeros(len(positive), dtype=np.int64)
+    for fold in reversed(camera_folds):  # the first fold that tests an image is written last
+        test_fold[fold.test] = fold.number
+    note = _specificity_note(cameras, positive, tested_cameras)
+    return Split(CAMERA, tuple(camera_folds), test_fold, examples.groups, (note,))
+
+
+def _deal_groups(groups: NDArray[np.str_], parts: int, seed: int) -> Indices:
+    """Return a part for each image: the groups are shuffled and dealt to the parts in turn."""
+    names = np.random.default_rng(seed).permutation(np.unique(groups))
+    part_of_group = {name: index % parts for index, name in enumerate(names.tolist())}
+    return np.array([part_of_group[group] for group in groups.tolist()], dtype=np.int64)
+
+
+def _refuse_few_groups(count: int, folds: int) -> None:
     if count < folds:
         raise DataError(
             f"the healthy images make {count} groups, fewer than the {folds} folds need",
             fix=f"--folds {count}" if count > 1 else "add healthy images",
         )
-    made: list[Fold] = []
-    parts = group_folds(examples.truth[healthy], groups[healthy].tolist(), folds, seed)
-    for camera in taking:
-        tested = np.flatnonzero(positive & (cameras == camera))
-        trained = np.flatnonzero(positive & (cameras != camera))
-        dealt = _deal(groups[tested], folds, seed)
-        for part in range(folds):
-            test = np.sort(np.concatenate([healthy[parts == part], tested[dealt == part]]))
-            train = np.sort(np.concatenate([healthy[parts != part], trained]))
-            train = train[~np.isin(groups[train], groups[test])]
-            _refuse_missing(examples, train, camera)
-            made.append(Fold(len(made) + 1, train, test, camera))
-    of = np.zeros(len(positive), dtype=np.int64)
-    for fold in reversed(made):
-        of[fold.test] = fold.number
-    return Split(CAMERA, tuple(made), of, examples.groups, (_whose(cameras, positive, taking),))
 
 
-def _deal(groups: np.ndarray, parts: int, seed: int) -> Indices:
-    """Return a part for each image: whole groups go round, in an order the seed decides."""
-    names = np.random.default_rng(seed).permutation(np.unique(groups))
-    at = {name: index % parts for index, name in enumerate(names.tolist())}
-    return np.array([at[group] for group in groups.tolist()], dtype=np.int64)
-
-
-def _refuse_missing(examples: Examples, train: Indices, camera: str) -> None:
+def _refuse_missing_class(examples: Examples, train: Indices, camera: str) -> None:
     labels = examples.dataset.labels
     missing = [labels[i] for i in range(len(labels)) if i not in examples.truth[train]]
     if missing:
         raise DataError(
-            f"nothing of the class {', '.join(missing)} is left to train on "
+            f"no image of the class {', '.join(missing)} is left to train on "
             f"when the positive images of {camera} are left out",
-            fix=INSTEAD,
+            fix=OTHER_SPLITS,
         )
 
 
-def _whose(cameras: np.ndarray, positive: np.ndarray, taking: list[str]) -> str:
+def _specificity_note(
+    cameras: NDArray[np.str_], positive: NDArray[np.bool_], tested_cameras: list[str]
+) -> str:
+    """Say which cameras the specificity was measured on, and which took no healthy image."""
     healthy = sorted(set(cameras[~positive].tolist()))
-    without = [camera for camera in taking if camera not in healthy]
-    text = f"specificity is only ever that of {', '.join(healthy)}"
+    without = [camera for camera in tested_cameras if camera not in healthy]
+    text = f"specificity is measured on images of {', '.join(healthy)} only"
     return text + (f": {', '.join(without)} took no healthy image" if without else "")

@@ -1,72 +1,32 @@
-"""Splits that do not leak: groups stay together, and no image is tested that was trained on.
+"""Splits of a data set into folds: grouped folds, a user's CSV file, or a named protocol.
 
-A split is a list of folds, each with its own training and test part, so that protocols whose
-training part is not simply the rest fit in as well.
+No split tests an image that its fold trained on, and no split but the paper's separates a group.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError, unknown_name
-from .examples import NAMED_AT_MOST, Examples, find_images, read_rows
-
-GROUPED, PAPER, SUBJECT, CAMERA = "grouped", "paper", "subject", "camera"
-SPLITS = (GROUPED, PAPER, SUBJECT, CAMERA)
-HOLDOUT_PARTS = 5  # one of five parts, the paper's 80/20, is held out when one fold is asked for
-INNER_PARTS = 5  # one of five parts of the training images chooses the best epoch
-ALWAYS_TRAINED = 0  # fold of an image that is never tested
-
-Indices = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fold.
-
-    Parameters
-    ----------
-    number : int
-        From 1.
-    train, test : (M,) ndarray of int
-        Indices of images, without a common group (but in the paper's split).
-    camera : str
-        Whose positive images are tested, where a camera is left out.
-    """
-
-    number: int
-    train: Indices
-    test: Indices
-    camera: str = ""
-
-
-@dataclass(frozen=True)
-class Split:
-    """How a data set is parted.
-
-    Parameters
-    ----------
-    kind : str
-        A name of `SPLITS`, or that of the file it came from.
-    folds : tuple of Fold
-    of : (N,) ndarray of int
-        Fold that tests each image, the first where several do, 0 where none does.
-    groups : tuple of str
-        Group of each image.
-    notes : tuple of str
-        What a reader of the figures has to know of it.
-    """
-
-    kind: str
-    folds: tuple[Fold, ...]
-    of: Indices
-    groups: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+from .examples import NAMED_AT_MOST, Examples, match_images, read_rows
+from .group_folds import group_folds, groups_per_class
+from .split_protocols import camera_split, paper_split
+from .split_types import (
+    ALWAYS_TRAINED,
+    CAMERA,
+    GROUPED,
+    HOLDOUT_PARTS,
+    PAPER,
+    SPLITS,
+    SUBJECT,
+    Fold,
+    Indices,
+    Split,
+)
 
 
 def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
@@ -76,11 +36,12 @@ def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
     ----------
     examples : Examples
     kind : str
-        A name of `SPLITS`, or the path of a CSV file with the columns ``image,fold[,group]``;
-        fold 0 there is never tested.
+        A name in `SPLITS`, or the path of a CSV file with the columns ``image,fold[,group]``.
+        Fold 0 of the file is never tested.
     folds : int
-        Of a grouped split; 1 holds one fifth out. Of the healthy images of a camera split. The
-        paper's holds one fifth out, a file brings its own.
+        Number of folds of a grouped split; 1 tests one fifth of the images. In a camera split
+        the number of folds of the healthy images. The paper's split always tests one fifth,
+        and a CSV file defines its own folds.
     seed : int
 
     Returns
@@ -90,117 +51,95 @@ def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
     Raises
     ------
     UsageError
-        If there is no split of this name.
+        If there is no split of this name, or the number of folds is too small.
     DataError
-        If a class has too few groups, the layout knows no subjects, no camera can be left out, or
-        a file disagrees with the data set, parts a group or leaves a training part without a class.
-    """
-    if kind in (PAPER, CAMERA):
-        from .split_protocols import camera_split, paper_split
+        If a class has too few groups, the data set's layout has no subjects, no camera can be
+        left out, or a file does not agree with the data set, separates a group or leaves a training
+        part without a class.
 
-        return (paper_split if kind == PAPER else camera_split)(examples, folds, seed)
+    Examples
+    --------
+    >>> split = make_split(examples, "grouped", folds=5, seed=0)  # doctest: +SKIP
+    >>> [fold.number for fold in split.folds]  # doctest: +SKIP
+    [1, 2, 3, 4, 5]
+    """
+    if kind == PAPER:
+        return paper_split(examples, seed)
+    if kind == CAMERA:
+        return camera_split(examples, folds, seed)
     if kind == SUBJECT and not examples.dataset.subjects:
         raise DataError(
-            f"the layout {examples.dataset.layout} does not tell which images are of one subject",
+            f"the layout {examples.dataset.layout} does not say which images are of one subject",
             allowed="c-nmc",
-            fix="--split grouped, with --groups FILE.csv where you know the subjects",
+            fix="--split grouped, with --groups FILE.csv if you know the subjects",
         )
-    if kind in SPLITS:
+    if kind in (GROUPED, SUBJECT):
         return replace(_grouped(examples, folds, seed), kind=kind)
     if not kind.lower().endswith(".csv"):
         raise unknown_name("split", kind, (*SPLITS, "FILE.csv"))
     return _from_file(examples, Path(kind))
 
 
-def inner_part(
-    truth: Indices, groups: Sequence[str], train: Indices, seed: int
-) -> tuple[Indices, Indices]:
-    """Cut the part off a training part that chooses its best epoch.
-
-    Parameters
-    ----------
-    truth : (N,) ndarray of int
-    groups : sequence of str
-    train : (M,) ndarray of int
-    seed : int
-
-    Returns
-    -------
-    (fitted, chosen) : tuple of ndarray of int
-        Indices without a common group; `chosen` is empty where a class has but one group.
-    """
-    part = group_folds(truth[train], [groups[index] for index in train], INNER_PARTS, seed)
-    fitted, chosen = train[part != 0], train[part == 0]
-    whole = set(truth[train].tolist()) == set(truth[fitted].tolist())
-    return (fitted, chosen) if whole else (train, train[:0])
-
-
-def group_folds(truth: Indices, groups: Sequence[str], parts: int, seed: int) -> Indices:
-    """Return a part for each image, stratified by label and never parting a group.
-
-    Fewer parts than asked for are made where a class has fewer groups; one, where it has one.
-    """
-    parts = min(parts, *_groups_per_class(truth, groups))
-    return _parts(truth, groups, parts, seed) if parts > 1 else np.zeros(len(truth), np.int64)
-
-
 def _grouped(examples: Examples, folds: int, seed: int) -> Split:
+    """Return a split into `folds` stratified parts, or one holdout of a fifth for 1 fold."""
     if folds < 1:
         raise UsageError(f"{folds} folds cannot be made", allowed="1 (one holdout) or more")
-    parts = HOLDOUT_PARTS if folds == 1 else folds
-    counts = _groups_per_class(examples.truth, examples.groups)
-    few = int(np.argmin(counts))
-    if folds == 1:
-        parts = min(parts, counts[few])
-    if counts[few] < max(parts, 2):
+    counts = groups_per_class(examples.truth, examples.groups)
+    rarest = int(np.argmin(counts))
+    parts = min(HOLDOUT_PARTS, counts[rarest]) if folds == 1 else folds
+    if counts[rarest] < max(parts, 2):
         raise DataError(
-            f"the class {examples.dataset.labels[few]!r} has {counts[few]} groups of images, "
-            f"fewer than the {max(parts, 2)} folds need",
-            fix=f"--folds {counts[few]}" if counts[few] > 1 else "add images of that class",
+            f"the class {examples.dataset.labels[rarest]!r} has {counts[rarest]} groups of "
+            f"images, fewer than the {max(parts, 2)} folds need",
+            fix=f"--folds {counts[rarest]}" if counts[rarest] > 1 else "add images of that class",
         )
-    part = _parts(examples.truth, examples.groups, parts, seed)
-    of = np.where(part == 0, 1, ALWAYS_TRAINED) if folds == 1 else part + 1
-    split = _split(GROUPED, of.astype(np.int64), examples.groups)
+    part = group_folds(examples.truth, examples.groups, parts, seed)
+    test_fold = np.where(part == 0, 1, ALWAYS_TRAINED) if folds == 1 else part + 1
+    split = _split(GROUPED, test_fold.astype(np.int64), examples.groups)
     _refuse_missing_class(split, examples)
     return split
 
 
 def _from_file(examples: Examples, path: Path) -> Split:
+    """Return the split that a CSV file with the columns ``image,fold[,group]`` defines."""
     rows = read_rows(path, ("image", "fold"))
-    found = find_images(examples.names, (row["image"] for row in rows), path)
-    if len(set(found)) != len(found) or len(found) != len(examples.names):
-        named = np.bincount(found, minlength=len(examples.names))
-        wrong = [examples.names[i] for i in np.flatnonzero(named != 1)]
+    indices = match_images(examples.names, (row["image"] for row in rows), path)
+    times_named = np.bincount(indices, minlength=len(examples.names))
+    if (times_named != 1).any():
+        wrong = [examples.names[i] for i in np.flatnonzero(times_named != 1)]
         raise DataError(
-            f"{path} does not agree with the data set: it names {int((named == 0).sum())} images "
-            f"not at all and {int((named > 1).sum())} more than once, "
+            f"{path} does not agree with the data set: it lacks "
+            f"{int((times_named == 0).sum())} images and names {int((times_named > 1).sum())} "
+            f"more than once, "
             f"the first {', '.join(wrong[:NAMED_AT_MOST])}",
             fix="give every image one row",
         )
     if wrong := sorted({row["fold"] for row in rows if not row["fold"].isdecimal()}):
         raise DataError(f"{path} has the fold {wrong[0]!r}", allowed="0 (never tested), 1, 2, 3, …")
-    of = np.zeros(len(found), dtype=np.int64)
+    test_fold = np.zeros(len(indices), dtype=np.int64)
     groups = list(examples.groups)
-    for index, row in zip(found, rows, strict=True):
-        of[index] = int(row["fold"])
-    _refuse_parted(groups, of, examples.names, path)
+    for index, row in zip(indices, rows, strict=True):
+        test_fold[index] = int(row["fold"])
+    _refuse_separated_group(groups, test_fold, examples.names, path)
     if "group" in rows[0]:
-        for index, row in zip(found, rows, strict=True):
+        for index, row in zip(indices, rows, strict=True):
             groups[index] = row["group"] or groups[index]
-        _refuse_parted(groups, of, examples.names, path)
-    split = _split(path.name, of, tuple(groups))
+        _refuse_separated_group(groups, test_fold, examples.names, path)
+    split = _split(path.name, test_fold, tuple(groups))
     _refuse_missing_class(split, examples)
     return split
 
 
-def _refuse_parted(groups: Sequence[str], of: Indices, names: Sequence[str], path: Path) -> None:
+def _refuse_separated_group(
+    groups: Sequence[str], test_fold: Indices, names: Sequence[str], path: Path
+) -> None:
     first: dict[str, int] = {}
     for index, group in enumerate(groups):
         other = first.setdefault(group, index)
-        if of[index] != of[other]:
+        if test_fold[index] != test_fold[other]:
             raise DataError(
-                f"{path} parts the group {group!r}: {names[other]} is in fold {of[other]}, "
-                f"{names[index]} in fold {of[index]}",
+                f"{path} separates the group {group!r}: {names[other]} is in fold "
+                f"{test_fold[other]}, {names[index]} in fold {test_fold[index]}",
                 fix="put both into one fold: they show the same subject, field or pixels",
             )
 
@@ -209,35 +148,21 @@ def _refuse_missing_class(split: Split, examples: Examples) -> None:
     labels = examples.dataset.labels
     if not split.folds:
         raise DataError(f"{split.kind} tests no image: every fold is 0", fix="number folds from 1")
-    parts = [(f"left to train on beside fold {fold.number}", fold.train) for fold in split.folds]
-    for what, images in [*parts, ("tested in any fold", np.flatnonzero(split.of))]:
+    parts = [(f"to train on for fold {fold.number}", fold.train) for fold in split.folds]
+    for purpose, images in [*parts, ("to test in any fold", np.flatnonzero(split.test_fold))]:
         missing = [labels[i] for i in range(len(labels)) if i not in examples.truth[images]]
         if missing:
             raise DataError(
-                f"{split.kind}: nothing of the class {', '.join(missing)} is {what}",
+                f"{split.kind} leaves no image of the class {', '.join(missing)} {purpose}",
                 fix="spread the class over several folds",
             )
 
 
-def _split(kind: str, of: Indices, groups: tuple[str, ...]) -> Split:
-    numbers = [int(number) for number in np.unique(of) if number != ALWAYS_TRAINED]
+def _split(kind: str, test_fold: Indices, groups: tuple[str, ...]) -> Split:
+    """Return a split whose folds each train on every image that they do not test."""
     folds = tuple(
-        Fold(number, np.flatnonzero(of != number), np.flatnonzero(of == number))
-        for number in numbers
+        Fold(int(number), np.flatnonzero(test_fold != number), np.flatnonzero(test_fold == number))
+        for number in np.unique(test_fold)
+        if number != ALWAYS_TRAINED
     )
-    return Split(kind, folds, of, groups)
-
-
-def _groups_per_class(truth: Indices, groups: Sequence[str]) -> list[int]:
-    names = np.asarray(groups)
-    return [len(np.unique(names[truth == label])) for label in np.unique(truth)]
-
-
-def _parts(truth: Indices, groups: Sequence[str], parts: int, seed: int) -> Indices:
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    part = np.empty(len(truth), dtype=np.int64)
-    for number, (_, test) in enumerate(splitter.split(truth, truth, groups)):
-        part[test] = number
-    return part
+    return Split(kind, folds, test_fold, groups)

@@ -1,1 +1,1 @@
-"""This folder runs every step once on artificial smears."""
+"""Runs all commands on generated smears."""

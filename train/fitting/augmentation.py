@@ -1,41 +1,40 @@
-"""Augmentation as in the paper (rotation, flipping, scaling, brightness), on uint8 pixels.
+"""The paper's augmentation (rotation, flipping, scaling, brightness) of uint8 pixels.
 
-A pure function of (seed, epoch, sample), so that a resumed run sees what the first one saw.
-Imports numpy and Pillow only.
+It is a pure function of (seed, epoch, sample), so that a resumed run sees the same images as an
+uninterrupted one. Imports numpy and Pillow only.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ...runtime.metrics.metrics import Json
 from ...runtime.types import RGB
 
-# Tells this use of the run's seed from the others.
-_PURPOSE = 0xA06
-_MARGIN = 0.3  # share of the side mirrored outwards at least, so that no corner stays empty
+_SEED_PURPOSE = 0xA06  # separates these random numbers from other uses of the run's seed
+_MIN_MARGIN = 0.3  # share of the side that is mirrored outwards, so that no corner stays empty
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far each kind of change may go; drawn evenly between its limits.
+    """Limits of the random changes. Each change is drawn uniformly within its limits.
 
     Parameters
     ----------
     quarter_turns : bool
-        Turns by 90, 180 and 270 degrees: a smear has no upright.
+        Rotate by 0, 90, 180 or 270 degrees. A smear has no upright orientation.
     rotation : float
-        Further degrees to either side.
+        Further rotation to either side, in degrees.
     flip : bool
-        Left to right, and upside down.
+        Mirror horizontally and vertically.
     scale : float
         0.1 means from 1/1.1 to 1.1 times the size.
     brightness : float
-        0.15 means from 1/1.15 to 1.15 times the value.
+        0.15 means from 1/1.15 to 1.15 times the pixel values.
     """
 
     quarter_turns: bool = True
@@ -44,51 +43,55 @@ class Augmentation:
     scale: float = 0.1
     brightness: float = 0.15
 
-    def to_json(self) -> Json:
+    def to_json(self) -> dict[str, Any]:
         """Return the limits as a JSON object."""
         return asdict(self)
 
 
-PAPER = Augmentation()
-NO_AUGMENTATION = Augmentation(False, 0.0, False, 0.0, 0.0)
+PAPER_AUGMENTATION = Augmentation()
+NO_AUGMENTATION = Augmentation(
+    quarter_turns=False, rotation=0.0, flip=False, scale=0.0, brightness=0.0
+)
 
 
-def augment(pixels: RGB, how: Augmentation, *, seed: int, epoch: int, sample: int) -> RGB:
-    """Return one changed copy of an image.
+def augment(pixels: RGB, limits: Augmentation, *, seed: int, epoch: int, sample: int) -> RGB:
+    """Return a randomly changed copy of an image.
 
     Parameters
     ----------
     pixels : (S, S, 3) ndarray of uint8
-    how : Augmentation
+    limits : Augmentation
     seed, epoch, sample : int
-        The same three give the same copy, whatever was drawn before.
+        The same three numbers give the same copy.
 
     Returns
     -------
     (S, S, 3) ndarray of uint8
     """
-    random = np.random.default_rng([_PURPOSE, seed, epoch, sample])
-    turns, across, down = random.integers(4), random.integers(2), random.integers(2)
-    angle, size, light = random.uniform(-1, 1, 3)
-    if how.quarter_turns:
+    rng = np.random.default_rng([_SEED_PURPOSE, seed, epoch, sample])
+    # all random numbers are drawn in any case, so that the limits do not change the others
+    turns, across, down = rng.integers(4), rng.integers(2), rng.integers(2)
+    angle, size, light = rng.uniform(-1, 1, 3)
+    if limits.quarter_turns:
         pixels = np.rot90(pixels, int(turns))
-    if how.flip:
+    if limits.flip:
         pixels = pixels[:: 1 - 2 * down, :: 1 - 2 * across]
-    if how.rotation or how.scale:
-        pixels = _turned(pixels, math.radians(how.rotation * angle), (1 + how.scale) ** size)
-    if how.brightness:
-        factor = (1 + how.brightness) ** light
+    if limits.rotation or limits.scale:
+        radians = math.radians(limits.rotation * angle)
+        pixels = _rotate_and_zoom(pixels, radians, (1 + limits.scale) ** size)
+    if limits.brightness:
+        factor = (1 + limits.brightness) ** light
         table = np.clip(np.arange(256) * factor + 0.5, 0, 255).astype(np.uint8)
         pixels = table[pixels]
     return np.ascontiguousarray(pixels)
 
 
-def _turned(pixels: RGB, angle: float, zoom: float) -> RGB:
-    """Return the image turned about its centre and zoomed, its surroundings mirrored."""
+def _rotate_and_zoom(pixels: RGB, angle: float, zoom: float) -> RGB:
+    """Return the image rotated about its centre, by radians, and zoomed. Its border is mirrored."""
     side = pixels.shape[0]
     cosine, sine, centre = math.cos(angle) / zoom, math.sin(angle) / zoom, side / 2
     reach = centre * (abs(cosine) + abs(sine))
-    margin = math.ceil(max(_MARGIN * side, reach - centre + 1))
+    margin = math.ceil(max(_MIN_MARGIN * side, reach - centre + 1))
     wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
     start = margin + centre
     matrix = (
@@ -99,7 +102,7 @@ def _turned(pixels: RGB, angle: float, zoom: float) -> RGB:
         cosine,
         start + centre * (sine - cosine),
     )
-    turned = Image.fromarray(wide).transform(
+    rotated = Image.fromarray(wide).transform(
         (side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
     )
-    return np.asarray(turned, dtype=np.uint8)
+    return np.asarray(rotated, dtype=np.uint8)

@@ -1,106 +1,131 @@
-"""Features of a frozen base, computed once per augmented pass and kept on disk by their content.
+"""Caches the features of a frozen base on disk, one entry per augmentation pass.
 
-An entry's name is made of everything it depends on: the pixels, the base's weights, the augmented
-pass and the versions. Nothing has to be thrown away when one of them changes: it has another name.
-Loading an entry needs no tensorflow; making one does, and is handed in.
+The name of an entry is a digest of everything that it depends on: the pixels, the base's weights,
+the augmentation pass and the package versions. No entry is ever outdated. The cache has a limited
+size and deletes the least recently used entries first. Reading an entry needs no tensorflow.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import importlib.metadata
 import json
+import os
 import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.caches import cache_root
 from ...runtime.files import replace_file
-from ...runtime.metrics.metrics import Json
+from ..provenance import package_versions
 from .augmentation import NO_AUGMENTATION, Augmentation, augment
+from .types import Floats
 
-FORMAT = 1  # of an entry; another arithmetic of the image path or the augmentation raises it
-CHUNK = 64  # images augmented and sent through the base at once
-FIRST_PASS = 1_000_001  # passes for a head are epochs that fine-tuning never reaches
+FORMAT = 1  # of an entry; to be increased when image loading or augmentation computes differently
+MAX_BYTES = 10 * 2**30  # size of all entries together
+CHUNK = 64  # images that are augmented and sent through the base at once
+FIRST_EPOCH = 1_000_001  # epoch number of pass 1: no fine-tuning has that many epochs
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow")
 
-Floats = NDArray[np.float32]
-# pixels in 0..255, (M, S, S, 3) -> the base's output, (M, H, W, D)
+# pixels in 0 to 255, (M, S, S, 3) -> the base's output, (M, H, W, D)
 Base = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Pass:
-    """One way through all images: as they are, or augmented once.
+class AugmentationPass:
+    """One pass over all images: either without augmentation, or each image augmented once.
 
     Parameters
     ----------
-    how : Augmentation
+    augmentation : Augmentation
     seed : int
     number : int
-        0 is the images as they are, whatever `how` says; from 1 on augmented passes.
+        0 is the images without augmentation. Passes from 1 on are augmented, each differently.
     """
 
-    how: Augmentation
+    augmentation: Augmentation
     seed: int
     number: int
 
     def pixels(self, images: NDArray[np.uint8], first: int = 0) -> Floats:
-        """Return the images of this pass; `first` is the index of the first one in the set."""
+        """Return the pixels of some images in this pass.
+
+        Parameters
+        ----------
+        images : (M, S, S, 3) ndarray of uint8
+        first : int
+            Index of the first of them in the data set.
+
+        Returns
+        -------
+        (M, S, S, 3) ndarray of float32
+            0 to 255.
+        """
         if not self.number:
             return images.astype(np.float32)
-        epoch = FIRST_PASS - 1 + self.number
+        epoch = FIRST_EPOCH - 1 + self.number
         return np.stack(
             [
-                augment(image, self.how, seed=self.seed, epoch=epoch, sample=first + at)
-                for at, image in enumerate(images)
+                augment(image, self.augmentation, seed=self.seed, epoch=epoch, sample=index)
+                for index, image in enumerate(images, start=first)
             ]
         ).astype(np.float32)
 
-    def to_json(self) -> Json:
-        """Return what the pixels of this pass depend on, beside the images."""
+    def to_json(self) -> dict[str, Any]:
+        """Return what the pixels of this pass depend on, except the images."""
         if not self.number:
             return {"how": NO_AUGMENTATION.to_json(), "seed": None, "number": 0}
-        return {"how": self.how.to_json(), "seed": self.seed, "number": self.number}
+        return {"how": self.augmentation.to_json(), "seed": self.seed, "number": self.number}
 
 
 class FeatureCache:
-    """Features on disk, one entry a pass.
+    """Features on disk, one file per pass, limited in size.
 
     Parameters
     ----------
     root : Path, optional
-        The folder; the user's own cache folder by default. Without one nothing is kept.
+        Folder of the cache. By default a folder in the user's cache folder, which
+        ``$ALLEDGE_CACHE`` names. Nothing is cached if there is none.
+    max_bytes : int
+        Size of all entries together. When it is exceeded, the entries that were not read for the
+        longest time are deleted. A larger entry is not cached at all.
+
+    Examples
+    --------
+    >>> cache = FeatureCache(Path("features"), max_bytes=2**30)  # doctest: +SKIP
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        own = cache_root()  # the dot keeps it apart from what engines keep there, and may forget
-        self.root = root or (own / ".features" if own else None)
+    def __init__(self, root: Path | None = None, max_bytes: int = MAX_BYTES) -> None:
+        user_cache = cache_root()
+        # the dot excludes the folder from the deletion of the engines' old cache entries
+        self.root = root or (user_cache / ".features" if user_cache else None)
+        self.max_bytes = max_bytes
 
     def get(
         self,
         images: NDArray[np.uint8],
         weights: str,
-        which: Pass,
-        base: Callable[[], Base],
+        which: AugmentationPass,
+        load_base: Callable[[], Base],
         *,
         maps: bool = False,
     ) -> tuple[Floats, float]:
-        """Return the features of a pass and how long computing them took.
+        """Return the features of a pass, from the cache if it has them.
 
         Parameters
         ----------
         images : (N, S, S, 3) ndarray of uint8
         weights : str
-            Digest of the base: its architecture and its weights.
-        which : Pass
-        base : callable
-            Gives the base; called only where the features are not kept.
+            Identifies the base: its architecture and its weights (`weights_digest`).
+        which : AugmentationPass
+        load_base : callable
+            Returns the base. Called only if the features are not cached.
         maps : bool
             False averages over positions.
 
@@ -108,39 +133,66 @@ class FeatureCache:
         -------
         features : (N, D) or (N, H, W, D) ndarray of float32
         seconds : float
-            What the pass through the base took when it was computed.
+            Time that the base needed when the features were computed.
         """
         key = _key(images, weights, which, maps)
         path = self.root / key[:2] / f"{key}.npz" if self.root else None
-        if path and (kept := _load(path)):
-            return kept
+        if path and (entry := _read(path)):
+            _mark_as_used(path)
+            return entry
         began = time.perf_counter()
-        features = compute(images, which, base(), maps=maps)
+        features = compute(images, which, load_base(), maps=maps)
         seconds = time.perf_counter() - began
         if path:
-            with replace_file(path) as beside, beside.open("wb") as stream:
-                np.savez(stream, features=features, seconds=np.float64(seconds))
+            self._write(path, features, seconds)
         return features, seconds
 
+    def _write(self, path: Path, features: Floats, seconds: float) -> None:
+        if features.nbytes > self.max_bytes:
+            return
+        with contextlib.suppress(OSError):  # a full or read-only disk must not stop the training
+            with replace_file(path) as beside, beside.open("wb") as stream:
+                np.savez(stream, features=features, seconds=np.float64(seconds))
+            _mark_as_used(path)
+        self._evict()
 
-def compute(images: NDArray[np.uint8], which: Pass, base: Base, *, maps: bool) -> Floats:
-    """Run all images of a pass through the base."""
-    rows = []
+    def _evict(self) -> None:
+        """Delete the least recently used entries until the rest fits the limit."""
+        entries = []
+        for path in self.root.glob("*/*.npz") if self.root else ():
+            with contextlib.suppress(OSError):  # another process may have deleted it
+                status = path.stat()
+                entries.append((status.st_mtime_ns, status.st_size, path))
+        excess = sum(size for _, size, _ in entries) - self.max_bytes
+        for _, size, path in sorted(entries):
+            if excess <= 0:
+                break
+            with contextlib.suppress(OSError):  # Windows does not delete a file that is being read
+                path.unlink()
+                excess -= size
+
+
+def compute(
+    images: NDArray[np.uint8], which: AugmentationPass, base: Base, *, maps: bool
+) -> Floats:
+    """Return the features of all images of a pass, (N, D), or (N, H, W, D) with `maps`."""
+    chunks = []
     for start in range(0, len(images), CHUNK):
-        out = base(which.pixels(images[start : start + CHUNK], start))
-        rows.append(out if maps else out.mean(axis=(1, 2)))
-    return np.concatenate(rows)
+        features = base(which.pixels(images[start : start + CHUNK], start))
+        chunks.append(features if maps else features.mean(axis=(1, 2)))
+    return np.concatenate(chunks)
 
 
 def weights_digest(model: str, weights: str, seed: int) -> str:
-    """Return what stands for a base: its architecture and where its weights come from.
+    """Return a text that identifies a base: its architecture and its initial weights.
 
     Parameters
     ----------
-    model, weights : str
-        ``"imagenet"``, ``"none"`` or a file, whose content counts and not its name.
+    model : str
+    weights : str
+        ``"imagenet"``, ``"none"``, or a file. A file is identified by its content.
     seed : int
-        Of random weights.
+        Seed of random weights.
     """
     if weights == "imagenet":
         return f"{model} imagenet"
@@ -149,34 +201,31 @@ def weights_digest(model: str, weights: str, seed: int) -> str:
     return f"{model} {hashlib.sha256(Path(weights).read_bytes()).hexdigest()}"
 
 
-def _key(images: NDArray[np.uint8], weights: str, which: Pass, maps: bool) -> str:
-    about = {
+def _key(images: NDArray[np.uint8], weights: str, which: AugmentationPass, maps: bool) -> str:
+    dependencies = {
         "format": FORMAT,
         "pixels": hashlib.sha256(images.tobytes()).hexdigest(),
         "shape": list(images.shape),
         "weights": weights,
         "pass": which.to_json(),
         "maps": maps,
-        "versions": _versions(),
+        "versions": package_versions(PACKAGES),
     }
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(dependencies, sort_keys=True).encode()).hexdigest()
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _load(path: Path) -> tuple[Floats, float] | None:
-    """Return an entry; None where there is none, or it cannot be read and is made again."""
+def _read(path: Path) -> tuple[Floats, float] | None:
+    """Return an entry, or None if it does not exist or is damaged."""
     try:
-        # a damaged file would stay open in np.load
+        # np.load would leave a damaged file open
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return arrays["features"], float(arrays["seconds"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def _mark_as_used(path: Path) -> None:
+    """Set the modification time, by which entries are ordered. Many disks store no access time."""
+    now = time.time_ns()
+    with contextlib.suppress(OSError):
+        os.utime(path, ns=(now, now))

@@ -1,6 +1,6 @@
-"""The linear probe: a regularised head on frozen features, solved rather than trained.
+"""The linear probe: a regularised logistic regression on features of the frozen base.
 
-It is both where fine-tuning starts from and the reference that it has to beat.
+It is the starting point of fine-tuning and the reference that fine-tuning is compared with.
 """
 
 from __future__ import annotations
@@ -8,17 +8,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.splits import group_folds
+from ..data.group_folds import group_folds
 
-# Inverse strength of the penalty, chosen inside the training part by log loss.
-STRENGTHS = tuple(10.0**power for power in range(-5, 2))
-CHOOSING_PARTS = 5
-FEW_GROUPS_STRENGTH = 0.01  # where a class has one group and nothing can be chosen
-TINY = 1e-7
+# scikit-learn's C, the inverse strength of the penalty; chosen by log loss in the training part
+INVERSE_STRENGTHS = tuple(10.0**power for power in range(-5, 2))
+CHOICE_FOLDS = 5
+DEFAULT_INVERSE_STRENGTH = 0.01  # for a class with a single group, where no choice is possible
+MIN_PROBABILITY = 1e-7  # probabilities are clipped to this before their logarithm
+MIN_SPREAD = 1e-6  # standard deviation of a feature below which it is constant
 ITERATIONS = 2000
 
 Floats = NDArray[np.floating]
@@ -34,64 +36,78 @@ class Probe:
     kernel : (D, K) ndarray of float32
         K is 1 for two labels.
     bias : (K,) ndarray of float32
-    strength : float
-        The inverse penalty that was chosen.
+    inverse_strength : float
+        The chosen C: inverse strength of the penalty.
     """
 
     kernel: NDArray[np.float32]
     bias: NDArray[np.float32]
-    strength: float
+    inverse_strength: float
 
     def scores(self, features: Floats) -> NDArray[np.float64]:
         """Return probabilities, (N, C), of features, (N, D)."""
+        from scipy.special import softmax
+
         logits = features.astype(np.float64) @ self.kernel + self.bias
         if logits.shape[1] == 1:
             logits = np.hstack([np.zeros_like(logits), logits])
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return np.asarray(softmax(logits, axis=1))
 
 
 def fit_probe(
     features: Floats, truth: Ints, groups: Sequence[str], *, balanced: bool, seed: int
 ) -> Probe:
-    """Fit a logistic regression on standardised features, its penalty chosen by grouped folds.
+    """Fit a logistic regression on standardised features and choose its penalty by grouped folds.
 
     Parameters
     ----------
     features : (M, D) ndarray
     truth : (M,) ndarray of int
-        Every label occurs.
+        Label of each image. Every label must occur.
     groups : sequence of str
+        Group of each image. Images of a group are never in different folds.
     balanced : bool
-        True weighs the classes alike.
+        True gives all labels the same total weight.
     seed : int
 
     Returns
     -------
     Probe
-        The standardisation is folded into its weights.
+        For features that are not standardised: its weights include the standardisation.
 
     References
     ----------
-    The rule of one standard error: L. Breiman, J. Friedman, R. Olshen, C. Stone,
-    "Classification and regression trees" (1984), section 3.4.3.
+    The one-standard-error rule: L. Breiman, J. Friedman, R. Olshen, C. Stone, "Classification and
+    regression trees" (1984), section 3.4.3.
+
+    Examples
+    --------
+    >>> probe = fit_probe(features, truth, groups, balanced=True, seed=0)  # doctest: +SKIP
+    >>> probe.scores(features).shape  # doctest: +SKIP
+    (108, 2)
     """
     centre, spread = features.mean(axis=0), features.std(axis=0)
-    spread = np.where(spread > 1e-6, spread, 1.0)
-    table = ((features - centre) / spread).astype(np.float64)
-    turned, axes = _turned(table)
-    strength = _strength(turned, truth, groups, balanced, seed)
-    fitted = _regression(turned, truth, strength, balanced)
-    kernel = (axes @ fitted.coef_.T if axes is not None else fitted.coef_.T) / spread[:, None]
-    bias = fitted.intercept_ - centre @ kernel
-    return Probe(kernel.astype(np.float32), bias.astype(np.float32), strength)
+    spread = np.where(spread > MIN_SPREAD, spread, 1.0)
+    standardised = ((features - centre) / spread).astype(np.float64)
+    table, axes = _reduce_columns(standardised)
+    inverse_strength = _choose_inverse_strength(table, truth, groups, balanced, seed)
+    model = _fit_regression(table, truth, inverse_strength, balanced)
+    kernel = (axes @ model.coef_.T if axes is not None else model.coef_.T) / spread[:, None]
+    bias = model.intercept_ - centre @ kernel
+    return Probe(kernel.astype(np.float32), bias.astype(np.float32), inverse_strength)
 
 
-def _turned(table: Floats) -> tuple[Floats, Floats | None]:
-    """Return fewer columns than there are features where rows are few, and the axes they lie on.
+def _reduce_columns(table: Floats) -> tuple[Floats, Floats | None]:
+    """Rotate the features into a space with one dimension per row, if there are fewer rows.
 
-    The penalty does not change when features are turned, and all rows lie in a space with as many
-    dimensions as there are rows: the solution is the same, found many times faster.
+    All rows lie in such a space, and the penalty is invariant under rotation. The solution is
+    therefore the same, and found many times faster.
+
+    Returns
+    -------
+    table : (M, min(M, D)) ndarray
+    axes : (D, M) ndarray or None
+        The axes of the new space. None if the table was not rotated.
     """
     if table.shape[1] <= table.shape[0]:
         return table, None
@@ -99,45 +115,46 @@ def _turned(table: Floats) -> tuple[Floats, Floats | None]:
     return np.ascontiguousarray(coordinates.T), axes
 
 
-def _strength(
+def _choose_inverse_strength(
     table: Floats, truth: Ints, groups: Sequence[str], balanced: bool, seed: int
 ) -> float:
-    """Return the strongest penalty whose loss is within one standard error of the least."""
-    part = group_folds(truth, groups, CHOOSING_PARTS, seed)
+    """Return the strongest penalty whose loss is within one standard error of the lowest loss."""
+    part = group_folds(truth, groups, CHOICE_FOLDS, seed)
     labels = set(truth.tolist())
     if any(set(truth[part != number].tolist()) != labels for number in np.unique(part)):
-        return FEW_GROUPS_STRENGTH
+        return DEFAULT_INVERSE_STRENGTH
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     sizes = np.bincount(group)
     losses = np.array(
         [
-            np.bincount(group, _losses(table, truth, part, strength, balanced)) / sizes
-            for strength in STRENGTHS
+            np.bincount(group, _losses(table, truth, part, inverse_strength, balanced)) / sizes
+            for inverse_strength in INVERSE_STRENGTHS
         ]
     )
     means = losses.mean(axis=1)
     best = int(means.argmin())
     error = losses[best].std(ddof=1) / np.sqrt(len(sizes))
-    return STRENGTHS[int(np.flatnonzero(means <= means[best] + error)[0])]
+    return INVERSE_STRENGTHS[int(np.flatnonzero(means <= means[best] + error)[0])]
 
 
 def _losses(
-    table: Floats, truth: Ints, part: Ints, strength: float, balanced: bool
+    table: Floats, truth: Ints, part: Ints, inverse_strength: float, balanced: bool
 ) -> NDArray[np.float64]:
-    """Return the loss of every row, each from a regression that has not seen its part."""
+    """Return the log loss of each row, from a regression on the other parts."""
     losses = np.empty(len(truth))
     for number in np.unique(part):
         out = part == number
-        given = _regression(table[~out], truth[~out], strength, balanced).predict_proba(table[out])
-        losses[out] = -np.log(np.clip(given[np.arange(len(given)), truth[out]], TINY, 1))
+        model = _fit_regression(table[~out], truth[~out], inverse_strength, balanced)
+        scores = model.predict_proba(table[out])[np.arange(out.sum()), truth[out]]
+        losses[out] = -np.log(np.clip(scores, MIN_PROBABILITY, 1))
     return losses
 
 
-def _regression(table: Floats, truth: Ints, strength: float, balanced: bool):  # type: ignore[no-untyped-def]
+def _fit_regression(table: Floats, truth: Ints, inverse_strength: float, balanced: bool) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a weak penalty on separable data converges slowly
         return LogisticRegression(
-            C=strength, max_iter=ITERATIONS, class_weight="balanced" if balanced else None
+            C=inverse_strength, max_iter=ITERATIONS, class_weight="balanced" if balanced else None
         ).fit(table, truth)

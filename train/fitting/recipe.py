@@ -1,4 +1,4 @@
-"""How a network is fitted, as data; imports no keras."""
+"""Recipes: the settings of a fit, as data. Imports no keras."""
 
 from __future__ import annotations
 
@@ -6,47 +6,49 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ...errors import unknown_name
-from ...runtime.metrics.metrics import Json
-from .augmentation import PAPER, Augmentation
+from .augmentation import PAPER_AUGMENTATION, Augmentation
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides how a network is fitted, the data set and the seed apart.
+    """All settings of a fit, except the data set and the seed.
 
     Parameters
     ----------
     epochs : int
-        At most, of the whole network.
+        Greatest number of epochs of the whole network.
     batch_size : int
-        Images a step.
+        Number of images per step.
     lr : float
         Highest learning rate of the whole network.
     lr_last : float
-        Share of it that is left at the end of the cosine.
+        Learning rate at the end of the cosine schedule, relative to `lr`.
     warmup_epochs : float
-        Over which the rate rises from 0.
+        Number of epochs in which the learning rate rises from 0.
     choose_epoch : bool
-        A part of a fold's training images is kept apart to choose the best epoch; without it all
-        of them are fitted, for all epochs, and the last one is kept.
+        True holds out a part of a fold's training images to choose the best epoch. False fits all
+        of them for all epochs and keeps the last epoch.
     patience : int
-        Epochs without a better inner loss before a fold stops.
+        Number of epochs without a lower validation loss after which a fold stops.
     whole_folds : bool
-        Once a fold has found its best epoch, fit it again on all its training images for as
-        long: that is also how the exported network is made, so the figures speak of it.
+        True fits a fold again on all its training images, for as many epochs as were best. The
+        exported network is fitted in the same way, so the figures of the folds apply to it.
     averaged_epochs : float
-        Memory of the moving average of the weights; 0 averages nothing.
+        Memory of the moving average of the weights, in epochs. 0 does not average.
     freeze_norm : bool
-        Batch normalization of the base stays in inference mode.
+        Keep the batch normalization of the base in inference mode.
     head_first : bool
-        Fit the head on frozen features before the base is touched.
+        Fit the head on features of the frozen base before the whole network is trained.
     head_passes : int
-        Augmented passes whose features the head is fitted on, beside the images themselves.
+        Number of augmented passes that the head is fitted on, in addition to the images without
+        augmentation.
     head_epochs : int
+        Number of epochs of a head with hidden layers.
     head_lr : float
-        Of a head with hidden layers; one without is solved, not trained.
+        Learning rate of a head with hidden layers. A head without hidden layers is solved as a
+        logistic regression.
     class_weights : bool
-        Every label weighs the same, whatever its number of images.
+        Give all labels the same total weight.
     augmentation : Augmentation
     """
 
@@ -65,21 +67,22 @@ class Recipe:
     head_epochs: int = 30
     head_lr: float = 1e-3
     class_weights: bool = True
-    augmentation: Augmentation = field(default_factory=lambda: PAPER)
+    augmentation: Augmentation = field(default_factory=lambda: PAPER_AUGMENTATION)
 
-    def to_json(self) -> Json:
+    def to_json(self) -> dict[str, Any]:
         """Return the recipe as a JSON object."""
         return asdict(self)
 
 
 FINE_TUNING = Recipe()
-# Random weights have no features worth keeping: everything moves at once, faster and for longer.
+# Random weights have no useful features. The whole network is trained from the start, with a higher
+# learning rate and for longer.
 FROM_SCRATCH = Recipe(
     epochs=40,
     lr=1e-3,
     patience=12,
     whole_folds=False,
-    averaged_epochs=0.0,  # statistics of batch normalization belong to one set of weights
+    averaged_epochs=0.0,  # the statistics of batch normalization do not fit averaged weights
     freeze_norm=False,
     head_first=False,
 )
@@ -87,19 +90,20 @@ FROM_SCRATCH = Recipe(
 
 DEFAULT_NAME, PAPER_NAME = "default", "paper"
 RECIPES = (DEFAULT_NAME, PAPER_NAME)
-# What the paper says of all six: Adam, its augmentation, the base as decoded from its parameter
-# counts. It names no learning rate, no batch size and no schedule: constant ones are ours.
+# The paper's settings for all six models: Adam, its augmentation, and the base frozen or trained as
+# its parameter counts imply. It states no learning rate, batch size or schedule. They are chosen
+# here, with a constant learning rate.
 AS_PAPER = Recipe(
     batch_size=16,
     lr=1e-4,
     lr_last=1.0,
     warmup_epochs=0.0,
-    choose_epoch=False,  # it trains for a stated number of epochs
+    choose_epoch=False,  # the paper trains for a fixed number of epochs
     whole_folds=False,
     averaged_epochs=0.0,
-    freeze_norm=False,  # its counts have batch normalization among what is trained
+    freeze_norm=False,  # its parameter counts include batch normalization as trainable
     head_first=False,
-    head_passes=8,  # of a base it froze: epochs go round them
+    head_passes=8,  # with a frozen base, the epochs cycle through the passes
     head_lr=1e-4,
     class_weights=False,
 )
@@ -115,17 +119,18 @@ def recipe_for(
     name: str = DEFAULT_NAME,
     paper_epochs: int = 0,
 ) -> Recipe:
-    """Return a named recipe for these weights, with what the user asked for instead.
+    """Return a named recipe for these weights, changed by the user's settings.
 
     Parameters
     ----------
     weights : str
         ``"none"`` trains from scratch.
     epochs, batch_size, lr, head_first : optional
+        The user's settings. None keeps the setting of the recipe.
     name : str
-        Of `RECIPES`.
+        A name in `RECIPES`.
     paper_epochs : int
-        The paper's, for this model.
+        Number of epochs of this model in the paper.
 
     Returns
     -------
@@ -135,18 +140,24 @@ def recipe_for(
     ------
     UsageError
         If there is no recipe of this name.
+
+    Examples
+    --------
+    >>> recipe_for("none", epochs=3, batch_size=None, lr=None).epochs
+    3
     """
-    asked: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
         "lr": lr,
         "head_first": head_first,
     }
-    asked = {key: value for key, value in asked.items() if value is not None}
+    settings = {key: value for key, value in settings.items() if value is not None}
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     if name == DEFAULT_NAME:
-        return replace(FROM_SCRATCH if weights == "none" else FINE_TUNING, **asked)
-    length = epochs if epochs is not None else paper_epochs
-    rate = {"head_lr": lr} if lr is not None else {}
-    return replace(AS_PAPER, **{"epochs": length, **asked, **rate}, head_epochs=length)
+        return replace(FROM_SCRATCH if weights == "none" else FINE_TUNING, **settings)
+    settings.setdefault("epochs", paper_epochs)
+    if lr is not None:
+        settings["head_lr"] = lr
+    return replace(AS_PAPER, **settings, head_epochs=settings["epochs"])

@@ -1,52 +1,80 @@
-"""What a fit is told of every image: its target, its weight, its loss; numpy only."""
+"""Training target and sample weight of each image, and the balanced log loss. Needs numpy only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
-TINY = 1e-7  # a probability is never taken as nearer to 0 than this inside a logarithm
+from .types import Floats, Ints
+
+MIN_PROBABILITY = 1e-7  # probabilities are clipped to this before their logarithm
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one fit learns from and is chosen by.
+class FitImages:
+    """The images of one fit.
 
     Parameters
     ----------
-    train, chosen : (M,) ndarray of int
-        Indices of images; without `chosen` the last epoch is kept.
+    train : (M,) ndarray of int
+        Indices of the training images.
+    validation : (K,) ndarray of int
+        Indices of the images that choose the best epoch. If empty, the last epoch is kept.
     truth : (N,) ndarray of int
-        Label of every image of the set.
+        Label of each image of the data set.
     classes : int
+        Number of labels.
     """
 
     train: Ints
-    chosen: Ints
+    validation: Ints
     truth: Ints
     classes: int
 
 
-def targets(part: Part, balanced: bool) -> tuple[Floats, Floats]:
-    """Return what the loss is told of every image: its target and its weight (mean 1).
+def targets(images: FitImages, balanced: bool) -> tuple[Floats, Floats]:
+    """Return the training target and the sample weight of each image of the data set.
 
-    Two labels share one column, for a sigmoid; more have one each, for a softmax.
+    Parameters
+    ----------
+    images : FitImages
+    balanced : bool
+        True gives all labels the same total weight in the training images.
+
+    Returns
+    -------
+    target : (N, C) ndarray of float32
+        One-hot labels. With two labels a single column, 1 for the second one.
+    weight : (N,) ndarray of float32
+        The training images have a mean weight of 1.
+
+    Examples
+    --------
+    >>> truth = np.array([0, 0, 0, 0, 1])
+    >>> images = FitImages(np.arange(5), np.empty(0, np.int64), truth, classes=2)
+    >>> targets(images, balanced=True)[1].tolist()
+    [0.625, 0.625, 0.625, 0.625, 2.5]
     """
-    truth = part.truth
-    one_hot = np.eye(part.classes, dtype=np.float32)[truth]
-    target = one_hot[:, 1:] if part.classes == 2 else one_hot
+    truth = images.truth
+    one_hot = np.eye(images.classes, dtype=np.float32)[truth]
+    target = one_hot[:, 1:] if images.classes == 2 else one_hot
     if not balanced:
         return target, np.ones(len(truth), dtype=np.float32)
-    counts = np.bincount(truth[part.train], minlength=part.classes)
-    share = len(part.train) / (part.classes * np.maximum(counts, 1))
-    return target, share[truth].astype(np.float32)
+    counts = np.bincount(truth[images.train], minlength=images.classes)
+    class_weights = len(images.train) / (images.classes * np.maximum(counts, 1))
+    return target, class_weights[truth].astype(np.float32)
 
 
 def balanced_loss(truth: Ints, scores: Floats) -> float:
-    """Return the log loss, every label weighing the same."""
-    given = -np.log(np.clip(scores[np.arange(len(scores)), truth], TINY, 1))
-    return float(np.mean([given[truth == label].mean() for label in np.unique(truth)]))
+    """Return the log loss with the same weight for every label that occurs.
+
+    Parameters
+    ----------
+    truth : (N,) ndarray of int
+        Label of each image.
+    scores : (N, C) ndarray of float32
+        Probabilities.
+    """
+    losses = -np.log(np.clip(scores[np.arange(len(scores)), truth], MIN_PROBABILITY, 1))
+    return float(np.mean([losses[truth == label].mean() for label in np.unique(truth)]))

@@ -1,7 +1,7 @@
-"""Fitting one network: a plain loop over epochs whose every random choice can be made again.
+"""Fits one network in a loop over epochs that can be interrupted and resumed with the same result.
 
-Order, augmentation, dropout and learning rate are functions of (seed, epoch, step), and all
-that is not is in the state file: a fit that was cut off goes on as if nothing had happened.
+The order of images, the augmentation, the dropout and the learning rate are functions of
+(seed, epoch, step). Everything else is saved in the state file after every epoch.
 """
 
 from __future__ import annotations
@@ -20,40 +20,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.files import replace_file
-from ...runtime.metrics.metrics import Json
 from ..networks.hardware import Hardware
 from ..networks.network import layers_of
 from ..networks.tensorflow_import import keras
 from .recipe import Recipe
-from .targets import Part, balanced_loss, targets
+from .targets import FitImages, balanced_loss, targets
+from .types import EpochRow, Floats, InputSource, Weights
 
-_ORDER = 0x0DE  # tells this use of the seed from the others
+_ORDER_PURPOSE = 0x0DE  # separates these random numbers from other uses of the seed
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
-PREDICT_BATCH = 16  # images; the last batch is padded, since every new shape is a new trace
+PREDICT_BATCH = 16  # images; the last batch is padded, because every new shape is traced again
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
-Weights = list[Floats]
-# (indices of images, epoch; None for the images as they are) -> what the network sees
-Source = Callable[[Ints, "int | None"], Floats]
-Report = Callable[[Json], None]
+Report = Callable[[EpochRow], None]
 
 
 @dataclass
-class State:
-    """A fit between two epochs.
+class FitState:
+    """The state of a fit between two epochs.
 
     Parameters
     ----------
-    weights, average, best : list of ndarray
-        As they are, their moving average, and the average of the best epoch.
+    weights : list of ndarray
+        Of the network.
+    average : list of ndarray
+        Moving average of the weights.
+    best : list of ndarray
+        The average after the best epoch.
     optimizer : list of ndarray
+        Variables of the optimizer.
     epoch : int
-        Epochs done.
+        Number of finished epochs.
     best_epoch : int
     best_loss : float
+        Validation loss of the best epoch.
     steps : int
+        Number of finished steps.
     history : list of dict
+        One row per epoch, from epoch 0, which is before training.
     """
 
     weights: Weights
@@ -64,48 +67,48 @@ class State:
     best_epoch: int = 0
     best_loss: float = math.inf
     steps: int = 0
-    history: list[Json] = field(default_factory=list)
+    history: list[EpochRow] = field(default_factory=list)
 
-    _LISTS = ("weights", "average", "best", "optimizer")
-    _PLAIN = ("epoch", "best_epoch", "best_loss", "steps", "history")
+    _ARRAYS = ("weights", "average", "best", "optimizer")
+    _VALUES = ("epoch", "best_epoch", "best_loss", "steps", "history")
 
     def save(self, path: Path) -> None:
-        """Write the state beside its file and rename."""
+        """Write the state to a file, atomically."""
         arrays = {
             f"{name}{index}": array
-            for name in self._LISTS
+            for name in self._ARRAYS
             for index, array in enumerate(getattr(self, name))
         }
-        text = json.dumps({name: getattr(self, name) for name in self._PLAIN})
+        values = json.dumps({name: getattr(self, name) for name in self._VALUES})
         with replace_file(path) as beside, beside.open("wb") as stream:
-            np.savez(stream, state=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)
+            np.savez(stream, state=np.frombuffer(values.encode(), dtype=np.uint8), **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> State | None:
-        """Read what `save` wrote; None where there is nothing, or what is there is damaged."""
+    def load(cls, path: Path) -> FitState | None:
+        """Read a state that `save` wrote. None if there is none, or the file is damaged."""
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                plain = json.loads(arrays["state"].tobytes().decode())
+                values = json.loads(arrays["state"].tobytes().decode())
                 lists: dict[str, Any] = {}
-                for name in cls._LISTS:
+                for name in cls._ARRAYS:
                     count = sum(key.startswith(name) for key in arrays.files)
                     lists[name] = [arrays[f"{name}{index}"] for index in range(count)]
         except _DAMAGED:
             return None
-        return cls(**lists, **plain)
+        return cls(**lists, **values)
 
 
 class Fitter:
-    """Fits one compiled network, again and again from given weights.
+    """Fits one compiled network, any number of times, each time from given weights.
 
     Parameters
     ----------
     network : keras.Model
-        Compiled here; its trainable layers are what is fitted.
+        Is compiled here. Its trainable layers are fitted.
     recipe : Recipe
     seed : int
     hardware : Hardware, optional
-        What the network was built for.
+        The hardware that the network was built for.
     """
 
     def __init__(
@@ -121,74 +124,77 @@ class Fitter:
                 weighted_metrics=["accuracy"],
             )
             network.optimizer.build(network.trainable_variables)
-        self._fresh = _values(network.optimizer)
-        self._random = [
+        self._initial_optimizer = _values(network.optimizer)
+        self._seed_generators = [
             layer.seed_generator for layer in layers_of(network) if hasattr(layer, "seed_generator")
         ]
 
     def fit(
         self,
-        part: Part,
-        source: Source,
+        images: FitImages,
+        source: InputSource,
         start: Weights,
         *,
         epochs: int,
         state_file: Path,
         report: Report,
-    ) -> State:
-        """Fit from `start`, or go on where the state file stands; a damaged one counts for nothing.
+    ) -> FitState:
+        """Fit from `start`, or resume from the state file. A damaged state file is ignored.
 
         Parameters
         ----------
-        part : Part
+        images : FitImages
         source : callable
+            Returns the network's inputs for some images in an epoch.
         start : list of ndarray
-            Weights to begin with; they are epoch 0 and may turn out to be the best.
+            Initial weights. They are epoch 0, which may be the best one.
         epochs : int
-            At most; the schedule of the rates is the recipe's own length.
+            Greatest number of epochs. The schedule of the learning rate has the recipe's length.
         state_file : Path
             Written after every epoch.
         report : callable
-            Given a row of the history after every epoch.
+            Called with a row of the history after every epoch.
 
         Returns
         -------
-        State
-            Its `best` are the weights to keep.
+        FitState
+            Its `best` weights are set in the network.
         """
-        state = State.load(state_file) or State(start, start, start)
-        self._put(state)
+        state = FitState.load(state_file) or FitState(start, start, start)
+        self._restore(state)
         if not state.history:
-            self._choose(state, part, source, {"epoch": 0, "loss": None, "accuracy": None})
+            self._finish_epoch(state, images, source, _row(0, None, None, lr=0.0, seconds=0.0))
             report(state.history[-1])
-        while state.epoch < epochs and not self._stopped(state, part):
-            row = self._epoch(state, part, source)
-            self._choose(state, part, source, row)
+        while state.epoch < epochs and not self._is_stopped(state, images):
+            row = self._train_epoch(state, images, source)
+            self._finish_epoch(state, images, source, row)
             state.save(state_file)
             report(state.history[-1])
         self.network.set_weights(state.best)
         return state
 
-    def _put(self, state: State) -> None:
+    def _restore(self, state: FitState) -> None:
         self.network.set_weights(state.weights)
-        values = state.optimizer or self._fresh
+        values = state.optimizer or self._initial_optimizer
         for variable, value in zip(self.network.optimizer.variables, values, strict=True):
             variable.assign(value)
 
-    def _stopped(self, state: State, part: Part) -> bool:
-        return bool(len(part.chosen)) and state.epoch - state.best_epoch >= self.recipe.patience
+    def _is_stopped(self, state: FitState, images: FitImages) -> bool:
+        without_improvement = state.epoch - state.best_epoch
+        return bool(len(images.validation)) and without_improvement >= self.recipe.patience
 
-    def _epoch(self, state: State, part: Part, source: Source) -> Json:
-        """Go once through the training part; the state holds all that changed."""
+    def _train_epoch(self, state: FitState, images: FitImages, source: InputSource) -> EpochRow:
+        """Train on all training images once and update the state."""
         began, epoch = time.perf_counter(), state.epoch + 1
-        order = np.random.default_rng([_ORDER, self.seed, epoch]).permutation(part.train)
+        rng = np.random.default_rng([_ORDER_PURPOSE, self.seed, epoch])
+        order = rng.permutation(images.train)
         size = self.hardware.batch_size(min(self.recipe.batch_size, len(order)))
         steps = math.ceil(len(order) / size)
-        order = np.resize(order, steps * size)  # the last batch is filled up
-        target, weight = targets(part, self.recipe.class_weights)
-        for generator in self._random:
+        order = np.resize(order, steps * size)  # fills the last batch with the first images
+        target, weight = targets(images, self.recipe.class_weights)
+        for generator in self._seed_generators:
             generator.state.assign([self.seed % 2**32, epoch * 2**16])
-        losses, right, weighed = [], 0.0, 0.0
+        losses, correct_weight, total_weight = [], 0.0, 0.0
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
             self.network.optimizer.learning_rate = self.rate(state.epoch + step / steps)
@@ -196,23 +202,23 @@ class Fitter:
                 self.network, source(batch, epoch), target[batch], weight[batch]
             )
             losses.append(figures["loss"])
-            right += figures["accuracy"] * float(weight[batch].sum())
-            weighed += float(weight[batch].sum())
+            correct_weight += figures["accuracy"] * float(weight[batch].sum())
+            total_weight += float(weight[batch].sum())
             state.steps += 1
-            self._average(state, steps)
+            self._update_average(state, steps)
         state.epoch = epoch
         state.weights = self.network.get_weights()
         state.optimizer = _values(self.network.optimizer)
-        return {
-            "epoch": epoch,
-            "loss": float(np.mean(losses)),  # of all batches, which are of one size
-            "accuracy": right / weighed,
-            "lr": self.rate(epoch - 1 / steps),
-            "seconds": time.perf_counter() - began,
-        }
+        return _row(
+            epoch,
+            loss=float(np.mean(losses)),  # all batches have the same size
+            accuracy=correct_weight / total_weight,
+            lr=self.rate(epoch - 1 / steps),
+            seconds=time.perf_counter() - began,
+        )
 
-    def _average(self, state: State, steps: int) -> None:
-        """Move the average towards the weights; early on it forgets faster."""
+    def _update_average(self, state: FitState, steps: int) -> None:
+        """Move the average towards the weights. Its memory is shorter in the first steps."""
         memory = self.recipe.averaged_epochs * steps
         keep = min(1 - 1 / memory, (1 + state.steps) / (10 + state.steps)) if memory > 1 else 0.0
         state.average = [
@@ -220,28 +226,47 @@ class Fitter:
             for old, new in zip(state.average, self.network.get_weights(), strict=True)
         ]
 
-    def _choose(self, state: State, part: Part, source: Source, row: Json) -> None:
-        """Measure the averaged weights on the inner part, and keep them if they are the best."""
-        row = {"lr": 0.0, "seconds": 0.0} | row | {"val_loss": None, "val_accuracy": None}
-        if len(part.chosen):
+    def _finish_epoch(
+        self, state: FitState, images: FitImages, source: InputSource, row: EpochRow
+    ) -> None:
+        """Validate the averaged weights, keep them if they are the best, and add the row."""
+        if len(images.validation):
             self.network.set_weights(state.average)
-            said = predict(self.network, source(part.chosen, None))
+            scores = predict(self.network, source(images.validation, None))
             self.network.set_weights(state.weights)
-            row["val_loss"] = balanced_loss(part.truth[part.chosen], said)
-            row["val_accuracy"] = float(np.mean(said.argmax(axis=1) == part.truth[part.chosen]))
-        # from scratch epoch 0 knows nothing, and beats every epoch that is surely wrong somewhere
-        candidate = state.epoch > 0 or self.recipe.head_first
-        if candidate and (not len(part.chosen) or row["val_loss"] < state.best_loss):
+            truth = images.truth[images.validation]
+            row["val_loss"] = balanced_loss(truth, scores)
+            row["val_accuracy"] = float(np.mean(scores.argmax(axis=1) == truth))
+        # Random weights give every image about the same score. Their loss would be lower than that
+        # of later epochs, which are confident and sometimes wrong.
+        is_candidate = state.epoch > 0 or self.recipe.head_first
+        loss = row["val_loss"]
+        if is_candidate and (loss is None or loss < state.best_loss):
             state.best, state.best_epoch = state.average, state.epoch
-            state.best_loss = math.inf if row["val_loss"] is None else row["val_loss"]
+            state.best_loss = math.inf if loss is None else loss
         state.history.append(row)
 
     def rate(self, epochs_done: float) -> float:
-        """Return the learning rate at a point of the schedule: a short rise, then a cosine."""
+        """Return the learning rate after this many epochs: a linear rise, then a cosine."""
         recipe = self.recipe
         rise = min(1.0, (epochs_done + 0.1) / recipe.warmup_epochs) if recipe.warmup_epochs else 1.0
         wave = (1 + math.cos(math.pi * min(1.0, epochs_done / max(recipe.epochs, 1)))) / 2
         return recipe.lr * rise * (recipe.lr_last + (1 - recipe.lr_last) * wave)
+
+
+def _row(
+    epoch: int, loss: float | None, accuracy: float | None, lr: float, seconds: float
+) -> EpochRow:
+    """Return a row of the history that is not validated yet."""
+    return {
+        "epoch": epoch,
+        "loss": loss,
+        "accuracy": accuracy,
+        "lr": lr,
+        "seconds": seconds,
+        "val_loss": None,
+        "val_accuracy": None,
+    }
 
 
 def _values(optimizer: Any) -> Weights:
@@ -249,7 +274,7 @@ def _values(optimizer: Any) -> Weights:
 
 
 def predict(network: keras.Model, inputs: Floats) -> Floats:
-    """Return probabilities in the order of the labels, two columns for a sigmoid.
+    """Return probabilities in the order of the labels.
 
     Parameters
     ----------
@@ -259,17 +284,31 @@ def predict(network: keras.Model, inputs: Floats) -> Floats:
     Returns
     -------
     (N, C) ndarray of float32
+        Two columns for a network with one sigmoid unit.
     """
-    said = forward(network, inputs)
-    return np.hstack([1 - said, said]) if said.shape[1] == 1 else said
+    scores = forward(network, inputs)
+    return np.hstack([1 - scores, scores]) if scores.shape[1] == 1 else scores
 
 
 def forward(network: keras.Model, inputs: Sequence[Any] | NDArray[Any]) -> Floats:
-    """Return a network's raw output for any number of inputs, in batches of one shape."""
-    rows = []
+    """Return the output of a network for any number of inputs, in batches of one shape.
+
+    Parameters
+    ----------
+    network : keras.Model
+    inputs : (N, ...) array_like
+
+    Returns
+    -------
+    (N, ...) ndarray of float32
+    """
+    outputs = []
     for start in range(0, len(inputs), PREDICT_BATCH):
         batch = np.asarray(inputs[start : start + PREDICT_BATCH], dtype=np.float32)
-        short = PREDICT_BATCH - len(batch)
-        padded = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)]) if short else batch
-        rows.append(np.asarray(network.predict_on_batch(padded))[: len(batch)])
-    return np.concatenate(rows)
+        missing = PREDICT_BATCH - len(batch)
+        if missing:
+            padded = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
+        else:
+            padded = batch
+        outputs.append(np.asarray(network.predict_on_batch(padded))[: len(batch)])
+    return np.concatenate(outputs)

@@ -1,1 +1,1 @@
-"""This folder describes the networks and builds them in Keras."""
+"""This folder describes the networks and builds them with Keras."""

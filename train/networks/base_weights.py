@@ -1,4 +1,4 @@
-"""What a base may begin with, as the user names it; imports no keras."""
+"""The weights that a base starts with, as the user names them. Imports no keras."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SUFFIXES = (".weights.h5", ".h5")
 
 
 def weights_file(weights: str | Path) -> Path | None:
-    """Return the file that weights are read from; None for Keras' own and for random ones.
+    """Return the file to read weights from, or None for Keras' own weights and random ones.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def weights_file(weights: str | Path) -> Path | None:
     Raises
     ------
     UsageError
-        If there is no such file, or it is not one of Keras weights by its name.
+        If there is no such file, or its name does not end as a file of Keras weights does.
     """
     if weights in (IMAGENET, NONE):
         return None
@@ -37,6 +37,7 @@ def weights_file(weights: str | Path) -> Path | None:
         )
     if not path.name.endswith(SUFFIXES):
         raise UsageError(
-            f"{path} is not a file of Keras weights by its name", allowed=", ".join(SUFFIXES)
+            f"{path} is not a file of Keras weights by its name",
+            allowed=", ".join(SUFFIXES),
         )
     return path

@@ -1,29 +1,31 @@
-"""What this machine trains on: mixed precision where there is a GPU, all of them where several."""
+"""Precision and devices for training: mixed precision on fast GPUs, and several GPUs at once."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .tensorflow_import import keras, tf
 
 FLOAT32, MIXED = "float32", "mixed_float16"
-TENSOR_CORES = (7, 0)  # compute capability from which half precision is the faster one
+TENSOR_CORES = (7, 0)  # compute capability from which half precision is faster than float32
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """How networks are built and fed.
+    """The precision and the devices that networks are trained with.
 
     Parameters
     ----------
     policy : str
-        Keras' name of the precision that is computed in; weights are float32 in any case.
+        Keras' name of the precision of computations. Weights are always float32.
     strategy : tf.distribute.Strategy, optional
-        Spreads every batch over several devices.
+        Distributes every batch over several devices.
     """
 
     policy: str = FLOAT32
@@ -31,12 +33,12 @@ class Hardware:
 
     @property
     def replicas(self) -> int:
-        """Devices that share a batch."""
+        """Number of devices that share a batch."""
         return self.strategy.num_replicas_in_sync if self.strategy else 1
 
     @contextlib.contextmanager
-    def scope(self) -> Any:
-        """Build and compile networks in here; the precision outside is as it was."""
+    def scope(self) -> Iterator[None]:
+        """Build and compile networks inside this context. It restores the previous precision."""
         before = keras.config.dtype_policy().name
         keras.config.set_dtype_policy(self.policy)
         try:
@@ -45,39 +47,45 @@ class Hardware:
         finally:
             keras.config.set_dtype_policy(before)
 
-    def batch_size(self, wanted: int) -> int:
-        """Return the batch size, made a multiple of the devices: each has the same share."""
-        return -(-wanted // self.replicas) * self.replicas
+    def batch_size(self, size: int) -> int:
+        """Return the next multiple of the number of devices, so that all have equal shares.
 
-    def train_on_batch(self, network: keras.Model, *arrays: Any) -> dict[str, Any]:
-        """Do one step, every device with its share of the batch.
+        Examples
+        --------
+        >>> Hardware().batch_size(5)
+        5
+        """
+        return -(-size // self.replicas) * self.replicas
+
+    def train_on_batch(self, network: keras.Model, *arrays: NDArray[Any]) -> dict[str, float]:
+        """Do one training step, with a share of the batch on every device.
 
         Parameters
         ----------
         network : keras.Model
             Compiled in `scope`.
         *arrays : ndarray
-            Inputs, targets and weights; their length is a multiple of `replicas`.
+            Inputs, targets and sample weights. Their length is a multiple of `replicas`.
 
         Returns
         -------
         dict of str to float
-            Loss and metrics of this step alone.
+            Loss and metrics of this step.
         """
-        network.reset_metrics()  # not every Keras does, on one device
+        network.reset_metrics()  # some versions of Keras do not do this for one device
         if self.replicas == 1:
             x, target, weight = arrays
-            found: dict[str, Any] = network.train_on_batch(x, target, weight, return_dict=True)
-            return found
-        with self.strategy.scope():  # metrics made inside a replica's step belong to no device
+            figures: dict[str, float] = network.train_on_batch(x, target, weight, return_dict=True)
+            return figures
+        with self.strategy.scope():  # metrics created inside a replica's step have no device
             network._symbolic_build(data_batch=arrays)
         network.make_train_function()
-        shares = tuple(self._shared(np.asarray(array)) for array in arrays)
+        shares = tuple(self._distribute(np.asarray(array)) for array in arrays)
         network.train_function(iter([shares]))
-        # what it returned is the mean of the devices', whatever their images weigh
+        # the result of the function is the mean over the devices and ignores sample weights
         return {name: float(value) for name, value in network.get_metrics_result().items()}
 
-    def _shared(self, array: Any) -> Any:
+    def _distribute(self, array: NDArray[Any]) -> Any:
         parts = np.split(array, self.replicas)
         return self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(parts[context.replica_id_in_sync_group])
@@ -85,7 +93,10 @@ class Hardware:
 
 
 def detect() -> Hardware:
-    """Return how to use what is here: plain on a CPU, mixed precision on one GPU, all of several.
+    """Return the hardware of this machine.
+
+    A CPU computes in float32. A GPU with tensor cores uses mixed precision. Several GPUs share
+    every batch.
 
     References
     ----------
@@ -94,9 +105,11 @@ def detect() -> Hardware:
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return Hardware()
-    abilities = [
+    capabilities = [
         tf.config.experimental.get_device_details(gpu).get("compute_capability") for gpu in gpus
     ]
-    fast = all(ability is not None and tuple(ability) >= TENSOR_CORES for ability in abilities)
+    fast = all(
+        capability is not None and tuple(capability) >= TENSOR_CORES for capability in capabilities
+    )
     strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else None
     return Hardware(MIXED if fast else FLOAT32, strategy)

@@ -1,4 +1,4 @@
-"""Keras networks built from the rows: uint8-valued RGB in, probabilities out, scaling inside."""
+"""Builds Keras networks that scale their input themselves: RGB of 0 to 255 to probabilities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .tensorflow_import import keras
 
 # Names of the layers.
 SCALING, BASE, HEAD, SCORES = "scaling", "base", "head", "scores"
-# From scratch on a small set the default (0.99 to 0.999) never catches up with the weights.
+# With the default (0.99 to 0.999), training from scratch on a small data set has too few steps for
+# the statistics to follow the weights.
 SCRATCH_MOMENTUM = 0.9
 
 
@@ -35,41 +36,46 @@ def build(
     head : str
         A key of `HEADS`.
     classes : int
-        Labels, >= 2; two share one sigmoid unit.
+        Number of labels, >= 2. Two labels share one sigmoid unit.
     weights : {"imagenet", "none"} or path
-        Keras' own download, random, or a ``.weights.h5`` of the base without its top.
+        Keras' own download, random weights, or a ``.weights.h5`` of the base without its top.
     seed : int
-        Of the random weights; Keras' global seeds are set to it.
+        Seed of the random weights. Sets Keras' global seeds too.
     size : int
         Side of the input, in pixels.
 
     Returns
     -------
     keras.Model
-        ``(None, size, size, 3)`` in 0..255 to ``(None, 1)`` (sigmoid) or ``(None, classes)``
-        (softmax), float32. The base is trainable where `trains_base` says so.
+        Maps ``(None, size, size, 3)`` in 0 to 255 to ``(None, 1)`` (sigmoid) or
+        ``(None, classes)`` (softmax), float32. The base is trainable if `trains_base` is true.
 
     Raises
     ------
     UsageError
-        If there is no such model, head or file, or the file is of another architecture.
+        If there is no such model, head or file, or the file belongs to another architecture.
     RunError
         If the weights cannot be downloaded.
+
+    Examples
+    --------
+    >>> build("mobilenetv2", weights="none").output_shape  # doctest: +SKIP
+    (None, 1)
     """
-    row, shape = architecture(model), head_row(head)
+    row, layers = architecture(model), head_row(head)
     keras.utils.set_random_seed(seed)
     base = _base(row, weights, size)
     if weights == NONE:
-        for layer in _norms(base):
+        for layer in _norm_layers(base):
             layer.momentum = SCRATCH_MOMENTUM
-    top = _top(base.output_shape[1:], shape, classes, seed)
-    network = _joined(row.reverse, _scaling(row), base, top, name=model)
-    freeze(network, base=not trains_base(row, shape))
+    top = _head(base.output_shape[1:], layers, classes, seed)
+    network = _connect(row.bgr, _scaling(row), base, top, name=model)
+    freeze(network, base=not trains_base(row, layers))
     return network
 
 
 def check_weights(model: str, weights: str | Path) -> None:
-    """Refuse weights that the base of a model cannot begin with, before anything else is done.
+    """Raise an error if the base of a model cannot start with these weights.
 
     Raises
     ------
@@ -81,63 +87,64 @@ def check_weights(model: str, weights: str | Path) -> None:
 
 
 def base_of(network: keras.Model) -> keras.Model:
-    """Return the base inside a network: scaled pixels to features, the same weights."""
+    """Return the part of a network that maps scaled pixels to features. It shares the weights."""
     return network.get_layer(BASE)
 
 
 def head_of(network: keras.Model) -> keras.Model:
-    """Return the head inside a network: features to probabilities, the same weights."""
+    """Return the part of a network that maps features to probabilities. It shares the weights."""
     return network.get_layer(HEAD)
 
 
 def features_of(network: keras.Model) -> keras.Model:
-    """Return a network from pixels to features, with the same base and the same weights."""
+    """Return a network that maps pixels to features. It shares the base and its weights."""
     row = architecture(network.name)
-    return _joined(row.reverse, network.get_layer(SCALING), base_of(network), None, name="features")
+    return _connect(row.bgr, network.get_layer(SCALING), base_of(network), None, name="features")
 
 
 def layers_of(network: keras.Model) -> list[Any]:
-    """Return every layer of a network, those inside its base and its head too."""
-    found = []
+    """Return all layers of a network, including those of its base and its head."""
+    layers = []
     for layer in network.layers:
-        found += layers_of(layer) if isinstance(layer, keras.Model) else [layer]
-    return found
+        layers += layers_of(layer) if isinstance(layer, keras.Model) else [layer]
+    return layers
 
 
 def freeze(network: keras.Model, *, base: bool, norm: bool = False) -> None:
-    """Freeze or free the base; `norm` keeps its batch normalization in inference mode.
+    """Freeze or unfreeze the base of a network.
 
     Parameters
     ----------
     network : keras.Model
     base : bool
-        True freezes all of it.
+        True freezes all of it, False unfreezes it.
     norm : bool
-        True freezes its batch normalization even where the rest is trained: with a handful of
-        images a batch the statistics of ImageNet are the better ones.
+        True freezes its batch normalization even if the rest is trained. It then stays in
+        inference mode. For small batches the statistics of ImageNet are better than new ones.
     """
     inner = base_of(network)
     inner.trainable = not base
     if norm and not base:
-        for layer in _norms(inner):
+        for layer in _norm_layers(inner):
             layer.trainable = False
 
 
-def _joined(
-    reverse: bool, scaling: Any, base: keras.Model, top: keras.Model | None, *, name: str
+def _connect(
+    bgr: bool, scaling: Any, base: keras.Model, head: keras.Model | None, *, name: str
 ) -> keras.Model:
+    """Return the network of pixels, scaling, base and head, or without the head if it is None."""
     pixels = keras.Input(base.input_shape[1:], name="pixels")
-    features = base(scaling(pixels[..., ::-1] if reverse else pixels))
-    return keras.Model(pixels, features if top is None else top(features), name=name)
+    features = base(scaling(pixels[..., ::-1] if bgr else pixels))
+    return keras.Model(pixels, features if head is None else head(features), name=name)
 
 
 def _scaling(row: Architecture) -> Any:
-    return keras.layers.Rescaling(list(row.scale), list(row.offset), name=SCALING)
+    return keras.layers.Rescaling(list(row.scaling.scale), list(row.scaling.offset), name=SCALING)
 
 
-def _top(features: tuple[int, ...], head: Head, classes: int, seed: int) -> keras.Model:
+def _head(feature_shape: tuple[int, ...], head: Head, classes: int, seed: int) -> keras.Model:
     layers = [
-        keras.Input(features),
+        keras.Input(feature_shape),
         keras.layers.Flatten(name="flatten")
         if head.flatten
         else keras.layers.GlobalAveragePooling2D(name="average"),
@@ -147,18 +154,20 @@ def _top(features: tuple[int, ...], head: Head, classes: int, seed: int) -> kera
     for units in head.dense:
         layers.append(keras.layers.Dense(units, activation="relu", name=f"dense_{units}"))
     units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
-    # in float32 whatever the rest is computed in: probabilities near 0 and 1 need it
+    # always in float32: half precision cannot represent probabilities near 0 and 1
     layers.append(keras.layers.Dense(units, activation=activation, name=SCORES, dtype="float32"))
     return keras.Sequential(layers, name=HEAD)
 
 
 def _base(row: Architecture, weights: str | Path, size: int) -> keras.Model:
     file, factory = weights_file(weights), getattr(keras.applications, row.title)
-    own = IMAGENET if weights == IMAGENET else None
+    keras_weights = IMAGENET if weights == IMAGENET else None
     try:
-        base = factory(include_top=False, weights=own, input_shape=(size, size, 3), name=BASE)
+        base = factory(
+            include_top=False, weights=keras_weights, input_shape=(size, size, 3), name=BASE
+        )
     except Exception as error:  # Keras raises a bare Exception when its download fails
-        if own is None or "URL fetch failure" not in str(error):
+        if keras_weights is None or "URL fetch failure" not in str(error):
             raise
         raise RunError(
             f"the ImageNet weights of {row.title} cannot be downloaded: {error}",
@@ -173,16 +182,16 @@ def _base(row: Architecture, weights: str | Path, size: int) -> keras.Model:
 def _load(base: keras.Model, path: Path, row: Architecture) -> None:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns a hundredfold before it raises
+            warnings.simplefilter("ignore")  # Keras warns about every layer before it raises
             base.load_weights(path)
-    except Exception as error:  # h5py and Keras raise OSError, ValueError, KeyError, …
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:  # h5py and Keras raise OSError, ValueError, KeyError and others
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UsageError(
-            f"the weights in {path} do not fit {row.title}: {first}",
+            f"the weights in {path} do not fit {row.title}: {reason}",
             allowed=f"those of keras.applications.{row.title}(include_top=False)",
-            fix="name the file of this model, or --model of the one the file is of",
+            fix="name a file for this model, or --model with the model that the file belongs to",
         ) from None
 
 
-def _norms(base: keras.Model) -> list[Any]:
+def _norm_layers(base: keras.Model) -> list[Any]:
     return [layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -1,4 +1,4 @@
-"""Loads tensorflow and keras, without their banners; whoever needs them takes them from here."""
+"""Loads tensorflow and keras without their start messages. Other modules import both from here."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from contextlib import contextmanager
 from ...errors import MissingPackageError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ["KERAS_BACKEND"] = "tensorflow"  # a user's keras.json may say another
+os.environ["KERAS_BACKEND"] = "tensorflow"  # a user's keras.json may name another backend
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """Keep what C++ writes at loading (which no log level stops) out of stderr."""
+def _silence_stderr() -> Iterator[None]:
+    """Discard what C++ code writes to stderr while it is loaded. No log level suppresses it."""
     try:
-        kept = os.dup(2)
-    except OSError:  # a process without stderr has nothing to keep clean
+        original = os.dup(2)
+    except OSError:  # the process has no stderr
         yield
         return
-    with tempfile.TemporaryFile() as hidden:
+    with tempfile.TemporaryFile() as discarded:
         try:
             if sys.stderr:
                 sys.stderr.flush()
-            os.dup2(hidden.fileno(), 2)
+            os.dup2(discarded.fileno(), 2)
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(original, 2)
+            os.close(original)
 
 
 try:
-    with _silent():
+    with _silence_stderr():
         import tensorflow as tf
 
         import keras  # isort: skip

@@ -1,1 +1,1 @@
-"""This folder draws artificial blood smears."""
+"""This folder generates artificial blood smears."""

@@ -1,52 +1,55 @@
-"""The kinds of white cell that generated smears hold, as rows of data; imports nothing.
+"""The kinds of white cell in generated smears, as rows of data.
 
-Sizes and shares of nuclei follow haematology atlases loosely; what they must keep is the order:
-a blast is large and nearly all nucleus, everything else is small, lobed or rich in cytoplasm.
+Sizes and nucleus shares roughly follow haematology atlases. The order of the kinds is exact: a
+blast is large and consists almost entirely of its nucleus. All other kinds are small, have a lobed
+nucleus, or have much cytoplasm.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-Range = tuple[float, float]  # low, high: drawn uniformly
+Range = tuple[float, float]  # limits of a uniform distribution
 
-# Density of any nucleus in the azure plane: colour must not tell the kinds apart, shape must.
+# Density of every nucleus in the azure plane. It is the same for all kinds, so that a model must
+# recognise them by their shape and not by their colour.
 AZURE_DENSITY: Range = (0.75, 1.1)
 
 
 @dataclass(frozen=True)
 class Leucocyte:
-    """What one kind of white cell looks like.
+    """The appearance of one kind of white cell.
 
     Parameters
     ----------
     name : str
     diameter_um : (float, float)
-    nucleus : (float, float)
-        Share of the cell's area that its nucleus covers.
-    chromatin, grain_um : float
-        Contrast of the chromatin, and the pitch of its clumps in micrometres.
-    pink, blue : (float, float)
-        Densities of the cytoplasm in the eosin and the blue plane.
+        Limits of the diameter, in micrometres.
+    nucleus_share : (float, float)
+        Limits of the share of the cell's area that the nucleus covers, 0 to 1.
+    chromatin_contrast, chromatin_pitch_um : float
+        Contrast of the chromatin, and the distance of its clumps in micrometres.
+    cytoplasm_eosin, cytoplasm_blue : (float, float)
+        Limits of the cytoplasm's density in the eosin plane and in the blue plane.
     lobes : (int, int)
-        Number of lobes of the nucleus; 1 is round.
-    bend : float
-        How far the lobes lie from the middle, in cell radii.
+        Least and greatest number of lobes of the nucleus. 1 is a round nucleus.
+    lobe_distance : float
+        Distance of the lobes from the centre, in cell radii.
     granules : (float, float)
-        Densities of the cytoplasm's granules in the eosin and the azure plane; 0 for none.
+        Density of the granules in the eosin plane and in the azure plane. (0, 0) for none.
     nucleoli : (int, int)
-        Number of pale spots in the nucleus.
+        Least and greatest number of pale spots in the nucleus.
     """
 
     name: str
     diameter_um: Range
-    nucleus: Range
-    chromatin: float
-    grain_um: float
-    pink: Range
-    blue: Range
+    nucleus_share: Range
+    chromatin_contrast: float
+    chromatin_pitch_um: float
+    cytoplasm_eosin: Range
+    cytoplasm_blue: Range
     lobes: tuple[int, int] = (1, 1)
-    bend: float = 0.0
+    lobe_distance: float = 0.0
     granules: Range = (0.0, 0.0)
     nucleoli: tuple[int, int] = (0, 0)
 
@@ -54,68 +57,69 @@ class Leucocyte:
 BLAST = Leucocyte(
     "lymphoblast",
     diameter_um=(13.5, 17.5),
-    nucleus=(0.78, 0.90),
-    chromatin=0.12,
-    grain_um=0.5,
-    pink=(0.0, 0.0),
-    blue=(0.5, 1.3),
+    nucleus_share=(0.78, 0.90),
+    chromatin_contrast=0.12,
+    chromatin_pitch_um=0.5,
+    cytoplasm_eosin=(0.0, 0.0),
+    cytoplasm_blue=(0.5, 1.3),
     nucleoli=(0, 2),
 )
 LYMPHOCYTE = Leucocyte(
     "lymphocyte",
     diameter_um=(8.5, 10.5),
-    nucleus=(0.62, 0.74),
-    chromatin=0.18,
-    grain_um=1.3,
-    pink=(0.0, 0.1),
-    blue=(0.4, 1.2),
+    nucleus_share=(0.62, 0.74),
+    chromatin_contrast=0.18,
+    chromatin_pitch_um=1.3,
+    cytoplasm_eosin=(0.0, 0.1),
+    cytoplasm_blue=(0.4, 1.2),
 )
 LARGE_LYMPHOCYTE = Leucocyte(
     "large lymphocyte",
     diameter_um=(12.0, 14.0),
-    nucleus=(0.46, 0.58),
-    chromatin=0.15,
-    grain_um=1.1,
-    pink=(0.0, 0.1),
-    blue=(0.3, 1.1),
+    nucleus_share=(0.46, 0.58),
+    chromatin_contrast=0.15,
+    chromatin_pitch_um=1.1,
+    cytoplasm_eosin=(0.0, 0.1),
+    cytoplasm_blue=(0.3, 1.1),
 )
 NEUTROPHIL = Leucocyte(
     "neutrophil",
     diameter_um=(12.0, 14.0),
-    nucleus=(0.36, 0.46),
-    chromatin=0.18,
-    grain_um=1.2,
-    pink=(0.3, 0.5),
-    blue=(0.0, 0.2),
+    nucleus_share=(0.36, 0.46),
+    chromatin_contrast=0.18,
+    chromatin_pitch_um=1.2,
+    cytoplasm_eosin=(0.3, 0.5),
+    cytoplasm_blue=(0.0, 0.2),
     lobes=(3, 5),
-    bend=0.55,
+    lobe_distance=0.55,
     granules=(0.22, 0.05),
 )
 EOSINOPHIL = Leucocyte(
     "eosinophil",
     diameter_um=(12.0, 14.0),
-    nucleus=(0.34, 0.44),
-    chromatin=0.18,
-    grain_um=1.2,
-    pink=(0.4, 0.6),
-    blue=(0.0, 0.15),
+    nucleus_share=(0.34, 0.44),
+    chromatin_contrast=0.18,
+    chromatin_pitch_um=1.2,
+    cytoplasm_eosin=(0.4, 0.6),
+    cytoplasm_blue=(0.0, 0.15),
     lobes=(2, 2),
-    bend=0.46,
+    lobe_distance=0.46,
     granules=(0.9, 0.0),
 )
 MONOCYTE = Leucocyte(
     "monocyte",
     diameter_um=(13.5, 16.5),
-    nucleus=(0.48, 0.58),
-    chromatin=0.15,
-    grain_um=1.0,
-    pink=(0.1, 0.3),
-    blue=(0.3, 0.7),
+    nucleus_share=(0.48, 0.58),
+    chromatin_contrast=0.15,
+    chromatin_pitch_um=1.0,
+    cytoplasm_eosin=(0.1, 0.3),
+    cytoplasm_blue=(0.3, 0.7),
     lobes=(3, 3),
-    bend=0.36,
+    lobe_distance=0.36,
     granules=(0.1, 0.05),
 )
-# Kind -> share among normal leucocytes (richer in lymphocytes than blood: they are the hard ones).
+# Share of each kind among normal leucocytes. Lymphocytes are more frequent than in blood, because
+# they are the kind that is hardest to tell from blasts.
 NORMAL: dict[Leucocyte, float] = {
     LYMPHOCYTE: 0.26,
     LARGE_LYMPHOCYTE: 0.14,

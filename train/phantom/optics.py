@@ -1,4 +1,4 @@
-"""The light, the stain and the cameras of generated smears; numpy and Pillow only."""
+"""The stain, the light and the cameras of generated smears. Imports numpy and Pillow only."""
 
 from __future__ import annotations
 
@@ -9,31 +9,34 @@ from PIL import Image, ImageFilter
 
 from .cells import EOSIN, Canvas, Floats, grain
 
-# Absorbance per unit of density in red, green and blue, read off May-Grünwald-Giemsa colours.
+# Absorbance per unit of density in red, green and blue, from May-Grünwald-Giemsa colours.
 STAINS = np.array(
     [[0.17, 0.38, 0.38], [1.02, 1.85, 0.62], [0.46, 0.34, 0.06]],  # eosin, azure, blue
     np.float32,
 )
-SATURATION = np.float32(1.8)  # of eosin, in densities
-REFERENCE_WIDTH = 640  # px, of the field that a camera's blur is given for
+SATURATION = np.float32(1.8)  # greatest density of eosin
+REFERENCE_WIDTH = 640  # pixels: width of the field that the cameras' blur refers to
 
 
 @dataclass(frozen=True)
 class Camera:
-    """One make of camera: how large a field it sees, and what it does to colour.
+    """A camera model: its field of view and its colours.
 
     Parameters
     ----------
     model : str
-        Goes into the EXIF block.
+        Written to the EXIF block.
     width, height : float
-        Pixels, in units of the size asked for.
+        Size of its images, relative to the requested width.
     field_um : float
-        Width of the field of view in micrometres.
+        Width of the field of view, in micrometres.
     light : (float, float, float)
-        Empty field, red, green and blue, 0 to 255.
-    gamma, blur_px, noise : float
-        Blur for a field 640 pixels wide; noise in grey levels.
+        Red, green and blue of an empty field, 0 to 255.
+    gamma : float
+    blur_px : float
+        Blur of a field that is 640 pixels wide, in pixels.
+    noise : float
+        Standard deviation, in grey levels.
     """
 
     model: str
@@ -47,20 +50,38 @@ class Camera:
 
 
 CAMERAS = (
-    Camera("phantom G", 1.0, 0.75, 78.0, (212, 208, 186), 0.95, 0.7, 2.2),
-    Camera("phantom C", 0.875, 0.7, 70.0, (214, 217, 219), 1.05, 1.0, 3.0),
+    Camera(
+        model="phantom G",
+        width=1.0,
+        height=0.75,
+        field_um=78.0,
+        light=(212, 208, 186),
+        gamma=0.95,
+        blur_px=0.7,
+        noise=2.2,
+    ),
+    Camera(
+        model="phantom C",
+        width=0.875,
+        height=0.7,
+        field_um=70.0,
+        light=(214, 217, 219),
+        gamma=1.05,
+        blur_px=1.0,
+        noise=3.0,
+    ),
 )
 
 
 def photograph(rng: np.random.Generator, canvas: Canvas, camera: Camera) -> Image.Image:
-    """Return the picture that a camera takes of a stained canvas through the microscope.
+    """Return the photograph of a stained canvas through the microscope.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Draws the stain, the light, the focus and the noise of this one picture.
+        Source of the photograph's stain strength, light, focus and noise.
     canvas : Canvas
-        Used up: its densities are changed.
+        Its densities are changed.
     camera : Camera
 
     Returns
@@ -71,16 +92,16 @@ def photograph(rng: np.random.Generator, canvas: Canvas, camera: Camera) -> Imag
     height, width = canvas.height, canvas.width
     strength = np.exp(rng.normal(0, (0.2, 0.18, 0.25)).clip(-0.5, 0.4))
     stains = STAINS * strength[:, None] * rng.normal(1, 0.05, (3, 3))
-    eosin = canvas.planes[EOSIN]  # where red cells overlap, less darkens than the sum of the two
+    eosin = canvas.planes[EOSIN]  # two overlapping red cells are not as dark as the sum of both
     np.tanh(eosin / SATURATION, out=eosin)
     eosin *= SATURATION
-    # absorbance and the camera's gamma in one exponent
-    bend = np.float32(camera.gamma)
-    density = np.tensordot(canvas.planes, (-bend * stains).astype(np.float32), (0, 0))
+    # one exponential applies both the absorbance and the camera's gamma
+    gamma = np.float32(camera.gamma)
+    density = np.tensordot(canvas.planes, (-gamma * stains).astype(np.float32), (0, 0))
     light = np.array(camera.light) * rng.normal(1, 0.07) * rng.normal(1, 0.028, 3)
     pixels = np.exp(density, out=density)
-    pixels *= _illumination(rng, width, height)[..., None] ** bend
-    pixels *= (255 * (light / 255) ** bend).astype(np.float32)
+    pixels *= _illumination(rng, width, height)[..., None] ** gamma
+    pixels *= (255 * (light / 255) ** gamma).astype(np.float32)
     image = Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8))
     defocus = camera.blur_px + rng.gamma(1.3, 0.35)
     image = image.filter(ImageFilter.GaussianBlur(defocus * canvas.width / REFERENCE_WIDTH))
@@ -92,7 +113,7 @@ def photograph(rng: np.random.Generator, canvas: Canvas, camera: Camera) -> Imag
 
 
 def _illumination(rng: np.random.Generator, width: int, height: int) -> Floats:
-    """Return the light on the field, about 1 in the middle: vignetting, a slope, faint clouds."""
+    """Return the brightness of the field, about 1 in the middle: vignetting, a slope and clouds."""
     across = np.linspace(-1, 1, width, dtype=np.float32) - np.float32(rng.normal(0, 0.2))
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None] - np.float32(rng.normal(0, 0.2))
     fall, slope = rng.uniform(0.02, 0.13), rng.normal(0, 0.035, 2)

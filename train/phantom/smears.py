@@ -1,7 +1,7 @@
-"""Generated blood smears in ALL-IDB1's own layout: places cells, lights and photographs them.
+"""Generates blood smears in the layout of ALL-IDB1, for the demo, the tests and trying alledge.
 
-For the demo, the tests and anyone without ALL-IDB. Imports numpy and Pillow only, so that a
-pool of single fields is cheap. Every random choice is a function of (seed, index).
+Imports numpy and Pillow only, so that generating single fields needs little time and memory. Every
+random choice is a function of (seed, index).
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ from .optics import CAMERAS, Camera, photograph
 Centroids = list[tuple[float, float]]
 
 DEFAULT_IMAGES = 200
-DEFAULT_SIZE = 640  # px, width of a field of the first camera
+DEFAULT_SIZE = 640  # pixels: width of a field of the first camera
 MIN_IMAGES, MIN_SIZE, MAX_SIZE = 4, 96, 4096
 JPEG_QUALITY = 92
 MAKE = "alledge"
-# Both kinds of field stain the same area of nuclei, or colour alone would tell them apart.
+# Area of nuclei in a field, the same with and without blasts. Otherwise the colour of a field would
+# give its label away.
 NUCLEI_UM2 = (110.0, 260.0)
-BYSTANDERS = 3  # normal leucocytes in either kind of field, at most
-SMUDGES, PLATELETS = 0.6, 6.0  # mean counts in a field
-CROWDING = (0.34, 0.56)  # share of the field that red cells would cover, none refused
+BYSTANDERS = 3  # greatest number of further normal leucocytes in any field
+SMUDGES, PLATELETS = 0.6, 6.0  # mean numbers in a field
+CROWDING = (0.34, 0.56)  # share of the field that the red cells would cover if all found a place
 SMUDGE_UM = (5.0, 7.5)  # radius of a burst nucleus
 
 
@@ -61,29 +62,35 @@ def draw_field(
     Parameters
     ----------
     seed, index : int
-        ≥ 0; the field is a function of the two (and of the arguments below).
+        >= 0. The same arguments give the same field.
     blast : bool
-        Whether lymphoblasts are among its leucocytes.
+        Whether the field has lymphoblasts.
     camera : Camera, optional
-        A row of `CAMERAS`; drawn at random where it is not given.
+        A row of `CAMERAS`. Chosen at random by default.
     size : int
-        Width in pixels of the first camera's field; the other's is in proportion.
+        Width of the first camera's field, in pixels. The other camera's is in proportion.
 
     Returns
     -------
     image : PIL.Image.Image
         RGB.
     centroids : list of (float, float)
-        Pixels (x, y) of the blasts, empty in a healthy field.
+        Positions (x, y) of the blasts, in pixels. Empty in a healthy field.
+
+    Examples
+    --------
+    >>> image, centroids = draw_field(seed=0, index=1, blast=False, size=320)
+    >>> image.mode, centroids
+    ('RGB', [])
     """
     rng = np.random.default_rng([seed, index])
-    drawn = CAMERAS[int(rng.integers(len(CAMERAS)))]
-    camera = camera or drawn
+    random_camera = CAMERAS[int(rng.integers(len(CAMERAS)))]  # always, for the same random state
+    camera = camera or random_camera
     width, height = round(camera.width * size), round(camera.height * size)
     canvas = Canvas(width, height, width / camera.field_um * float(rng.uniform(0.94, 1.07)))
     cells = _leucocytes(rng, canvas, blast)
-    taken = np.array([(c.x, c.y, c.diameter / 2) for c in cells], np.float32)
-    _erythrocytes(rng, canvas, _smudges(rng, canvas, taken))
+    occupied = np.array([(c.x, c.y, c.diameter / 2) for c in cells], np.float32)
+    _erythrocytes(rng, canvas, _smudges(rng, canvas, occupied))
     for _ in range(rng.poisson(PLATELETS * rng.gamma(1.5) / 1.5)):
         draw_platelet(canvas, rng, rng.uniform(0, width), rng.uniform(0, height))
     for cell in cells:
@@ -92,36 +99,38 @@ def draw_field(
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _WhiteCell:
+    """A white cell with its position and diameter in pixels."""
+
     kind: Leucocyte
     x: float
     y: float
     diameter: float
 
 
-def _leucocytes(rng: np.random.Generator, canvas: Canvas, blast: bool) -> list[_Placed]:
-    """Choose and place white cells.
+def _leucocytes(rng: np.random.Generator, canvas: Canvas, blast: bool) -> list[_WhiteCell]:
+    """Return the white cells of a field with their positions.
 
-    First those that make the field what it is, until their nuclei cover the area drawn for it;
-    then a few normal ones that either kind of field has.
+    First blasts, or normal cells in a healthy field, until their nuclei cover a random area. Then
+    a few normal cells, as in any field.
     """
-    wanted, covered = rng.uniform(*NUCLEI_UM2), 0.0
-    placed: list[_Placed] = []
+    target_area, covered = rng.uniform(*NUCLEI_UM2), 0.0
+    cells: list[_WhiteCell] = []
     while True:
-        kind = BLAST if blast else _normal(rng)
+        kind = BLAST if blast else _random_normal_kind(rng)
         diameter_um = rng.uniform(*kind.diameter_um)
-        area = np.pi / 4 * diameter_um**2 * sum(kind.nucleus) / 2
-        if placed and covered + area / 2 > wanted:
+        area = np.pi / 4 * diameter_um**2 * sum(kind.nucleus_share) / 2
+        if cells and covered + area / 2 > target_area:
             break
         covered += area
-        _place(rng, canvas, placed, kind, diameter_um)
+        cells += _place(rng, canvas, cells, kind, diameter_um)
     for _ in range(int(rng.integers(BYSTANDERS + 1))):
-        kind = _normal(rng)
-        _place(rng, canvas, placed, kind, rng.uniform(*kind.diameter_um))
-    return placed
+        kind = _random_normal_kind(rng)
+        cells += _place(rng, canvas, cells, kind, rng.uniform(*kind.diameter_um))
+    return cells
 
 
-def _normal(rng: np.random.Generator) -> Leucocyte:
+def _random_normal_kind(rng: np.random.Generator) -> Leucocyte:
     kinds, shares = list(NORMAL), list(NORMAL.values())
     return kinds[int(rng.choice(len(kinds), p=shares))]
 
@@ -129,11 +138,11 @@ def _normal(rng: np.random.Generator) -> Leucocyte:
 def _place(
     rng: np.random.Generator,
     canvas: Canvas,
-    placed: list[_Placed],
+    others: list[_WhiteCell],
     kind: Leucocyte,
     diameter_um: float,
-) -> None:
-    """Put a white cell where it lies in the field beside the others; leave it out if it cannot."""
+) -> list[_WhiteCell]:
+    """Return a white cell at a random free position, or nothing if 60 attempts find none."""
     diameter = diameter_um * canvas.px_per_um
     margin = 0.45 * diameter
     for _ in range(60):
@@ -141,25 +150,38 @@ def _place(
         y = float(rng.uniform(margin, canvas.height - margin))
         if all(
             np.hypot(x - other.x, y - other.y) > 0.49 * (diameter + other.diameter)
-            for other in placed
+            for other in others
         ):
-            placed.append(_Placed(kind, x, y, diameter))
-            return
+            return [_WhiteCell(kind, x, y, diameter)]
+    return []
 
 
-def _smudges(rng: np.random.Generator, canvas: Canvas, taken: Floats) -> Floats:
-    """Lay burst nuclei where there is room; return `taken` with them."""
+def _smudges(rng: np.random.Generator, canvas: Canvas, occupied: Floats) -> Floats:
+    """Draw burst nuclei at free positions.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    canvas : Canvas
+    occupied : (N, 3) ndarray of float32
+        Centre and radius of each cell, in pixels.
+
+    Returns
+    -------
+    (M, 3) ndarray of float32
+        `occupied` and the burst nuclei.
+    """
     for _ in range(rng.poisson(SMUDGES)):
         x, y = rng.uniform(0, canvas.width), rng.uniform(0, canvas.height)
         radius = rng.uniform(*SMUDGE_UM) * canvas.px_per_um
-        if np.all(np.hypot(taken[:, 0] - x, taken[:, 1] - y) > taken[:, 2] + radius):
+        if np.all(np.hypot(occupied[:, 0] - x, occupied[:, 1] - y) > occupied[:, 2] + radius):
             draw_smudge(canvas, rng, x, y, radius)
-            taken = np.vstack([taken, np.array([x, y, 0.7 * radius], np.float32)])
-    return taken
+            occupied = np.vstack([occupied, np.array([x, y, 0.7 * radius], np.float32)])
+    return occupied
 
 
-def _erythrocytes(rng: np.random.Generator, canvas: Canvas, taken: Floats) -> None:
-    """Lay red cells beside what is taken, a few of them over each other, some cut by the edge."""
+def _erythrocytes(rng: np.random.Generator, canvas: Canvas, occupied: Floats) -> None:
+    """Draw red cells at free positions. A few overlap each other, some are cut by the edge."""
     mean = ERYTHROCYTE_UM / 2 * canvas.px_per_um
     pallor, overlap = rng.uniform(0.2, 0.7), rng.uniform(1.5, 2.0)
     low, high = -1.2 * mean, np.array([canvas.width, canvas.height]) + 1.2 * mean
@@ -167,7 +189,7 @@ def _erythrocytes(rng: np.random.Generator, canvas: Canvas, taken: Floats) -> No
     red = np.empty((0, 2))
     for _ in range(count):
         for x, y in rng.uniform(low, high, (12, 2)):
-            white = np.hypot(taken[:, 0] - x, taken[:, 1] - y) - taken[:, 2]
+            white = np.hypot(occupied[:, 0] - x, occupied[:, 1] - y) - occupied[:, 2]
             apart = np.hypot(red[:, 0] - x, red[:, 1] - y)
             nearest = overlap * mean if rng.random() > 0.03 else 0.7 * mean
             if np.all(white > 0.9 * mean) and np.all(apart > nearest):
@@ -192,19 +214,19 @@ def generate(
     Parameters
     ----------
     out : str or Path
-        A new or empty folder; it appears only when the set is whole.
+        A new or empty folder. It appears only when the data set is complete.
     images : int
-        ≥ 4, so that both cameras have both labels.
+        >= 4, so that both cameras have both labels.
     seed : int
-        ≥ 0; the same seed gives the same bytes with the same numpy and Pillow on the same kind
+        >= 0. The same seed gives the same bytes with the same numpy and Pillow on the same kind
         of CPU. With other vector instructions a few pixels in a million differ by one grey level.
     size : int
-        Width in pixels of the first camera's fields, 96 to 4096.
+        Width of the first camera's fields in pixels, 96 to 4096.
     camera_bias : float
-        0: the camera says nothing of the label; 1: it gives it away, as it nearly does in
-        ALL-IDB1.
+        Dependence of the camera on the label, from 0 (none) to 1 (the camera gives the label
+        away, as it nearly does in ALL-IDB1).
     progress : callable, optional
-        Called with (written, images) after every image.
+        Called with the number of written images and the number of images after every image.
 
     Returns
     -------
@@ -214,9 +236,14 @@ def generate(
     Raises
     ------
     UsageError
-        If a number is out of its range.
+        If a number is out of range.
     DataError
-        If `out` is there already and not an empty folder.
+        If `out` exists and is not an empty folder.
+
+    Examples
+    --------
+    >>> generate("smears", images=8, seed=1)  # doctest: +SKIP
+    PosixPath('smears')
     """
     out = Path(out)
     _check(images, seed, size, camera_bias)
@@ -226,7 +253,9 @@ def generate(
     shutil.rmtree(building, ignore_errors=True)
     for folder in ("im", "xyc"):
         (building / folder).mkdir(parents=True)
-    for index, (blast, camera) in enumerate(_deal(images, seed, camera_bias), start=1):
+    for index, (blast, camera) in enumerate(
+        _labels_and_cameras(images, seed, camera_bias), start=1
+    ):
         _write(building, seed, index, blast, camera, size)
         if progress is not None:
             progress(index, images)
@@ -259,14 +288,14 @@ def _check(images: int, seed: int, size: int, camera_bias: float) -> None:
             raise UsageError(f"{name} is {value}", allowed=f"{low} to {high}")
 
 
-def _deal(images: int, seed: int, camera_bias: float) -> list[tuple[bool, Camera]]:
-    """Return label and camera of every image: half and half of each, in a seeded order."""
-    dealt: list[tuple[bool, Camera]] = []
+def _labels_and_cameras(images: int, seed: int, camera_bias: float) -> list[tuple[bool, Camera]]:
+    """Return whether each image has blasts, and its camera. Half of the images have blasts."""
+    rows: list[tuple[bool, Camera]] = []
     for blast, count in ((True, images // 2), (False, images - images // 2)):
         second = round(count * (0.5 + (0.5 if blast else -0.5) * camera_bias))
-        dealt += [(blast, CAMERAS[1])] * second + [(blast, CAMERAS[0])] * (count - second)
+        rows += [(blast, CAMERAS[1])] * second + [(blast, CAMERAS[0])] * (count - second)
     order: NDArray[np.intp] = np.random.default_rng([seed, 0]).permutation(images)
-    return [dealt[place] for place in order]
+    return [rows[index] for index in order]
 
 
 def _write(root: Path, seed: int, index: int, blast: bool, camera: Camera, size: int) -> None:

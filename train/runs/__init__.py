@@ -1,1 +1,1 @@
-"""This folder trains a run, writes its folder and measures it."""
+"""Trains a run, writes its folder and measures it."""

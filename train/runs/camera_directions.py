@@ -1,4 +1,4 @@
-"""What a camera split says: direction by direction, how a camera's blasts are found unseen."""
+"""Metrics of a camera split, one direction at a time: train on some cameras, test on another."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...runtime.metrics.decisions import is_positive
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.metrics import Json, summarize
-from ..data.splits import Split
+from ..data.split_types import Split
 from .run_folder import Predictions
 
 FIGURES = ("images", "groups", "positives", "accuracy", "sensitivity", "specificity", "auc")
@@ -21,36 +22,49 @@ def directions(
     positive: Sequence[str],
     seed: int,
 ) -> list[Json]:
-    """Return the figures of every camera left out; none where the split leaves out no camera.
+    """Return the metrics for every camera whose positive images were left out of training.
 
-    The scores are the networks' own, not calibrated, at an even threshold: nothing was fitted on
-    the images that are reported on.
+    They use the networks' own scores at the threshold 0.5. Nothing was fitted to the images that
+    are reported on.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        One row for every fold that tests an image.
+    split : Split
+    labels, positive : sequence of str
+        All labels in the order of the scores, and those of them that mean leukaemia.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of dict
+        Empty if the split leaves out no camera.
     """
     cameras = np.asarray(predictions.cameras)
-    ill = np.isin(predictions.truth, [labels.index(label) for label in positive])
+    truth_positive = is_positive(labels, positive)[predictions.truth]
     rows: list[Json] = []
     for camera in sorted({fold.camera for fold in split.folds if fold.camera}):
         numbers = [fold.number for fold in split.folds if fold.camera == camera]
         inside = np.isin(predictions.folds, numbers)
-        groups = [g for g, here in zip(predictions.groups, inside, strict=True) if here]
-        scores = {"model": predictions.scores, "probe": predictions.probe}
-        row: Json = {
-            "tested": camera,
-            "trained": sorted(set(cameras[ill].tolist()) - {camera}),
-            "specificity_of": sorted(set(cameras[inside & ~ill].tolist())),
-        }
-        for name, table in scores.items():
-            row[name] = None
-            if table is not None:
-                all_figures = summarize(
-                    predictions.truth[inside],
-                    table[inside],
-                    labels,
-                    positive,
-                    EVEN_THRESHOLD,
-                    groups,
-                    seed=seed,
-                )
-                row[name] = {key: all_figures[key] for key in FIGURES}
-        rows.append(row)
+        tested = predictions.select(inside)
+
+        def summary(scores: np.ndarray | None, tested: Predictions = tested) -> Json | None:
+            if scores is None:
+                return None
+            metrics = summarize(
+                tested.truth, scores, labels, positive, EVEN_THRESHOLD, tested.groups, seed=seed
+            )
+            return {name: metrics[name] for name in FIGURES}
+
+        rows.append(
+            {
+                "tested": camera,
+                "trained": sorted(set(cameras[truth_positive].tolist()) - {camera}),
+                "specificity_of": sorted(set(cameras[inside & ~truth_positive].tolist())),
+                "model": summary(tested.scores),
+                "probe": summary(tested.probe),
+            }
+        )
     return rows

@@ -1,7 +1,7 @@
-"""Temperature, threshold and band of a run; and how its own images are read, by other folds' fit.
+"""Fits the decision rule of a run, and applies rules of other folds to the run's own images.
 
-What a run exports is fitted on all its out-of-fold predictions. What it reports is not: there the
-images of a fold are read by what was fitted without them.
+A run exports the rule that was fitted to all its out-of-fold predictions. It reports metrics for
+which each fold was judged by a rule that was fitted without the images of that fold.
 """
 
 from __future__ import annotations
@@ -23,25 +23,55 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class FittedRule:
+    """A temperature, a threshold and a band, fitted to predictions.
+
+    Parameters
+    ----------
+    temperature : float
+        > 0.
+    threshold : float
+        On the calibrated positive score, in [0, 1].
+    band : (float, float)
+        A person looks at an image whose calibrated positive score is in [band[0], band[1]).
+    reached : bool
+        Whether the threshold has the wanted sensitivity on the predictions it was fitted to.
+    """
+
+    temperature: float
+    threshold: float
+    band: tuple[float, float]
+    reached: bool
+
+    def to_json(self) -> Json:
+        """Return temperature, threshold and band as a JSON object."""
+        return {
+            "temperature": self.temperature,
+            "threshold": self.threshold,
+            "band": list(self.band),
+        }
+
+
+@dataclass(frozen=True)
 class CrossFit:
-    """How the images that figures are reported on are read.
+    """Calibrated scores and thresholds of the images that metrics are reported for.
 
     Parameters
     ----------
     kind : {"cross-fitted", "in-sample"}
-        In-sample where no other fold is left to fit on: the figures flatter then.
+        In-sample if no other fold could fit a rule. The metrics are then optimistic.
     scores : (N, C) ndarray of float64
-        Calibrated.
+        Calibrated probabilities.
     thresholds : (N,) ndarray of float64
-        One an image.
-    folds : list of dict
-        Temperature, threshold and band that each fold's images are read by; none in-sample.
+        One per image.
+    rules : dict of int to FittedRule
+        The rule that was applied to the images of each fold; empty if in-sample.
     """
 
     kind: str
     scores: Floats
     thresholds: Floats
-    folds: list[Json]
+    rules: dict[int, FittedRule]
 
 
 def fit_decision_rule(
@@ -49,70 +79,73 @@ def fit_decision_rule(
     labels: Sequence[str],
     positive: Sequence[str],
     sensitivity: float = SENSITIVITY,
-) -> Json:
-    """Return temperature, threshold and band, fitted on out-of-fold predictions.
+) -> FittedRule:
+    """Fit temperature, threshold and band to out-of-fold predictions.
 
     Parameters
     ----------
     predictions : Predictions
-        Of positive images and of others.
+        Of positive and of negative images.
     labels, positive : sequence of str
+        All labels in the order of the scores, and those of them that mean leukaemia.
     sensitivity : float
-        Wanted of the threshold, in (0, 1].
+        Wanted at the threshold, in (0, 1].
 
     Returns
     -------
-    dict
-        ``temperature``, ``threshold``, ``band``, and whether the threshold has the wanted
-        sensitivity on these very predictions (``reached``).
+    FittedRule
     """
     temperature = fit_temperature(predictions.truth, predictions.scores)
     p = positive_score(apply_temperature(predictions.scores, temperature), labels, positive)
-    ill = is_positive(labels, positive)[predictions.truth]
-    decision = fit_decision(ill, p, sensitivity)
-    return {
-        "temperature": temperature,
-        "threshold": decision.threshold,
-        "band": [decision.low, decision.high],
-        "reached": decision.reached,
-    }
+    truth_positive = is_positive(labels, positive)[predictions.truth]
+    decision = fit_decision(truth_positive, p, sensitivity)
+    return FittedRule(
+        temperature, decision.threshold, (decision.low, decision.high), decision.reached
+    )
 
 
 def cross_fit(
     predictions: Predictions,
     labels: Sequence[str],
     positive: Sequence[str],
-    settled: Json,
+    rule: FittedRule,
     sensitivity: float = SENSITIVITY,
 ) -> CrossFit:
-    """Read every fold's images by what `fit_decision_rule` makes of the other folds' alone.
+    """Apply to the images of each fold the rule that was fitted to the other folds.
+
+    Images of a group that the fold tests are not used to fit its rule.
 
     Parameters
     ----------
     predictions : Predictions
-        One row an image.
+        One row per image.
     labels, positive : sequence of str
-    settled : dict
-        Fitted on all of them: it reads where there are no other folds, or where these have images
-        of one side of the diagnosis alone.
+        As `fit_decision_rule`.
+    rule : FittedRule
+        Fitted to all predictions. It is applied to all images if, for some fold, the others do
+        not exist or have only positive or only negative images.
     sensitivity : float
+        Wanted at the thresholds, in (0, 1].
 
     Returns
     -------
-    Reading
+    CrossFit
     """
-    ill = is_positive(labels, positive)[predictions.truth]
-    scores, thresholds = np.empty_like(predictions.scores), np.empty(len(ill))
-    folds: list[Json] = []
+    truth_positive = is_positive(labels, positive)[predictions.truth]
+    scores, thresholds = np.empty_like(predictions.scores), np.empty(len(truth_positive))
+    rules: dict[int, FittedRule] = {}
     for number in np.unique(predictions.folds):
         inside = predictions.folds == number
         others = ~np.isin(predictions.groups, np.asarray(predictions.groups)[inside])
-        if len(set(ill[others].tolist())) < 2:
-            whole = apply_temperature(predictions.scores, settled["temperature"])
-            return CrossFit(IN_SAMPLE, whole, np.full(len(ill), settled["threshold"]), [])
-        fitted = fit_decision_rule(predictions.of(others), labels, positive, sensitivity)
-        scores[inside] = apply_temperature(predictions.scores[inside], fitted["temperature"])
-        thresholds[inside] = fitted["threshold"]
-        row = {key: fitted[key] for key in ("temperature", "threshold", "band")}
-        folds.append({"fold": int(number), **row})
-    return CrossFit(CROSS_FITTED, scores, thresholds, folds)
+        if len(set(truth_positive[others].tolist())) < 2:
+            return CrossFit(
+                IN_SAMPLE,
+                apply_temperature(predictions.scores, rule.temperature),
+                np.full(len(truth_positive), rule.threshold),
+                {},
+            )
+        fold_rule = fit_decision_rule(predictions.select(others), labels, positive, sensitivity)
+        scores[inside] = apply_temperature(predictions.scores[inside], fold_rule.temperature)
+        thresholds[inside] = fold_rule.threshold
+        rules[int(number)] = fold_rule
+    return CrossFit(CROSS_FITTED, scores, thresholds, rules)

@@ -1,8 +1,8 @@
-"""The pictures of a run: learning curves, confusion matrix, ROC curve, augmented samples."""
+"""Draws the pictures of a run: learning curves, confusion matrix, ROC curve, augmented images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from ...runtime.metrics.metrics import Json
 from ..data.examples import Examples
 from ..fitting.augmentation import Augmentation, augment
+from ..fitting.types import HistoryRow
+from ..roc import roc_points
 
 INK, GRID, PAPER = "#22303c", "#dfe5ea", "#ffffff"
 BLUE, ORANGE, GREY = "#2563a8", "#d9682b", "#8a97a3"
 DPI = 130
-COPIES = 6  # augmented copies an image on the sheet
+COPIES = 6  # augmented copies of each image
 STYLE = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
@@ -39,14 +41,14 @@ STYLE = {
 }
 
 
-def draw_curves(path: Path, history: Sequence[Json], title: str) -> None:
+def draw_curves(path: Path, history: Sequence[HistoryRow], title: str) -> None:
     """Draw loss and accuracy of every fold over its epochs.
 
     Parameters
     ----------
     path : Path
     history : sequence of dict
-        Rows with fold, phase, epoch and figures; fold 0 is the refit and is left out.
+        Rows of ``history.csv``. Fold 0, the refit, is not drawn.
     title : str
     """
     folds = sorted({row["fold"] for row in history if row["fold"]})
@@ -55,9 +57,9 @@ def draw_curves(path: Path, history: Sequence[Json], title: str) -> None:
         axes = figure.subplots(1, 2)
         for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
             for fold in folds:
-                rows = _last_phase([row for row in history if row["fold"] == fold])
-                _line(axis, rows, name, GREY, "training")
-                _line(axis, rows, f"val_{name}", BLUE, "inner validation, averaged weights")
+                rows = _last_validated_phase([row for row in history if row["fold"] == fold])
+                _draw_line(axis, rows, name, GREY, "training")
+                _draw_line(axis, rows, f"val_{name}", BLUE, "inner validation, averaged weights")
             axis.set_title(name.capitalize())
             axis.set_xlabel("epoch (0: before the whole network is trained)")
         axes[0].set_ylim(bottom=0)
@@ -70,7 +72,7 @@ def draw_curves(path: Path, history: Sequence[Json], title: str) -> None:
 
 
 def draw_confusion(path: Path, summary: Json, title: str) -> None:
-    """Draw the confusion matrix of a summary."""
+    """Draw the confusion matrix of the metrics that `summarize` returned."""
     labels = summary["confusion"]["labels"]
     counts = np.array(summary["confusion"]["counts"])
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -99,8 +101,8 @@ def draw_confusion(path: Path, summary: Json, title: str) -> None:
 
 def draw_roc(
     path: Path,
-    ill: NDArray[np.bool_],
-    curves: dict[str, NDArray[np.float64]],
+    truth_positive: NDArray[np.bool_],
+    scores: dict[str, NDArray[np.float64]],
     summaries: dict[str, Json],
     title: str,
 ) -> None:
@@ -109,25 +111,24 @@ def draw_roc(
     Parameters
     ----------
     path : Path
-    ill : (N,) ndarray of bool
-    curves : dict of str to (N,) ndarray
-        Positive scores.
+    truth_positive : (N,) ndarray of bool
+    scores : dict of str to (N,) ndarray of float64
+        Positive scores of each classifier, by its name.
     summaries : dict of str to dict
-        Metrics of the same names, for the legend.
+        Metrics of each classifier, for the legend.
     title : str
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 4.4), layout="constrained")
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color=GRID, linewidth=1)
-        for (name, score), colour in zip(curves.items(), (BLUE, ORANGE, GREY), strict=False):
-            order = np.argsort(-score, kind="stable")
-            last = np.append(np.diff(score[order]) != 0, True)  # one point a distinct score
-            found = np.concatenate([[0], np.cumsum(ill[order])[last] / max(ill.sum(), 1)])
-            alarms = np.concatenate([[0], np.cumsum(~ill[order])[last] / max((~ill).sum(), 1)])
+        for (name, score), colour in zip(scores.items(), (BLUE, ORANGE, GREY), strict=False):
+            false_alarms, sensitivity = roc_points(truth_positive, score)
             area = summaries[name]["auc"]
             text = f"{area['value']:.3f} ({area['low']:.3f}–{area['high']:.3f})" if area else "–"
-            axis.plot(alarms, found, color=colour, linewidth=1.8, label=f"{name}: AUC {text}")
+            axis.plot(
+                false_alarms, sensitivity, color=colour, linewidth=1.8, label=f"{name}: AUC {text}"
+            )
         axis.set_xlim(-0.01, 1)
         axis.set_ylim(0, 1.01)
         axis.set_xlabel("1 − specificity")
@@ -137,7 +138,7 @@ def draw_roc(
         figure.savefig(path, dpi=DPI)
 
 
-def draw_augmented(path: Path, examples: Examples, how: Augmentation, seed: int) -> None:
+def draw_augmented(path: Path, examples: Examples, augmentation: Augmentation, seed: int) -> None:
     """Draw one image of every label beside its augmented copies of the first epochs."""
     labels = examples.dataset.labels
     with mpl.rc_context({**STYLE, "axes.grid": False}):
@@ -146,11 +147,14 @@ def draw_augmented(path: Path, examples: Examples, how: Augmentation, seed: int)
         axes = figure.subplots(len(labels), COPIES + 1, squeeze=False)
         for row, label in enumerate(labels):
             index = int(np.flatnonzero(examples.truth == row)[0])
-            shown = [examples.pixels[index]] + [
-                augment(examples.pixels[index], how, seed=seed, epoch=epoch, sample=index)
+            original = examples.pixels[index]
+            copies = [
+                augment(original, augmentation, seed=seed, epoch=epoch, sample=index)
                 for epoch in range(1, COPIES + 1)
             ]
-            for column, (axis, pixels) in enumerate(zip(axes[row], shown, strict=True)):
+            for column, (axis, pixels) in enumerate(
+                zip(axes[row], [original, *copies], strict=True)
+            ):
                 axis.imshow(pixels)
                 axis.set_xticks([])
                 axis.set_yticks([])
@@ -159,13 +163,15 @@ def draw_augmented(path: Path, examples: Examples, how: Augmentation, seed: int)
         figure.savefig(path, dpi=DPI)
 
 
-def _last_phase(rows: list[Json]) -> list[Json]:
-    """Return the rows of the last phase that something was chosen in."""
-    measured = [row for row in rows if row["val_loss"] is not None] or rows
-    return [row for row in rows if row["phase"] == measured[-1]["phase"]]
+def _last_validated_phase(rows: list[HistoryRow]) -> list[HistoryRow]:
+    """Return the rows of the last phase with a validation loss, or of the last phase."""
+    validated = [row for row in rows if row["val_loss"] is not None] or rows
+    return [row for row in rows if row["phase"] == validated[-1]["phase"]]
 
 
-def _line(axis: Any, rows: list[Json], name: str, colour: str, label: str) -> None:
+def _draw_line(
+    axis: Any, rows: Sequence[Mapping[str, Any]], name: str, colour: str, label: str
+) -> None:
     points = [(row["epoch"], row[name]) for row in rows if row[name] is not None]
     if points:
         axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.3, alpha=0.8, label=label)

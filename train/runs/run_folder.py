@@ -1,4 +1,4 @@
-"""The run folder: what training leaves, written and read; imports no keras."""
+"""Writes and reads the folder of a training run; imports no keras."""
 
 from __future__ import annotations
 
@@ -12,33 +12,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import RunError, UsageError
-from ...runtime.files import replace_file
+from ...runtime.files import replace_file, write_json
 from ...runtime.metrics.metrics import Json
+from .types import RunSettings
 
-RUNS = Path("runs")  # where runs lie unless --out says otherwise
-RECORD = "run.json"  # written last: its presence is what "finished" means
-SETTINGS = "settings.json"  # written first: what an unfinished run was asked to do
+RUNS = Path("runs")  # folder of all runs, unless --out names another
+RECORD = "run.json"  # written last: a run that has it is finished
+SETTINGS = "settings.json"  # written first: the settings of a run, finished or not
 MODEL = "model.keras"
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
-BY_FOLD = "fold-predictions.csv"  # beside it where several folds test an image
+BY_FOLD = "fold-predictions.csv"  # written if several folds test the same image
 SPLIT = "split.csv"
 SPLIT_COLUMNS = ("image", "fold", "group", "label", "camera", "trained_by", "tested_by")
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
+LOCATION = "root"  # where the images are: not a setting, since they may be moved
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Out-of-fold predictions, as the networks gave them: not calibrated.
+    """Out-of-fold predictions of the networks, not calibrated.
 
     Parameters
     ----------
     images, groups, cameras : tuple of str
+        Of each row.
     folds, truth : (N,) ndarray of int
+        The fold whose network predicted the row, and the index of the true label.
     scores : (N, C) ndarray of float64
-        In the order of the run's labels.
+        Probabilities in the order of the run's labels.
     probe : (N, C) ndarray of float64, optional
-        Those of the linear probe, where the run had weights to probe.
+        Probabilities of the linear probe; None for a base of random weights.
     """
 
     images: tuple[str, ...]
@@ -49,26 +53,34 @@ class Predictions:
     scores: NDArray[np.float64]
     probe: NDArray[np.float64] | None = None
 
-    def of(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Predictions:
-        """Return some of the rows, by a mask or by their indices."""
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Predictions:
+        """Return the rows that a mask or indices select."""
         images, groups, cameras = (
             tuple(np.asarray(names)[rows].tolist())
             for names in (self.images, self.groups, self.cameras)
         )
-        probe = None if self.probe is None else self.probe[rows]
         return Predictions(
-            images, groups, cameras, self.folds[rows], self.truth[rows], self.scores[rows], probe
+            images,
+            groups,
+            cameras,
+            folds=self.folds[rows],
+            truth=self.truth[rows],
+            scores=self.scores[rows],
+            probe=None if self.probe is None else self.probe[rows],
         )
 
     def per_image(self) -> Predictions:
-        """Return one row an image: the mean score of the folds that test it, the first of them."""
-        rows: dict[str, list[int]] = {}
-        for at, image in enumerate(self.images):
-            rows.setdefault(image, []).append(at)
-        first = self.of(np.array([at[0] for at in rows.values()], dtype=np.int64))
+        """Return one row per image: the mean score over the folds that test it.
 
-        def mean(table: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.array([table[at].mean(axis=0) for at in rows.values()])
+        The fold of the row is the first of them.
+        """
+        rows: dict[str, list[int]] = {}
+        for index, image in enumerate(self.images):
+            rows.setdefault(image, []).append(index)
+        first = self.select(np.array([own[0] for own in rows.values()], dtype=np.int64))
+
+        def mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.array([scores[own].mean(axis=0) for own in rows.values()])
 
         probe = None if self.probe is None else mean(self.probe)
         return replace(first, scores=mean(self.scores), probe=probe)
@@ -99,8 +111,9 @@ class Run:
     Parameters
     ----------
     path : Path
+        Its folder.
     record : dict
-        Its ``run.json``.
+        The content of its ``run.json``, a `RunRecord`.
     """
 
     path: Path
@@ -108,7 +121,7 @@ class Run:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels, in the order of the scores."""
+        """All labels, in the order of the scores."""
         return tuple(self.record["labels"])
 
     @property
@@ -118,30 +131,30 @@ class Run:
 
     @property
     def model_path(self) -> Path:
-        """The network refitted on all images."""
+        """The file of the network that was refitted on all images."""
         return self.path / MODEL
 
     def fold_model_path(self, number: int) -> Path:
-        """Return the network that has not seen the test images of this fold (from 1)."""
+        """Return the file of the network of a fold, which is not trained on its test images."""
         return fold_folder(self.path, number) / MODEL
 
     @property
     def fold_numbers(self) -> tuple[int, ...]:
-        """The numbers of the folds."""
+        """The numbers of the folds, from 1."""
         return tuple(sorted({int(number) for number in self.fold_predictions().folds}))
 
     def predictions(self) -> Predictions:
-        """Return the out-of-fold predictions, one row an image.
+        """Return the out-of-fold predictions, one row per image.
 
         Raises
         ------
         RunError
-            If the file is missing or does not have the run's labels.
+            If the file is missing, or has no scores for the run's labels.
         """
         return self._read(self.path / PREDICTIONS)
 
     def fold_predictions(self) -> Predictions:
-        """Return what every fold's network predicted: a row for each fold that tests an image.
+        """Return the out-of-fold predictions, one row for every fold that tests an image.
 
         Raises
         ------
@@ -182,7 +195,7 @@ class Run:
 
 
 def fold_folder(path: Path, number: int) -> Path:
-    """Return where a fold of a run lies."""
+    """Return the folder of a fold of a run."""
     return path / "folds" / str(number)
 
 
@@ -192,7 +205,7 @@ def load_run(path: str | Path) -> Run:
     Parameters
     ----------
     path : str or Path
-        Its folder.
+        Folder of the run.
 
     Returns
     -------
@@ -201,7 +214,13 @@ def load_run(path: str | Path) -> Run:
     Raises
     ------
     RunError
-        If there is none, it is unfinished, or another version of alledge wrote it.
+        If there is no such run, it is unfinished, or its schema version is another one.
+
+    Examples
+    --------
+    >>> run = load_run("runs/vgg16/20260101T120000Z-0")  # doctest: +SKIP
+    >>> run.predictions().scores.shape  # doctest: +SKIP
+    (108, 2)
     """
     path = Path(path)
     record = path / RECORD
@@ -224,15 +243,15 @@ def load_run(path: str | Path) -> Run:
 
 
 def newest_finished(root: str | Path, model: str, head: str | None = None) -> Run:
-    """Return the run of a model that finished last.
+    """Return the run of a model that was finished last.
 
     Parameters
     ----------
     root : str or Path
-        Where runs lie.
+        Folder of all runs.
     model : str
     head : str, optional
-        Only runs with this head.
+        Consider only runs with this head.
 
     Returns
     -------
@@ -241,7 +260,7 @@ def newest_finished(root: str | Path, model: str, head: str | None = None) -> Ru
     Raises
     ------
     RunError
-        If there is none; an unfinished one is named.
+        If there is none. The message names an unfinished run, if there is one.
     """
     root = Path(root)
     folders = sorted(path for path in (root / model).glob("*") if path.is_dir())
@@ -250,73 +269,79 @@ def newest_finished(root: str | Path, model: str, head: str | None = None) -> Ru
     if runs:
         return max(runs, key=lambda run: str(run.record["finished"]))
     unfinished = [path for path in folders if (path / SETTINGS).is_file()]
-    which = f"{model} with the head {head}" if head else model
+    wanted = f"{model} with the head {head}" if head else model
     raise RunError(
-        f"there is no finished run of {which} under {root}"
+        f"there is no finished run of {wanted} under {root}"
         + (f"; {unfinished[-1]} is unfinished" if unfinished else ""),
         fix=f"alledge train --model {model} --data DATA" + (" --resume" if unfinished else ""),
     )
 
 
-def begin(path: Path, settings: Json) -> None:
-    """Make the folder of a new run and write down what it was asked to do.
+def begin_run(path: Path, settings: RunSettings) -> None:
+    """Create the folder of a new run and write its settings.
 
     Raises
     ------
     UsageError
-        If the folder holds something already.
+        If the folder exists and is not empty.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(
-            f"{path} is there already",
+            f"{path} exists already",
             fix="name another folder, or --resume if it is an unfinished run of these settings",
         )
     path.mkdir(parents=True, exist_ok=True)
-    with replace_file(path / SETTINGS) as beside:
-        beside.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    write_json(path / SETTINGS, settings)
 
 
-def find_unfinished(folders: Iterable[Path], settings: Json) -> Path:
-    """Return the newest unfinished run that was asked for the same.
+def find_unfinished(folders: Iterable[Path], settings: RunSettings) -> Path:
+    """Return the newest unfinished run that has these settings.
+
+    The folder of the images is no setting: if the images were moved, their fingerprint is still
+    the same.
 
     Raises
     ------
     RunError
-        If there is none; says what differs from the newest unfinished one.
+        If there is none. The message says which settings of the newest unfinished run differ.
     """
     unfinished = [
         path for path in folders if (path / SETTINGS).is_file() and not (path / RECORD).is_file()
     ]
     unfinished.sort(key=lambda path: path.name)
-    differing: list[str] = []
+    wanted, difference = _without_location(dict(settings)), ""
     for path in reversed(unfinished):
-        asked = _settings(path / SETTINGS)
-        wrong = [key for key in {**asked, **settings} if asked.get(key) != settings.get(key)]
-        if not wrong:
+        stored = _without_location(_settings(path / SETTINGS))
+        keys = [key for key in {**stored, **wanted} if stored.get(key) != wanted.get(key)]
+        if not keys:
             return path
-        differing = differing or [f"{path} differs in {', '.join(wrong)}"]
+        difference = difference or f": {path} differs in {', '.join(keys)}"
     raise RunError(
-        "there is no unfinished run with these settings"
-        + (f": {differing[0]}" if differing else ""),
+        f"there is no unfinished run with these settings{difference}",
         fix="leave --resume out to start a new run",
     )
 
 
+def _without_location(settings: Json) -> Json:
+    data = settings.get("data")
+    if not isinstance(data, dict):
+        return settings
+    return settings | {"data": {key: data[key] for key in data if key != LOCATION}}
+
+
 def _settings(path: Path) -> Json:
+    fix = "delete this run's folder, and leave --resume out to start a new one"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise RunError(
-            f"{path} is damaged: {error}",
-            fix="delete this run's folder, and leave --resume out to start a new one",
-        ) from error
+        raise RunError(f"{path} is damaged: {error}", fix=fix) from error
     if not isinstance(settings, dict):
-        raise RunError(f"{path} is damaged: it holds no settings", fix="delete this run's folder")
+        raise RunError(f"{path} is damaged: it is not a JSON object", fix=fix)
     return settings
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file atomically; a float keeps the nine digits of float32, None is empty."""
+    """Write a CSV file atomically. A float has nine digits, enough for float32; None is empty."""
     with replace_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
@@ -333,15 +358,15 @@ def _split_row(row: dict[str, str]) -> SplitRow:
 
 
 def _predictions(rows: list[dict[str, str]], labels: Sequence[str]) -> Predictions:
-    def table(prefix: str) -> NDArray[np.float64]:
+    def scores(prefix: str) -> NDArray[np.float64]:
         return np.array([[float(row[f"{prefix}_{label}"]) for label in labels] for row in rows])
 
     return Predictions(
-        tuple(row["image"] for row in rows),
-        tuple(row["group"] for row in rows),
-        tuple(row["camera"] for row in rows),
-        np.array([int(row["fold"]) for row in rows], dtype=np.int64),
-        np.array([int(row["truth"]) for row in rows], dtype=np.int64),
-        table("score"),
-        table("probe") if rows and f"probe_{labels[0]}" in rows[0] else None,
+        images=tuple(row["image"] for row in rows),
+        groups=tuple(row["group"] for row in rows),
+        cameras=tuple(row["camera"] for row in rows),
+        folds=np.array([int(row["fold"]) for row in rows], dtype=np.int64),
+        truth=np.array([int(row["truth"]) for row in rows], dtype=np.int64),
+        scores=scores("score"),
+        probe=scores("probe") if rows and f"probe_{labels[0]}" in rows[0] else None,
     )

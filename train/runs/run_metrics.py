@@ -1,38 +1,45 @@
-"""What a run amounts to: its out-of-fold predictions, their metrics, where they come from."""
+"""Computes the metrics of a run from the out-of-fold predictions of its networks."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.bundle.seen_images import pixel_hash
-from ...runtime.metrics.decisions import is_positive
+from ...runtime.metrics.decisions import assign_labels, is_positive, positive_score
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
-from ...runtime.metrics.metrics import (
-    Json,
-    assign_labels,
-    auc,
-    paired_auc_difference,
-    positive_score,
-    summarize,
-)
+from ...runtime.metrics.intervals import auc, paired_auc_difference
+from ...runtime.metrics.metrics import Json, summarize
 from ..data.examples import Examples
-from ..data.splits import Split
+from ..data.split_types import Split
+from ..fitting.types import FoldResult
 from ..paired_tests import mcnemar
 from .cross_fitting import CrossFit
-from .run_folder import Predictions, write_table
+from .run_folder import Predictions
+from .types import ThresholdRecord
 
 Floats = NDArray[np.float64]
 
 
-def gather(examples: Examples, split: Split, folds: Sequence[Json]) -> Predictions:
+def gather_predictions(
+    examples: Examples, split: Split, folds: Sequence[FoldResult]
+) -> Predictions:
     """Return the predictions of all folds, in the order of the images.
 
-    A row for every fold that tests an image: in a camera split a healthy one has several.
+    Parameters
+    ----------
+    examples : Examples
+    split : Split
+    folds : sequence of FoldResult
+
+    Returns
+    -------
+    Predictions
+        One row for every fold that tests an image. In a camera split, several folds test the same
+        healthy image.
     """
     rows = [
         (index, fold["number"], fold["scores"][at], fold["probe"][at] if "probe" in fold else None)
@@ -40,73 +47,95 @@ def gather(examples: Examples, split: Split, folds: Sequence[Json]) -> Predictio
         for at, index in enumerate(fold["images"])
     ]
     rows.sort(key=lambda row: row[0])
-    at = [row[0] for row in rows]
+    indices, numbers, scores, probe = zip(*rows, strict=True)
     return Predictions(
-        tuple(examples.names[index] for index in at),
-        tuple(split.groups[index] for index in at),
-        tuple(examples.cameras[index] for index in at),
-        np.array([row[1] for row in rows], dtype=np.int64),
-        examples.truth[at],
-        np.array([row[2] for row in rows]),
-        np.array([row[3] for row in rows]) if rows[0][3] is not None else None,
+        images=tuple(examples.names[index] for index in indices),
+        groups=tuple(split.groups[index] for index in indices),
+        cameras=tuple(examples.cameras[index] for index in indices),
+        folds=np.array(numbers, dtype=np.int64),
+        truth=examples.truth[list(indices)],
+        scores=np.array(scores),
+        probe=None if probe[0] is None else np.array(probe),
     )
 
 
-def measure(
+def run_metrics(
     predictions: Predictions,
-    read: CrossFit,
+    calibrated: CrossFit,
     labels: Sequence[str],
     positive: Sequence[str],
-    folds: Sequence[Json],
+    folds: Sequence[FoldResult],
     seed: int,
 ) -> Json:
-    """Return the run's ``metrics.json``.
+    """Return the content of a run's ``metrics.json``.
 
     Parameters
     ----------
     predictions : Predictions
-        A row for every fold that tests an image; figures count each image once.
-    read : CrossFit
-        Of one row an image.
+        One row for every fold that tests an image. The metrics count each image once.
+    calibrated : CrossFit
+        Of one row per image.
     labels, positive : sequence of str
-    folds : sequence of dict
-        What `alledge.train.fitting.fold_training.Trainer.run` returned of each.
+        All labels in the order of the scores, and those of them that mean leukaemia.
+    folds : sequence of FoldResult
     seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
     """
-    once = predictions.per_image()
+    images = predictions.per_image()
 
     def summary(scores: Floats, threshold: float | Floats) -> Json:
-        names, rest = (labels, positive), (once.groups, once.cameras)
-        return summarize(once.truth, scores, *names, threshold, *rest, seed=seed)
+        return summarize(
+            images.truth,
+            scores,
+            labels,
+            positive,
+            threshold,
+            images.groups,
+            images.cameras,
+            seed=seed,
+        )
 
-    raw, probe = summary(once.scores, EVEN_THRESHOLD), once.probe
+    uncalibrated, probe = summary(images.scores, EVEN_THRESHOLD), images.probe
     return {
         "schema": "alledge/metrics",
         "schema_version": 1,
-        "calibration": read.kind,
-        "oof": _ranked(summary(read.scores, EVEN_THRESHOLD), raw),
-        "operating": _ranked(summary(read.scores, read.thresholds), raw),
-        "uncalibrated": raw,
+        "calibration": calibrated.kind,
+        "oof": _with_auc(summary(calibrated.scores, EVEN_THRESHOLD), uncalibrated),
+        "operating": _with_auc(summary(calibrated.scores, calibrated.thresholds), uncalibrated),
+        "uncalibrated": uncalibrated,
         "probe": None if probe is None else summary(probe, EVEN_THRESHOLD),
         "against_probe": (
-            None if probe is None else _against(once, read, probe, labels, positive, seed)
+            None
+            if probe is None
+            else _probe_comparison(images, calibrated.scores, probe, labels, positive, seed)
         ),
-        "readings": read.folds,
-        "folds": [_fold(predictions, labels, positive, fold) for fold in folds],
+        "readings": [
+            {"fold": number, **rule.to_json()} for number, rule in calibrated.rules.items()
+        ],
+        "folds": [_fold_metrics(predictions, labels, positive, fold) for fold in folds],
     }
 
 
-def decision(wanted: float, reached: bool, metrics: Json) -> Json:
-    """Return what the run's threshold is worth, for its record.
+def decision_record(wanted: float, reached: bool, metrics: Json) -> ThresholdRecord:
+    """Return what ``run.json`` says about the run's threshold.
 
     Parameters
     ----------
     wanted : float
-        Sensitivity.
+        Sensitivity, in (0, 1].
     reached : bool
-        Whether the threshold has it on the predictions it was fitted on.
+        Whether the threshold has it on the predictions that it was fitted to.
     metrics : dict
-        Of `measure`: sensitivity and specificity are those of other folds' thresholds.
+        As `run_metrics` returns them.
+
+    Returns
+    -------
+    ThresholdRecord
+        Its sensitivity and specificity are those of cross-fitted thresholds.
     """
     operating = metrics["operating"]
     return {
@@ -117,44 +146,21 @@ def decision(wanted: float, reached: bool, metrics: Json) -> Json:
     }
 
 
-def _ranked(summary: Json, raw: Json) -> Json:
-    """Return a summary with the AUCs of the networks' own scores.
+def seen_images(examples: Examples, fingerprint: str) -> Json:
+    """Return salted hashes of the pixels of every image that the network was trained on.
 
-    Folds that are read at temperatures of their own are not to be ranked together by them.
-    """
-    cameras = {
-        name: row | {"auc": raw["cameras"][name]["auc"]} for name, row in summary["cameras"].items()
-    }
-    return summary | {"auc": raw["auc"], "cameras": cameras}
+    The salt is a function of the data set, so that the same command gives the same run.
 
+    Parameters
+    ----------
+    examples : Examples
+    fingerprint : str
+        Of the data set.
 
-def write_predictions(path: Path, predictions: Predictions, labels: Sequence[str]) -> None:
-    """Write ``predictions.csv``."""
-    header = ["image", "label", "fold", "group", "camera", "truth"]
-    header += [f"score_{label}" for label in labels]
-    probe = predictions.probe
-    if probe is not None:
-        header += [f"probe_{label}" for label in labels]
-    rows = [
-        [
-            predictions.images[at],
-            labels[predictions.truth[at]],
-            int(predictions.folds[at]),
-            predictions.groups[at],
-            predictions.cameras[at],
-            int(predictions.truth[at]),
-            *map(float, predictions.scores[at]),
-            *(map(float, probe[at]) if probe is not None else ()),
-        ]
-        for at in range(len(predictions.images))
-    ]
-    write_table(path, header, rows)
-
-
-def seen(examples: Examples, fingerprint: str) -> Json:
-    """Return salted hashes of every image's pixels: what the network was trained on.
-
-    The salt is the data set's own, so that the same command gives the same run.
+    Returns
+    -------
+    dict
+        As `alledge.runtime.bundle.seen_images.Seen` takes it.
     """
     salt = hashlib.sha256(f"alledge/seen {fingerprint}".encode()).digest()[:16]
     return {
@@ -163,45 +169,62 @@ def seen(examples: Examples, fingerprint: str) -> Json:
     }
 
 
-def _fold(
-    predictions: Predictions, labels: Sequence[str], positive: Sequence[str], fold: Json
+def _with_auc(summary: Json, uncalibrated: Json) -> Json:
+    """Return a summary with the AUCs of the uncalibrated scores.
+
+    The folds were calibrated with different temperatures, which would change the ranking of
+    images of different folds.
+    """
+    cameras = {
+        name: row | {"auc": uncalibrated["cameras"][name]["auc"]}
+        for name, row in summary["cameras"].items()
+    }
+    return summary | {"auc": uncalibrated["auc"], "cameras": cameras}
+
+
+def _fold_metrics(
+    predictions: Predictions, labels: Sequence[str], positive: Sequence[str], fold: FoldResult
 ) -> Json:
-    """Return the figures of a fold's own network on its own images, not calibrated."""
-    own = predictions.of(predictions.folds == fold["number"])
-    said = assign_labels(own.scores, labels, positive, EVEN_THRESHOLD)
-    ill = is_positive(labels, positive)[own.truth]
-    area = auc(ill, positive_score(own.scores, labels, positive))
+    """Return the uncalibrated metrics of the network of a fold on the images that it tests."""
+    tested = predictions.select(predictions.folds == fold["number"])
+    assigned = assign_labels(tested.scores, labels, positive, EVEN_THRESHOLD)
+    area = auc(
+        is_positive(labels, positive)[tested.truth],
+        positive_score(tested.scores, labels, positive),
+    )
     return {
         "fold": fold["number"],
-        "images": len(own.images),
-        "accuracy": float(np.mean(said == own.truth)),
+        "images": len(tested.images),
+        "accuracy": float(np.mean(assigned == tested.truth)),
         "auc": None if np.isnan(area) else area,
         "best": fold["best"],
         "seconds": fold["seconds"],
     }
 
 
-def _against(
-    once: Predictions,
-    read: CrossFit,
+def _probe_comparison(
+    images: Predictions,
+    calibrated_scores: Floats,
     probe: Floats,
     labels: Sequence[str],
     positive: Sequence[str],
     seed: int,
 ) -> Json:
-    """Return the comparison with the linear probe on the same images."""
-    ours = assign_labels(read.scores, labels, positive, EVEN_THRESHOLD) == once.truth
-    theirs = assign_labels(probe, labels, positive, EVEN_THRESHOLD) == once.truth
+    """Return the comparison of the model with the linear probe on the same images."""
+    model_correct, probe_correct = (
+        assign_labels(scores, labels, positive, EVEN_THRESHOLD) == images.truth
+        for scores in (calibrated_scores, probe)
+    )
     difference, low, high = paired_auc_difference(
-        is_positive(labels, positive)[once.truth],
-        positive_score(once.scores, labels, positive),
+        is_positive(labels, positive)[images.truth],
+        positive_score(images.scores, labels, positive),
         positive_score(probe, labels, positive),
-        once.groups,
+        images.groups,
         seed=seed,
     )
     return {
-        "only_model_right": int((ours & ~theirs).sum()),
-        "only_probe_right": int((~ours & theirs).sum()),
-        "mcnemar_p": mcnemar(ours, theirs),
+        "only_model_right": int((model_correct & ~probe_correct).sum()),
+        "only_probe_right": int((~model_correct & probe_correct).sum()),
+        "mcnemar_p": mcnemar(model_correct, probe_correct),
         "auc_difference": {"value": difference, "low": low, "high": high},
     }

@@ -1,4 +1,4 @@
-"""``alledge train`` from its options to a finished run folder."""
+"""Trains a run: from the options of ``alledge train`` to a finished run folder."""
 
 from __future__ import annotations
 
@@ -7,79 +7,74 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from ...errors import UsageError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.files import write_json
-from ...runtime.guards.guards import fit_guards
+from ...runtime.guards.fitting import fit_guards
 from ...runtime.image_settings import ImageSettings
-from ...runtime.metrics.metrics import Json, positive_score
+from ...runtime.metrics.decisions import is_positive, positive_score
+from ...runtime.metrics.metrics import Json
+from ..data.connected_sets import connected_sets
 from ..data.examples import Examples, read_examples
-from ..data.overlaps.search import find_overlaps, join
-from ..data.splits import GROUPED, PAPER, Indices, Split, make_split
+from ..data.overlaps.search import find_overlaps
+from ..data.split_types import GROUPED, PAPER, Split
+from ..data.splits import make_split
 from ..fitting.recipe import Recipe
+from ..fitting.task import TrainingTask
+from ..fitting.types import HistoryRow
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import NONE, weights_file
 from ..progress import TrainingProgress
 from ..provenance import code_version, package_versions, utc_now
-from . import run_metrics
 from .calibration_fitting import SENSITIVITY
 from .camera_directions import directions
 from .cross_fitting import cross_fit, fit_decision_rule
 from .run_folder import (
     BY_FOLD,
+    METRICS,
     PREDICTIONS,
     RECORD,
     RUNS,
     SCHEMA,
     SCHEMA_VERSION,
     SPLIT,
-    SPLIT_COLUMNS,
     Predictions,
     Run,
-    begin,
+    begin_run,
     find_unfinished,
     load_run,
-    write_table,
 )
-
-HISTORY = (
-    "fold",
-    "phase",
-    "epoch",
-    "lr",
-    "loss",
-    "accuracy",
-    "val_loss",
-    "val_accuracy",
-    "seconds",
-)
+from .run_metrics import decision_record, gather_predictions, run_metrics, seen_images
+from .run_tables import write_history, write_predictions, write_split
+from .types import RunRecord, RunSettings
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What a user asks of a training run.
+    """The options of a training run.
 
     Parameters
     ----------
     model, head : str
-        Names of rows.
+        Names of an architecture and of a head.
     data : Path
+        Folder of the data set.
     recipe : Recipe
     weights : str
-        ``"imagenet"``, ``"none"`` or a file.
+        Weights that the base starts with: ``"imagenet"``, ``"none"`` or a file.
     layout : str, optional
+        Of the data set; detected by default.
     split : str
+        As `make_split`.
     folds : int
     groups : Path, optional
-        CSV with images that stay together.
+        CSV file with images that stay together.
     seed : int
     sensitivity : float
-        What the threshold is to have, in (0, 1].
-    image_path : ImageSettings
+        Wanted at the threshold, in (0, 1].
+    image_settings : ImageSettings
     out : Path, optional
-        The run's folder; under ``runs/`` by default.
+        Folder of the run; one under ``runs/`` by default.
     """
 
     model: str
@@ -93,100 +88,113 @@ class TrainOptions:
     groups: Path | None = None
     seed: int = 0
     sensitivity: float = SENSITIVITY
-    image_path: ImageSettings = field(default_factory=ImageSettings)
+    image_settings: ImageSettings = field(default_factory=ImageSettings)
     out: Path | None = None
 
 
-def train(order: TrainOptions, *, resume: bool = False, quiet: bool = False) -> Run:
-    """Train as ordered, and return the finished run.
+def train(options: TrainOptions, *, resume: bool = False, quiet: bool = False) -> Run:
+    """Train a run.
 
     Parameters
     ----------
-    order : TrainOptions
+    options : TrainOptions
     resume : bool
-        Go on with the newest unfinished run of the same order.
+        Continue the newest unfinished run with these options. The folder of the data set may be
+        another one if it holds the same images.
     quiet : bool
         Show no progress.
 
     Returns
     -------
     Run
+        Finished.
 
     Raises
     ------
     UsageError
-        If a name, a file or the folder cannot be meant, or the weights are another model's.
+        If an option is wrong, the folder of the run is not empty, or the weights are those of
+        another architecture.
     DataError
-        If the data set, the split or the groups cannot be used; nothing is trained then.
+        If the data set, the split or the groups cannot be used. Nothing was trained then.
     RunError
-        If the weights cannot be downloaded or there is no run to go on with.
-    """
-    architecture(order.model), head_row(order.head)
-    if not 0 < order.sensitivity <= 1:
-        raise UsageError(
-            f"a sensitivity of {order.sensitivity} cannot be wanted", allowed="above 0, at most 1"
-        )
-    weights = _weights(order.weights)
-    dataset = read_dataset(order.data, order.layout)
-    if weights != NONE:
-        from ..networks.network import check_weights  # tensorflow takes seconds to load
+        If the weights cannot be downloaded, or there is no run to continue.
 
-        check_weights(order.model, order.weights)
+    Examples
+    --------
+    >>> options = TrainOptions("vgg16", Path("ALL_IDB1"), FINE_TUNING)  # doctest: +SKIP
+    >>> train(options).record["oof"]["auc"]["value"]  # doctest: +SKIP
+    0.99
+    """
+    architecture(options.model)
+    head_row(options.head)
+    if not 0 < options.sensitivity <= 1:
+        raise UsageError(f"the sensitivity is {options.sensitivity}", allowed="above 0, at most 1")
+    weights = _describe_weights(options.weights)
+    dataset = read_dataset(options.data, options.layout)
+    if weights != NONE:
+        from ..networks.network import check_weights  # tensorflow takes seconds to import
+
+        check_weights(options.model, options.weights)
     with TrainingProgress(quiet) as progress:
         progress.stage(f"reading {len(dataset.samples)} images")
-        alike = find_overlaps([sample.path for sample in dataset.samples], progress.overlap_search)
-        pairs = [(one.a, one.b) for one in alike]
-        examples = read_examples(dataset, order.image_path, order.groups, alike=pairs)
-        split = make_split(examples, order.split, order.folds, order.seed)
-        together = join(len(examples.names), pairs)
-        progress.say(
-            f"{sum(map(len, together))} images in {len(together)} sets show the same"
-            + ("" if order.split == PAPER else ": each set stays together")
+        overlaps = find_overlaps(
+            [sample.path for sample in dataset.samples], progress.overlap_search
         )
-        settings = _settings(order, dataset, split, weights)
-        folder = _folder(order, settings, resume)
-        progress.say(f"{'going on with' if resume else 'training'} {folder}")
-        return _run(order, examples, split, settings, folder, progress)
+        pairs = [(overlap.a, overlap.b) for overlap in overlaps]
+        examples = read_examples(dataset, options.image_settings, options.groups, overlaps=pairs)
+        split = make_split(examples, options.split, options.folds, options.seed)
+        sets = connected_sets(len(examples.names), pairs)
+        progress.say(
+            f"{sum(map(len, sets))} images overlap, in {len(sets)} sets"
+            + ("" if options.split == PAPER else "; each set stays together")
+        )
+        settings = _settings(options, dataset, split, weights)
+        folder = _folder(options, settings, resume)
+        progress.say(f"{'continuing' if resume else 'training'} {folder}")
+        return _train_run(options, examples, split, settings, folder, progress)
 
 
-def _run(
-    order: TrainOptions,
+def _train_run(
+    options: TrainOptions,
     examples: Examples,
     split: Split,
-    settings: Json,
+    settings: RunSettings,
     folder: Path,
     progress: TrainingProgress,
 ) -> Run:
-    from ..fitting.fold_training import (  # tensorflow takes seconds to load: errors come first
-        Task,
-        Trainer,
-    )
+    # tensorflow takes seconds to import: all options were checked before
+    from ..fitting.fold_training import Trainer
 
     started = utc_now()
-    task = Task(
-        order.model, order.head, order.weights, order.seed, order.recipe, examples, split, folder
+    task = TrainingTask(
+        model=options.model,
+        head=options.head,
+        weights=options.weights,
+        seed=options.seed,
+        recipe=options.recipe,
+        examples=examples,
+        split=split,
+        folder=folder,
     )
-    *folds, refit = Trainer(task, progress).run()
-    progress.stage("measuring")
+    folds, refit = Trainer(task, progress).run()
+    progress.stage("computing metrics")
     labels, positive = examples.dataset.labels, examples.dataset.positive
-    predictions = run_metrics.gather(examples, split, folds)
-    once = predictions.per_image()
-    settled = fit_decision_rule(once, labels, positive, order.sensitivity)
-    read = cross_fit(once, labels, positive, settled, order.sensitivity)
-    metrics = run_metrics.measure(predictions, read, labels, positive, folds, order.seed)
-    metrics["directions"] = directions(predictions, split, labels, positive, order.seed)
-    settled["decision"] = run_metrics.decision(order.sensitivity, settled.pop("reached"), metrics)
+    predictions = gather_predictions(examples, split, folds)
+    images = predictions.per_image()
+    rule = fit_decision_rule(images, labels, positive, options.sensitivity)
+    calibrated = cross_fit(images, labels, positive, rule, options.sensitivity)
+    metrics = run_metrics(predictions, calibrated, labels, positive, folds, options.seed)
+    metrics["directions"] = directions(predictions, split, labels, positive, options.seed)
     history = [row for fold in (*folds, refit) for row in fold["history"]]
-    _write(folder, examples, split, predictions, history, metrics)
-    _draw(folder, order, examples, once, history, metrics)
-    record = settings | settled | _record(examples, settings, metrics, refit, started)
-    write_json(folder / RECORD, record)  # last: from now on the run is finished
-    return load_run(folder)
-
-
-def _record(examples: Examples, settings: Json, metrics: Json, refit: Json, started: str) -> Json:
-    """Return what the record holds beside the settings and the calibration."""
-    return {
+    _write_tables(folder, examples, split, predictions, history)
+    write_json(folder / METRICS, metrics)
+    _draw_plots(folder, options, examples, images, history, metrics)
+    record: RunRecord = {
+        **settings,
+        "temperature": rule.temperature,
+        "threshold": rule.threshold,
+        "band": list(rule.band),
+        "decision": decision_record(options.sensitivity, rule.reached, metrics),
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "refit": refit["best"],
@@ -195,35 +203,41 @@ def _record(examples: Examples, settings: Json, metrics: Json, refit: Json, star
         "against_probe": metrics["against_probe"],
         "directions": metrics["directions"],
         "guards": fit_guards(examples.statistics),
-        "seen": run_metrics.seen(examples, settings["data"]["fingerprint"]),
+        "seen": seen_images(examples, settings["data"]["fingerprint"]),
         "code": code_version(),
         "versions": package_versions(),
         "started": started,
         "finished": utc_now(),
     }
+    write_json(folder / RECORD, record)  # last: it marks the run as finished
+    return load_run(folder)
 
 
-def _settings(order: TrainOptions, dataset: Dataset, split: Split, weights: str) -> Json:
-    """Return what the numbers depend on: a run is resumed only if all of it is the same."""
+def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: str) -> RunSettings:
+    """Return everything that the results depend on, and the folder of the images.
+
+    A run is resumed only with the same settings. The folder of the images may change.
+    """
+    parts = "\n".join(
+        f"{fold} {group}" for fold, group in zip(split.test_fold, split.groups, strict=True)
+    )
     return {
-        "model": order.model,
-        "head": order.head,
+        "model": options.model,
+        "head": options.head,
         "task": "field",
         "labels": list(dataset.labels),
         "positive": list(dataset.positive),
-        "image_path": order.image_path.to_json(),
-        "seed": order.seed,
-        "sensitivity": order.sensitivity,
-        "epochs": order.recipe.epochs,
-        "batch_size": order.recipe.batch_size,
-        "lr": order.recipe.lr,
-        "recipe": order.recipe.to_json(),
+        "image_path": options.image_settings.to_json(),
+        "seed": options.seed,
+        "sensitivity": options.sensitivity,
+        "epochs": options.recipe.epochs,
+        "batch_size": options.recipe.batch_size,
+        "lr": options.recipe.lr,
+        "recipe": options.recipe.to_json(),
         "split": {
             "kind": split.kind,
             "folds": len(split.folds),
-            "digest": _digest(
-                "\n".join(f"{f} {g}" for f, g in zip(split.of, split.groups, strict=True)).encode()
-            ),
+            "digest": _digest(parts.encode()),
             "notes": list(split.notes),
         },
         "weights": weights,
@@ -238,90 +252,64 @@ def _settings(order: TrainOptions, dataset: Dataset, split: Split, weights: str)
     }
 
 
-def _folder(order: TrainOptions, settings: Json, resume: bool) -> Path:
-    """Return the folder of a new run, or of the one to go on with."""
-    under = RUNS / order.model
+def _folder(options: TrainOptions, settings: RunSettings, resume: bool) -> Path:
+    """Return the folder of the run: a new one, or that of the run to continue."""
+    model_runs = RUNS / options.model
     if resume:
-        return find_unfinished([order.out] if order.out else under.glob("*"), settings)
-    name = utc_now().replace("-", "").replace(":", "")
-    folder = order.out or under / f"{name}-{order.seed}"
-    begin(folder, settings)
+        candidates = [options.out] if options.out else model_runs.glob("*")
+        return find_unfinished(candidates, settings)
+    time = utc_now().replace("-", "").replace(":", "")
+    folder = options.out or model_runs / f"{time}-{options.seed}"
+    begin_run(folder, settings)
     return folder
 
 
-def _weights(weights: str) -> str:
-    """Return how the record names the weights: a file by its name and its content."""
+def _describe_weights(weights: str) -> str:
+    """Return the weights as ``run.json`` names them: a file by its name and digest."""
     path = weights_file(weights)
-    if path is None:
-        return weights
-    return f"{path.name} ({_digest(path.read_bytes())})"
+    return weights if path is None else f"{path.name} ({_digest(path.read_bytes())})"
 
 
 def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _write(
+def _write_tables(
     folder: Path,
     examples: Examples,
     split: Split,
     predictions: Predictions,
-    history: Sequence[Json],
-    metrics: Json,
+    history: Sequence[HistoryRow],
 ) -> None:
-    labels = examples.dataset.labels
-    once = predictions.per_image()
-    run_metrics.write_predictions(folder / PREDICTIONS, once, labels)
-    if len(once.images) < len(predictions.images):
-        run_metrics.write_predictions(folder / BY_FOLD, predictions, labels)
-    write_table(
-        folder / "history.csv", HISTORY, ([row[name] for name in HISTORY] for row in history)
-    )
-    write_table(
-        folder / SPLIT,
-        SPLIT_COLUMNS,
-        zip(
-            examples.names,
-            split.of.tolist(),
-            split.groups,
-            (labels[index] for index in examples.truth),
-            examples.cameras,
-            _fold_numbers(len(examples.names), [(fold.number, fold.train) for fold in split.folds]),
-            _fold_numbers(len(examples.names), [(fold.number, fold.test) for fold in split.folds]),
-            strict=True,
-        ),
-    )
-    write_json(folder / "metrics.json", metrics)
+    labels, images = examples.dataset.labels, predictions.per_image()
+    write_predictions(folder / PREDICTIONS, images, labels)
+    if len(images.images) < len(predictions.images):
+        write_predictions(folder / BY_FOLD, predictions, labels)
+    write_history(folder / "history.csv", history)
+    write_split(folder / SPLIT, examples, split)
 
 
-def _fold_numbers(images: int, parts: Sequence[tuple[int, Indices]]) -> list[str]:
-    """Return for every image the numbers of the folds whose part holds it, as ``"1 3"``."""
-    numbers: list[list[str]] = [[] for _ in range(images)]
-    for number, part in parts:
-        for index in part:
-            numbers[index].append(str(number))
-    return [" ".join(row) for row in numbers]
-
-
-def _draw(
+def _draw_plots(
     folder: Path,
-    order: TrainOptions,
+    options: TrainOptions,
     examples: Examples,
-    predictions: Predictions,
-    history: Sequence[Json],
+    images: Predictions,
+    history: Sequence[HistoryRow],
     metrics: Json,
 ) -> None:
     from . import plots
 
     labels, positive = examples.dataset.labels, examples.dataset.positive
-    title = f"{architecture(order.model).title} on {examples.dataset.name}"
-    curves = {"fine-tuned": positive_score(predictions.scores, labels, positive)}
+    title = f"{architecture(options.model).title} on {examples.dataset.name}"
+    scores = {"fine-tuned": positive_score(images.scores, labels, positive)}
     summaries = {"fine-tuned": metrics["oof"]}
-    if predictions.probe is not None:
-        curves["linear probe"] = positive_score(predictions.probe, labels, positive)
+    if images.probe is not None:
+        scores["linear probe"] = positive_score(images.probe, labels, positive)
         summaries["linear probe"] = metrics["probe"]
-    ill = np.isin(predictions.truth, [labels.index(label) for label in positive])
+    truth_positive = is_positive(labels, positive)[images.truth]
     plots.draw_curves(folder / "curves.png", history, title)
     plots.draw_confusion(folder / "confusion.png", metrics["oof"], title)
-    plots.draw_roc(folder / "roc.png", ill, curves, summaries, title)
-    plots.draw_augmented(folder / "augmented.png", examples, order.recipe.augmentation, order.seed)
+    plots.draw_roc(folder / "roc.png", truth_positive, scores, summaries, title)
+    plots.draw_augmented(
+        folder / "augmented.png", examples, options.recipe.augmentation, options.seed
+    )

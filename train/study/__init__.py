@@ -1,1 +1,1 @@
-"""This folder tunes and compares the models."""
+"""Tunes and compares several models on one data set."""

@@ -1,32 +1,34 @@
-"""What is done in a cell of a study: its head tuned inside the training part, then fitted on it.
+"""Tunes the head of one cell inside its training part, then fits it on the whole training part.
 
-The images of the outer test part are looked at once, to be scored; tuning never has them.
-Tensorflow is loaded only where features are not in the cache or a base is fine-tuned.
+The test images of a cell are used once, to compute their scores. Tuning never uses them.
+Tensorflow is imported only if features are not in the cache or a base is fine-tuned.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.trial import FrozenTrial
 from threadpoolctl import threadpool_limits
 
 from ...runtime.metrics.metrics import Json
-from ..data.splits import group_folds
+from ..data.group_folds import group_folds
 from ..fitting.linear_probe import fit_probe
-from ..fitting.targets import Part, balanced_loss
+from ..fitting.targets import FitImages, balanced_loss
+from ..fitting.task import TrainingTask
 from ..networks.architectures import head_row
 from ..progress import TrainingProgress
 from ..provenance import code_version
 from .frozen_features import Features
-from .numpy_head import DenseHead, HeadRecipe, fit_head
+from .numpy_head import DenseHead, HeadRecipe, Source, fit_head
 from .plan import (
     BASE,
     BATCH_SIZES,
@@ -41,26 +43,30 @@ from .plan import (
     Plan,
 )
 from .trial_queue import RESULT, TrialQueue, suggest
+from .types import EpochLosses, FitResult, HeadParameters, TrialResult, TunedCell
 
-GENERATION = 4  # trials that are tried at the same time; each learns from the generations before
-DIGITS = 7  # of scores and losses as they are stored
+# Trials that may run at the same time. TPE learns only from the generations before.
+GENERATION = 4
+DIGITS = 7  # decimals of stored scores and losses
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+# of a cell and the tuned parameters -> scores of the test images, history
+Fit = Callable[[Cell, HeadParameters], tuple[Floats, list[EpochLosses]]]
 
 
-def space() -> dict[str, optuna.distributions.BaseDistribution]:
-    """Return what is tuned, and how far."""
-    found = optuna.distributions
+def search_space() -> dict[str, optuna.distributions.BaseDistribution]:
+    """Return the distribution of every tuned parameter."""
     return {
-        "lr": found.FloatDistribution(*LEARNING_RATES, log=True),
-        "batch_size": found.CategoricalDistribution(BATCH_SIZES),
-        "epochs": found.IntDistribution(*EPOCHS),
-        "strength": found.CategoricalDistribution(STRENGTHS),
+        "lr": optuna.distributions.FloatDistribution(*LEARNING_RATES, log=True),
+        "batch_size": optuna.distributions.CategoricalDistribution(BATCH_SIZES),
+        "epochs": optuna.distributions.IntDistribution(*EPOCHS),
+        "strength": optuna.distributions.CategoricalDistribution(STRENGTHS),
     }
 
 
-def ask(trial: optuna.Trial) -> Json:
-    """Ask a trial for everything that is tuned."""
+def sample_parameters(trial: optuna.Trial) -> Json:
+    """Return the parameters of a trial."""
     return {
         "lr": trial.suggest_float("lr", *LEARNING_RATES, log=True),
         "batch_size": trial.suggest_categorical("batch_size", BATCH_SIZES),
@@ -70,7 +76,7 @@ def ask(trial: optuna.Trial) -> Json:
 
 
 class StudyWorker:
-    """Does the work of cells.
+    """Runs the trials and fits of the cells of a study; several processes may share the storage.
 
     Parameters
     ----------
@@ -78,7 +84,7 @@ class StudyWorker:
     features : Features
     storage : RDBStorage
     folder : Path
-        Where a fine-tuning that was cut off left its state.
+        For the state of interrupted fine-tunings.
     progress : TrainingProgress
     """
 
@@ -87,200 +93,223 @@ class StudyWorker:
     ) -> None:
         self.plan, self.features, self.folder = plan, features, folder
         self.storage, self.progress = storage, progress
-        self.code = code_version()  # kept with every result: a study may outlive a commit
-        self._shelves: dict[str, TrialQueue] = {}
-        self._tuned: dict[str, Json] = {}
-        self._fitted: dict[tuple[str, str], Json] = {}
+        self.code = code_version()  # stored with every result: commits may change during a study
+        self._queues: dict[str, TrialQueue] = {}
+        self._tuned: dict[str, TunedCell] = {}
+        self._fits: dict[tuple[str, str], FitResult] = {}
 
-    def shelf(self, cell: Cell, kind: str = "") -> TrialQueue:
-        """Return the Optuna study of a cell's tuning, or of one of its fits."""
+    def queue(self, cell: Cell, kind: str = "") -> TrialQueue:
+        """Return the queue of a cell's trials, or of its fit of one kind."""
         name = self.plan.key(cell, kind)
-        if name not in self._shelves:
-            self._shelves[name] = TrialQueue(self.storage, name)
-        return self._shelves[name]
+        if name not in self._queues:
+            self._queues[name] = TrialQueue(self.storage, name)
+        return self._queues[name]
 
     def tune(self, cell: Cell) -> bool:
-        """Do one trial of a cell; False where other processes have, or have done, what is left."""
-        shelf, done = self.shelf(cell), self._done(cell)
-        first = next((at for at in range(self.plan.options.trials) if at not in done), None)
+        """Run one trial of a cell.
+
+        Returns
+        -------
+        bool
+            False if none is left, or other processes run those that are.
+        """
+        queue, finished = self.queue(cell), self._finished_trials(cell)
+        slots = range(self.plan.options.trials)
+        first = next((slot for slot in slots if slot not in finished), None)
         if first is None:
             return False
-        generation = 1 + (first - 1) // GENERATION if first else 0
-        slots = [0] if not first else range(1, self.plan.options.trials)
-        earlier = [done[at] for at in sorted(done) if _generation(at) < generation]
-        wanted = {
-            slot: self._parameters(cell, slot, earlier)
-            for slot in slots
-            if slot not in done and _generation(slot) == generation
-        }
-        shelf.offer(wanted)
-        return shelf.work(partial(self._trial, cell), ask)
-
-    def tuned(self, cell: Cell) -> Json | None:
-        """Return the best parameters of a cell, with their loss; None while trials are left."""
-        if cell.name not in self._tuned:
-            done = self._done(cell)
-            if len(done) < self.plan.options.trials:
-                return None
-            best = min(done, key=lambda slot: (done[slot].value, slot))
-            self._tuned[cell.name] = {
-                "params": dict(done[best].params),
-                "slot": best,
-                "loss": done[best].value,
-                "default_loss": done[0].value,
-                "by_strength": {f"{s:g}": _least(done.values(), s) for s in STRENGTHS},
-                "epoch_seconds": float(
-                    np.median([t.user_attrs[RESULT]["epoch_seconds"] for t in done.values()])
-                ),
+        generation = _generation(first)
+        earlier = [finished[slot] for slot in sorted(finished) if _generation(slot) < generation]
+        queue.offer(
+            {
+                slot: self._parameters(cell, slot, earlier)
+                for slot in slots
+                if slot not in finished and _generation(slot) == generation
             }
+        )
+        return queue.work(partial(self._run_trial, cell), sample_parameters)
+
+    def tuned(self, cell: Cell) -> TunedCell | None:
+        """Return the best trial of a cell; None if trials are left."""
+        if cell.name not in self._tuned:
+            trials = self._finished_trials(cell)
+            if len(trials) < self.plan.options.trials:
+                return None
+            best = min(trials, key=lambda slot: (trials[slot].value, slot))
+            seconds = [trial.user_attrs[RESULT]["epoch_seconds"] for trial in trials.values()]
+            self._tuned[cell.name] = TunedCell(
+                params=cast(HeadParameters, dict(trials[best].params)),
+                slot=best,
+                loss=float(trials[best].value),
+                default_loss=float(trials[0].value),
+                by_strength={f"{s:g}": _lowest_loss(trials.values(), s) for s in STRENGTHS},
+                epoch_seconds=float(np.median(seconds)),
+            )
         return self._tuned[cell.name]
 
     def fit(self, cell: Cell, kind: str) -> bool:
-        """Fit one kind on a tuned cell's whole training part; False where another process does."""
-        shelf = self.shelf(cell, kind)
-        shelf.offer({0: {}})
-        return shelf.work(partial(self._fit, cell, kind), lambda _: {})
+        """Fit one kind of model on the whole training part of a tuned cell.
 
-    def fitted(self, cell: Cell, kind: str) -> Json | None:
-        """Return what a fit came to; None while there is none."""
-        at = (cell.name, kind)
-        if at not in self._fitted:
-            done = self.shelf(cell, kind).done()
-            if 0 not in done:
+        Returns
+        -------
+        bool
+            False if another process does it.
+        """
+        queue = self.queue(cell, kind)
+        queue.offer({0: {}})
+        return queue.work(partial(self._run_fit, cell, kind), lambda trial: {})
+
+    def fitted(self, cell: Cell, kind: str) -> FitResult | None:
+        """Return the result of a fit; None if it is not finished."""
+        key = (cell.name, kind)
+        if key not in self._fits:
+            finished = self.queue(cell, kind).finished()
+            if 0 not in finished:
                 return None
-            self._fitted[at] = done[0].user_attrs[RESULT]
-        return self._fitted[at]
+            self._fits[key] = finished[0].user_attrs[RESULT]
+        return self._fits[key]
 
-    def results(self, cell: Cell) -> list[Json]:
-        """Return what every finished trial and fit of a cell came to."""
-        trials = [trial.user_attrs[RESULT] for trial in self._done(cell).values()]
+    def results(self, cell: Cell) -> list[TrialResult | FitResult]:
+        """Return the results of all finished trials and fits of a cell."""
+        trials = [trial.user_attrs[RESULT] for trial in self._finished_trials(cell).values()]
         fits = [self.fitted(cell, kind) for kind in self.plan.kinds(cell.model)]
         return trials + [fit for fit in fits if fit]
 
-    def state_folder(self, cell: Cell) -> Path:
-        """Return where a fine-tuning that is cut off leaves its state.
+    def trials_done(self, cell: Cell) -> int:
+        """Return how many trials of a cell are finished, by any process."""
+        return len(self._finished_trials(cell))
 
-        It is named by everything the fit depends on: weights that were fitted under another order
-        may have seen what are test images under this one.
+    def state_folder(self, cell: Cell) -> Path:
+        """Return the folder for the state of the cell's fine-tuning.
+
+        Its name depends on everything that the fit depends on. With other options, the weights in
+        it may have been trained on what are test images now.
         """
         digest = hashlib.sha256(self.plan.key(cell, BASE).encode()).hexdigest()
         return self.folder / f"{cell.model}-{digest[:16]}"
 
-    def _done(self, cell: Cell) -> dict[int, Any]:
-        found = self.shelf(cell).done()
-        return {slot: trial for slot, trial in found.items() if slot < self.plan.options.trials}
+    def _finished_trials(self, cell: Cell) -> dict[int, FrozenTrial]:
+        finished = self.queue(cell).finished()
+        return {slot: trial for slot, trial in finished.items() if slot < self.plan.options.trials}
 
-    def trials_done(self, cell: Cell) -> int:
-        """Return how many trials of a cell are finished, by whomever."""
-        return len(self._done(cell))
-
-    def _parameters(self, cell: Cell, slot: int, earlier: list[Any]) -> Json:
+    def _parameters(self, cell: Cell, slot: int, earlier: list[FrozenTrial]) -> Mapping[str, Any]:
+        """Return the parameters of a trial: a function of seed, cell, slot and earlier trials."""
         if not slot:
-            return dict(DEFAULT)
+            return DEFAULT
         text = f"{self.plan.options.seed} {cell.name} {slot}"
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-        return suggest(space(), earlier, seed=seed, startup=2 * GENERATION)
+        return suggest(search_space(), earlier, seed=seed, startup=2 * GENERATION)
 
-    def _trial(self, cell: Cell, params: Json) -> tuple[float, Json]:
-        """Measure parameters by grouped folds inside the training part."""
-        with threadpool_limits(1):  # small matrices: a second thread costs more than it does
-            return self._measured(cell, params)
-
-    def _measured(self, cell: Cell, params: Json) -> tuple[float, Json]:
+    def _run_trial(self, cell: Cell, params: Json) -> tuple[float, TrialResult]:
+        """Return the mean loss over grouped folds inside the training part, and the result."""
         truth, train = self.plan.examples.truth, cell.fold.train
-        groups = [self.plan.splits[cell.split].groups[at] for at in train]
-        part = group_folds(truth[train], groups, INNER_FOLDS, self.plan.options.seed)
+        groups = [self.plan.splits[cell.split].groups[index] for index in train]
+        inner_fold = group_folds(truth[train], groups, INNER_FOLDS, self.plan.options.seed)
         source = self.features.source(cell.model, params["strength"])
         losses, seconds = [], []
-        for number in np.unique(part):
-            out = train[part == number]
-            head, history = self._head(train[part != number], out, source, params)
-            losses.append(balanced_loss(truth[out], head.scores(source(0)[out])))
-            seconds += [row["seconds"] for row in history]
-        value = round(float(np.mean(losses)), DIGITS)
-        return value, {"epoch_seconds": float(np.median(seconds)), "code": self.code}
+        with threadpool_limits(1):  # the matrices are small: more threads are slower
+            for number in np.unique(inner_fold):
+                held_out = train[inner_fold == number]
+                head, history = self._fit_dense_head(
+                    train[inner_fold != number], held_out, source, cast(HeadParameters, params)
+                )
+                losses.append(balanced_loss(truth[held_out], head.scores(source(0)[held_out])))
+                seconds += [row["seconds"] for row in history]
+        result = TrialResult(epoch_seconds=float(np.median(seconds)), code=self.code)
+        return round(float(np.mean(losses)), DIGITS), result
 
-    def _head(
-        self, train: Any, chosen: Any, source: Any, params: Json
+    def _fit_dense_head(
+        self, train: Ints, measured: Ints, source: Source, params: HeadParameters
     ) -> tuple[DenseHead, list[Json]]:
-        examples, row = self.plan.examples, head_row(self.plan.options.head)
+        examples, head = self.plan.examples, head_row(self.plan.options.head)
         recipe = HeadRecipe(
-            params["lr"], params["batch_size"], params["epochs"], row.dense, row.dropout
+            lr=params["lr"],
+            batch_size=params["batch_size"],
+            epochs=params["epochs"],
+            dense=head.dense,
+            dropout=head.dropout,
         )
-        part = Part(train, chosen, examples.truth, len(examples.dataset.labels))
+        part = FitImages(train, measured, examples.truth, len(examples.dataset.labels))
         return fit_head(part, source, recipe, seed=self.plan.options.seed)
 
-    def _fit(self, cell: Cell, kind: str, _: Json) -> tuple[float, Json]:
+    def _run_fit(self, cell: Cell, kind: str, _: Json) -> tuple[float, FitResult]:
         tuned = self.tuned(cell)
         if tuned is None:
             raise RuntimeError(f"{cell.name} is fitted before it is tuned")
-        began = time.perf_counter()
-        doing = {PROBE: self._fit_probe, HEAD: self._fit_head, BASE: self._fit_base}[kind]
-        with threadpool_limits(1):
-            scores, history = doing(cell, tuned["params"])
-        test, truth = cell.fold.test, self.plan.examples.truth
-        return round(balanced_loss(truth[test], scores), DIGITS), {
-            "images": test.tolist(),
-            "scores": np.round(scores.astype(float), DIGITS).tolist(),
-            "history": history,
-            "seconds": round(time.perf_counter() - began, 3),
-            "code": self.code,
+        fits: dict[str, Fit] = {
+            PROBE: self._fit_probe,
+            HEAD: self._fit_head,
+            BASE: self._fit_base,
         }
+        began = time.perf_counter()
+        with threadpool_limits(1):
+            scores, history = fits[kind](cell, tuned["params"])
+        test, truth = cell.fold.test, self.plan.examples.truth
+        return round(balanced_loss(truth[test], scores), DIGITS), FitResult(
+            images=test.tolist(),
+            scores=np.round(scores.astype(float), DIGITS).tolist(),
+            history=history,
+            seconds=round(time.perf_counter() - began, 3),
+            code=self.code,
+        )
 
-    def _fit_probe(self, cell: Cell, _: Json) -> tuple[Floats, list[Json]]:
+    def _fit_probe(self, cell: Cell, _: HeadParameters) -> tuple[Floats, list[EpochLosses]]:
         train, groups = cell.fold.train, self.plan.splits[cell.split].groups
-        plain = self.features.get(cell.model, 0.0, 0)[0]
+        features = self.features.get(cell.model, 0.0, 0)[0]
         probe = fit_probe(
-            plain[train],
+            features[train],
             self.plan.examples.truth[train],
-            [groups[at] for at in train],
+            [groups[index] for index in train],
             balanced=True,
             seed=self.plan.options.seed,
         )
-        return probe.scores(plain[cell.fold.test]).astype(np.float32), []
+        return probe.scores(features[cell.fold.test]).astype(np.float32), []
 
-    def _fit_head(self, cell: Cell, params: Json) -> tuple[Floats, list[Json]]:
+    def _fit_head(self, cell: Cell, params: HeadParameters) -> tuple[Floats, list[EpochLosses]]:
         source = self.features.source(cell.model, params["strength"])
-        # the test part is measured for the learning curve; the epochs are those that were tuned
-        head, history = self._head(cell.fold.train, cell.fold.test, source, params)
-        rows = [
-            {key: _rounded(row[key]) for key in ("epoch", "loss", "val_loss")} for row in history
-        ]
-        return head.scores(source(0)[cell.fold.test]), rows
+        # The test images are measured for the learning curve only: the epochs were tuned before.
+        head, history = self._fit_dense_head(cell.fold.train, cell.fold.test, source, params)
+        return head.scores(source(0)[cell.fold.test]), _losses(history)
 
-    def _fit_base(self, cell: Cell, params: Json) -> tuple[Floats, list[Json]]:
+    def _fit_base(self, cell: Cell, params: HeadParameters) -> tuple[Floats, list[EpochLosses]]:
         from ..fitting.fold_training import fit_fold
 
-        order, split = self.plan.options, self.plan.splits[cell.split]
-        result = fit_fold(
+        options = self.plan.options
+        task = TrainingTask(
             model=cell.model,
-            head=order.head,
-            weights=order.weights[cell.model],
-            seed=order.seed,
+            head=options.head,
+            weights=options.weights[cell.model],
+            seed=options.seed,
             recipe=self.plan.recipe(cell.model, params),
             examples=self.plan.examples,
-            split=split,
-            fold=cell.fold,
+            split=self.plan.splits[cell.split],
             folder=self.state_folder(cell),
-            progress=self.progress,
-            cache=self.features.cache,
         )
-        rows = [
-            {key: _rounded(row[key]) for key in ("phase", "epoch", "loss", "val_loss")}
-            for row in result["history"]
-        ]
-        return np.asarray(result["scores"], np.float32), rows
+        result = fit_fold(task, cell.fold, self.progress, self.features.cache)
+        return np.asarray(result["scores"], np.float32), _losses(result["history"])
 
 
-def _least(trials: Iterable[Any], strength: float) -> float | None:
-    """Return the least loss of the trials with this augmentation; None where there was none."""
-    found = [trial.value for trial in trials if trial.params["strength"] == strength]
-    return min(found, default=None)
+def _losses(history: Iterable[Mapping[str, Any]]) -> list[EpochLosses]:
+    """Return phase, epoch and rounded losses of a history."""
+    return [
+        cast(
+            EpochLosses,
+            {
+                key: round(row[key], DIGITS) if isinstance(row[key], float) else row[key]
+                for key in ("phase", "epoch", "loss", "val_loss")
+                if key in row
+            },
+        )
+        for row in history
+    ]
+
+
+def _lowest_loss(trials: Iterable[FrozenTrial], strength: float) -> float | None:
+    """Return the lowest loss of the trials with this strength; None if there is none."""
+    losses = [float(trial.value) for trial in trials if trial.params["strength"] == strength]
+    return min(losses, default=None)
 
 
 def _generation(slot: int) -> int:
+    """Return the generation of a trial; the first trial is generation 0 on its own."""
     return 1 + (slot - 1) // GENERATION if slot else 0
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, DIGITS) if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""``alledge study`` as typed; imports click and our errors, the rest when it runs."""
+"""The command ``study``; imports click and our errors, the rest when it runs."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ from typing import Any
 import click
 
 from ...errors import UsageError
-from ..commands import require
+from ..command_options import (
+    STUDY_PACKAGES,
+    data_option,
+    geometry_option,
+    groups_option,
+    layout_option,
+    quiet_option,
+    require_packages,
+    seed_option,
+)
 from ..networks.architectures import ARCHITECTURES, architecture
 from ..networks.base_weights import IMAGENET, NONE
 
-PACKAGES = {"optuna": "optuna", "jinja2": "jinja2"}
 AUTO = "auto"
-SMALLEST = "mobilenetv2"  # what a CPU can fine-tune in minutes
-SPLITS, OPTIONAL = "paper,grouped,camera", "camera"
+FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minutes
+SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
 
 
 @click.command(short_help="Tune and compare the six models, on one page.")
-@click.option(
-    "--data", required=True, type=click.Path(path_type=Path), help="Folder of the data set."
-)
+@data_option
 @click.option(
     "--models", default=",".join(ARCHITECTURES), metavar="NAME,…", help="[default: all six]"
 )
@@ -35,41 +41,34 @@ SPLITS, OPTIONAL = "paper,grouped,camera", "camera"
 @click.option(
     "--splits",
     metavar="KIND,…",
-    help=f"As --split of train.  [default: {SPLITS}; {OPTIONAL} where it can be made]",
+    help=f"As --split of train.  [default: {SPLITS}; {OPTIONAL_SPLIT} only if it can be made]",
 )
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(1))
 @click.option(
-    "--trials", default=16, show_default=True, type=click.IntRange(1), help="A fold and model."
+    "--trials",
+    default=16,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Per fold and model.",
 )
 @click.option(
     "--passes",
     default=3,
     show_default=True,
     type=click.IntRange(1),
-    help="Augmented passes whose features are kept, for each strength.",
+    help="Augmented passes for each strength of augmentation; their features are cached.",
 )
 @click.option(
     "--fine-tune",
     default=AUTO,
     show_default=True,
     metavar="auto|none|all|NAME,…",
-    help="Models whose base is trained too; auto: all on a GPU, mobilenetv2 on a CPU.",
+    help=f"Models whose base is trained too; auto: all on a GPU, {FINE_TUNED_ON_CPU} on a CPU.",
 )
-@click.option(
-    "--groups",
-    type=click.Path(path_type=Path),
-    metavar="FILE.csv",
-    help="Images that stay together, columns image,group.",
-)
-@click.option(
-    "--geometry",
-    default="squash",
-    show_default=True,
-    type=click.Choice(["squash", "crop"]),
-    help="How an image becomes a square.",
-)
-@click.option("--layout", metavar="NAME", help="Of the data set, where looking finds another.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
+@groups_option
+@geometry_option
+@layout_option
+@seed_option
 @click.option(
     "--out", default="study", show_default=True, type=click.Path(path_type=Path, file_okay=False)
 )
@@ -81,111 +80,136 @@ SPLITS, OPTIONAL = "paper,grouped,camera", "camera"
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Of features.  [default: the user's cache folder]",
+    help="Folder of cached features.  [default: the user's cache folder]",
 )
-@click.option("--resume", is_flag=True, help="Go on with the study in the folder.")
+@click.option("--resume", is_flag=True, help="Continue the study in the folder.")
 @click.option(
     "--heartbeat",
+    "heartbeat_s",
     default=20,
     show_default=True,
     type=click.IntRange(1),
     metavar="SECONDS",
-    help="Between signs of life; a process without three of them is dead.",
+    help="Between two heartbeats; a process that misses three is taken for dead.",
 )
 @click.option("--size", type=click.IntRange(32), default=224, hidden=True)
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@quiet_option
 def study(
-    data: Path, models: str, weights: tuple[str, ...], splits: str | None, **rest: Any
+    data: Path,
+    models: str,
+    weights: tuple[str, ...],
+    splits: str | None,
+    fine_tune: str,
+    geometry: str,
+    size: int,
+    out: Path,
+    storage: str | None,
+    cache: Path | None,
+    resume: bool,
+    heartbeat_s: int,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Tune and compare the six models, on one page.
 
     Learning rate, batch size, epochs and augmentation are tuned inside every training part, on
-    kept features of the frozen base. Started on several machines with one --storage, they share
-    the work; killed, the same command with --resume goes on.
+    cached features of the frozen base. Several machines with one --storage share the work. After
+    an interruption, the same command with --resume continues.
 
     \b
     Example:
       alledge study --data ALL_IDB1 --out study
     """
-    require("alledge study", PACKAGES)
+    require_packages("alledge study", STUDY_PACKAGES)
     from ...runtime.image_settings import ImageSettings
     from .options import StudyOptions
-    from .stages import Shared
+    from .stages import StudyLocation
     from .stages import study as run_study
 
-    names = _listed(models)
-    size = rest.pop("size")
-    order = StudyOptions(
-        data,
-        names,
-        read_weights(weights, names),
-        head=rest["head"],
-        splits=_listed(SPLITS if splits is None else splits),
-        optional=(OPTIONAL,) if splits is None else (),
-        folds=rest["folds"],
-        trials=rest["trials"],
-        passes=rest["passes"],
-        seed=rest["seed"],
-        fine_tune=_fine_tuned(rest["fine_tune"], names),
-        layout=rest["layout"],
-        groups=rest["groups"],
-        image_path=ImageSettings(size=size, geometry=rest["geometry"], draft=2 * size),
+    names = _split_names(models)
+    study_options = StudyOptions(
+        data=data,
+        models=names,
+        weights=read_weights(weights, names),
+        splits=_split_names(SPLITS if splits is None else splits),
+        optional=(OPTIONAL_SPLIT,) if splits is None else (),
+        fine_tune=_fine_tuned_models(fine_tune, names),
+        image_settings=ImageSettings(size=size, geometry=geometry, draft=2 * size),
+        **options,
     )
-    shared = Shared(rest["out"], rest["storage"], rest["resume"], rest["heartbeat"], rest["cache"])
-    click.echo(run_study(order, shared, quiet=rest["quiet"]))
+    location = StudyLocation(
+        out=out, storage=storage, resume=resume, heartbeat_s=heartbeat_s, cache=cache
+    )
+    click.echo(run_study(study_options, location, quiet=quiet))
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+def _split_names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
-        raise UsageError(f"{text!r} names nothing", allowed="one name or more, with commas")
+        raise UsageError(f"{text!r} names nothing", allowed="one or more names, with commas")
     return names
 
 
-def _fine_tuned(text: str, models: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the models whose base is fine-tuned."""
+def _fine_tuned_models(text: str, models: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the models whose base is fine-tuned, from the value of ``--fine-tune``."""
     if text == "none":
         return ()
-    if text == AUTO:
-        from ..networks.tensorflow_import import tf
+    if text == "all":
+        return models
+    if text != AUTO:
+        return _split_names(text)
+    from ..networks.tensorflow_import import tf
 
-        gpu = bool(tf.config.list_physical_devices("GPU"))
-        return models if gpu else tuple(model for model in models if model == SMALLEST)
-    return models if text == "all" else _listed(text)
+    if tf.config.list_physical_devices("GPU"):
+        return models
+    return tuple(model for model in models if model == FINE_TUNED_ON_CPU)
 
 
-def read_weights(given: tuple[str, ...], models: tuple[str, ...]) -> dict[str, str]:
-    """Return the weights of every model from what was typed.
+def read_weights(values: tuple[str, ...], models: tuple[str, ...]) -> dict[str, str]:
+    """Return the weights of every model from the values of ``--weights``.
 
     Parameters
     ----------
-    given : tuple of str
-        ``imagenet``, ``none`` or a folder with ``MODEL.weights.h5`` for all; ``MODEL=…`` for one.
+    values : tuple of str
+        For all models ``imagenet``, ``none`` or a folder with ``MODEL.weights.h5``; for one model
+        ``MODEL=`` and one of these or a file.
     models : tuple of str
+
+    Returns
+    -------
+    dict of str to str
+        ``imagenet``, ``none`` or a file, for every model.
 
     Raises
     ------
     UsageError
-        If a folder lacks a model's file, a file is not there, or there is no such model.
+        If a file or a model's file in a folder does not exist, or there is no such model.
+
+    Examples
+    --------
+    >>> read_weights(("none", "vgg16=imagenet"), ("vgg16", "vgg19"))
+    {'vgg16': 'imagenet', 'vgg19': 'none'}
     """
-    common, own = IMAGENET, {}
-    for word in given:
-        model, equals, value = word.partition("=")
-        if equals and not Path(word).is_dir():
-            own[architecture(model).name] = value
+    common, of_model = IMAGENET, {}
+    for value in values:
+        model, equals, own = value.partition("=")
+        if equals and not Path(value).is_dir():
+            of_model[architecture(model).name] = own
         else:
-            common = word
+            common = value
     return {
-        model: _own(own[model], model) if model in own else _common(common, model)
+        model: _own_weights(of_model[model], model)
+        if model in of_model
+        else _common_weights(common, model)
         for model in models
     }
 
 
-def _own(value: str, model: str) -> str:
+def _own_weights(value: str, model: str) -> str:
     if value in (IMAGENET, NONE) or Path(value).is_file():
         return value
     if Path(value).is_dir():
-        return _common(value, model)
+        return _common_weights(value, model)
     raise UsageError(
         f"there is no file of weights {value!r} for {model}",
         allowed=f"{IMAGENET}, {NONE}, FILE, FOLDER",
@@ -193,10 +217,10 @@ def _own(value: str, model: str) -> str:
     )
 
 
-def _common(common: str, model: str) -> str:
-    if common in (IMAGENET, NONE):
-        return common
-    path = Path(common) / f"{model}.weights.h5"
+def _common_weights(value: str, model: str) -> str:
+    if value in (IMAGENET, NONE):
+        return value
+    path = Path(value) / f"{model}.weights.h5"
     if not path.is_file():
         raise UsageError(
             f"there are no weights {path}",

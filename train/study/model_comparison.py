@@ -1,4 +1,4 @@
-"""Whether models differ at all: McNemar between every two, corrected, and said in plain words."""
+"""Tests whether models differ: McNemar between every two, corrected, with a verdict in words."""
 
 from __future__ import annotations
 
@@ -13,86 +13,105 @@ from ..networks.architectures import architecture
 from ..paired_tests import holm, mcnemar
 from .plan import BASE
 
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 
 
-def compare(right: Mapping[str, NDArray[np.bool_]], kinds: Mapping[str, str] | None = None) -> Json:
+def compare(
+    correct: Mapping[str, NDArray[np.bool_]], kinds: Mapping[str, str] | None = None
+) -> Json:
     """Compare models on the same images.
 
     Parameters
     ----------
-    right : mapping of str to (N,) ndarray of bool
-        Model -> whether it had each image right.
+    correct : mapping of str to (N,) ndarray of bool
+        Whether each model gave the true label of each image.
     kinds : mapping of str to str, optional
-        Model -> what was trained in the row it is compared by; said where they are not the same.
+        What was trained of each model (``"head"`` or ``"base"``). The verdict mentions it if the
+        kinds differ.
 
     Returns
     -------
     dict
-        Every pair with its exact p-value, as it is and after Holm's correction; the smallest
-        one-sided disagreement that could have told two models apart; the verdict in words.
+        `pairs` with their exact p-values before and after Holm's correction;
+        `needed_disagreement`; the pairs that `differ`; and a `verdict` in words.
 
-    References
-    ----------
-    S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979),
-    65-70.
+    Examples
+    --------
+    >>> compare({"vgg16": np.ones(40, bool), "vgg19": np.arange(40) > 9})["differ"]
+    [['vgg16', 'vgg19']]
     """
     pairs: list[Json] = []
-    for a, b in combinations(right, 2):
-        only_a = int((right[a] & ~right[b]).sum())
-        only_b = int((~right[a] & right[b]).sum())
-        p = mcnemar(right[a], right[b])
-        pairs.append({"a": a, "b": b, "only_a_right": only_a, "only_b_right": only_b, "p": p})
+    for a, b in combinations(correct, 2):
+        pairs.append(
+            {
+                "a": a,
+                "b": b,
+                "only_a_right": int((correct[a] & ~correct[b]).sum()),
+                "only_b_right": int((~correct[a] & correct[b]).sum()),
+                "p": mcnemar(correct[a], correct[b]),
+            }
+        )
     for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
         pair["p_holm"] = p
-    images = len(next(iter(right.values()))) if right else 0
-    needed = needed_disagreement(len(pairs))
     return {
         "pairs": pairs,
-        "needed_disagreement": needed,
-        "differ": [[p["a"], p["b"]] for p in pairs if p["p_holm"] < LEVEL],
-        "verdict": f"{_words(right, pairs, images, needed)} {_unequal(kinds or {})}".strip(),
+        "needed_disagreement": needed_disagreement(len(pairs)),
+        "differ": [[pair["a"], pair["b"]] for pair in pairs if _is_significant(pair)],
+        "verdict": f"{_verdict(correct, pairs)} {_different_kinds(kinds or {})}".strip(),
     }
 
 
+def _is_significant(pair: Json) -> bool:
+    return bool(pair["p_holm"] < SIGNIFICANCE_LEVEL)
+
+
 def needed_disagreement(pairs: int) -> int:
-    """Return the fewest images that one model alone must have right to be told from another."""
+    """Return how many images one model alone must have right to differ from another.
+
+    Parameters
+    ----------
+    pairs : int
+        Number of pairs that are tested. The other model has no image right alone.
+
+    Returns
+    -------
+    int
+        The smallest number that is significant after Holm's correction.
+    """
     images = 1
-    while pairs and pairs * 2 * 0.5**images >= LEVEL:
+    while pairs and pairs * 2 * 0.5**images >= SIGNIFICANCE_LEVEL:
         images += 1
     return images
 
 
-def _words(
-    right: Mapping[str, NDArray[np.bool_]], pairs: list[Json], images: int, needed: int
-) -> str:
-    if not right:
+def _verdict(correct: Mapping[str, NDArray[np.bool_]], pairs: list[Json]) -> str:
+    if not correct:
         return "No model is finished here yet: nothing to compare."
-    if len(right) < 2:
+    if len(correct) < 2:
         return "Only one model is finished here: nothing to compare."
-    apart = [pair for pair in pairs if pair["p_holm"] < LEVEL]
-    share = f"{len(apart)} of {len(pairs)}"
-    if not apart:
-        best = max(right, key=lambda model: int(right[model].sum()))
-        worst = min(right, key=lambda model: int(right[model].sum()))
-        gap = int(right[best].sum()) - int(right[worst].sum())
+    images = len(next(iter(correct.values())))
+    different = [pair for pair in pairs if _is_significant(pair)]
+    share = f"{len(different)} of {len(pairs)}"
+    if not different:
+        right = [int(mask.sum()) for mask in correct.values()]
+        needed = needed_disagreement(len(pairs))
         return (
-            f"On these {images} images the {len(right)} models cannot be told apart "
+            f"On these {images} images the {len(correct)} models cannot be told apart "
             f"(McNemar between every two, Holm's correction: {share} pairs differ). "
-            f"The most images any has right over another is {gap}; a pair that disagrees in one "
-            f"direction only would need {needed}. A ranking of the models by accuracy is not "
-            "supported by these images."
+            f"The best model has {max(right) - min(right)} more images right than the worst; a "
+            f"pair that disagrees in one direction only would need {needed}. "
+            "A ranking of the models by accuracy is not supported by these images."
         )
-    named = [f"{_better(pair)} (p = {pair['p_holm']:.2g})" for pair in apart]
-    rest = len(pairs) - len(apart)
+    named = [f"{_better_first(pair)} (p = {pair['p_holm']:.2g})" for pair in different]
+    rest = len(pairs) - len(different)
     return (
         f"On these {images} images {share} pairs of models differ after Holm's correction: "
         f"{'; '.join(named)}. " + (f"The other {rest} pairs cannot be told apart." if rest else "")
     ).strip()
 
 
-def _unequal(kinds: Mapping[str, str]) -> str:
-    """Return which models are compared by a fine-tuned base, where others are by their head."""
+def _different_kinds(kinds: Mapping[str, str]) -> str:
+    """Return which models were fine-tuned, if others are compared by their head."""
     tuned = [architecture(model).title for model, kind in kinds.items() if kind == BASE]
     if not tuned or len(tuned) == len(kinds):
         return ""
@@ -102,6 +121,6 @@ def _unequal(kinds: Mapping[str, str]) -> str:
     )
 
 
-def _better(pair: Json) -> str:
+def _better_first(pair: Json) -> str:
     a, b = architecture(pair["a"]).title, architecture(pair["b"]).title
     return f"{a} before {b}" if pair["only_a_right"] > pair["only_b_right"] else f"{b} before {a}"

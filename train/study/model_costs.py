@@ -1,4 +1,4 @@
-"""What stands behind a study's figures: weights, cost, the paper's own numbers, who computed."""
+"""Weights, costs, the paper's numbers and the computing code, for the document of a study."""
 
 from __future__ import annotations
 
@@ -8,104 +8,126 @@ from pathlib import Path
 import numpy as np
 
 from ...runtime.metrics.metrics import Json
-from ..networks.architectures import SOURCE, architecture, count, head_row, trains_base
+from ..networks.architectures import SOURCE, architecture, count_parameters, head_row, trains_base
 from ..networks.base_weights import IMAGENET, NONE
 from .cell_tuning import StudyWorker
 from .plan import BASE, HEAD, INNER_FOLDS, PROBE, Plan
 
-KINDS = (PROBE, HEAD, BASE)
-PAPER_TEST = {"healthy": 12, "blast": 10}  # support of the paper's per-class reports
+PAPER_TEST = {"healthy": 12, "blast": 10}  # images in the paper's per-class reports
+REFERENCE_SIZE = 224  # pixels: image size of the multiply-accumulates in ARCHITECTURES
 
 
 def trained(plan: Plan, model: str, kind: str) -> Json:
-    """Return what was trained in a row: words, and the number of parameters."""
+    """Return what was trained in a row of the document.
+
+    Parameters
+    ----------
+    plan : Plan
+    model : str
+    kind : {"probe", "head", "base"}
+
+    Returns
+    -------
+    dict
+        A description in `words`, the number of trained `parameters`, and those of the `network`.
+    """
     row, head = architecture(model), head_row(plan.options.head)
-    classes = len(plan.examples.dataset.labels)
-    counted = count(row, head, classes)
-    base = row.weights if trains_base(row, head) else 0
+    counts = count_parameters(row, head, len(plan.examples.dataset.labels))
+    base = row.base_parameters if trains_base(row, head) else 0
+    parameters = counts.trainable if kind == BASE else counts.trainable - base
     if kind == BASE:
-        words, number = ("all of it" if base else "the head, the base frozen"), counted.trainable
+        words = "all of it" if base else "the head, the base frozen"
     elif kind == HEAD:
-        words, number = "the head alone, on frozen features", counted.trainable - base
+        words = "the head alone, on frozen features"
     else:
         words = "a logistic regression on frozen features"
-        number = counted.trainable - base
-    if plan.options.weights[model] == "none" and not (kind == BASE and base):
+    if plan.options.weights[model] == NONE and not (kind == BASE and base):
         words += " of a base with random weights"
-    return {"words": words, "parameters": number, "network": counted.network}
+    return {"words": words, "parameters": parameters, "network": counts.network}
 
 
-def cost(bench: StudyWorker, model: str) -> Json:
-    """Return what a model costs: parameters, multiplications, and seconds as they were measured."""
-    plan, row = bench.plan, architecture(model)
+def cost(worker: StudyWorker, model: str) -> Json:
+    """Return the parameters, floating-point operations and measured times of a model.
+
+    Returns
+    -------
+    dict
+        `pass_seconds` is the time of one pass of all images through the base, `head_epoch_ms`
+        that of one epoch of the head over as many images; None if nothing was tuned yet.
+    """
+    plan, row = worker.plan, architecture(model)
     cells = [cell for cell in plan.cells() if cell.model == model]
-    # an epoch over all images, as a pass through the base is: tuning fits two of three inner folds
-    images = len(plan.examples.truth) / (1 - 1 / INNER_FOLDS)
-    epochs = [
-        found["epoch_seconds"] * images / len(cell.fold.train)
-        for cell in cells
-        if (found := bench.tuned(cell))
-    ]
-    seconds: dict[str, float | None] = {}
-    for kind in KINDS:
-        fits = [bench.fitted(cell, kind) for cell in cells if kind in plan.kinds(model)]
-        times = [fit["seconds"] for fit in fits if fit]
-        seconds[kind] = round(float(np.median(times)), 3) if times else None
-    through = bench.features.get(model, 0.0, 0)[1] if epochs else None
-    head = float(np.median(epochs)) if epochs else None
-    size = plan.options.image_path.size / 224
+    fit_seconds: dict[str, float | None] = {}
+    for kind in (PROBE, HEAD, BASE):
+        fits = [worker.fitted(cell, kind) for cell in cells if kind in plan.kinds(model)]
+        seconds = [fit["seconds"] for fit in fits if fit]
+        fit_seconds[kind] = round(float(np.median(seconds)), 3) if seconds else None
+    head_s = _head_epoch_seconds(worker, model)
+    pass_s = None if head_s is None else worker.features.get(model, 0.0, 0)[1]
+    scale = (plan.options.image_settings.size / REFERENCE_SIZE) ** 2
     return {
         "model": model,
         "title": row.title,
         "weights": weights_of(plan, model),
         "parameters": trained(plan, model, BASE)["network"],
-        "gflops": round(2 * row.macs * size * size / 1e9, 2),
-        "pass_seconds": through and round(through, 2),
-        "head_epoch_ms": head and round(1000 * head, 3),
-        "ratio": round(through / head, 1) if through and head else None,
-        "fit_seconds": seconds,
+        "gflops": round(2 * row.macs * scale / 1e9, 2),
+        "pass_seconds": None if pass_s is None else round(pass_s, 2),
+        "head_epoch_ms": None if head_s is None else round(1000 * head_s, 3),
+        "ratio": round(pass_s / head_s, 1) if pass_s and head_s else None,
+        "fit_seconds": fit_seconds,
     }
 
 
-def weights_of(plan: Plan, model: str) -> Json:
-    """Return where a model's weights come from: Keras' own, drawn at random, or a file."""
-    given = plan.options.weights[model]
-    if given in (IMAGENET, NONE):
-        return {"source": "random" if given == NONE else IMAGENET, "file": None, "sha256": None}
-    digest = plan.settings["weights"][model].split(" ", 1)[1]
-    return {"source": "file", "file": Path(given).name, "sha256": digest}
+def _head_epoch_seconds(worker: StudyWorker, model: str) -> float | None:
+    """Return the time of an epoch of the head over all images, from the epochs of its trials.
 
-
-def computed_by(bench: StudyWorker) -> list[Json]:
-    """Return the code that trials and fits were computed with, and how many each.
-
-    Results from before this was kept have neither version nor commit.
+    A trial trains on all inner folds but one of the training part, so its time is scaled up.
     """
-    found: Counter[tuple[str | None, str | None]] = Counter()
-    for cell in bench.plan.cells():
-        for result in bench.results(cell):
-            made = result.get("code") or {"version": None, "commit": None}
-            found[made["version"], made["commit"]] += 1
+    images = len(worker.plan.examples.truth) / (1 - 1 / INNER_FOLDS)
+    seconds = [
+        tuned["epoch_seconds"] * images / len(cell.fold.train)
+        for cell in worker.plan.cells()
+        if cell.model == model and (tuned := worker.tuned(cell))
+    ]
+    return float(np.median(seconds)) if seconds else None
+
+
+def weights_of(plan: Plan, model: str) -> Json:
+    """Return the source of a model's weights: ``imagenet``, ``random`` or a file with its hash."""
+    weights = plan.options.weights[model]
+    if weights in (IMAGENET, NONE):
+        return {"source": "random" if weights == NONE else IMAGENET, "file": None, "sha256": None}
+    digest = plan.settings["weights"][model].split(" ", 1)[1]
+    return {"source": "file", "file": Path(weights).name, "sha256": digest}
+
+
+def computed_by(worker: StudyWorker) -> list[Json]:
+    """Return the versions of the code that computed trials and fits, and how many each."""
+    counts = Counter(
+        (result["code"]["version"], result["code"]["commit"])
+        for cell in worker.plan.cells()
+        for result in worker.results(cell)
+    )
     return [
-        {"version": version, "commit": commit, "results": number}
-        for (version, commit), number in found.most_common()
+        {"version": version, "commit": commit, "results": results}
+        for (version, commit), results in counts.most_common()
     ]
 
 
 def paper(plan: Plan) -> Json:
-    """Return what the paper says of the models of a study."""
+    """Return the numbers that the paper reports for the models of a study."""
     models = [architecture(model) for model in plan.options.models]
     rows = []
     for row in models:
-        counted = count(row, head_row("paper"))
+        counts = count_parameters(row, head_row("paper"))
         rows.append(
             {
                 "model": row.name,
                 "epochs": row.paper_epochs,
                 "base": "trained" if row.paper_trains_base else "frozen",
-                "trainable": counted.trainable,
-                "non_trainable": counted.frozen,
-                "total": counted.total,
+                "trainable": counts.trainable,
+                "non_trainable": counts.frozen,
+                "total": counts.total,
             }
         )
     return {

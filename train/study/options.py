@@ -1,6 +1,6 @@
-"""What a user asks of a study, and what of it is refused before images are compared.
+"""The options of a study, and the checks of them that need no image.
 
-Keras is loaded only where a file of weights does not hold as many numbers as its base.
+Keras is imported only if a file of weights does not contain as many numbers as its base.
 """
 
 from __future__ import annotations
@@ -13,34 +13,41 @@ from typing import Any
 from ...errors import UsageError, unknown_name
 from ...runtime.data.datasets import Dataset
 from ...runtime.image_settings import ImageSettings
-from ..data.examples import find_images, read_rows
-from ..data.splits import SPLITS
+from ..data.examples import match_images, read_rows
+from ..data.split_types import SPLITS
 from ..networks.architectures import architecture, head_row
 from ..networks.base_weights import weights_file
 
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """What a user asks of a study.
+    """The options of a study.
 
     Parameters
     ----------
     data : Path
+        Folder of the data set.
     models : tuple of str
     weights : dict of str to str
         ``"imagenet"``, ``"none"`` or a file, for every model.
     head : str
     splits : tuple of str
-        As `make_split` takes them.
+        Names or files, as `make_split` takes them.
     optional : tuple of str
-        Splits that are left out, with a note, where the data set does not allow them.
-    folds, trials, passes, seed : int
-        Passes are augmented ones, for each strength.
+        Splits that are left out, with a note, if the data set does not allow them.
+    folds : int
+    trials : int
+        Per fold and model.
+    passes : int
+        Augmented passes for each strength of augmentation.
+    seed : int
     fine_tune : tuple of str
-        Models whose base is fine-tuned too, beside the head on frozen features.
+        Models whose base is fine-tuned, beside the head on frozen features.
     layout : str, optional
+        Of the data set; detected by default.
     groups : Path, optional
-    image_path : ImageSettings
+        CSV file with images that stay together.
+    image_settings : ImageSettings
     """
 
     data: Path
@@ -56,75 +63,78 @@ class StudyOptions:
     fine_tune: tuple[str, ...] = ()
     layout: str | None = None
     groups: Path | None = None
-    image_path: ImageSettings = field(default_factory=ImageSettings)
+    image_settings: ImageSettings = field(default_factory=ImageSettings)
 
 
-def check_names(order: StudyOptions) -> None:
-    """Refuse names that are none.
+def check_names(options: StudyOptions) -> None:
+    """Check the names of models, head and splits.
 
     Raises
     ------
     UsageError
-        If there is no such model, head or split, or a model is to be fine-tuned only.
+        If there is no such model, head or split, or a model of `fine_tune` is not in `models`.
     """
-    for model in (*order.models, *order.fine_tune):
+    for model in (*options.models, *options.fine_tune):
         architecture(model)
-    head_row(order.head)
-    for kind in order.splits:
+    head_row(options.head)
+    for kind in options.splits:
         if kind not in SPLITS and not kind.lower().endswith(".csv"):
             raise unknown_name("split", kind, (*SPLITS, "FILE.csv"))
-    if strange := [model for model in order.fine_tune if model not in order.models]:
+    if missing := [model for model in options.fine_tune if model not in options.models]:
         raise UsageError(
-            f"{strange[0]} is to be fine-tuned but is not one of the models of this study",
-            allowed=", ".join(order.models),
+            f"{missing[0]} is to be fine-tuned but is not one of the models of this study",
+            allowed=", ".join(options.models),
         )
 
 
-def check_files(order: StudyOptions, dataset: Dataset) -> None:
-    """Refuse files of splits, groups and weights that do not fit.
+def check_files(options: StudyOptions, dataset: Dataset) -> None:
+    """Check the files of splits, groups and weights.
 
     Raises
     ------
     UsageError
-        If there is no file of weights, or it does not fit its base.
+        If a file of weights does not exist or is of another architecture.
     DataError
-        If a file of a split or of groups does not agree with the data set.
+        If a file of a split or of groups does not match the data set.
     """
     names = tuple(dataset.relative(sample) for sample in dataset.samples)
-    files = [(Path(kind), "fold") for kind in order.splits if kind not in SPLITS]
-    if order.groups is not None:
-        files.append((order.groups, "group"))
+    files = [(Path(kind), "fold") for kind in options.splits if kind not in SPLITS]
+    if options.groups is not None:
+        files.append((options.groups, "group"))
     for path, column in files:
         rows = read_rows(path, ("image", column))
-        find_images(names, (row["image"] for row in rows), path)
-    for model in order.models:
-        _check_weights(model, order)
+        match_images(names, (row["image"] for row in rows), path)
+    for model in options.models:
+        _check_weights(model, options)
 
 
 def split_name(kind: str) -> str:
-    """Return what a split is called in storages: a file by its own name and its content.
+    """Return the name of a split in storages: of a file, its name and a hash of its content.
 
-    The path as typed would name folders, and would be another one on another machine.
+    The path may differ between the machines that share a study.
     """
     if kind in SPLITS:
         return kind
     path = Path(kind)
-    content = path.read_text(encoding="utf-8-sig")  # the same whatever ends its lines
+    content = path.read_text(encoding="utf-8-sig")  # the same on Windows and Linux
     return f"{path.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
-def _check_weights(model: str, order: StudyOptions) -> None:
-    """Load a file of weights, unless it holds as many numbers as the base: no two have the same."""
-    path, row = weights_file(order.weights[model]), architecture(model)
-    if path is None or _numbers(path) == row.weights + row.statistics:
+def _check_weights(model: str, options: StudyOptions) -> None:
+    """Load a file of weights, unless it contains as many numbers as the base.
+
+    No two bases have the same number. Loading raises the error that says what is wrong.
+    """
+    path, row = weights_file(options.weights[model]), architecture(model)
+    if path is None or _count_numbers(path) == row.base_parameters + row.norm_statistics:
         return
     from ..networks.network import build
 
-    build(model, weights=path, size=order.image_path.size)
+    build(model, weights=path, size=options.image_settings.size)
 
 
-def _numbers(path: Path) -> int | None:
-    """Return how many numbers a file of weights holds; None where it cannot be read."""
+def _count_numbers(path: Path) -> int | None:
+    """Return how many numbers a file of weights contains; None if it cannot be read."""
     import h5py  # type: ignore[import-untyped]
 
     sizes: list[int] = []
@@ -136,6 +146,6 @@ def _numbers(path: Path) -> int | None:
     try:
         with h5py.File(path) as file:
             file.visititems(visit)
-    except OSError:  # the loading says what is wrong with it
+    except OSError:
         return None
     return sum(sizes)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.metrics import Json, assign_labels, summarize, wilson
-from ..data.splits import CAMERA, Fold
+from ..data.split_types import CAMERA, Fold
 from .plan import Plan
 
 Floats = NDArray[np.float64]

@@ -1,24 +1,19 @@
-"""``alledge study`` from its options to the finished page: who does what, and in what order.
+"""Runs a study stage by stage: trials, fits on cached features, then fine-tunings.
 
-All results lie in the storage; the folder of a study holds that (where it is SQLite), the state
-of a fine-tuning in progress, and the page, which is written again after every stage.
+All results are in the storage. The folder of a study holds the storage (if it is SQLite), the
+state of an interrupted fine-tuning, and the page, which is written after every stage.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rich.progress import (
-    BarColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from ...errors import UsageError
@@ -31,14 +26,14 @@ from .options import StudyOptions
 from .plan import BASE, Cell, Plan, make_plan
 from .trial_queue import HEARTBEAT_S, open_storage, sqlite_url
 
-DATABASE, SETTINGS = "study.db", "settings.json"
-WAIT_S = 1.0  # before looking again at what other processes have done
+DATABASE, DOCUMENT, SETTINGS = "study.db", "study.json", "settings.json"
+POLL_S = 1.0  # between two looks at the work of other processes
 WHOLE = "the whole study"
 
 
 @dataclass(frozen=True)
-class Shared:
-    """Where the work lies and how it is shared.
+class StudyLocation:
+    """The folder and the storage of a study.
 
     Parameters
     ----------
@@ -47,10 +42,11 @@ class Shared:
     storage : str, optional
         URL of an Optuna storage; SQLite in `out` by default.
     resume : bool
-        The folder may hold a study already.
+        Whether the folder may hold a study already.
     heartbeat_s : int
+        Seconds between two heartbeats.
     cache : Path, optional
-        Of features; the user's own by default.
+        Folder of cached features; the user's cache folder by default.
     """
 
     out: Path
@@ -60,29 +56,54 @@ class Shared:
     cache: Path | None = None
 
 
-# a cell and what to do in it; the empty kind is tuning
-Job = tuple[Cell, str]
+@dataclass(frozen=True)
+class Job:
+    """Work in one cell: tuning it, or one fit.
+
+    Parameters
+    ----------
+    cell : Cell
+    kind : str
+        Of the fit; empty for tuning.
+    """
+
+    cell: Cell
+    kind: str = ""
+
+    def is_finished(self, worker: StudyWorker) -> bool:
+        """Return whether this or another process has finished the job."""
+        result = worker.fitted(self.cell, self.kind) if self.kind else worker.tuned(self.cell)
+        return result is not None
+
+    def run(self, worker: StudyWorker) -> bool:
+        """Run one piece of the job; return False if other processes have all that is left."""
+        return worker.fit(self.cell, self.kind) if self.kind else worker.tune(self.cell)
+
+    def pieces_done(self, worker: StudyWorker) -> int:
+        """Return the number of finished pieces."""
+        return int(self.is_finished(worker)) if self.kind else worker.trials_done(self.cell)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Work that is done before the next begins; the page is written again after it.
+    """Jobs that are all finished before the next stage begins.
 
     Parameters
     ----------
     name : str
     jobs : list of Job
-    each : int
-        Pieces of work a job.
-    before, whole : int
-        Pieces of the stages before, and of all stages.
+    pieces_per_job : int
+    pieces_before : int
+        Pieces of all stages before this one.
+    pieces_of_study : int
+        Pieces of all stages.
     """
 
     name: str
     jobs: list[Job]
-    each: int
-    before: int
-    whole: int
+    pieces_per_job: int
+    pieces_before: int
+    pieces_of_study: int
 
 
 class _StageTimeRemaining(TimeRemainingColumn):
@@ -125,121 +146,131 @@ class StudyProgress(ProgressDisplay):
 
     def work(self, stage: Stage, done: int, cell: str) -> None:
         """Set the bars of a stage and of the whole study."""
-        total, done_of_study = stage.each * len(stage.jobs), stage.before + done
+        total = stage.pieces_per_job * len(stage.jobs)
+        done_of_study, of_study = stage.pieces_before + done, stage.pieces_of_study
         if self._console.is_terminal:
-            self.show(WHOLE, done_of_study, stage.whole)
-        self.show(stage.name, done, total, cell, f" ({done_of_study} of {stage.whole} in all)")
+            self.show(WHOLE, done_of_study, of_study)
+        self.show(stage.name, done, total, cell, f" ({done_of_study} of {of_study} in all)")
 
 
-def study(order: StudyOptions, shared: Shared, *, quiet: bool = False) -> Path:
-    """Do what is left of a study, alone or with other processes, and write its page.
+def study(options: StudyOptions, location: StudyLocation, *, quiet: bool = False) -> Path:
+    """Finish a study, alone or with other processes, and write its page.
 
     Parameters
     ----------
-    order : StudyOptions
-    shared : Shared
+    options : StudyOptions
+    location : StudyLocation
     quiet : bool
+        Show no progress.
 
     Returns
     -------
     Path
-        The page.
+        The HTML page.
 
     Raises
     ------
     UsageError
-        If the folder is taken, or a name or the storage cannot be meant.
+        If the folder is not empty and `resume` is False, or a name or the storage is wrong.
     DataError
-        If the data set or a split cannot be used; nothing is trained then.
+        If the data set or a split cannot be used. Nothing was trained then.
     """
-    out = shared.out
-    if out.exists() and any(out.iterdir()) and not shared.resume:
-        raise UsageError(
-            f"{out} is there already", fix="--resume to go on with it, or another --out"
-        )
+    out = location.out
+    if out.exists() and any(out.iterdir()) and not location.resume:
+        raise UsageError(f"{out} exists already", fix="--resume to continue it, or another --out")
     with StudyProgress(quiet) as progress:
-        plan = make_plan(order, progress.show)
-        for name, why in plan.settings["left_out"].items():
-            progress.say(f"the {name} split is left out: {why}")
-        storage = _storage(shared)
+        plan = make_plan(options, progress.show)
+        for name, reason in plan.settings["left_out"].items():
+            progress.say(f"the {name} split is left out: {reason}")
+        storage = _open_storage(location)
         write_json(out / SETTINGS, plan.settings)
-        features = Features(plan, FeatureCache(shared.cache), progress.say)
-        bench = StudyWorker(plan, features, storage, out / "fits", TrainingProgress(quiet=True))
+        worker = StudyWorker(
+            plan,
+            Features(plan, FeatureCache(location.cache), progress.say),
+            storage,
+            out / "fits",
+            TrainingProgress(quiet=True),
+        )
         for stage in stages(plan):
-            work_off(bench, stage, progress)
-            page = _write(bench, out)
+            run_stage(worker, stage, progress)
+            page = _write(worker, out)
     return page
 
 
 def stages(plan: Plan) -> list[Stage]:
-    """Return what is done first, and what after it.
+    """Return the stages of a study in their order.
 
-    Everything on cached features comes before any base is fine-tuned; fine-tuning is one stage a
-    model and split.
+    All work on cached features comes before any base is fine-tuned. The fine-tunings of one model
+    on one split are one stage.
     """
-    cells = list(plan.cells())
-    fits = [(cell, kind) for cell in cells for kind in plan.kinds(cell.model) if kind != BASE]
-    bases = [(cell, BASE) for cell in cells if BASE in plan.kinds(cell.model)]
-    parts: list[tuple[str, list[Job], int]] = [
-        ("trials", [(cell, "") for cell in cells], plan.options.trials),
-        ("fits", fits, 1),
-    ]
-    for (model, split), jobs in groupby(bases, key=lambda job: (job[0].model, job[0].split)):
-        parts.append((f"fine-tunings of {model}, {split}", list(jobs), 1))
-    pieces = [each * len(jobs) for _, jobs, each in parts]
+    parts = list(_parts(plan))
+    pieces = [per_job * len(jobs) for _, jobs, per_job in parts]
     return [
-        Stage(name, jobs, each, sum(pieces[:at]), sum(pieces))
-        for at, (name, jobs, each) in enumerate(parts)
+        Stage(
+            name,
+            jobs,
+            pieces_per_job=per_job,
+            pieces_before=sum(pieces[:index]),
+            pieces_of_study=sum(pieces),
+        )
+        for index, (name, jobs, per_job) in enumerate(parts)
     ]
 
 
-def work_off(bench: StudyWorker, stage: Stage, progress: StudyProgress) -> None:
-    """Do the jobs of a stage until all are done, here or elsewhere."""
+def _parts(plan: Plan) -> Iterator[tuple[str, list[Job], int]]:
+    """Yield name, jobs and pieces per job of every stage."""
+    cells = list(plan.cells())
+    fits = [Job(cell, kind) for cell in cells for kind in plan.kinds(cell.model)]
+    yield "trials", [Job(cell) for cell in cells], plan.options.trials
+    yield "fits", [job for job in fits if job.kind != BASE], 1
+    bases = [job for job in fits if job.kind == BASE]
+    for (model, split), jobs in groupby(bases, key=lambda job: (job.cell.model, job.cell.split)):
+        yield f"fine-tunings of {model}, {split}", list(jobs), 1
+
+
+def run_stage(worker: StudyWorker, stage: Stage, progress: StudyProgress) -> None:
+    """Run the jobs of a stage until all are finished, by this or by other processes."""
     left = list(stage.jobs)
     while left:
-        worked, rest = False, []
+        worked, unfinished = False, []
         for job in left:
-            cell, kind = job
-            while not (finished := _finished(bench, job)):
-                _show(bench, stage, job, progress)
-                if not (bench.fit(cell, kind) if kind else bench.tune(cell)):
+            while not (finished := job.is_finished(worker)):
+                _show(worker, stage, job, progress)
+                if not job.run(worker):
                     break
                 worked = True
             if not finished:
-                rest.append(job)
-        left = rest
+                unfinished.append(job)
+        left = unfinished
         if left and not worked:
-            time.sleep(WAIT_S)  # others have what is left, or have died and are waited out
+            time.sleep(POLL_S)  # other processes run what is left, or are dead and time out
     if stage.jobs:
-        _show(bench, stage, stage.jobs[-1], progress)
+        _show(worker, stage, stage.jobs[-1], progress)
 
 
-def _storage(shared: Shared) -> Any:
-    """Open the storage; the study's folder is made after it, but where it holds it."""
-    if shared.storage is None:
-        shared.out.mkdir(parents=True, exist_ok=True)
-    url = shared.storage or sqlite_url(shared.out / DATABASE)
-    storage = open_storage(url, shared.heartbeat_s)
-    shared.out.mkdir(parents=True, exist_ok=True)
+def _show(worker: StudyWorker, stage: Stage, job: Job, progress: StudyProgress) -> None:
+    done = stage.jobs.index(job) * stage.pieces_per_job + job.pieces_done(worker)
+    progress.work(stage, done, job.cell.name)
+
+
+def _open_storage(location: StudyLocation) -> Any:
+    """Open the storage, and create the folder of the study.
+
+    A storage that cannot be opened leaves no folder behind, except where SQLite needs it before.
+    """
+    if location.storage is None:
+        location.out.mkdir(parents=True, exist_ok=True)
+    url = location.storage or sqlite_url(location.out / DATABASE)
+    storage = open_storage(url, location.heartbeat_s)
+    location.out.mkdir(parents=True, exist_ok=True)
     return storage
 
 
-def _finished(bench: StudyWorker, job: Job) -> bool:
-    cell, kind = job
-    return (bench.fitted(cell, kind) if kind else bench.tuned(cell)) is not None
-
-
-def _show(bench: StudyWorker, stage: Stage, job: Job, progress: StudyProgress) -> None:
-    cell, kind = job
-    done = int(_finished(bench, job)) if kind else bench.trials_done(cell)
-    progress.work(stage, stage.jobs.index(job) * stage.each + done, cell.name)
-
-
-def _write(bench: StudyWorker, out: Path) -> Path:
+def _write(worker: StudyWorker, out: Path) -> Path:
     from .report_pages import write_pages
-    from .study_document import tabulate
+    from .study_document import study_document
 
-    document = tabulate(bench)
-    write_json(out / "study.json", document)
+    document = study_document(worker)
+    write_json(out / DOCUMENT, document)
     page: Path = write_pages(out, document)
     return page

@@ -1,48 +1,49 @@
-"""What a study came to, as one JSON document: rows, comparisons, costs; imports no keras."""
+"""Collects the results of a study in one JSON document: rows, comparisons and costs."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.metrics.metrics import Json, auc, positive_score
-from ..data.splits import Fold
+from ...runtime.metrics.decisions import is_positive, positive_score
+from ...runtime.metrics.intervals import auc
+from ...runtime.metrics.metrics import Json
+from ..data.split_types import Fold
 from ..networks.architectures import architecture
 from ..provenance import PACKAGES, code_version, package_versions
+from ..roc import roc_points
 from .cell_tuning import StudyWorker
 from .model_comparison import compare
 from .model_costs import computed_by, cost, paper, trained
 from .plan import BASE, HEAD, Plan
 from .pooled_sections import Section, both_labels, camera_alone, measured, sections
+from .types import FitResult
 
-TUNED = ("params", "slot", "loss", "default_loss", "by_strength")
+TUNED_KEYS = ("params", "slot", "loss", "default_loss", "by_strength")
 
 Floats = NDArray[np.float64]
 
 
-def tabulate(bench: StudyWorker) -> Json:
-    """Return the study's document: the same for the same command, seconds and dates apart.
+def study_document(worker: StudyWorker) -> Json:
+    """Return the content of ``study.json``.
+
+    Apart from durations and dates, the same command gives the same document.
 
     Parameters
     ----------
-    bench : StudyWorker
-        Its storage is asked for what is there; a row whose folds are not all done is left out.
+    worker : StudyWorker
+        A row is left out if one of its folds is not finished in the worker's storage.
 
     Returns
     -------
     dict
     """
-    plan = bench.plan
-    parts = [_section(bench, section) for section in sections(plan)]
-    wanted = sum(len(plan.kinds(cell.model)) for cell in plan.cells())
-    done = sum(
-        bench.fitted(cell, kind) is not None
-        for cell in plan.cells()
-        for kind in plan.kinds(cell.model)
-    )
+    plan = worker.plan
+    fits = [worker.fitted(cell, kind) for cell in plan.cells() for kind in plan.kinds(cell.model)]
     return {
         "schema": "alledge/study",
         "schema_version": 1,
@@ -50,138 +51,147 @@ def tabulate(bench: StudyWorker) -> Json:
         "seed": plan.options.seed,
         "data": _data(plan),
         "code": code_version(),
-        "computed_by": computed_by(bench),
+        "computed_by": computed_by(worker),
         "versions": package_versions((*PACKAGES, "optuna")),
-        "remaining": {"fits": wanted - done, "of": wanted},
-        "sections": parts,
-        "tuned": _tuned(bench),
-        "costs": [cost(bench, model) for model in plan.options.models],
+        "remaining": {"fits": sum(fit is None for fit in fits), "of": len(fits)},
+        "sections": [_section(worker, section) for section in sections(plan)],
+        "tuned": _tuned_rows(worker),
+        "costs": [cost(worker, model) for model in plan.options.models],
         "paper": paper(plan),
     }
 
 
-def _section(bench: StudyWorker, section: Section) -> Json:
-    plan = bench.plan
-    rows, right = [], {}
+def _section(worker: StudyWorker, section: Section) -> Json:
+    plan = worker.plan
+    rows: list[Json] = []
+    correct: dict[tuple[str, str], NDArray[np.bool_]] = {}
     for model in plan.options.models:
         for kind in plan.kinds(model):
-            fits = [_fitted(bench, section, model, kind, fold) for fold in section.folds]
-            if any(fit is None for fit in fits):
-                continue
-            row, correct = _row(plan, section, model, kind, [fit for fit in fits if fit])
-            rows.append(row)
-            right[model, kind] = correct
-    groups = {plan.splits[section.split].groups[at] for f in section.folds for at in f.test}
-    furthest = _furthest(plan, right)
+            results = [_fit_of(worker, section, model, kind, fold) for fold in section.folds]
+            fits = [result for result in results if result]
+            if len(fits) == len(results):
+                row, correct[model, kind] = _row(plan, section, model, kind, fits)
+                rows.append(row)
+    groups = plan.splits[section.split].groups
+    compared = _compared_kinds(plan, correct)
     return {
         "split": section.split,
         "name": section.name,
         "folds": len(section.folds),
         "fold_numbers": [fold.number for fold in section.folds],
-        "groups": len(groups),
+        "groups": len({groups[index] for fold in section.folds for index in fold.test}),
         "both_labels": both_labels(plan),
         "camera_alone": camera_alone(plan, section),
         "rows": rows,
         "comparison": compare(
-            {model: right[model, kind] for model, kind in furthest.items()}, furthest
+            {model: correct[model, kind] for model, kind in compared.items()}, compared
         ),
     }
 
 
-def _furthest(plan: Plan, right: dict[tuple[str, str], Any]) -> dict[str, str]:
-    """Return the kind of each model's row in which most of it was trained."""
-    found = {}
-    for model in plan.options.models:
-        kinds = [kind for kind in (BASE, HEAD) if (model, kind) in right]
-        if kinds:
-            found[model] = kinds[0]
-    return found
+def _compared_kinds(
+    plan: Plan, correct: dict[tuple[str, str], NDArray[np.bool_]]
+) -> dict[str, str]:
+    """Return for every model the kind that is compared: the base, if it was fine-tuned."""
+    return {
+        model: BASE if (model, BASE) in correct else HEAD
+        for model in plan.options.models
+        if (model, BASE) in correct or (model, HEAD) in correct
+    }
 
 
 def _row(
-    plan: Plan, section: Section, model: str, kind: str, fits: list[Json]
+    plan: Plan, section: Section, model: str, kind: str, fits: list[FitResult]
 ) -> tuple[Json, NDArray[np.bool_]]:
-    found, data = measured(plan, section, fits), plan.examples.dataset
-    truth = plan.examples.truth[found.images]
-    ill = np.isin(truth, [data.labels.index(label) for label in data.positive])
+    """Return the row of a model, and whether it gave the true label of each image."""
+    pooled = measured(plan, section, cast(list[Json], fits))
+    truth_positive, score = _positive_side(plan, pooled.images, pooled.scores)
     row = {
         "model": model,
         "title": architecture(model).title,
         "kind": kind,
         "trained": trained(plan, model, kind),
         "weights": "random" if plan.options.weights[model] == "none" else "given",
-        "summary": found.summary,
-        "both_labels": found.both_labels,
-        "roc": _roc(ill, positive_score(found.scores, data.labels, data.positive)),
-        "curve": _curve(fits),
+        "summary": pooled.summary,
+        "both_labels": pooled.both_labels,
+        "roc": _roc(truth_positive, score),
+        "curve": _learning_curve(fits),
         "fold_auc": [_fold_auc(plan, fit) for fit in fits],
         "seconds": round(sum(fit["seconds"] for fit in fits), 1),
     }
-    return row, found.right
+    return row, pooled.right
 
 
-def _fold_auc(plan: Plan, fit: Json) -> float | None:
+def _positive_side(
+    plan: Plan, images: NDArray[np.int64], scores: Floats
+) -> tuple[NDArray[np.bool_], Floats]:
+    """Return whether each image is positive, and its positive score."""
     data = plan.examples.dataset
-    truth = plan.examples.truth[fit["images"]]
-    ill = np.isin(truth, [data.labels.index(label) for label in data.positive])
-    area = auc(ill, positive_score(np.array(fit["scores"]), data.labels, data.positive))
+    side = is_positive(data.labels, data.positive)
+    return side[plan.examples.truth[images]], positive_score(scores, data.labels, data.positive)
+
+
+def _fold_auc(plan: Plan, fit: FitResult) -> float | None:
+    area = auc(*_positive_side(plan, np.array(fit["images"]), np.array(fit["scores"])))
     return None if math.isnan(area) else area
 
 
-def _roc(ill: NDArray[np.bool_], score: Floats) -> list[list[float]]:
-    """Return the corners of the ROC curve: false alarms, sensitivity."""
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.diff(score[order]) != 0, True)
-    found = np.cumsum(ill[order])[last] / max(ill.sum(), 1)
-    alarms = np.cumsum(~ill[order])[last] / max((~ill).sum(), 1)
-    corners = zip(alarms, found, strict=True)
-    return [[0.0, 0.0], *([round(float(x), 4), round(float(y), 4)] for x, y in corners)]
+def _roc(truth_positive: NDArray[np.bool_], score: Floats) -> list[list[float]]:
+    """Return the points of the ROC curve: false alarms, sensitivity."""
+    points = zip(*roc_points(truth_positive, score), strict=True)
+    return [[round(float(x), 4), round(float(y), 4)] for x, y in points]
 
 
-def _curve(fits: list[Json]) -> Json | None:
-    """Return mean losses over the folds, as long as all of them went on."""
+def _learning_curve(fits: Sequence[FitResult]) -> Json | None:
+    """Return the mean losses over the folds, for the epochs that all folds have.
+
+    Returns
+    -------
+    dict or None
+        None if a fold has fewer than two epochs with a validation loss.
+    """
     histories = []
     for fit in fits:
-        rows = fit["history"]
-        phases = [row.get("phase") for row in rows if row["val_loss"] is not None]
-        histories.append([row for row in rows if phases and row.get("phase") == phases[-1]])
-    length = min(map(len, histories), default=0)
-    if length < 2:
+        phases = [row.get("phase") for row in fit["history"] if row["val_loss"] is not None]
+        histories.append(
+            [row for row in fit["history"] if phases and row.get("phase") == phases[-1]]
+        )
+    epochs = list(zip(*histories, strict=False))
+    if len(epochs) < 2:
         return None
 
-    def mean(name: str) -> list[float | None]:
-        columns = [[history[at][name] for history in histories] for at in range(length)]
-        return [None if None in c else round(float(np.mean(c)), 5) for c in columns]
+    def mean(losses: list[float | None]) -> float | None:
+        known = [loss for loss in losses if loss is not None]
+        return round(float(np.mean(known)), 5) if len(known) == len(losses) else None
 
-    epochs = [histories[0][at]["epoch"] for at in range(length)]
-    return {"epoch": epochs, "loss": mean("loss"), "val_loss": mean("val_loss")}
+    return {
+        "epoch": [rows[0]["epoch"] for rows in epochs],
+        "loss": [mean([row["loss"] for row in rows]) for rows in epochs],
+        "val_loss": [mean([row["val_loss"] for row in rows]) for rows in epochs],
+    }
 
 
-def _fitted(bench: StudyWorker, section: Section, model: str, kind: str, fold: Fold) -> Json | None:
+def _fit_of(
+    worker: StudyWorker, section: Section, model: str, kind: str, fold: Fold
+) -> FitResult | None:
     return next(
-        bench.fitted(cell, kind)
-        for cell in bench.plan.cells()
+        worker.fitted(cell, kind)
+        for cell in worker.plan.cells()
         if (cell.split, cell.model, cell.fold.number) == (section.split, model, fold.number)
     )
 
 
-def _tuned(bench: StudyWorker) -> list[Json]:
-    rows = []
-    for cell in bench.plan.cells():
-        found = bench.tuned(cell)
-        if found:
-            rows.append(
-                {
-                    "split": cell.split,
-                    "fold": cell.fold.number,
-                    "model": cell.model,
-                    **{key: found[key] for key in TUNED},
-                }
-            )
+def _tuned_rows(worker: StudyWorker) -> list[Json]:
+    rows: list[Json] = []
+    for cell in worker.plan.cells():
+        tuned = worker.tuned(cell)
+        if tuned:
+            row: Json = {"split": cell.split, "fold": cell.fold.number, "model": cell.model}
+            rows.append(row | {key: value for key, value in tuned.items() if key in TUNED_KEYS})
     return rows
 
 
 def _data(plan: Plan) -> Json:
     truth, labels = plan.examples.truth, plan.examples.dataset.labels
-    counts = {label: int((truth == at).sum()) for at, label in enumerate(labels)}
+    counts = {label: int((truth == index).sum()) for index, label in enumerate(labels)}
     return {**plan.settings["data"], "classes": counts}

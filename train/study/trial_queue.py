@@ -1,7 +1,8 @@
-"""The work of a study as Optuna trials in one storage, so that many processes can share it.
+"""Queues the work of a study as Optuna trials in one storage that many processes share.
 
 Every piece of work has a slot number. A process that dies leaves a running trial without a
-heartbeat; whoever comes next fails it and offers its slot again, with the same parameters.
+heartbeat. The next process marks that trial as failed and offers its slot again, with the same
+parameters.
 """
 
 from __future__ import annotations
@@ -21,41 +22,46 @@ from ...errors import UsageError
 from ...runtime.metrics.metrics import Json
 
 SLOT, RESULT = "slot", "result"
-HEARTBEAT_S = 20  # between two signs of life
-GRACE = 3  # heartbeats missed until a process counts as dead
-SQLITE_WAIT_S = 120  # for another process' transaction
+HEARTBEAT_S = 20  # between two heartbeats
+GRACE = 3  # heartbeats that a process may miss before it is taken for dead
+SQLITE_WAIT_S = 120  # for the transaction of another process
 OPENING_ATTEMPTS = 4
 DRIVERS = {"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}  # module -> package
 _LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
 
-# the parameters of a slot, and the trial to report to -> (value to minimise, what came out)
-Work = Callable[[Json], tuple[float, Json]]
+# parameters of a slot -> (value to minimise, result to store)
+Work = Callable[[Json], tuple[float, Mapping[str, Any]]]
 
 
 def sqlite_url(path: Path) -> str:
-    """Return the storage that lies in this file."""
+    """Return the URL of a SQLite storage in a file."""
     return f"sqlite:///{path.resolve().as_posix()}"
 
 
 def masked(text: str) -> str:
-    """Return a storage's URL, or a message that may hold it, without its password."""
+    """Return a URL, or a message that contains one, with the password replaced by ``***``."""
     text = re.sub(r"(://[^:@/\s]*):\S*@", r"\1:***@", text)
     return re.sub(r"(password=)[^&\s'\"]+", r"\1***", text)
 
 
 def open_storage(url: str, heartbeat_s: int = HEARTBEAT_S) -> optuna.storages.RDBStorage:
-    """Open a storage, making its tables where it is new.
+    """Open a storage; create its tables if it is new.
 
     Parameters
     ----------
     url : str
         As SQLAlchemy writes it.
     heartbeat_s : int
+        Seconds between two heartbeats.
+
+    Returns
+    -------
+    optuna.storages.RDBStorage
 
     Raises
     ------
     UsageError
-        If the URL cannot be meant, nobody answers there, or its driver is not installed.
+        If the URL is wrong, no server answers, or its driver is not installed.
     """
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -71,9 +77,9 @@ def open_storage(url: str, heartbeat_s: int = HEARTBEAT_S) -> optuna.storages.RD
                 fix=f"pip install {package}",
             ) from None
         except (SQLAlchemyError, ValueError) as error:
-            # two processes may make the tables at the same time: the second finds them made
-            last = attempt == OPENING_ATTEMPTS - 1
-            if last or isinstance(error, (ArgumentError, ValueError)):
+            # Two processes may create the tables at the same time. The second then succeeds.
+            is_last = attempt == OPENING_ATTEMPTS - 1
+            if is_last or isinstance(error, (ArgumentError, ValueError)):
                 reason = masked(str(error).strip().splitlines()[0])
                 raise UsageError(
                     f"the storage {masked(url)!r} cannot be opened: {reason}",
@@ -86,7 +92,7 @@ def open_storage(url: str, heartbeat_s: int = HEARTBEAT_S) -> optuna.storages.RD
 def _open(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
     sqlite = url.startswith("sqlite")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # heartbeats have been "experimental" for years
+        warnings.simplefilter("ignore")  # Optuna calls heartbeats experimental
         storage = optuna.storages.RDBStorage(
             url,
             engine_kwargs={"connect_args": {"timeout": SQLITE_WAIT_S}} if sqlite else {},
@@ -94,16 +100,15 @@ def _open(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
             grace_period=GRACE * heartbeat_s,
         )
     if sqlite:
-        _one_at_a_time(storage.engine)
+        _lock_at_begin(storage.engine)
     return storage
 
 
-def _one_at_a_time(engine: Any) -> None:
-    """Let every transaction take SQLite's write lock when it begins, not when it first writes.
+def _lock_at_begin(engine: Any) -> None:
+    """Make every transaction take SQLite's write lock when it begins, not at its first write.
 
-    Optuna takes a trial by reading that it waits and then writing that it runs. Other databases
-    lock the row for that; SQLite ignores FOR UPDATE, so two processes could read, both write, and
-    both do the trial.
+    Optuna reads that a trial waits, then writes that it runs. Other databases lock the row in
+    between. SQLite ignores FOR UPDATE, so two processes could take the same trial.
 
     References
     ----------
@@ -113,23 +118,24 @@ def _one_at_a_time(engine: Any) -> None:
     from sqlalchemy import event
 
     @event.listens_for(engine, "connect")
-    def _no_transaction_of_its_own(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # the driver would begin at the first write
+    def _disable_driver_transactions(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # the driver would begin one at the first write
 
     @event.listens_for(engine, "begin")
-    def _lock(connection: Any) -> None:
+    def _begin_immediate(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    engine.dispose()  # of connections from before
+    engine.dispose()  # close the connections that were opened without these hooks
 
 
 class TrialQueue:
-    """Slots of one kind: offered, taken, done.
+    """A queue of slots that processes offer, take and finish.
 
     Parameters
     ----------
     storage : RDBStorage
     name : str
+        Of the Optuna study that holds the slots.
     """
 
     def __init__(self, storage: optuna.storages.RDBStorage, name: str) -> None:
@@ -137,36 +143,43 @@ class TrialQueue:
         self.study = optuna.create_study(
             storage=storage, study_name=name, direction="minimize", load_if_exists=True
         )
-        self._silent: dict[int, float] = {}  # running trials without a heartbeat -> first seen
+        # Running trials that never had a heartbeat -> when this process first saw them.
+        self._silent: dict[int, float] = {}
 
-    def done(self) -> dict[int, FrozenTrial]:
+    def finished(self) -> dict[int, FrozenTrial]:
         """Return the finished trial of every slot that has one."""
-        found: dict[int, FrozenTrial] = {}
+        finished: dict[int, FrozenTrial] = {}
         for trial in self._trials():
             if trial.state == TrialState.COMPLETE:
-                found.setdefault(trial.user_attrs[SLOT], trial)
-        return found
+                finished.setdefault(trial.user_attrs[SLOT], trial)
+        return finished
 
-    def offer(self, wanted: Mapping[int, Json]) -> None:
-        """Offer slots that nobody has, is at or waits for; `wanted` gives their parameters."""
+    def offer(self, slots: Mapping[int, Mapping[str, Any]]) -> None:
+        """Offer slots that are not finished, running or offered.
+
+        Parameters
+        ----------
+        slots : mapping of int to mapping
+            The parameters of each slot.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             optuna.storages.fail_stale_trials(self.study)
         self._fail_silent()
         live = {trial.user_attrs[SLOT] for trial in self._trials() if trial.state in _LIVE}
-        for slot, parameters in wanted.items():
+        for slot, parameters in slots.items():
             if slot not in live:
-                self.study.enqueue_trial(parameters, user_attrs={SLOT: slot})
+                self.study.enqueue_trial(dict(parameters), user_attrs={SLOT: slot})
 
     def _fail_silent(self) -> None:
-        """Fail running trials that have given no sign of life at all for the time of grace.
+        """Mark running trials as failed if they had no heartbeat at all for the grace period.
 
-        A process killed between taking a trial and its first heartbeat leaves one without any,
-        which `fail_stale_trials` passes over for ever. The time runs from when this process first
-        sees it: the clocks of several machines need not agree.
+        A process that is killed between taking a trial and its first heartbeat leaves such a
+        trial, and `fail_stale_trials` ignores it. The period begins when this process first sees
+        the trial, since the clocks of several machines may differ.
         """
         running = {t.number for t in self._trials() if t.state == TrialState.RUNNING}
-        silent = running - self._heard() if running else running
+        silent = running - self._with_heartbeat() if running else running
         now = time.monotonic()
         self._silent = {number: self._silent.get(number, now) for number in silent}
         grace = self.storage.grace_period or 0
@@ -174,45 +187,45 @@ class TrialQueue:
             if now - since > grace:
                 self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
-    def _heard(self) -> set[int]:
-        """Return the trials of this study that have a heartbeat; Optuna has no call for it."""
+    def _with_heartbeat(self) -> set[int]:
+        """Return the trials of this study that had a heartbeat; Optuna has no function for it."""
         from sqlalchemy import text
 
-        asked = text(
+        query = text(
             "SELECT trials.number FROM trials "
             "JOIN studies ON studies.study_id = trials.study_id "
             "JOIN trial_heartbeats ON trial_heartbeats.trial_id = trials.trial_id "
             "WHERE studies.study_name = :name"
         )
         with self.storage.engine.connect() as connection:
-            rows = connection.execute(asked, {"name": self.study.study_name})
+            rows = connection.execute(query, {"name": self.study.study_name})
             return {int(row[0]) for row in rows}
 
-    def work(self, job: Work, space: Callable[[optuna.Trial], Json]) -> bool:
-        """Take one offered slot and do it.
+    def work(self, work: Work, parameters: Callable[[optuna.Trial], Json]) -> bool:
+        """Take one offered slot, run its work and store the result.
 
         Parameters
         ----------
-        job : callable
-        space : callable
-            Asks a trial for its parameters.
+        work : callable
+        parameters : callable
+            Returns the parameters of a trial.
 
         Returns
         -------
         bool
-            False where none was on offer.
+            False if no slot was offered.
         """
         if not any(trial.state == TrialState.WAITING for trial in self._trials()):
             return False
 
-        done = False
+        worked = False
 
         def objective(trial: optuna.Trial) -> float:
-            nonlocal done
-            if SLOT not in trial.user_attrs or self._taken(trial):
+            nonlocal worked
+            if SLOT not in trial.user_attrs or self._is_duplicate(trial):
                 raise optuna.TrialPruned
-            value, result = job(space(trial))
-            done = True
+            value, result = work(parameters(trial))
+            worked = True
             trial.set_user_attr(RESULT, result)
             return value if math.isfinite(value) else 1e9
 
@@ -220,13 +233,17 @@ class TrialQueue:
             warnings.simplefilter("ignore")
             try:
                 self.study.optimize(objective, n_trials=1)
-            except ValueError:  # the trial is over: while this process slept or was starved,
-                if not done:  # others took it for dead and gave its slot away
+            except ValueError:
+                # Another process took this one for dead while it slept, and closed the trial.
+                if not worked:
                     raise
         return True
 
-    def _taken(self, trial: optuna.Trial) -> bool:
-        """Two processes may offer a slot at the same time: the lower number does it."""
+    def _is_duplicate(self, trial: optuna.Trial) -> bool:
+        """Return whether a trial with a lower number has the same slot.
+
+        Two processes may offer a slot at the same time.
+        """
         return any(
             other.state in _LIVE
             and other.number < trial.number
@@ -245,7 +262,7 @@ def suggest(
     seed: int,
     startup: int,
 ) -> dict[str, Any]:
-    """Return what TPE would try next: a function of the seed and the earlier trials alone.
+    """Return the parameters that TPE suggests: a function of the seed and the earlier trials.
 
     Parameters
     ----------
@@ -253,17 +270,23 @@ def suggest(
     earlier : list of FrozenTrial
         In the order of their slots.
     seed : int
-        Of this slot: Optuna does not store a sampler's state, so every trial has its own.
+        A different one for every slot. Optuna does not store the state of a sampler.
     startup : int
-        Trials that are drawn at random.
+        Number of trials before which parameters are drawn at random.
+
+    Returns
+    -------
+    dict
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
-    scratch = optuna.create_study(sampler=sampler, direction="minimize")
-    scratch.add_trials(
+    memory = optuna.create_study(sampler=sampler, direction="minimize")
+    memory.add_trials(
         [
-            optuna.create_trial(params=dict(t.params), distributions=dict(space), value=t.value)
-            for t in earlier
+            optuna.create_trial(
+                params=dict(trial.params), distributions=dict(space), value=trial.value
+            )
+            for trial in earlier
         ]
     )
-    return dict(scratch.ask(dict(space)).params)
+    return dict(memory.ask(dict(space)).params)

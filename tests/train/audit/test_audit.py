@@ -1,4 +1,4 @@
-"""An audit finds what was planted: a telling camera, a duplicate, a crop, a damaged file."""
+"""An audit finds a camera that predicts the label, a duplicate, a crop and a damaged file."""
 
 import json
 import re
@@ -29,14 +29,14 @@ IMAGES = 24
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fields of two cameras, one of which takes blasts alone; one field twice, one broken."""
+    """Fields of two cameras, one with blasts only; one field is there twice, one is truncated."""
     root = tmp_path_factory.mktemp("planted") / "set"
     for index in range(IMAGES):
-        ill = index % 2 == 1
-        image, _ = draw_field(5, index, ill, size=320)
+        is_blast = index % 2 == 1
+        image, _ = draw_field(5, index, is_blast, size=320)
         exif = Image.Exif()
-        exif[MODEL] = "Olympus" if ill and index % 4 == 1 else "Canon"
-        folder = root / ("blast" if ill else "healthy")
+        exif[MODEL] = "Olympus" if is_blast and index % 4 == 1 else "Canon"
+        folder = root / ("blast" if is_blast else "healthy")
         folder.mkdir(parents=True, exist_ok=True)
         image.save(folder / f"{index:02d}.jpg", exif=exif, quality=95)
     shutil.copy(root / "healthy" / "00.jpg", root / "healthy" / "again.jpg")
@@ -50,12 +50,12 @@ def document(planted: Path) -> Json:
     return audit([planted])
 
 
-def test_the_document_is_what_its_schema_says(document: Json) -> None:
+def test_the_document_is_valid_by_its_schema(document: Json) -> None:
     text = (ROOT / "runtime" / "schemas" / "audit.json").read_text(encoding="utf-8")
     jsonschema.validate(document, json.loads(text))
 
 
-def test_what_was_planted_is_found(document: Json) -> None:
+def test_cameras_duplicates_and_unreadable_files_are_reported(document: Json) -> None:
     (dataset,) = document["datasets"]
     assert dataset["labels"] == {"healthy": IMAGES // 2 + 1, "blast": IMAGES // 2}
     assert {row["camera"]: row["labels"]["healthy"] for row in dataset["cameras"]} == {
@@ -67,11 +67,11 @@ def test_what_was_planted_is_found(document: Json) -> None:
     assert dataset["groups"] == dataset["images"] - 1
 
 
-def test_a_telling_camera_scores_what_counting_says(document: Json) -> None:
+def test_the_accuracy_of_the_camera_is_the_one_that_counting_gives(document: Json) -> None:
     (dataset,) = document["datasets"]
     rows = {row["name"]: row for row in dataset["shortcuts"]}
     assert set(rows) == set(SHORTCUTS)
-    # every Olympus field is ill, and of the Canon's more are healthy
+    # every Olympus field has blasts, and most Canon fields are healthy
     assert rows["camera"]["right"] == IMAGES // 2 + 1 + IMAGES // 4
     assert rows["camera"]["accuracy"]["value"] > rows["majority class"]["accuracy"]["value"]
     assert any("no image of the class healthy" in line for line in document["verdict"])
@@ -83,20 +83,20 @@ def test_the_text_names_every_shortcut_and_the_duplicate(document: Json) -> None
         assert word in text
 
 
-def test_crops_of_another_set_are_found_between_the_sets(planted: Path, tmp_path: Path) -> None:
+def test_crops_of_another_data_set_are_found(planted: Path, tmp_path: Path) -> None:
     for index in (2, 3, 4, 5):
         folder = tmp_path / "crops" / ("blast" if index % 2 else "healthy")
         folder.mkdir(parents=True, exist_ok=True)
         source = planted / folder.name / f"{index:02d}.jpg"
         with Image.open(source) as image:
             image.crop((40, 30, 240, 230)).save(folder / f"{index}.png")
-    found = audit([planted, tmp_path / "crops"])
-    (row,) = found["between"]
+    document = audit([planted, tmp_path / "crops"])
+    (row,) = document["between"]
     assert row["images_of_b"] == 4
-    assert any("never train on one" in line for line in found["verdict"])
+    assert any("never train on one" in line for line in document["verdict"])
 
 
-def test_the_page_needs_no_network_and_says_that_it_holds_images(
+def test_the_page_needs_no_network_and_says_that_it_contains_images(
     document: Json, tmp_path: Path
 ) -> None:
     html = write_page(tmp_path / "audit.html", document).read_text(encoding="utf-8")
@@ -111,7 +111,7 @@ def test_the_page_needs_no_network_and_says_that_it_holds_images(
     assert code["commit"] is None or f"commit {code['commit'][:12]}" in html
 
 
-def test_cells_are_masked_out_and_background_is_left(planted: Path) -> None:
+def test_the_masks_of_cells_and_background_are_disjoint(planted: Path) -> None:
     with Image.open(planted / "blast" / "01.jpg") as image:
         picture = image.convert("RGB")
     cells, empty = masks(picture)
@@ -121,13 +121,13 @@ def test_cells_are_masked_out_and_background_is_left(planted: Path) -> None:
     assert green[empty].mean() > green[cells].mean() + 10
 
 
-def test_the_command_goes_on_past_a_damaged_file_and_says_so(planted: Path) -> None:
+def test_the_command_continues_after_a_damaged_file_and_exits_with_1(planted: Path) -> None:
     result = CliRunner().invoke(main, ["audit", str(planted), "--json", "--quiet"])
     assert result.exit_code == 1
     assert json.loads(result.stdout)["schema"] == "alledge/audit"
 
 
-def test_a_set_named_twice_and_an_empty_one_are_refused(planted: Path, tmp_path: Path) -> None:
+def test_a_data_set_named_twice_and_an_empty_one_are_refused(planted: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="twice"):
         audit([planted, planted])
     (tmp_path / "empty").mkdir()
@@ -135,7 +135,7 @@ def test_a_set_named_twice_and_an_empty_one_are_refused(planted: Path, tmp_path:
         audit([tmp_path / "empty"])
 
 
-def test_an_audit_loads_no_tensorflow() -> None:
+def test_an_audit_imports_no_tensorflow() -> None:
     code = "import sys, alledge.train.audit.audit, alledge.train.audit.html_page\n"
     code += "assert not {'tensorflow', 'keras'} & {name.split('.')[0] for name in sys.modules}"
     subprocess.run([sys.executable, "-c", code], check=True)

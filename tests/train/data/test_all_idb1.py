@@ -1,4 +1,4 @@
-"""What is known of ALL-IDB1, found on the real images where ``ALLEDGE_ALL_IDB1`` names them."""
+"""Known properties of ALL-IDB1, tested on the real images that ``ALLEDGE_ALL_IDB1`` names."""
 
 import os
 from pathlib import Path
@@ -14,8 +14,8 @@ from alledge.train.data.splits import make_split
 
 ROOT = os.environ.get("ALLEDGE_ALL_IDB1")
 OVERLAPS = Path(__file__).parents[3] / "docs" / "all-idb1-overlaps.csv"
-NOT_FOUND = {"im/Im094_0.jpg", "im/Im095_0.jpg"}  # reported by a reader, not confirmed by us
-NEW = {"im/Im002_1.jpg", "im/Im003_1.jpg"}  # found by us, reported by none
+NOT_CONFIRMED = {"im/Im094_0.jpg", "im/Im095_0.jpg"}  # reported by a reader, not found by alledge
+NOT_REPORTED = {"im/Im002_1.jpg", "im/Im003_1.jpg"}  # found by alledge only
 
 pytestmark = [
     pytest.mark.real,
@@ -33,7 +33,7 @@ def document() -> Json:
     return audit([Path(str(ROOT))])
 
 
-def test_the_camera_alone_reads_92_of_108(document: Json) -> None:
+def test_the_camera_alone_classifies_92_of_108_images(document: Json) -> None:
     (dataset,) = document["datasets"]
     assert dataset["labels"] == {"healthy": 59, "blast": 49}
     row = next(row for row in dataset["shortcuts"] if row["name"] == "camera")
@@ -41,22 +41,22 @@ def test_the_camera_alone_reads_92_of_108(document: Json) -> None:
     assert f"{row['accuracy']['value']:.1%}" == "85.2%"
 
 
-def test_every_overlap_set_of_the_list_is_found_but_one_and_one_more(
-    document: Json, idb1: Dataset
-) -> None:
+def test_all_listed_overlaps_but_one_are_found_and_one_more(document: Json, idb1: Dataset) -> None:
     listed: dict[str, set[str]] = {}
     for row in read_rows(OVERLAPS, ("image", "group")):
         listed.setdefault(row["group"], set()).add(row["image"])
     (dataset,) = document["datasets"]
-    # as they lie in the set itself, which may be one folder deeper
-    found = [{name[name.index("im/") :] for name in names} for names in dataset["same"]]
-    assert [names for names in listed.values() if names not in found] == [NOT_FOUND]
-    assert [names for names in found if names not in listed.values()] == [NEW]
+    # the data set may lie one folder deeper
+    overlaps = [{name[name.index("im/") :] for name in names} for names in dataset["same"]]
+    assert [names for names in listed.values() if names not in overlaps] == [NOT_CONFIRMED]
+    assert [names for names in overlaps if names not in listed.values()] == [NOT_REPORTED]
     assert len(idb1.samples) == 108
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_papers_split_tests_12_healthy_and_10_ill_images(idb1: Dataset, seed: int) -> None:
+def test_the_papers_split_tests_12_healthy_images_and_10_with_blasts(
+    idb1: Dataset, seed: int
+) -> None:
     truth = np.array([idb1.labels.index(sample.label) for sample in idb1.samples])
     names = tuple(sample.group for sample in idb1.samples)
     pixels = np.zeros((len(truth), 1, 1, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Splits: no leak, every class everywhere, and a clear refusal before anything is trained."""
+"""Splits: no group is separated, every part has every class, and errors come before training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,8 @@ from alledge.errors import DataError, UsageError
 from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.runtime.image_settings import ImageSettings
 from alledge.train.data.examples import Examples, read_examples
-from alledge.train.data.splits import inner_part, make_split
+from alledge.train.data.group_folds import split_off_validation
+from alledge.train.data.splits import make_split
 
 SMALL = ImageSettings(size=32)
 Write = Callable[[dict[str, int]], Path]
@@ -39,7 +40,7 @@ def examples(folder: Path) -> Examples:
     return read_examples(read_dataset(folder), SMALL)
 
 
-def table(path: Path, lines: list[str]) -> Path:
+def write_table(path: Path, lines: list[str]) -> Path:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -51,7 +52,7 @@ def test_pixel_identical_images_are_one_group(examples: Examples) -> None:
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5])
-def test_grouped_folds_test_every_image_once_and_part_no_group(
+def test_grouped_folds_test_every_image_once_and_separate_no_group(
     examples: Examples, folds: int
 ) -> None:
     split = make_split(examples, "grouped", folds, seed=0)
@@ -72,23 +73,25 @@ def test_one_fold_holds_one_fifth_out(examples: Examples) -> None:
 
 
 def test_the_seed_decides_the_split(examples: Examples) -> None:
-    first, same, other = (make_split(examples, "grouped", 3, seed).of for seed in (0, 0, 1))
+    first, same, other = (make_split(examples, "grouped", 3, seed).test_fold for seed in (0, 0, 1))
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
 
 
-def test_groups_file_keeps_images_together_across_its_own_and_the_sets_groups(
+def test_groups_that_share_an_image_in_the_groups_file_are_merged(
     folder: Path, tmp_path: Path
 ) -> None:
     rows = ["# why: overlapping fields", "image,group", "healthy/00.png,a", "healthy/01.png,a"]
     rows += ["healthy\\01.png,b", "healthy/02.png,b"]
-    examples = read_examples(read_dataset(folder), SMALL, table(tmp_path / "groups.csv", rows))
+    examples = read_examples(
+        read_dataset(folder), SMALL, write_table(tmp_path / "groups.csv", rows)
+    )
     at = dict(zip(examples.names, examples.groups, strict=True))
     assert at["healthy/00.png"] == at["healthy/01.png"] == at["healthy/02.png"]
     assert at["healthy/03.png"] != at["healthy/00.png"]
 
 
-def test_overlaps_of_all_idb1_name_images_as_that_set_does() -> None:
+def test_the_overlap_list_of_all_idb1_has_its_known_sets_and_file_names() -> None:
     path = Path(__file__).parents[3] / "docs" / "all-idb1-overlaps.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
     rows = [line.split(",") for line in lines if line.startswith("im/")]
@@ -102,14 +105,14 @@ def test_overlaps_of_all_idb1_name_images_as_that_set_does() -> None:
 
 
 def test_groups_file_that_names_a_missing_image_is_refused(folder: Path, tmp_path: Path) -> None:
-    path = table(tmp_path / "groups.csv", ["image,group", "healthy/99.png,a"])
+    path = write_table(tmp_path / "groups.csv", ["image,group", "healthy/99.png,a"])
     with pytest.raises(DataError, match=r"healthy/99\.png \(not in the data set\)"):
         read_examples(read_dataset(folder), SMALL, path)
 
 
-def test_image_named_by_an_end_that_several_share_is_refused(folder: Path, tmp_path: Path) -> None:
-    path = table(tmp_path / "groups.csv", ["image,group", "00.png,a"])
-    with pytest.raises(DataError, match=r"00\.png \(several images end so\)"):
+def test_a_name_that_fits_several_images_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = write_table(tmp_path / "groups.csv", ["image,group", "00.png,a"])
+    with pytest.raises(DataError, match=r"00\.png \(several images match\)"):
         read_examples(read_dataset(folder), SMALL, path)
 
 
@@ -117,7 +120,7 @@ def test_image_named_by_an_end_that_several_share_is_refused(folder: Path, tmp_p
     ("content", "message"),
     [(b"image;group\n", "has no column image, group"), (b"\xff\xfe\x00", "not UTF-8")],
 )
-def test_groups_file_that_is_no_such_table_is_refused(
+def test_groups_file_without_the_columns_or_not_text_is_refused(
     folder: Path, tmp_path: Path, content: bytes, message: str
 ) -> None:
     (tmp_path / "groups.csv").write_bytes(content)
@@ -148,12 +151,12 @@ def test_a_class_of_one_group_cannot_be_split(tmp_path: Path) -> None:
         make_split(examples, "grouped", 1, seed=0)
 
 
-def test_no_folds_at_all_is_wrong_usage(examples: Examples) -> None:
+def test_zero_folds_are_refused(examples: Examples) -> None:
     with pytest.raises(UsageError, match="0 folds"):
         make_split(examples, "grouped", 0, seed=0)
 
 
-def test_unknown_split_names_what_there_is(examples: Examples) -> None:
+def test_unknown_split_names_the_existing_ones(examples: Examples) -> None:
     allowed = r"no split 'groupd'(.|\n)*grouped, paper, subject, camera, FILE\.csv"
     with pytest.raises(UsageError, match=allowed):
         make_split(examples, "groupd", 5, seed=0)
@@ -161,7 +164,7 @@ def test_unknown_split_names_what_there_is(examples: Examples) -> None:
 
 @pytest.fixture
 def rows(examples: Examples) -> list[str]:
-    """A split file that is right: three folds, and the first image of a class never tested."""
+    """A valid split file with three folds. The first image of each class is never tested."""
     part = {name: index % 12 for index, name in enumerate(examples.names)}
     part |= {name: 10 for name in examples.names if name.endswith("11.png")}
     return [
@@ -171,14 +174,14 @@ def rows(examples: Examples) -> list[str]:
 
 
 def test_split_file_is_followed(examples: Examples, rows: list[str], tmp_path: Path) -> None:
-    split = make_split(examples, str(table(tmp_path / "own.csv", rows)), 5, seed=0)
+    split = make_split(examples, str(write_table(tmp_path / "own.csv", rows)), 5, seed=0)
     assert split.kind == "own.csv"
     assert [fold.number for fold in split.folds] == [1, 2, 3]
-    assert sorted(examples.names[i] for i in np.flatnonzero(split.of == 0)) == [
+    assert sorted(examples.names[i] for i in np.flatnonzero(split.test_fold == 0)) == [
         "blast/00.png",
         "healthy/00.png",
     ]
-    assert all(0 in split.of[fold.train] for fold in split.folds)
+    assert all(0 in split.test_fold[fold.train] for fold in split.folds)
 
 
 def change(rows: list[str], old: str, new: str) -> list[str]:
@@ -192,80 +195,80 @@ def test_split_file_that_disagrees_is_refused(
     alone = [name for name in examples.names if name[-6:] not in ("10.png", "11.png")]
     alone += ["healthy/10.png", "healthy/11.png"]
     wrong = {
-        "1 images not at all": rows[:-1],
-        "1 more than once": [*rows[:-1], rows[1]],
+        "lacks 1 images": rows[:-1],
+        "names 1 more than once": [*rows[:-1], rows[1]],
         "not in the data set": change(rows, "blast/03.png", "blast/33.png"),
         "has the fold 'x'": change(rows, "blast/03.png,1", "blast/03.png,x"),
-        "parts the group": change(rows, "blast/11.png,2", "blast/11.png,3"),
+        "separates the group": change(rows, "blast/11.png,2", "blast/11.png,3"),
         "tests no image": ["image,fold", *(f"{name},0" for name in examples.names)],
-        "nothing of the class healthy is tested in any fold": [
+        "leaves no image of the class healthy to test in any fold": [
             "image,fold",
             *(f"{n},{0 if 'healthy' in n else i % 2 + 1}" for i, n in enumerate(alone)),
             "blast/11.png,1",
             "blast/10.png,1",
         ],
-        "nothing of the class healthy is left to train on beside fold 1": [
+        "leaves no image of the class healthy to train on for fold 1": [
             "image,fold",
             *(f"{name},{1 if 'healthy' in name else 2}" for name in examples.names),
         ],
     }
     for message, lines in wrong.items():
         with pytest.raises(DataError, match=message):
-            make_split(examples, str(table(tmp_path / "own.csv", lines)), 5, seed=0)
+            make_split(examples, str(write_table(tmp_path / "own.csv", lines)), 5, seed=0)
 
 
-def test_groups_of_a_split_file_may_not_be_parted(
+def test_a_split_file_may_not_separate_its_groups(
     examples: Examples, rows: list[str], tmp_path: Path
 ) -> None:
     lines = ["image,fold,group"] + [f"{row}," for row in rows[1:]]
-    good = make_split(examples, str(table(tmp_path / "own.csv", lines)), 5, seed=0)
+    good = make_split(examples, str(write_table(tmp_path / "own.csv", lines)), 5, seed=0)
     assert good.groups == examples.groups
     lines = [f"{row}slide" if "/01.png" in row or "/02.png" in row else row for row in lines]
-    with pytest.raises(DataError, match="parts the group 'slide'"):
-        make_split(examples, str(table(tmp_path / "own.csv", lines)), 5, seed=0)
+    with pytest.raises(DataError, match="separates the group 'slide'"):
+        make_split(examples, str(write_table(tmp_path / "own.csv", lines)), 5, seed=0)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000), st.integers(2, 30), st.integers(2, 30), st.integers(1, 4))
-def test_inner_part_never_shares_a_group_and_leaves_every_class_to_fit(
+def test_validation_shares_no_group_with_the_rest_which_has_every_class(
     seed: int, healthy: int, blast: int, copies: int
 ) -> None:
     truth = np.array([0] * healthy * copies + [1] * blast * copies)
     groups = [f"g{index // copies}" for index in range(len(truth))]
     train = np.arange(0, len(truth))
-    fitted, chosen = inner_part(truth, groups, train, seed)
-    assert sorted([*fitted, *chosen]) == list(train)
-    assert not {groups[i] for i in fitted} & {groups[i] for i in chosen}
+    fitted, validation = split_off_validation(truth, groups, train, seed)
+    assert sorted([*fitted, *validation]) == list(train)
+    assert not {groups[i] for i in fitted} & {groups[i] for i in validation}
     assert set(truth[fitted]) == {0, 1}
-    assert len(chosen) > 0
+    assert len(validation) > 0
 
 
-def test_inner_part_is_empty_where_a_class_has_one_group() -> None:
+def test_there_is_no_validation_part_if_a_class_has_one_group() -> None:
     truth = np.array([0, 0, 1])
-    fitted, chosen = inner_part(truth, ["a", "b", "c"], np.arange(3), seed=0)
-    assert (fitted.tolist(), chosen.tolist()) == ([0, 1, 2], [])
+    fitted, validation = split_off_validation(truth, ["a", "b", "c"], np.arange(3), seed=0)
+    assert (fitted.tolist(), validation.tolist()) == ([0, 1, 2], [])
 
 
-def test_generated_set_needs_no_groups_of_its_own(smears: Dataset) -> None:
+def test_images_of_a_generated_set_are_groups_of_their_own(smears: Dataset) -> None:
     examples = read_examples(smears, SMALL)
     assert len(set(examples.groups)) == len(examples.names)
 
 
 def labelled(truth: np.ndarray, groups: list[str]) -> Examples:
-    """Examples of which a split that is blind to cameras has to know."""
+    """Examples with labels and groups only, for splits that ignore cameras."""
     dataset = Dataset(Path("set"), "folders", ("healthy", "blast"), ("blast",), ())
     pixels = np.zeros((len(truth), 1, 1, 3), np.uint8)
     return Examples(dataset, pixels, truth, tuple(groups), tuple(groups), ())
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_papers_split_has_the_papers_support_of_12_and_10(seed: int) -> None:
+def test_papers_split_tests_12_healthy_images_and_10_with_blasts(seed: int) -> None:
     truth = np.array([0] * 59 + [1] * 49)
     split = make_split(labelled(truth, [str(at) for at in range(108)]), "paper", 5, seed)
     (fold,) = split.folds
     assert np.bincount(truth[fold.test]).tolist() == [12, 10]
     assert sorted([*fold.train, *fold.test]) == list(range(108))
-    assert split.notes[0].endswith("no test image is known to show what an image trained on shows")
+    assert split.notes[0].endswith("no test image is known to show the same as a training image")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -279,8 +282,8 @@ def test_papers_split_counts_the_test_images_that_leak(seed: int) -> None:
     assert f"leaks: {leaked} of the 8 test images" in split.notes[0]
 
 
-def test_subject_split_needs_a_layout_that_knows_subjects(examples: Examples) -> None:
-    with pytest.raises(DataError, match=r"does not tell which images(.|\n)*--groups"):
+def test_subject_split_needs_a_layout_with_subjects(examples: Examples) -> None:
+    with pytest.raises(DataError, match=r"does not say which images(.|\n)*--groups"):
         make_split(examples, "subject", 5, seed=0)
 
 
@@ -313,29 +316,29 @@ def test_camera_split_tests_a_blast_once_and_a_healthy_field_once_a_direction(
 ) -> None:
     examples = read_examples(smears, SMALL)
     split = make_split(examples, "camera", 2, seed=0)
-    ill, cameras = examples.truth == 1, np.asarray(examples.cameras)
-    taking = set(cameras[ill])
-    assert {fold.camera for fold in split.folds} == taking
-    assert len(taking) > 1
-    for camera in taking:
+    positive, cameras = examples.truth == 1, np.asarray(examples.cameras)
+    tested_cameras = set(cameras[positive])
+    assert {fold.camera for fold in split.folds} == tested_cameras
+    assert len(tested_cameras) > 1
+    for camera in tested_cameras:
         own = [fold for fold in split.folds if fold.camera == camera]
         tested = np.concatenate([fold.test for fold in own])
-        expected = np.flatnonzero(~ill | (cameras == camera))
+        expected = np.flatnonzero(~positive | (cameras == camera))
         assert sorted(tested.tolist()) == expected.tolist()
         for fold in own:
-            others = set(np.flatnonzero(ill & (cameras != camera)).tolist())
-            assert set(fold.train[ill[fold.train]].tolist()) == others
+            others = set(np.flatnonzero(positive & (cameras != camera)).tolist())
+            assert set(fold.train[positive[fold.train]].tolist()) == others
     tested = np.concatenate([fold.test for fold in split.folds])
-    counts = np.bincount(tested, minlength=len(ill))
-    assert counts.tolist() == np.where(ill, 1, len(taking)).tolist()
+    counts = np.bincount(tested, minlength=len(positive))
+    assert counts.tolist() == np.where(positive, 1, len(tested_cameras)).tolist()
 
 
 def test_camera_split_never_trains_on_a_blast_of_the_camera_it_tests(smears: Dataset) -> None:
     examples = read_examples(smears, SMALL)
     split = make_split(examples, "camera", 2, seed=0)
-    ill = examples.truth == 1
+    positive = examples.truth == 1
     cameras = np.asarray(examples.cameras)
     for fold in split.folds:
-        assert set(cameras[fold.test][ill[fold.test]]) == {fold.camera}
-        assert fold.camera not in set(cameras[fold.train][ill[fold.train]])
+        assert set(cameras[fold.test][positive[fold.test]]) == {fold.camera}
+        assert fold.camera not in set(cameras[fold.train][positive[fold.train]])
         assert not {split.groups[i] for i in fold.train} & {split.groups[i] for i in fold.test}

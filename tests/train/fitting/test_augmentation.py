@@ -1,9 +1,16 @@
-"""Augmentation: a pure function of seed, epoch and sample that keeps what it should keep."""
+"""Augmentation: a pure function of seed, epoch and sample, within the limits of each change."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from alledge.train.fitting.augmentation import NO_AUGMENTATION, PAPER, Augmentation, augment
+from alledge.train.fitting.augmentation import (
+    NO_AUGMENTATION,
+    PAPER_AUGMENTATION,
+    Augmentation,
+    augment,
+)
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +22,9 @@ def pixels() -> np.ndarray:
 
 
 def test_the_same_seed_epoch_and_sample_give_the_same_copy(pixels: np.ndarray) -> None:
-    first = augment(pixels, PAPER, seed=1, epoch=2, sample=3)
-    augment(pixels, PAPER, seed=9, epoch=9, sample=9)
-    again = augment(pixels, PAPER, seed=1, epoch=2, sample=3)
+    first = augment(pixels, PAPER_AUGMENTATION, seed=1, epoch=2, sample=3)
+    augment(pixels, PAPER_AUGMENTATION, seed=9, epoch=9, sample=9)
+    again = augment(pixels, PAPER_AUGMENTATION, seed=1, epoch=2, sample=3)
     assert np.array_equal(first, again)
     assert (first.shape, first.dtype) == (pixels.shape, np.uint8)
 
@@ -27,27 +34,27 @@ def test_another_seed_epoch_or_sample_gives_another_copy(
     pixels: np.ndarray, other: tuple[int, int, int]
 ) -> None:
     seed, epoch, sample = other
-    copy = augment(pixels, PAPER, seed=seed, epoch=epoch, sample=sample)
-    assert not np.array_equal(copy, augment(pixels, PAPER, seed=1, epoch=2, sample=3))
+    copy = augment(pixels, PAPER_AUGMENTATION, seed=seed, epoch=epoch, sample=sample)
+    assert not np.array_equal(copy, augment(pixels, PAPER_AUGMENTATION, seed=1, epoch=2, sample=3))
 
 
-def test_nothing_allowed_changes_nothing(pixels: np.ndarray) -> None:
+def test_without_augmentation_the_image_is_unchanged(pixels: np.ndarray) -> None:
     copy = augment(pixels, NO_AUGMENTATION, seed=1, epoch=2, sample=3)
     assert np.array_equal(copy, pixels)
 
 
-def test_turns_and_flips_only_move_pixels(pixels: np.ndarray) -> None:
-    how = Augmentation(rotation=0, scale=0, brightness=0)
-    copies = [augment(pixels, how, seed=0, epoch=epoch, sample=0) for epoch in range(40)]
+def test_quarter_turns_and_flips_only_move_pixels(pixels: np.ndarray) -> None:
+    limits = Augmentation(rotation=0, scale=0, brightness=0)
+    copies = [augment(pixels, limits, seed=0, epoch=epoch, sample=0) for epoch in range(40)]
     for copy in copies:
         assert np.array_equal(np.sort(copy, axis=None), np.sort(pixels, axis=None))
     assert len({copy.tobytes() for copy in copies}) == 8  # the symmetries of a square
 
 
 def test_brightness_stays_within_its_limits(pixels: np.ndarray) -> None:
-    how = Augmentation(False, 0, False, 0, 0.25)
+    limits = replace(NO_AUGMENTATION, brightness=0.25)
     shares = [
-        augment(pixels, how, seed=0, epoch=epoch, sample=0).mean() / pixels.mean()
+        augment(pixels, limits, seed=0, epoch=epoch, sample=0).mean() / pixels.mean()
         for epoch in range(60)
     ]
     assert 1 / 1.26 < min(shares) < 0.85
@@ -55,6 +62,6 @@ def test_brightness_stays_within_its_limits(pixels: np.ndarray) -> None:
 
 
 def test_turning_and_scaling_leave_no_empty_corner(pixels: np.ndarray) -> None:
-    how = Augmentation(True, 45, True, 0.2, 0)
+    limits = Augmentation(rotation=45, scale=0.2, brightness=0)
     for epoch in range(30):
-        assert augment(pixels, how, seed=0, epoch=epoch, sample=0).min() >= pixels.min() - 1
+        assert augment(pixels, limits, seed=0, epoch=epoch, sample=0).min() >= pixels.min() - 1

@@ -1,4 +1,4 @@
-"""Features of a frozen base: computed once a pass, known again by their content."""
+"""The feature cache: what an entry depends on, damaged entries, and the limit of its size."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,11 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alledge.train.fitting.augmentation import NO_AUGMENTATION, PAPER
-from alledge.train.fitting.feature_cache import Base, FeatureCache, Floats, Pass
+from alledge.train.fitting.augmentation import NO_AUGMENTATION, PAPER_AUGMENTATION
+from alledge.train.fitting.feature_cache import (
+    MAX_BYTES,
+    AugmentationPass,
+    Base,
+    FeatureCache,
+    Floats,
+)
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
-FIRST = Pass(PAPER, seed=3, number=1)
+LESS_ROTATION = replace(PAPER_AUGMENTATION, rotation=1.0)
+FIRST = AugmentationPass(PAPER_AUGMENTATION, seed=3, number=1)
 
 
 class Counting:
@@ -28,14 +35,14 @@ class Counting:
         return base
 
 
-def test_a_pass_goes_through_the_base_once_and_comes_from_the_disk_after(tmp_path: Path) -> None:
+def test_a_pass_is_computed_once_and_read_from_the_disk_afterwards(tmp_path: Path) -> None:
     base = Counting()
     first, took = FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base)
-    again, kept = FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base)
+    again, stored = FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base)
     assert base.runs == 1
     assert first.shape == (5, 3)
     assert np.array_equal(first, again)
-    assert took == kept > 0
+    assert took == stored > 0
     maps, _ = FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base, maps=True)
     assert maps.shape == IMAGES.shape
     assert np.allclose(maps.mean(axis=(1, 2)), first, atol=1e-6)
@@ -48,11 +55,15 @@ def test_a_pass_goes_through_the_base_once_and_comes_from_the_disk_after(tmp_pat
         lambda: (IMAGES, "other weights", FIRST),
         lambda: (IMAGES, "w", replace(FIRST, number=2)),
         lambda: (IMAGES, "w", replace(FIRST, seed=4)),
-        lambda: (IMAGES, "w", replace(FIRST, how=replace(PAPER, rotation=1.0))),
+        lambda: (
+            IMAGES,
+            "w",
+            replace(FIRST, augmentation=LESS_ROTATION),
+        ),
     ],
 )
-def test_whatever_the_features_depend_on_makes_another_entry(
-    changed: Callable[[], tuple[np.ndarray, str, Pass]], tmp_path: Path
+def test_everything_that_the_features_depend_on_makes_another_entry(
+    changed: Callable[[], tuple[np.ndarray, str, AugmentationPass]], tmp_path: Path
 ) -> None:
     base, cache = Counting(), FeatureCache(tmp_path)
     cache.get(IMAGES, "w", FIRST, base)
@@ -60,15 +71,15 @@ def test_whatever_the_features_depend_on_makes_another_entry(
     assert base.runs == 2
 
 
-def test_the_images_as_they_are_do_not_depend_on_an_augmentation(tmp_path: Path) -> None:
+def test_images_without_augmentation_have_one_entry_for_all_augmentations(tmp_path: Path) -> None:
     base, cache = Counting(), FeatureCache(tmp_path)
-    plain, _ = cache.get(IMAGES, "w", Pass(PAPER, 3, 0), base)
-    cache.get(IMAGES, "w", Pass(NO_AUGMENTATION, 8, 0), base)
+    plain, _ = cache.get(IMAGES, "w", AugmentationPass(PAPER_AUGMENTATION, 3, 0), base)
+    cache.get(IMAGES, "w", AugmentationPass(NO_AUGMENTATION, 8, 0), base)
     assert base.runs == 1
     assert np.allclose(plain, (IMAGES / 255).mean(axis=(1, 2)), atol=1e-6)
 
 
-def test_a_damaged_entry_is_made_again(tmp_path: Path) -> None:
+def test_a_damaged_entry_is_computed_again(tmp_path: Path) -> None:
     base, cache = Counting(), FeatureCache(tmp_path)
     whole, _ = cache.get(IMAGES, "w", FIRST, base)
     (entry,) = tmp_path.rglob("*.npz")
@@ -78,7 +89,51 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path) -> None:
     assert np.array_equal(whole, again)
 
 
-def test_an_engine_that_forgets_its_oldest_entries_leaves_the_features_alone(
+def entry_bytes(root: Path) -> int:
+    return sum(path.stat().st_size for path in root.rglob("*.npz"))
+
+
+def test_the_least_recently_used_entry_is_deleted_when_the_cache_is_full(tmp_path: Path) -> None:
+    base = Counting()
+    passes = [replace(FIRST, number=number) for number in (1, 2, 3)]
+    FeatureCache(tmp_path).get(IMAGES, "w", passes[0], base)
+    cache = FeatureCache(tmp_path, max_bytes=2 * entry_bytes(tmp_path))
+    cache.get(IMAGES, "w", passes[1], base)
+    cache.get(IMAGES, "w", passes[0], base)  # read from the cache: now the second pass is older
+    assert base.runs == 2
+    cache.get(IMAGES, "w", passes[2], base)
+    assert base.runs == 3
+    assert entry_bytes(tmp_path) <= cache.max_bytes
+    for which in (passes[0], passes[2]):
+        cache.get(IMAGES, "w", which, base)
+    assert base.runs == 3
+    cache.get(IMAGES, "w", passes[1], base)
+    assert base.runs == 4
+
+
+def test_an_entry_larger_than_the_limit_is_not_cached_and_deletes_no_other(tmp_path: Path) -> None:
+    base = Counting()
+    FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base)
+    small = entry_bytes(tmp_path)
+    maps, _ = FeatureCache(tmp_path, max_bytes=small).get(IMAGES, "w", FIRST, base, maps=True)
+    assert maps.nbytes > small
+    assert entry_bytes(tmp_path) == small
+    FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base)
+    assert base.runs == 2
+
+
+def test_the_cache_has_a_limit_by_default(tmp_path: Path) -> None:
+    assert FeatureCache(tmp_path).max_bytes == MAX_BYTES == 10 * 2**30
+
+
+def test_a_cache_folder_that_cannot_be_written_does_not_stop_the_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    base = Counting()
+    features, _ = FeatureCache(tmp_path / "file").get(IMAGES, "w", FIRST, base)
+    assert features.shape == (5, 3)
+
+
+def test_the_deletion_of_old_engine_caches_keeps_the_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from alledge.runtime import caches

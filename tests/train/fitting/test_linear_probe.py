@@ -1,11 +1,11 @@
-"""The linear probe: folded standardisation, a penalty chosen without the test images."""
+"""The linear probe: its standardisation and the choice of its penalty."""
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from alledge.train.fitting.linear_probe import STRENGTHS, fit_probe
+from alledge.train.fitting.linear_probe import INVERSE_STRENGTHS, fit_probe
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def features() -> tuple[np.ndarray, np.ndarray]:
     truth = np.arange(60) % 3
     table = random.normal(size=(60, 8)) * np.arange(1, 9) + 5
     table[:, 0] += 3 * truth
-    table[:, 1] = 4.0  # a feature that never changes
+    table[:, 1] = 4.0  # a constant feature
     return table.astype(np.float32), truth
 
 
@@ -25,9 +25,9 @@ def test_probe_is_the_regression_on_standardised_features(
     table, truth = features[0], np.minimum(features[1], classes - 1)
     groups = [str(index) for index in range(60)]
     probe = fit_probe(table, truth, groups, balanced=True, seed=0)
-    assert probe.strength in STRENGTHS
+    assert probe.inverse_strength in INVERSE_STRENGTHS
     scaled = StandardScaler().fit_transform(table)
-    plain = LogisticRegression(C=probe.strength, class_weight="balanced", max_iter=5000)
+    plain = LogisticRegression(C=probe.inverse_strength, class_weight="balanced", max_iter=5000)
     expected = plain.fit(scaled, truth).predict_proba(scaled)
     assert np.allclose(probe.scores(table), expected, atol=1e-3)
     assert probe.kernel.shape == (8, 1 if classes == 2 else 3)
@@ -37,7 +37,7 @@ def test_probe_on_noise_chooses_a_strong_penalty() -> None:
     random = np.random.default_rng(1)
     table, truth = random.normal(size=(40, 30)).astype(np.float32), np.arange(40) % 2
     probe = fit_probe(table, truth, [str(i) for i in range(40)], balanced=False, seed=0)
-    assert probe.strength <= 1e-3
+    assert probe.inverse_strength <= 1e-3
     assert np.abs(probe.scores(table) - 0.5).max() < 0.3
 
 

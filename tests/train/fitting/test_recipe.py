@@ -1,9 +1,9 @@
-"""Recipes as data: the paper's preset trains what the paper trained, for as long."""
+"""Recipes: the paper's recipe trains the same parameters for the same number of epochs."""
 
 import pytest
 
 from alledge.errors import UsageError
-from alledge.train.fitting.augmentation import PAPER
+from alledge.train.fitting.augmentation import PAPER_AUGMENTATION
 from alledge.train.fitting.recipe import AS_PAPER, recipe_for
 from alledge.train.networks.architectures import ARCHITECTURES
 
@@ -15,14 +15,14 @@ PAPER_EPOCHS = {
 
 
 @pytest.mark.parametrize("model", ARCHITECTURES)
-def test_the_papers_recipe_has_its_epochs_and_augmentation_and_stops_no_earlier(
+def test_the_papers_recipe_has_its_epochs_and_augmentation_without_early_stopping(
     model: str,
 ) -> None:
     row = ARCHITECTURES[model]
     recipe = recipe_for("none", **NOTHING, name="paper", paper_epochs=row.paper_epochs)
     assert recipe.epochs == recipe.head_epochs == PAPER_EPOCHS[model]
     assert not recipe.choose_epoch
-    assert recipe.augmentation == PAPER
+    assert recipe.augmentation == PAPER_AUGMENTATION
     assert (recipe.lr_last, recipe.averaged_epochs, recipe.head_first) == (1.0, 0.0, False)
 
 
@@ -36,13 +36,13 @@ def test_the_papers_recipe_trains_exactly_the_parameters_the_paper_printed() -> 
     )
 
 
-def test_what_the_user_asks_for_goes_before_the_preset() -> None:
+def test_the_users_settings_replace_those_of_the_recipe() -> None:
     recipe = recipe_for("imagenet", epochs=3, batch_size=4, lr=0.5, name="paper", paper_epochs=50)
     assert (recipe.epochs, recipe.head_epochs, recipe.batch_size) == (3, 3, 4)
     assert recipe.lr == recipe.head_lr == 0.5
 
 
-def test_two_phases_are_the_users_choice() -> None:
+def test_the_user_chooses_whether_the_head_is_fitted_first() -> None:
     assert recipe_for("imagenet", **NOTHING).head_first
     assert not recipe_for("none", **NOTHING).head_first
     assert not recipe_for("imagenet", **NOTHING, head_first=False).head_first

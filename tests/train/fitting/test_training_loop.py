@@ -1,4 +1,4 @@
-"""The loop over epochs: what its history says, and what a damaged state file is worth."""
+"""The loop over epochs: its history, and how it handles a damaged state file."""
 
 from pathlib import Path
 
@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from alledge.train.fitting.recipe import Recipe
-from alledge.train.fitting.targets import Part, targets
-from alledge.train.fitting.training_loop import Fitter, State, predict
+from alledge.train.fitting.targets import FitImages, targets
+from alledge.train.fitting.training_loop import FitState, Fitter, predict
 from alledge.train.networks.tensorflow_import import keras
 
 RANDOM = np.random.default_rng(0)
 FEATURES = RANDOM.normal(size=(15, 6)).astype(np.float32)
 TRUTH = (FEATURES[:, 0] + RANDOM.normal(size=15) > 0.5).astype(np.int64)
-PART = Part(np.arange(15), np.empty(0, dtype=np.int64), TRUTH, 2)
+PART = FitImages(np.arange(15), np.empty(0, dtype=np.int64), TRUTH, 2)
 
 
-def fitted(state_file: Path, lr: float, epochs: int = 2) -> tuple[State, keras.Model]:
+def fitted(state_file: Path, lr: float, epochs: int = 2) -> tuple[FitState, keras.Model]:
     keras.utils.set_random_seed(1)
     network = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1, "sigmoid")])
     fitter = Fitter(network, Recipe(epochs=4, batch_size=5, lr=lr, averaged_epochs=0), 0)
@@ -30,28 +30,28 @@ def fitted(state_file: Path, lr: float, epochs: int = 2) -> tuple[State, keras.M
 
 def test_the_history_has_the_mean_of_all_batches_of_an_epoch(tmp_path: Path) -> None:
     state, network = fitted(tmp_path / "state.npz", lr=1e-12)
-    said = predict(network, FEATURES)
+    scores = predict(network, FEATURES)
     _, weight = targets(PART, balanced=True)
-    loss = -np.log(said[np.arange(15), TRUTH]) * weight
-    right = (said.argmax(axis=1) == TRUTH) * weight
+    loss = -np.log(scores[np.arange(15), TRUTH]) * weight
+    right = (scores.argmax(axis=1) == TRUTH) * weight
     for row in state.history[1:]:
         assert row["loss"] == pytest.approx(loss.mean(), abs=1e-5)
         assert row["accuracy"] == pytest.approx(right.sum() / weight.sum(), abs=1e-5)
 
 
-@pytest.mark.parametrize("kept", [0, 1, 100, -1])
-def test_a_damaged_state_file_starts_its_phase_again(tmp_path: Path, kept: int) -> None:
+@pytest.mark.parametrize("length", [0, 1, 100, -1])
+def test_a_truncated_state_file_restarts_its_phase(tmp_path: Path, length: int) -> None:
     whole, _ = fitted(tmp_path / "whole.npz", lr=0.05, epochs=4)
     fitted(tmp_path / "cut.npz", lr=0.05, epochs=2)
     content = (tmp_path / "cut.npz").read_bytes()
-    (tmp_path / "cut.npz").write_bytes(content[:kept])
-    assert State.load(tmp_path / "cut.npz") is None
+    (tmp_path / "cut.npz").write_bytes(content[:length])
+    assert FitState.load(tmp_path / "cut.npz") is None
     again, _ = fitted(tmp_path / "cut.npz", lr=0.05, epochs=4)
     assert [row["loss"] for row in again.history] == [row["loss"] for row in whole.history]
     assert all(np.array_equal(a, b) for a, b in zip(again.best, whole.best, strict=True))
 
 
-def test_a_state_of_bytes_turned_over_starts_its_phase_again(tmp_path: Path) -> None:
+def test_a_state_file_with_overwritten_bytes_restarts_its_phase(tmp_path: Path) -> None:
     fitted(tmp_path / "state.npz", lr=0.05)
     content = bytearray((tmp_path / "state.npz").read_bytes())
     middle = len(content) // 2

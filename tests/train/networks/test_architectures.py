@@ -1,4 +1,4 @@
-"""The rows: their counts are those of real networks, and those the paper printed."""
+"""The table of architectures: parameter counts as the paper printed them, and errors for names."""
 
 import json
 from importlib import resources
@@ -9,7 +9,13 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.errors import UsageError
-from alledge.train.networks.architectures import ARCHITECTURES, HEADS, architecture, count, head_row
+from alledge.train.networks.architectures import (
+    ARCHITECTURES,
+    HEADS,
+    architecture,
+    count_parameters,
+    head_row,
+)
 
 PRINTED = {  # trainable, non-trainable, optimizer, total, as the paper prints them
     "vgg16": (21_170_497, 0, 42_340_996, 63_511_493),
@@ -22,12 +28,12 @@ PRINTED = {  # trainable, non-trainable, optimizer, total, as the paper prints t
 
 
 @pytest.mark.parametrize("model", ARCHITECTURES)
-def test_paper_head_counts_what_the_paper_printed(model: str) -> None:
-    counted = count(ARCHITECTURES[model], HEADS["paper"])
-    assert (counted.trainable, counted.frozen, counted.optimizer, counted.total) == PRINTED[model]
+def test_parameter_counts_with_the_paper_head_are_those_the_paper_printed(model: str) -> None:
+    count = count_parameters(ARCHITECTURES[model], HEADS["paper"])
+    assert (count.trainable, count.frozen, count.optimizer, count.total) == PRINTED[model]
 
 
-def test_every_printed_row_is_a_row_of_ours() -> None:
+def test_the_table_has_the_models_of_the_paper() -> None:
     assert list(PRINTED) == list(ARCHITECTURES)
 
 
@@ -37,7 +43,7 @@ def test_unknown_model_names_the_nearest(name: str, near: str) -> None:
         architecture(name)
 
 
-def test_unknown_head_names_those_there_are() -> None:
+def test_unknown_head_names_the_existing_ones() -> None:
     with pytest.raises(UsageError, match="gap, paper"):
         head_row("transformer")
 

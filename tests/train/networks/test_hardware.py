@@ -1,4 +1,4 @@
-"""Several devices and mixed precision, tried on what every machine has: CPUs."""
+"""Several devices and mixed precision, tested on CPUs, which every machine has."""
 
 import json
 import subprocess
@@ -23,11 +23,11 @@ from pathlib import Path
 from alledge.train.fitting.training_loop import Fitter, predict
 from alledge.train.networks.hardware import Hardware
 from alledge.train.fitting.recipe import Recipe
-from alledge.train.fitting.targets import Part
+from alledge.train.fitting.targets import FitImages
 random = np.random.default_rng(0)
 features = random.normal(size=(21, 6)).astype(np.float32)
 truth = (features[:, 0] > 0).astype(np.int64)
-part = Part(np.arange(15), np.arange(15, 21), truth, 2)
+part = FitImages(np.arange(15), np.arange(15, 21), truth, 2)
 recipe = Recipe(epochs=4, batch_size=5, lr=0.05, patience=9)
 answers, sizes, histories = [], [], []
 for hardware in (Hardware(), Hardware(strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))):
@@ -48,7 +48,7 @@ def test_a_cpu_computes_in_float32_on_one_device() -> None:
     assert detect() == Hardware()
 
 
-def test_two_devices_fit_what_one_fits_and_tell_the_same_history(tmp_path: Path) -> None:
+def test_two_devices_fit_the_same_network_with_the_same_history_as_one(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", TWO_DEVICES],
         capture_output=True,
@@ -58,12 +58,12 @@ def test_two_devices_fit_what_one_fits_and_tell_the_same_history(tmp_path: Path)
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["sizes"] == [[1, 5], [2, 6]]
-    one, two = (np.array(answer) for answer in found["answers"])
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["sizes"] == [[1, 5], [2, 6]]
+    one, two = (np.array(answer) for answer in result["answers"])
     assert np.allclose(one, two, atol=1e-5)
     assert np.ptp(one) > 0.1
-    one, two = (np.array(history) for history in found["histories"])
+    one, two = (np.array(history) for history in result["histories"])
     assert one.shape == (4, 2)
     assert np.allclose(one, two, atol=1e-5)
 
@@ -74,16 +74,17 @@ def test_mixed_precision_trains_and_leaves_float32_weights_and_scores(
     from alledge.runtime.data.datasets import read_dataset
     from alledge.train.data.examples import read_examples
     from alledge.train.data.splits import make_split
-    from alledge.train.fitting.fold_training import Task, Trainer
+    from alledge.train.fitting.fold_training import Trainer
+    from alledge.train.fitting.task import TrainingTask
     from alledge.train.networks.tensorflow_import import keras
 
-    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_path)
+    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_settings)
     split = make_split(examples, "grouped", 2, 0)
     recipe = replace(FINE_TUNING, epochs=1, batch_size=8, head_passes=1)
-    task = Task("vgg16", "gap", tiny_order.weights, 0, recipe, examples, split, tmp_path)
+    task = TrainingTask("vgg16", "gap", tiny_order.weights, 0, recipe, examples, split, tmp_path)
     trainer = Trainer(task, TrainingProgress(quiet=True), hardware=Hardware(MIXED))
     assert trainer.network.get_layer("base").layers[1].compute_dtype == "float16"
-    result = trainer.fold(split.folds[0], "fold 1")
+    result = trainer.score_fold(split.folds[0], "fold 1")
     assert np.isfinite(result["scores"]).all()
     assert {weight.dtype for weight in trainer.network.weights} == {"float32"}
     assert trainer.network.output.dtype == "float32"

@@ -1,4 +1,4 @@
-"""Networks built from the rows: counted, scaled, frozen, saved and refused as they should be."""
+"""Networks built from the architectures: parameter counts, scaling, freezing, saving, weights."""
 
 import math
 import socket
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from alledge.errors import RunError, UsageError
-from alledge.train.networks.architectures import ARCHITECTURES, HEADS, count
+from alledge.train.networks.architectures import ARCHITECTURES, HEADS, count_parameters
 from alledge.train.networks.network import base_of, build, features_of, freeze, head_of
 
-SCALING = {  # what keras.applications itself does to a pixel, per model
+SCALING = {  # the preprocessing functions of keras.applications
     "vgg16": keras.applications.vgg16.preprocess_input,
     "vgg19": keras.applications.vgg19.preprocess_input,
     "resnet101v2": keras.applications.resnet_v2.preprocess_input,
@@ -28,22 +28,22 @@ def size(variables: list[keras.Variable]) -> int:
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("model", ARCHITECTURES)
-def test_the_row_counts_what_keras_builds(model: str, head: str) -> None:
+def test_parameter_counts_are_those_of_the_built_network(model: str, head: str) -> None:
     network = build(model, head, weights="none")
-    counted = count(ARCHITECTURES[model], HEADS[head])
-    assert size(network.trainable_weights) == counted.trainable
-    assert size(network.non_trainable_weights) == counted.frozen
+    parameters = count_parameters(ARCHITECTURES[model], HEADS[head])
+    assert size(network.trainable_weights) == parameters.trainable
+    assert size(network.non_trainable_weights) == parameters.frozen
     adam = keras.optimizers.Adam()
     adam.build(network.trainable_weights)
-    assert size(adam.variables) == counted.optimizer
+    assert size(adam.variables) == parameters.optimizer
 
 
 @pytest.mark.parametrize("model", ARCHITECTURES)
-def test_scaling_inside_is_that_of_keras(model: str) -> None:
+def test_scaling_equals_the_preprocessing_of_keras(model: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8)
     row = ARCHITECTURES[model]
-    ordered = pixels[..., ::-1] if row.reverse else pixels
-    scaled = keras.layers.Rescaling(list(row.scale), list(row.offset))(ordered)
+    ordered = pixels[..., ::-1] if row.bgr else pixels
+    scaled = keras.layers.Rescaling(list(row.scaling.scale), list(row.scaling.offset))(ordered)
     expected = SCALING[model](pixels.astype(np.float32))
     assert np.allclose(np.asarray(scaled), expected, atol=1e-5)
 
@@ -58,25 +58,25 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
 
 
-def test_saved_model_reloads_in_safe_mode_and_says_the_same(
+def test_saved_model_reloads_in_safe_mode_and_predicts_the_same(
     network: keras.Model, pixels: np.ndarray, tmp_path: Path
 ) -> None:
     network.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-    said = network.predict(pixels, verbose=0)
-    assert np.array_equal(again.predict(pixels, verbose=0), said)
+    scores = network.predict(pixels, verbose=0)
+    assert np.array_equal(again.predict(pixels, verbose=0), scores)
     parts = head_of(again)(features_of(again).predict(pixels, verbose=0))
-    assert np.allclose(np.asarray(parts), said, atol=1e-6)
+    assert np.allclose(np.asarray(parts), scores, atol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(
     network: keras.Model, pixels: np.ndarray
 ) -> None:
-    said = network.predict(pixels, verbose=0)
+    scores = network.predict(pixels, verbose=0)
     same = build("vgg16", weights="none", seed=3, size=32)
     other = build("vgg16", weights="none", seed=4, size=32)
-    assert np.array_equal(same.predict(pixels, verbose=0), said)
-    assert not np.array_equal(other.predict(pixels, verbose=0), said)
+    assert np.array_equal(same.predict(pixels, verbose=0), scores)
+    assert not np.array_equal(other.predict(pixels, verbose=0), scores)
 
 
 def test_two_labels_share_one_sigmoid_and_more_have_a_softmax(pixels: np.ndarray) -> None:
@@ -112,7 +112,7 @@ def test_weights_of_another_base_are_refused(tmp_path: Path) -> None:
         build("vgg19", weights=tmp_path / "vgg16.weights.h5", size=32)
 
 
-def test_missing_or_misnamed_weights_are_wrong_usage(tmp_path: Path) -> None:
+def test_missing_or_misnamed_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file of weights"):
         build("vgg16", weights=tmp_path / "none.weights.h5")
     (tmp_path / "weights.txt").write_text("x", encoding="utf-8")
@@ -120,7 +120,7 @@ def test_missing_or_misnamed_weights_are_wrong_usage(tmp_path: Path) -> None:
         build("vgg16", weights=tmp_path / "weights.txt")
 
 
-def test_imagenet_without_a_network_names_the_way_out(
+def test_imagenet_weights_without_a_connection_name_a_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -128,7 +128,7 @@ def test_imagenet_without_a_network_names_the_way_out(
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    # the cache of this machine may hold them: look elsewhere
+    # this machine's own cache may have them
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
     with pytest.raises(RunError, match="fix: --weights FILE"):
         build("mobilenetv2", weights="imagenet")

@@ -1,4 +1,4 @@
-"""The generated smears: their layout, their seeds, and how far colour alone gets."""
+"""Generated smears: their layout, their seeds, and the accuracy that colour alone reaches."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ from alledge.train.phantom.cells import Canvas, draw_leucocyte
 from alledge.train.phantom.optics import Camera
 from alledge.train.phantom.smears import CAMERAS, draw_field, generate
 
-IMAGES, SIZE = 200, 256  # small fields: the histograms of the model's input hardly differ
-HISTOGRAM_CEILING = 0.70  # accuracy, what the demo's network must beat by far
+IMAGES, SIZE = (
+    200,
+    256,
+)  # small fields are enough: the histograms of the model's input hardly differ
+HISTOGRAM_CEILING = 0.70  # accuracy from colour alone; the demo's network must exceed it by far
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,9 @@ def contents(root: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_set_reads_as_all_idb1_and_says_that_it_is_generated(smears: Dataset) -> None:
+def test_generated_set_has_the_layout_of_all_idb1_and_is_marked_as_generated(
+    smears: Dataset,
+) -> None:
     assert smears.layout == "all-idb1"
     assert smears.generated
     assert (smears.labels, smears.positive) == ((HEALTHY, BLAST), (BLAST,))
@@ -51,9 +56,9 @@ def test_the_set_reads_as_all_idb1_and_says_that_it_is_generated(smears: Dataset
 def test_both_cameras_have_both_labels_equally_often(smears: Dataset) -> None:
     for camera in CAMERAS:
         for label in smears.labels:
-            taken = [s for s in smears.samples if (s.camera, s.label) == (camera.model, label)]
-            assert len(taken) == IMAGES // 4
-            assert {(s.width, s.height) for s in taken} == {
+            samples = [s for s in smears.samples if (s.camera, s.label) == (camera.model, label)]
+            assert len(samples) == IMAGES // 4
+            assert {(s.width, s.height) for s in samples} == {
                 (round(camera.width * SIZE), round(camera.height * SIZE))
             }
     with Image.open(smears.samples[0].path) as image:
@@ -79,7 +84,7 @@ def test_every_centroid_lies_on_a_stained_nucleus(smears: Dataset) -> None:
             assert nucleus < 0.6 * np.median(green), sample.path.name
 
 
-def test_the_mark_holds_the_settings_and_fits_its_schema(smears: Dataset) -> None:
+def test_the_generated_mark_holds_the_settings_and_fits_its_schema(smears: Dataset) -> None:
     record = json.loads((smears.root / GENERATED_MARK).read_text(encoding="utf-8"))
     schema = json.loads(
         (files("alledge.runtime") / "schemas" / "phantom.json").read_text(encoding="utf-8")
@@ -105,7 +110,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path)
     camera=st.sampled_from(CAMERAS),
     size=st.integers(96, 300),
 )
-def test_any_field_has_its_size_and_is_a_function_of_seed_and_index(
+def test_a_field_has_its_size_and_depends_on_seed_and_index_only(
     seed: int, index: int, blast: bool, camera: Camera, size: int
 ) -> None:
     image, centroids = draw_field(seed, index, blast, camera=camera, size=size)
@@ -119,7 +124,7 @@ def test_any_field_has_its_size_and_is_a_function_of_seed_and_index(
 
 
 def test_blasts_have_more_nucleus_for_their_size_than_any_normal_leucocyte() -> None:
-    def drawn(kind: cell_kinds.Leucocyte) -> list[float]:
+    def nucleus_shares(kind: cell_kinds.Leucocyte) -> list[float]:
         canvas, rng = Canvas(10, 10, 8.0), np.random.default_rng(0)
         shares = []
         for _ in range(12):
@@ -129,13 +134,13 @@ def test_blasts_have_more_nucleus_for_their_size_than_any_normal_leucocyte() -> 
             shares.append(float(nucleus.sum() / cell.sum()))
         return shares
 
-    blasts = drawn(cell_kinds.BLAST)
+    blasts = nucleus_shares(cell_kinds.BLAST)
     for kind in cell_kinds.NORMAL:
-        assert max(drawn(kind)) < min(blasts), kind.name
+        assert max(nucleus_shares(kind)) < min(blasts), kind.name
     assert cell_kinds.BLAST.diameter_um[0] > cell_kinds.LYMPHOCYTE.diameter_um[1]
 
 
-def test_colour_alone_does_not_tell_blasts_from_healthy_blood(smears: Dataset) -> None:
+def test_colour_alone_does_not_separate_blasts_from_healthy_blood(smears: Dataset) -> None:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -157,7 +162,7 @@ def test_colour_alone_does_not_tell_blasts_from_healthy_blood(smears: Dataset) -
         assert accuracy <= HISTOGRAM_CEILING, model
 
 
-def test_a_biased_set_lets_the_camera_give_the_label_away(tmp_path: Path) -> None:
+def test_in_a_fully_biased_set_each_camera_has_one_label(tmp_path: Path) -> None:
     biased = read_dataset(generate(tmp_path / "trap", images=8, size=96, camera_bias=1.0))
     assert len({(sample.camera, sample.label) for sample in biased.samples}) == 2
 
@@ -173,14 +178,14 @@ def test_a_number_out_of_range_is_named_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_files_in_it_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(DataError, match="is there already"):
         generate(tmp_path, images=4, size=96)
     assert contents(tmp_path) == {"mine.txt": b"mine"}
 
 
-def test_an_interrupted_set_does_not_appear_and_the_next_try_succeeds(tmp_path: Path) -> None:
+def test_an_interrupted_set_does_not_appear_and_the_next_attempt_succeeds(tmp_path: Path) -> None:
     def interrupt(done: int, total: int) -> None:
         assert total == 4
         if done == 2:

@@ -1,4 +1,4 @@
-"""Finding and reading runs: the newest finished one, and clear words where there is none."""
+"""Run folders are found and read, and errors say what is missing."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from alledge.errors import RunError, UsageError
 from alledge.train.runs.run_folder import (
     Run,
-    begin,
+    begin_run,
     find_unfinished,
     load_run,
     newest_finished,
@@ -19,7 +19,7 @@ from alledge.train.runs.run_folder import (
 SETTINGS = {"model": "vgg16", "seed": 0}
 
 
-def put(folder: Path, finished: str | None, head: str = "gap", version: int = 1) -> Path:
+def write_run(folder: Path, finished: str | None, head: str = "gap", version: int = 1) -> Path:
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
     if finished:
@@ -30,37 +30,37 @@ def put(folder: Path, finished: str | None, head: str = "gap", version: int = 1)
 
 
 def test_newest_finished_is_the_one_that_finished_last(tmp_path: Path) -> None:
-    put(tmp_path / "vgg16" / "a", "2026-01-03T00:00:00Z")
-    put(tmp_path / "vgg16" / "b", "2026-01-02T00:00:00Z")
-    put(tmp_path / "vgg16" / "c", "2026-01-01T00:00:00Z", head="paper")
-    put(tmp_path / "vgg16" / "d", None)
+    write_run(tmp_path / "vgg16" / "a", "2026-01-03T00:00:00Z")
+    write_run(tmp_path / "vgg16" / "b", "2026-01-02T00:00:00Z")
+    write_run(tmp_path / "vgg16" / "c", "2026-01-01T00:00:00Z", head="paper")
+    write_run(tmp_path / "vgg16" / "d", None)
     assert newest_finished(tmp_path, "vgg16").path.name == "a"
     assert newest_finished(tmp_path, "vgg16", "paper").path.name == "c"
 
 
-def test_no_finished_run_says_what_to_type(tmp_path: Path) -> None:
+def test_the_error_without_a_finished_run_says_what_to_type(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no finished run of vgg16(.|\n)*alledge train --model"):
         newest_finished(tmp_path, "vgg16")
-    put(tmp_path / "vgg16" / "d", None)
+    write_run(tmp_path / "vgg16" / "d", None)
     with pytest.raises(RunError, match=r"d is unfinished(.|\n)*--resume"):
         newest_finished(tmp_path, "vgg16", "paper")
 
 
-def test_what_is_not_a_finished_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_finished_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no run"):
         load_run(tmp_path / "none")
     with pytest.raises(RunError, match="is not a run"):
         load_run(tmp_path)
     with pytest.raises(RunError, match=r"unfinished run(.|\n)*--resume"):
-        load_run(put(tmp_path / "half", None))
+        load_run(write_run(tmp_path / "half", None))
     with pytest.raises(RunError, match=r"version 9(.|\n)*allowed: alledge/run version 1"):
-        load_run(put(tmp_path / "later", "2026-01-01T00:00:00Z", version=9))
+        load_run(write_run(tmp_path / "later", "2026-01-01T00:00:00Z", version=9))
 
 
 def test_a_run_without_the_training_parts_of_its_folds_has_to_be_trained_again(
     tmp_path: Path,
 ) -> None:
-    run = load_run(put(tmp_path / "run", "2026-01-01T00:00:00Z"))
+    run = load_run(write_run(tmp_path / "run", "2026-01-01T00:00:00Z"))
     with pytest.raises(RunError, match=r"split\.csv does not say(.|\n)*train again"):
         run.split()
     write_table(run.path / "split.csv", ("image", "fold", "group"), [("a.png", 1, "a")])
@@ -68,16 +68,16 @@ def test_a_run_without_the_training_parts_of_its_folds_has_to_be_trained_again(
         run.split()
 
 
-def test_a_run_never_writes_over_another(tmp_path: Path) -> None:
-    begin(tmp_path / "run", SETTINGS)
-    with pytest.raises(UsageError, match="is there already"):
-        begin(tmp_path / "run", SETTINGS)
+def test_a_new_run_does_not_overwrite_another(tmp_path: Path) -> None:
+    begin_run(tmp_path / "run", SETTINGS)
+    with pytest.raises(UsageError, match="exists already"):
+        begin_run(tmp_path / "run", SETTINGS)
 
 
 def test_resume_takes_the_newest_unfinished_run_of_the_same_settings(tmp_path: Path) -> None:
-    put(tmp_path / "1", None)
-    put(tmp_path / "2", None)
-    put(tmp_path / "3", "2026-01-01T00:00:00Z")
+    write_run(tmp_path / "1", None)
+    write_run(tmp_path / "2", None)
+    write_run(tmp_path / "3", "2026-01-01T00:00:00Z")
     assert find_unfinished(tmp_path.iterdir(), SETTINGS).name == "2"
     with pytest.raises(RunError, match="2 differs in seed"):
         find_unfinished(tmp_path.iterdir(), {**SETTINGS, "seed": 1})
@@ -85,15 +85,27 @@ def test_resume_takes_the_newest_unfinished_run_of_the_same_settings(tmp_path: P
         find_unfinished([], SETTINGS)
 
 
+def test_a_run_whose_images_were_moved_is_resumed_and_one_of_other_images_is_not(
+    tmp_path: Path,
+) -> None:
+    def settings(root: str, fingerprint: str = "sha256:1") -> dict[str, object]:
+        return {**SETTINGS, "data": {"fingerprint": fingerprint, "root": root}}
+
+    begin_run(tmp_path / "1", settings("/data/a"))
+    assert find_unfinished([tmp_path / "1"], settings("/data/b")) == tmp_path / "1"
+    with pytest.raises(RunError, match="1 differs in data"):
+        find_unfinished([tmp_path / "1"], settings("/data/a", "sha256:2"))
+
+
 @pytest.mark.parametrize("text", ['{"seed": ', "[]", ""])
-def test_damaged_settings_are_named_with_a_way_out(tmp_path: Path, text: str) -> None:
-    begin(tmp_path / "1", SETTINGS)
+def test_the_error_about_damaged_settings_says_what_to_do(tmp_path: Path, text: str) -> None:
+    begin_run(tmp_path / "1", SETTINGS)
     (tmp_path / "1/settings.json").write_text(text, encoding="ascii")
     with pytest.raises(RunError, match=r"settings\.json is damaged(.|\n)*delete"):
         find_unfinished(tmp_path.iterdir(), SETTINGS)
 
 
-def test_predictions_come_back_to_the_nine_digits_of_float32(tmp_path: Path) -> None:
+def test_predictions_are_read_back_with_the_nine_digits_of_float32(tmp_path: Path) -> None:
     score = float(np.float32(0.123456789))
     header = ["image", "fold", "group", "camera", "truth", "score_healthy", "score_blast"]
     write_table(

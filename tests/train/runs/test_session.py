@@ -1,7 +1,8 @@
-"""Training for real, tiny: what the run folder holds, and that a cut-off run goes on exactly."""
+"""Tiny networks are trained: the run folder is complete, and a resumed run equals a whole one."""
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -15,7 +16,8 @@ from PIL import Image
 from alledge.errors import RunError, UsageError
 from alledge.runtime.bundle.seen_images import TrainingImageHashes
 from alledge.runtime.data.datasets import Dataset
-from alledge.runtime.guards.guards import Guards, image_statistics
+from alledge.runtime.guards.guards import Guards
+from alledge.runtime.guards.image_statistics import image_statistics
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_image, load_rgb
 from alledge.train import progress
@@ -51,7 +53,7 @@ def tiny_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def one_phase_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The base is trained from the first step: its features are wanted by the probe alone."""
+    """The base is trained from the first step; only the probe uses its frozen features."""
     recipe = replace(tiny_order.recipe, head_first=False, whole_folds=False, epochs=1, lr=1e-3)
     folder = tmp_path_factory.mktemp("runs") / "one-phase"
     return train(replace(tiny_order, recipe=recipe, out=folder), quiet=True)
@@ -59,7 +61,7 @@ def one_phase_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def paper_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The paper's recipe and head, for three epochs."""
+    """The recipe and the head of the paper, for three epochs."""
     recipe = recipe_for(
         tiny_order.weights, epochs=3, batch_size=4, lr=None, name="paper", paper_epochs=50
     )
@@ -70,14 +72,14 @@ def paper_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def camera_run(tiny_order: TrainOptions, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Every camera's blasts left out in turn, the healthy fields in two folds each time."""
+    """The blasts of each camera are left out in turn; healthy fields are in two folds each."""
     recipe = replace(tiny_order.recipe, epochs=0, whole_folds=False, head_passes=0)
     folder = tmp_path_factory.mktemp("runs") / "camera"
     return train(replace(tiny_order, recipe=recipe, split="camera", out=folder), quiet=True)
 
 
 @pytest.mark.parametrize("which", ["finished_run", "tiny_run", "paper_run", "camera_run"])
-def test_documents_of_a_run_keep_to_their_schemas(
+def test_documents_of_a_run_are_valid_by_their_schemas(
     which: str, request: pytest.FixtureRequest
 ) -> None:
     run: Run = request.getfixturevalue(which)
@@ -86,7 +88,7 @@ def test_documents_of_a_run_keep_to_their_schemas(
         jsonschema.validate(document, schema(name))
 
 
-def test_finished_run_tests_every_image_once(finished_run: Run, smears: Dataset) -> None:
+def test_a_finished_run_tests_every_image_once(finished_run: Run, smears: Dataset) -> None:
     predictions, split = finished_run.predictions(), rows(finished_run.path / "split.csv")
     names = sorted(smears.relative(sample) for sample in smears.samples)
     assert sorted(predictions.images) == sorted(row["image"] for row in split) == names
@@ -100,7 +102,7 @@ def test_finished_run_tests_every_image_once(finished_run: Run, smears: Dataset)
 
 
 @pytest.mark.parametrize("which", ["tiny_run", "one_phase_run", "paper_run", "camera_run"])
-def test_kept_fold_models_give_the_predictions_of_their_own_fold(
+def test_stored_fold_models_give_the_predictions_of_their_fold(
     which: str, request: pytest.FixtureRequest
 ) -> None:
     run: Run = request.getfixturevalue(which)
@@ -110,25 +112,29 @@ def test_kept_fold_models_give_the_predictions_of_their_own_fold(
         network = keras.models.load_model(run.fold_model_path(number), safe_mode=True)
         own = [row for row in predicted if row["fold"] == str(number)]
         assert own
-        said = scores(run, network, own)
+        computed = scores(run, network, own)
         expected = np.array([[float(r["score_healthy"]), float(r["score_blast"])] for r in own])
-        assert np.allclose(said, expected, atol=1e-6)
+        assert np.allclose(computed, expected, atol=1e-6)
 
 
-def test_exported_model_is_fitted_on_all_images_and_is_none_of_the_folds(tiny_run: Run) -> None:
+def test_the_exported_model_is_fitted_on_all_images_and_differs_from_the_folds(
+    tiny_run: Run,
+) -> None:
     network = keras.models.load_model(tiny_run.model_path, safe_mode=True)
     predicted = rows(tiny_run.path / "predictions.csv")
-    said = scores(tiny_run, network, predicted)
+    computed = scores(tiny_run, network, predicted)
     out_of_fold = np.array(
         [[float(r["score_healthy"]), float(r["score_blast"])] for r in predicted]
     )
-    assert np.abs(said - out_of_fold).max() > 1e-4
+    assert np.abs(computed - out_of_fold).max() > 1e-4
     assert getattr(network, "optimizer", None) is None
     refit = [row for row in rows(tiny_run.path / "history.csv") if row["fold"] == "0"]
     assert max(int(row["epoch"]) for row in refit) == tiny_run.record["refit"]["base"]
 
 
-def test_the_inner_part_chooses_and_the_tested_fold_never_does(tiny_run: Run) -> None:
+def test_the_best_epoch_is_chosen_on_the_inner_part_and_not_on_the_tested_fold(
+    tiny_run: Run,
+) -> None:
     history = rows(tiny_run.path / "history.csv")
     metrics = json.loads((tiny_run.path / "metrics.json").read_text(encoding="utf-8"))
     for fold in metrics["folds"]:
@@ -140,7 +146,7 @@ def test_the_inner_part_chooses_and_the_tested_fold_never_does(tiny_run: Run) ->
     assert all(row["val_loss"] == "" for row in whole)
 
 
-def test_the_papers_recipe_trains_whole_folds_for_all_its_epochs_and_keeps_the_last(
+def test_the_recipe_of_the_paper_trains_whole_folds_and_keeps_the_last_epoch(
     paper_run: Run,
 ) -> None:
     history = rows(paper_run.path / "history.csv")
@@ -154,7 +160,7 @@ def test_the_papers_recipe_trains_whole_folds_for_all_its_epochs_and_keeps_the_l
     assert paper_run.record["recipe"]["choose_epoch"] is False
 
 
-def test_a_stated_sensitivity_is_stored_and_a_resumed_run_has_to_want_the_same(
+def test_the_wanted_sensitivity_is_stored_and_a_resumed_run_must_have_the_same(
     paper_run: Run, tiny_order: TrainOptions, tmp_path: Path
 ) -> None:
     assert paper_run.record["sensitivity"] == 0.9
@@ -169,11 +175,11 @@ def test_a_stated_sensitivity_is_stored_and_a_resumed_run_has_to_want_the_same(
     order = replace(order, recipe=replace(order.recipe, augmentation=FINE_TUNING.augmentation))
     with pytest.raises(RunError, match=r"differs in sensitivity\n"):
         train(order, resume=True, quiet=True)
-    with pytest.raises(UsageError, match=r"sensitivity of 1\.5"):
+    with pytest.raises(UsageError, match=r"sensitivity is 1\.5"):
         train(replace(order, sensitivity=1.5), quiet=True)
 
 
-def test_a_camera_split_counts_an_image_once_and_its_directions_apart(camera_run: Run) -> None:
+def test_a_camera_split_counts_an_image_once_and_reports_each_direction(camera_run: Run) -> None:
     once, several = camera_run.predictions(), camera_run.fold_predictions()
     healthy = int((once.truth == 0).sum())
     assert len(set(once.images)) == len(once.images) == camera_run.record["oof"]["images"] == 16
@@ -203,7 +209,7 @@ def test_a_run_stores_what_each_fold_trained_on_and_tested(camera_run: Run) -> N
     assert any(len(row.trained_by | row.tested_by) < len(camera_run.fold_numbers) for row in split)
 
 
-def test_comparison_with_the_linear_probe_comes_with_every_run(tiny_run: Run) -> None:
+def test_a_run_with_pretrained_weights_is_compared_with_the_linear_probe(tiny_run: Run) -> None:
     predictions = tiny_run.predictions()
     assert predictions.probe is not None
     assert np.allclose(predictions.probe.sum(axis=1), 1)
@@ -219,7 +225,7 @@ def test_a_run_from_scratch_has_no_probe_to_compare_with(finished_run: Run) -> N
     assert finished_run.record["against_probe"] is None
 
 
-def test_seen_images_are_known_again_and_others_are_not(tiny_run: Run, smears: Dataset) -> None:
+def test_the_hashes_of_a_run_match_its_images_and_no_others(tiny_run: Run, smears: Dataset) -> None:
     seen = TrainingImageHashes(tiny_run.record["seen"])
     settings = ImageSettings.from_json(tiny_run.record["image_path"])
     assert len(seen) == len(smears.samples)
@@ -229,32 +235,32 @@ def test_seen_images_are_known_again_and_others_are_not(tiny_run: Run, smears: D
         assert pixels[::-1] not in seen
 
 
-def test_the_guards_of_a_run_know_its_images_and_no_blank_field(
+def test_the_guards_of_a_run_accept_its_images_and_flag_a_blank_field(
     tiny_run: Run, smears: Dataset
 ) -> None:
     guards = Guards(tiny_run.record["guards"])
     settings = ImageSettings.from_json(tiny_run.record["image_path"])
     flags = [guards.flags(image_statistics(*load_image(s.path, settings))) for s in smears.samples]
-    assert sum("off_domain" in found for found in flags) <= len(flags) / 10
+    assert sum("off_domain" in raised for raised in flags) <= len(flags) / 10
     blank = np.full((settings.size, settings.size, 3), 220, np.uint8)
     assert "off_domain" in guards.flags(image_statistics(blank))
 
 
 @pytest.mark.parametrize("name", ["curves", "confusion", "roc", "augmented"])
-def test_pictures_are_pictures(tiny_run: Run, name: str) -> None:
+def test_plots_are_not_empty(tiny_run: Run, name: str) -> None:
     with Image.open(tiny_run.path / f"{name}.png") as image:
         assert min(image.size) > 300
         assert len(image.convert("L").getcolors()) > 20
 
 
 class CutOff(Exception):
-    """The power cut."""
+    """Stands for a power cut."""
 
 
-CUTS = (("fold 1 of 2, base", 1), ("fold 2 of 2, whole, base", 1), ("refit", 0))
+CUTS = (("fold 1 of 2, base", 1), ("fold 2 of 2, all images, base", 1), ("refit", 0))
 
 
-def test_a_run_cut_off_three_times_and_resumed_is_the_run(
+def test_a_run_cut_off_three_times_and_resumed_equals_a_whole_run(
     tiny_run: Run, tiny_order: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = replace(tiny_order, out=tmp_path / "cut")
@@ -283,14 +289,32 @@ def test_a_run_cut_off_three_times_and_resumed_is_the_run(
     assert not list(resumed.path.rglob("*.part"))
 
 
-def test_resume_without_such_a_run_says_what_differs(
+def test_a_run_is_resumed_after_its_images_were_moved(
+    tiny_order: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_order.data, tmp_path / "before")
+    options = replace(tiny_order, data=tmp_path / "before", folds=1, out=tmp_path / "run")
+
+    def cut(*_: object) -> None:
+        raise CutOff
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.TrainingProgress, "epoch", cut)
+        with pytest.raises(CutOff):
+            train(options, quiet=True)
+    (tmp_path / "before").rename(tmp_path / "after")
+    run = train(replace(options, data=tmp_path / "after"), resume=True, quiet=True)
+    assert run.record["data"]["root"] == str((tmp_path / "after").resolve())
+
+
+def test_resume_without_an_unfinished_run_is_an_error(
     tiny_order: TrainOptions, tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match="no unfinished run"):
         train(replace(tiny_order, out=tmp_path / "none"), resume=True, quiet=True)
 
 
-def test_paper_head_is_fitted_on_frozen_features_first(
+def test_the_head_of_the_paper_is_fitted_on_frozen_features_first(
     tiny_order: TrainOptions, tmp_path: Path
 ) -> None:
     recipe = replace(FINE_TUNING, epochs=1, head_epochs=3, head_passes=1, batch_size=4)
@@ -306,19 +330,20 @@ def test_paper_head_is_fitted_on_frozen_features_first(
     assert [layer.units for layer in layers if hasattr(layer, "units")] == [256, 128, 1]
 
 
-def test_base_that_the_paper_froze_stays_frozen_under_its_head(
+def test_a_base_that_the_paper_froze_stays_frozen_under_its_head(
     tiny_order: TrainOptions, tmp_path: Path
 ) -> None:
     from alledge.runtime.data.datasets import read_dataset
     from alledge.train.data.examples import read_examples
     from alledge.train.data.splits import make_split
-    from alledge.train.fitting.fold_training import Task, Trainer
+    from alledge.train.fitting.fold_training import Trainer
+    from alledge.train.fitting.task import TrainingTask
 
-    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_path)
+    examples = read_examples(read_dataset(tiny_order.data), tiny_order.image_settings)
     split = make_split(examples, "grouped", 2, 0)
     kinds = {}
     for model, head in (("resnet101v2", "paper"), ("resnet101v2", "gap"), ("vgg16", "paper")):
-        task = Task(model, head, "none", 0, FROM_SCRATCH, examples, split, tmp_path)
+        task = TrainingTask(model, head, "none", 0, FROM_SCRATCH, examples, split, tmp_path)
         trainer = Trainer(task, progress.TrainingProgress(quiet=True))
         kinds[model, head] = (
             list(trainer.phases),
@@ -341,7 +366,7 @@ def test_four_classes_train_to_a_softmax_with_three_positive_labels(tmp_path: Pa
     recipe = replace(FROM_SCRATCH, epochs=1, batch_size=8)
     size = ImageSettings(size=32, draft=64)
     order = TrainOptions(
-        "vgg16", tmp_path / "data", recipe, weights="none", folds=2, image_path=size,
+        "vgg16", tmp_path / "data", recipe, weights="none", folds=2, image_settings=size,
         out=tmp_path / "run",
     )  # fmt: skip
     run = train(order, quiet=True)

@@ -1,11 +1,11 @@
-"""The head in numpy is the Keras head: its scores, its gradients; and it learns."""
+"""The head in numpy has the scores and gradients of the same Keras layers, and it learns."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
-from alledge.train.fitting.targets import Part, balanced_loss
+from alledge.train.fitting.targets import FitImages, balanced_loss
 from alledge.train.study.numpy_head import DenseHead, HeadRecipe, fit_head
 
 RANDOM = np.random.default_rng(5)
@@ -30,8 +30,8 @@ def test_scores_and_gradients_are_those_of_the_same_keras_layers(
         + [keras.layers.Dense(units[-1], activation=ends)]
     )
     network.set_weights(ours.layers)
-    said = network.predict_on_batch(FEATURES)
-    expected = np.hstack([1 - said, said]) if units[-1] == 1 else said
+    output = network.predict_on_batch(FEATURES)
+    expected = np.hstack([1 - output, output]) if units[-1] == 1 else output
     assert np.allclose(ours.scores(FEATURES), expected, atol=1e-6)
 
     one_hot = np.eye(classes, dtype=np.float32)[RANDOM.integers(classes, size=24)]
@@ -50,9 +50,9 @@ def test_scores_and_gradients_are_those_of_the_same_keras_layers(
         assert np.allclose(one, np.asarray(other), atol=1e-5)
 
 
-def test_a_head_learns_what_can_be_learnt_and_is_the_same_every_time() -> None:
+def test_a_head_learns_a_separable_problem_and_is_reproducible() -> None:
     truth = (FEATURES[:, 0] + FEATURES[:, 1] > 0).astype(np.int64)
-    part = Part(np.arange(16), np.arange(16, 24), truth, 2)
+    part = FitImages(np.arange(16), np.arange(16, 24), truth, 2)
     recipe = HeadRecipe(lr=0.03, batch_size=4, epochs=40, dense=(8,))
     one, history = fit_head(part, lambda epoch: FEATURES, recipe, seed=2)
     other, _ = fit_head(part, lambda epoch: FEATURES, recipe, seed=2)
@@ -61,9 +61,9 @@ def test_a_head_learns_what_can_be_learnt_and_is_the_same_every_time() -> None:
     assert history[-1]["val_loss"] == balanced_loss(truth[16:], one.scores(FEATURES[16:]))
 
 
-def test_images_outside_the_training_part_change_nothing() -> None:
+def test_images_outside_the_part_do_not_change_the_fit() -> None:
     truth = (FEATURES[:, 0] > 0).astype(np.int64)
-    part = Part(np.arange(16), np.empty(0, np.int64), truth, 2)
+    part = FitImages(np.arange(16), np.empty(0, np.int64), truth, 2)
     recipe = HeadRecipe(lr=0.01, batch_size=4, epochs=5)
     hidden = FEATURES.copy()
     hidden[16:] = np.nan

@@ -1,4 +1,4 @@
-"""What a study refuses before anything is trained, what it leaves out, and how cells are named."""
+"""A study checks its options before it trains, and names its cells by what they depend on."""
 
 import importlib.util
 import shutil
@@ -17,7 +17,7 @@ from alledge.runtime.data.datasets import Dataset, Sample
 from alledge.runtime.image_settings import ImageSettings
 from alledge.train.study import plan as study_plan
 from alledge.train.study.options import StudyOptions
-from alledge.train.study.plan import BASE, make_plan, strengthened
+from alledge.train.study.plan import BASE, HEAD, PROBE, make_plan, scaled_augmentation
 from alledge.train.study.pooled_sections import camera_alone, sections
 from alledge.train.study.trial_queue import masked, open_storage
 
@@ -26,16 +26,19 @@ def alledge(*typed: str) -> Result:
     return CliRunner().invoke(main, list(typed))
 
 
-def order(data: Path, **more: Any) -> StudyOptions:
+def options(data: Path, **more: Any) -> StudyOptions:
     size = ImageSettings(size=32, draft=64)
     plain = StudyOptions(
-        data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_path=size
+        data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_settings=size
     )
     return replace(plain, **more)
 
 
 def without(smears: Dataset, place: Path, leave: Callable[[Sample, int], bool]) -> Path:
-    """Copy the generated smears, but those that `leave` names: it is told of how many before."""
+    """Copy the generated smears without those for which `leave` is true.
+
+    It gets the sample and its number among those of the same label and camera.
+    """
     shutil.copytree(smears.root, place)
     seen: dict[tuple[str, str], int] = {}
     for sample in smears.samples:
@@ -49,7 +52,9 @@ def one_camera(smears: Dataset, place: Path) -> Path:
     return without(smears, place, lambda sample, _: sample.camera.endswith("C"))
 
 
-def test_bad_orders_are_refused_before_anything_is_trained(smears: Dataset, tmp_path: Path) -> None:
+def test_wrong_options_are_refused_before_anything_is_trained(
+    smears: Dataset, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     common = ["study", "--data", str(smears.root), "--out", str(out), "--fine-tune", "none"]
     nowhere = str(tmp_path / "nowhere.csv")
@@ -76,7 +81,7 @@ def test_bad_orders_are_refused_before_anything_is_trained(smears: Dataset, tmp_
     assert not out.exists()
 
 
-def test_a_storage_that_cannot_be_opened_leaves_no_folder_and_tells_no_password(
+def test_an_unusable_storage_leaves_no_folder_and_the_error_hides_the_password(
     smears: Dataset, tmp_path: Path
 ) -> None:
     result = alledge(
@@ -100,7 +105,7 @@ def test_a_storage_without_its_driver_names_the_driver() -> None:
         open_storage("oracle+oracledb://someone@nowhere/study")
 
 
-def test_names_and_files_are_looked_at_before_images_are_compared(
+def test_names_and_files_are_checked_before_images_are_compared(
     smears: Dataset, base_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def compared(*_: Any) -> Any:
@@ -122,12 +127,12 @@ def test_names_and_files_are_looked_at_before_images_are_compared(
         ({"fine_tune": ("vgg19",)}, UsageError, "not one of the models"),
     ]:
         with pytest.raises(error, match=message):
-            make_plan(order(smears.root, **more))
+            make_plan(options(smears.root, **more))
     with pytest.raises(AssertionError, match="compared"):
-        make_plan(order(smears.root, weights={"vgg16": str(base_weights)}))
+        make_plan(options(smears.root, weights={"vgg16": str(base_weights)}))
 
 
-def test_a_set_of_one_camera_is_studied_without_the_camera_split_unless_it_was_typed(
+def test_the_camera_split_is_optional_unless_it_was_requested(
     smears: Dataset, tmp_path: Path
 ) -> None:
     data = one_camera(smears, tmp_path / "data")
@@ -148,24 +153,24 @@ def test_a_set_of_one_camera_is_studied_without_the_camera_split_unless_it_was_t
         assert f"Left out: {note}" in (tmp_path / "out" / page).read_text(encoding="utf-8")
 
 
-def test_a_class_of_one_group_cannot_be_tuned_and_says_so(smears: Dataset, tmp_path: Path) -> None:
+def test_a_class_with_one_group_cannot_be_tuned(smears: Dataset, tmp_path: Path) -> None:
     for sample in smears.samples:
         copy = tmp_path / "data" / sample.label / sample.path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if sample.label == "healthy" or len(list(copy.parent.iterdir())) < 2:
             copy.write_bytes(sample.path.read_bytes())
     with pytest.raises(DataError, match="nothing can be tuned inside it"):
-        make_plan(order(tmp_path / "data"))
+        make_plan(options(tmp_path / "data"))
 
 
-def test_a_direction_is_named_by_the_camera_left_out_though_folds_lack_its_blasts(
+def test_a_direction_is_named_by_its_tested_camera_even_in_folds_without_its_blasts(
     smears: Dataset, tmp_path: Path
 ) -> None:
     def leave(sample: Sample, count: int) -> bool:
         return sample.camera.endswith("C") and (sample.label == "healthy" or count > 2)
 
     data = without(smears, tmp_path / "data", leave)
-    plan = make_plan(order(data, splits=("camera", "grouped"), folds=3))
+    plan = make_plan(options(data, splits=("camera", "grouped"), folds=3))
     *ways, grouped = sections(plan)
     assert [(way.name, len(way.folds)) for way in ways] == [
         ("phantom G → phantom C", 3),
@@ -178,29 +183,27 @@ def test_a_direction_is_named_by_the_camera_left_out_though_folds_lack_its_blast
     assert camera_alone(plan, ways[1])["summary"]["sensitivity"]["value"] == 0
 
 
-def test_the_cell_of_a_study_keeps_its_name_when_another_model_joins(smears: Dataset) -> None:
-    alone = make_plan(order(smears.root))
+def test_the_key_of_a_cell_does_not_depend_on_other_models(smears: Dataset) -> None:
+    alone = make_plan(options(smears.root))
     joined = make_plan(
-        order(smears.root, models=("vgg16", "vgg19"), weights={"vgg16": "none", "vgg19": "none"})
+        options(smears.root, models=("vgg16", "vgg19"), weights={"vgg16": "none", "vgg19": "none"})
     )
     cell = next(alone.cells())
     assert alone.key(cell) == joined.key(next(joined.cells()))
-    # results that were computed before a recipe had this setting are still theirs
-    recipes = {
-        name: {key: value for key, value in recipe.items() if key != "choose_epoch"}
-        for name, recipe in alone.settings["recipes"].items()
-    }
-    before = replace(alone, settings=alone.settings | {"recipes": recipes})
-    assert before.key(cell, BASE) == alone.key(cell, BASE)
-    for more in ({"seed": 1}, {"image_path": ImageSettings(size=32, geometry="crop", draft=64)}):
-        other = make_plan(order(smears.root, **more))
+    kinds = [alone.key(cell, kind) for kind in ("", PROBE, HEAD, BASE)]
+    assert len(set(kinds)) == len(kinds)
+    for more in (
+        {"seed": 1},
+        {"image_settings": ImageSettings(size=32, geometry="crop", draft=64)},
+    ):
+        other = make_plan(options(smears.root, **more))
         assert alone.key(cell) != other.key(next(other.cells()))
-    assert strengthened(0).to_json() == {
+    assert scaled_augmentation(0).to_json() == {
         "quarter_turns": False, "rotation": 0, "flip": False, "scale": 0, "brightness": 0
     }  # fmt: skip
 
 
-def test_a_split_file_is_known_by_its_name_and_content_wherever_it_lies(
+def test_a_split_file_is_named_by_its_name_and_content_and_not_by_its_folder(
     smears: Dataset, tmp_path: Path
 ) -> None:
     rows = [f"{smears.relative(s)},{1 + at % 2}" for at, s in enumerate(smears.samples)]
@@ -209,7 +212,7 @@ def test_a_split_file_is_known_by_its_name_and_content_wherever_it_lies(
         path = tmp_path / folder / "mine.csv"
         path.parent.mkdir()
         path.write_bytes(ending.join(["image,fold", *rows, ""]).encode())
-        plan = make_plan(order(smears.root, splits=(str(path),)))
+        plan = make_plan(options(smears.root, splits=(str(path),)))
         cell = next(plan.cells())
         assert not set(cell.split) & set('/\\:*?"<>|')
         assert cell.split.startswith("mine.csv-")

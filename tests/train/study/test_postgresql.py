@@ -1,4 +1,4 @@
-"""Two processes on a real PostgreSQL share one study; a dead one's trial is taken up again."""
+"""Processes share a study on a real PostgreSQL server, and the trial of a dead one is run again."""
 
 import contextlib
 import os
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
+import psutil
 import pytest
 
 from alledge.runtime.data.datasets import Dataset
@@ -30,7 +31,7 @@ def tool(name: str) -> str | None:
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    """The URL of a server of our own, in a folder of its own."""
+    """The URL of a server that the test starts in its own folder."""
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     initdb, server = tool("initdb") or shutil.which("initdb"), tool("postgres")
     server = server or shutil.which("postgres")
@@ -97,8 +98,8 @@ def trials(storage: optuna.storages.RDBStorage) -> Trials:
     }
 
 
-def finished(found: Trials) -> int:
-    return sum(trial.state == COMPLETE for some in found.values() for trial in some)
+def finished(stored: Trials) -> int:
+    return sum(trial.state == COMPLETE for some in stored.values() for trial in some)
 
 
 def start(data: Path, folder: Path, out: str, url: str) -> "subprocess.Popen[bytes]":
@@ -109,9 +110,9 @@ def start(data: Path, folder: Path, out: str, url: str) -> "subprocess.Popen[byt
 def kill_at_work(
     process: "subprocess.Popen[bytes]", storage: optuna.storages.RDBStorage
 ) -> tuple[str, int]:
-    """Kill a process that is at a trial, and return the trial's study and slot.
+    """Kill a process during a trial, and return the study and slot of the trial.
 
-    It is stopped before it is looked at: one that runs might finish its trial meanwhile.
+    The process is stopped first: otherwise it might finish the trial in the meantime.
     """
     for _ in range(6000):
         assert process.poll() is None, "it ended before it was killed"
@@ -119,7 +120,7 @@ def kill_at_work(
         if finished(trials(storage)) < 2:
             continue
         process.send_signal(signal.SIGSTOP)
-        time.sleep(0.1)  # for what it has sent already
+        wait_until_idle(process, storage)
         for name, some in trials(storage).items():
             for trial in some:
                 if trial.state == RUNNING and "slot" in trial.user_attrs:
@@ -127,10 +128,27 @@ def kill_at_work(
                     process.wait()
                     return name, trial.user_attrs["slot"]
         process.send_signal(signal.SIGCONT)
-    raise AssertionError("it was never seen at work")
+    raise AssertionError("no running trial was seen")
 
 
-def test_a_killed_workers_trial_is_done_by_one_of_the_two_that_come_after_it(
+def wait_until_idle(
+    process: "subprocess.Popen[bytes]", storage: optuna.storages.RDBStorage
+) -> None:
+    """Wait until a stopped process is stopped, and the server has run what it had sent."""
+    from sqlalchemy import text
+
+    active = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+    with storage.engine.connect() as connection:
+        while connection.execute(active).scalar():
+            time.sleep(0.01)
+
+
+def test_the_trial_of_a_killed_worker_is_run_by_one_of_the_two_that_follow(
     postgresql: str, smears: Dataset, tmp_path: Path
 ) -> None:
     storage = open_storage(postgresql)
@@ -139,14 +157,14 @@ def test_a_killed_workers_trial_is_done_by_one_of_the_two_that_come_after_it(
     codes = [process.wait(timeout=300) for process in others]
     logs = [(tmp_path / f"{out}.log").read_text(encoding="utf-8") for out in ("one", "two")]
     assert codes == [0, 0], logs
-    found = trials(storage)
-    taken = [trial.state for trial in found[study] if trial.user_attrs.get("slot") == slot]
-    assert taken[0] == optuna.trial.TrialState.FAIL
-    assert taken.count(COMPLETE) == 1
-    assert not any(trial.state == RUNNING for some in found.values() for trial in some)
+    stored = trials(storage)
+    states = [trial.state for trial in stored[study] if trial.user_attrs.get("slot") == slot]
+    assert states[0] == optuna.trial.TrialState.FAIL
+    assert states.count(COMPLETE) == 1
+    assert not any(trial.state == RUNNING for some in stored.values() for trial in some)
     slots = {
         name: sorted(trial.user_attrs["slot"] for trial in some if trial.state == COMPLETE)
-        for name, some in found.items()
+        for name, some in stored.items()
     }
     tuning = [numbers for name, numbers in slots.items() if name.endswith("/tuning")]
     assert tuning == [list(range(TRIALS))]

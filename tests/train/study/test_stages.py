@@ -1,4 +1,4 @@
-"""The study: killed, resumed, shared between processes, and blind to what it is measured on."""
+"""A study can be killed, resumed and shared, and tuning does not use its test images."""
 
 import json
 import sqlite3
@@ -26,7 +26,7 @@ from alledge.train.study.options import StudyOptions
 from alledge.train.study.plan import make_plan
 from alledge.train.study.trial_queue import open_storage, sqlite_url
 
-TRIALS = 12  # the last three learn from the ones before; the first nine are drawn at random
+TRIALS = 12  # nine are drawn at random; the last three learn from them
 CHANGING = (
     "code",
     "computed_by",
@@ -56,14 +56,14 @@ def alledge(*typed: str) -> Result:
 
 
 def start(typed: list[str], folder: Path) -> "subprocess.Popen[bytes]":
-    """Start a process of its own; what it prints goes to a file."""
+    """Start a process; its output goes to a file."""
     with (folder / f"log-{time.monotonic_ns()}.txt").open("wb") as log:
         return subprocess.Popen([sys.executable, "-m", "alledge", *typed], stdout=log, stderr=log)
 
 
 @pytest.fixture(scope="module")
 def whole(smears: Dataset, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study that nobody interrupted."""
+    """A study that was not interrupted."""
     out = tmp_path_factory.mktemp("study") / "whole"
     result = alledge(*words(smears.root, cache, out))
     assert result.exit_code == 0, result.output
@@ -71,35 +71,37 @@ def whole(smears: Dataset, cache: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def table(out: Path) -> Any:
-    """Return a study's document without what a clock says."""
+    """Return the document of a study without durations and commits."""
 
-    def still(value: Any) -> Any:
+    def without_changing(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: still(inner) for key, inner in value.items() if key not in CHANGING}
-        return [still(inner) for inner in value] if isinstance(value, list) else value
+            return {
+                key: without_changing(inner) for key, inner in value.items() if key not in CHANGING
+            }
+        return [without_changing(inner) for inner in value] if isinstance(value, list) else value
 
-    return still(json.loads((out / "study.json").read_text(encoding="utf-8")))
+    return without_changing(json.loads((out / "study.json").read_text(encoding="utf-8")))
 
 
 def finished(database: Path) -> int:
-    """Return how many trials a SQLite storage has that are complete."""
+    """Return the number of complete trials in a SQLite storage."""
     try:
         with sqlite3.connect(database, timeout=30) as connection:
-            found = connection.execute("select count(*) from trials where state = 'COMPLETE'")
-            return int(found.fetchone()[0])
+            count = connection.execute("select count(*) from trials where state = 'COMPLETE'")
+            return int(count.fetchone()[0])
     except sqlite3.OperationalError:  # the tables are not there yet
         return 0
 
 
-def test_a_study_leaves_a_document_and_two_pages_that_hold_its_figures(whole: Path) -> None:
+def test_a_study_writes_a_valid_document_and_two_pages_with_its_figures(whole: Path) -> None:
     document = json.loads((whole / "study.json").read_text(encoding="utf-8"))
     schema = resources.files("alledge.runtime").joinpath("schemas/study.json")
     jsonschema.validate(document, json.loads(schema.read_text(encoding="utf-8")))
     assert document["remaining"]["fits"] == 0
     (section,) = document["sections"]
     assert [row["kind"] for row in section["rows"]] == ["probe", "head"]
-    (made,) = document["computed_by"]
-    assert made == document["code"] | {"results": 2 * TRIALS + 4}
+    (computed_by,) = document["computed_by"]
+    assert computed_by == document["code"] | {"results": 2 * TRIALS + 4}
     html = (whole / "study.html").read_text(encoding="utf-8")
     text = (whole / "study.md").read_text(encoding="utf-8")
     for page in (html, text):
@@ -126,8 +128,8 @@ def test_a_study_killed_in_the_middle_and_resumed_has_the_same_table(
     process = start(words(smears.root, cache, out), tmp_path)
     while process.poll() is None and finished(out / "study.db") < TRIALS - 2:
         time.sleep(0.02)
-    assert process.poll() is None, "it should have been killed in the middle"
-    process.kill()  # SIGKILL: nothing is tidied up
+    assert process.poll() is None, "it ended before it was killed"
+    process.kill()  # SIGKILL
     process.wait()
     before = finished(out / "study.db")
     assert TRIALS - 2 <= before < 2 * TRIALS + 4
@@ -136,7 +138,7 @@ def test_a_study_killed_in_the_middle_and_resumed_has_the_same_table(
     assert finished(out / "study.db") == finished(whole / "study.db") == 2 * TRIALS + 4
 
 
-def test_two_processes_share_a_study_and_do_each_trial_once(
+def test_two_processes_share_a_study_and_run_each_trial_once(
     whole: Path, smears: Dataset, cache: Path, tmp_path: Path
 ) -> None:
     url = sqlite_url(tmp_path / "shared.db")
@@ -153,7 +155,7 @@ def share(url: str, whole: Path, smears: Dataset, cache: Path, folder: Path) -> 
     assert table(outs[0]) == table(outs[1]) == table(whole)
 
 
-def test_resuming_a_finished_study_does_nothing_again(
+def test_resuming_a_finished_study_computes_nothing(
     whole: Path, smears: Dataset, cache: Path
 ) -> None:
     before = finished(whole / "study.db"), table(whole)
@@ -161,49 +163,47 @@ def test_resuming_a_finished_study_does_nothing_again(
     assert (finished(whole / "study.db"), table(whole)) == before
     refused = alledge(*words(smears.root, cache, whole))
     assert refused.exit_code == 2
-    assert "is there already" in refused.output
+    assert "exists already" in refused.output
 
 
-def order(data: Path, **more: Any) -> StudyOptions:
+def options(data: Path, **more: Any) -> StudyOptions:
     size = ImageSettings(size=32, draft=64)
     plain = StudyOptions(
-        data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_path=size
+        data, ("vgg16",), {"vgg16": "none"}, folds=2, trials=2, passes=1, image_settings=size
     )
     return replace(plain, **more)
 
 
-def bench(plan: Any, features: Features, folder: Path) -> StudyWorker:
+def make_worker(plan: Any, features: Features, folder: Path) -> StudyWorker:
     storage = open_storage(sqlite_url(folder / "study.db"))
     return StudyWorker(plan, features, storage, folder / "fits", TrainingProgress(quiet=True))
 
 
 class Poisoned(Features):
-    """Features whose test images are no numbers."""
+    """Features that are NaN for the images in `poison`."""
 
     poison: Any = np.empty(0, np.int64)
 
     def get(self, model: str, strength: float, number: int) -> Any:
-        found, seconds = super().get(model, strength, number)
-        found = found.copy()
-        found[self.poison] = np.nan
-        return found, seconds
+        features, seconds = super().get(model, strength, number)
+        features = features.copy()
+        features[self.poison] = np.nan
+        return features, seconds
 
 
-def test_tuning_never_sees_the_images_it_is_measured_on(
-    smears: Dataset, cache: Path, tmp_path: Path
-) -> None:
-    plan = make_plan(order(smears.root))
+def test_tuning_does_not_use_the_test_images(smears: Dataset, cache: Path, tmp_path: Path) -> None:
+    plan = make_plan(options(smears.root))
     cell = next(plan.cells())
     losses = []
     for name, poison in (("clean", cell.fold.test[:0]), ("poisoned", cell.fold.test)):
         (tmp_path / name).mkdir()
         features = Poisoned(plan, FeatureCache(cache), lambda text: None)
         features.poison = poison
-        work = bench(plan, features, tmp_path / name)
-        while work.tuned(cell) is None:
-            assert work.tune(cell)
-        found = work.tuned(cell)
-        assert found is not None
-        losses.append((found["loss"], found["params"]))
+        worker = make_worker(plan, features, tmp_path / name)
+        while worker.tuned(cell) is None:
+            assert worker.tune(cell)
+        tuned = worker.tuned(cell)
+        assert tuned is not None
+        losses.append((tuned["loss"], tuned["params"]))
     assert losses[0] == losses[1]
     assert np.isfinite(losses[0][0])

@@ -1,4 +1,4 @@
-"""Tests of the slots that the processes of a study share."""
+"""Processes share the slots of a queue, and a slot of a dead process is run again."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
 
 from alledge.runtime.metrics.metrics import Json
+from alledge.train.study import trial_queue
 from alledge.train.study.trial_queue import (
     GRACE,
     RESULT,
@@ -23,14 +25,14 @@ from alledge.train.study.trial_queue import (
 SLOTS = 24
 
 
-def test_workers_that_share_a_file_do_each_slot_once(tmp_path: Path) -> None:
+def test_workers_that_share_a_file_run_each_slot_once(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "study.db")
-    shelves = [
+    queues = [
         TrialQueue(open_storage(url), "tuning") for _ in range(4)
-    ]  # an engine each, as processes
-    shelves[0].offer({slot: {"rate": 0.5} for slot in range(SLOTS)})
+    ]  # each with its own database engine, as processes have
+    queues[0].offer({slot: {"rate": 0.5} for slot in range(SLOTS)})
     taken: Counter[int] = Counter()
-    troubles: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def space(trial: optuna.Trial) -> Json:
         return {"slot": trial.user_attrs[SLOT], "rate": trial.suggest_float("rate", 0.0, 1.0)}
@@ -39,45 +41,48 @@ def test_workers_that_share_a_file_do_each_slot_once(tmp_path: Path) -> None:
         taken[parameters["slot"]] += 1
         return 0.0, {}
 
-    def worker(shelf: TrialQueue) -> None:
+    def worker(queue: TrialQueue) -> None:
         try:
-            while shelf.work(job, space):
+            while queue.work(job, space):
                 pass
-        except Exception as error:  # a thread's error would be lost
-            troubles.append(error)
+        except Exception as error:  # pytest does not see errors of threads
+            errors.append(error)
 
-    threads = [threading.Thread(target=worker, args=(shelf,)) for shelf in shelves]
+    threads = [threading.Thread(target=worker, args=(queue,)) for queue in queues]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not troubles
+    assert not errors
     assert taken == Counter(range(SLOTS))
-    assert sorted(shelves[0].done()) == list(range(SLOTS))
+    assert sorted(queues[0].finished()) == list(range(SLOTS))
 
 
 def test_a_trial_taken_by_a_process_that_died_before_its_first_heartbeat_is_offered_again(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now_s, sleep=time.sleep)
+    monkeypatch.setattr(trial_queue, "time", clock)
     url = sqlite_url(tmp_path / "study.db")
     dead = TrialQueue(open_storage(url, heartbeat_s=1), "tuning")
     dead.offer({0: {}})
     dead.study.ask()  # taken, and the process is killed before its heartbeat begins
-    shelf = TrialQueue(open_storage(url, heartbeat_s=1), "tuning")
+    queue = TrialQueue(open_storage(url, heartbeat_s=1), "tuning")
     done: list[bool] = []
     for _ in range(GRACE * 4):
-        shelf.offer({0: {}})
-        done.append(shelf.work(lambda _: (0.0, {}), lambda trial: {}))
+        queue.offer({0: {}})
+        done.append(queue.work(lambda _: (0.0, {}), lambda trial: {}))
         if done[-1]:
             break
-        time.sleep(0.5)
+        now_s += 0.5
     assert done[0] is False  # it might have been alive
-    assert sorted(shelf.done()) == [0]
-    states = [trial.state.name for trial in shelf.study.get_trials()]
+    assert sorted(queue.finished()) == [0]
+    states = [trial.state.name for trial in queue.study.get_trials()]
     assert states == ["FAIL", "COMPLETE"]
 
 
-def test_a_process_that_was_taken_for_dead_drops_its_result_and_goes_on(tmp_path: Path) -> None:
+def test_a_process_taken_for_dead_drops_its_result_and_continues(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "study.db")
     slow, other = (TrialQueue(open_storage(url), "tuning") for _ in range(2))
     slow.offer({0: {}})
@@ -89,11 +94,11 @@ def test_a_process_that_was_taken_for_dead_drops_its_result_and_goes_on(tmp_path
         return 0.5, {"by": "slow"}
 
     assert slow.work(asleep, lambda trial: {})
-    assert slow.done()[0].user_attrs[RESULT] == {"by": "other"}
+    assert slow.finished()[0].user_attrs[RESULT] == {"by": "other"}
 
     def broken(_: Json) -> tuple[float, Json]:
-        raise ValueError("of the work itself")
+        raise ValueError("error of the work")
 
     slow.offer({1: {}})
-    with pytest.raises(ValueError, match="of the work itself"):
+    with pytest.raises(ValueError, match="error of the work"):
         slow.work(broken, lambda trial: {})

@@ -1,1 +1,1 @@
-"""This folder finds images that show the same thing."""
+"""This folder finds images that show the same content."""

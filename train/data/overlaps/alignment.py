@@ -1,7 +1,7 @@
-"""Whether two images that may show the same do: aligned, and correlated at their own scale.
+"""Decides whether two candidate images show the same content: aligns them and correlates them.
 
-What is correlated is detail (the image less its blur), so that two round cells on an even
-background, or two fields with the same shading, are not taken for one. Imports numpy and scipy.
+The correlation is of detail, which is the image minus its blur. Otherwise two round cells on an
+even background, or two fields with the same shading, would correlate. Imports numpy and scipy.
 """
 
 from __future__ import annotations
@@ -16,28 +16,27 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .candidates import Candidate
-from .landmarks import DETAIL, Signature
+from .landmarks import SHADING_SIGMA, Signature
 
-# At the level: what does not agree there will not at the images' own scale, and is not opened. The
-# same fields begin at 0.76 and 3.8 standard errors (ALL-IDB1 and 2); one in eight of the pairs that
-# merely have nuclei lying on each other comes as far as this.
+# Thresholds at the pyramid level. A pair below them is not opened at its own scale. The overlapping
+# fields of ALL-IDB1 and 2 begin at a correlation of 0.76 and 3.8 standard errors. One in eight of
+# the pairs whose nuclei merely coincide reaches the thresholds.
 COARSE_SCORE, COARSE_ERRORS = 0.35, 2.5
-# Correlation at the voted shift from which those about it are tried, and at the best of them.
+# Correlation needed at the voted shift to try the shifts around it, and at the best one of them.
 VOTED_SCORE, BEST_SCORE = 0.125, 0.25
-# Correlation at the images' own scale from which two show the same. A common part counts by how
-# many independent details it has: unrelated fields (ALL-IDB1's and generated ones) stay below 8
-# standard errors, the same ones begin at 14. A crop of one cell has too few for that: unrelated
-# ones of ALL-IDB2 reach 0.6, the same ones begin at 0.92.
-SCORE, ERRORS, SCORE_ALONE = 0.35, 10.0, 0.85
-GRAIN = 4.0  # pixels: blur that takes the noise of camera and JPEG off before correlating
-SEARCH = 3  # pixels of the level around the voted shift
-ENOUGH = 4_000  # pixels of the level that tell the best of shifts next to each other
-LEAST = 24  # pixels of the level that an overlap is wide and high, at least
+# Thresholds at the images' own scale. Unrelated fields (of ALL-IDB1 and generated ones) stay below
+# 8 standard errors, overlapping ones begin at 14. A crop of one cell has too few independent
+# details for that. Unrelated crops of ALL-IDB2 correlate up to 0.6, equal ones from 0.92 on.
+SCORE, ERRORS, CROP_SCORE = 0.35, 10.0, 0.85
+NOISE_SIGMA = 4.0  # pixels: blur that removes camera noise and JPEG artifacts before correlating
+SEARCH = 3  # pixels of the pyramid level around the voted shift
+SHIFT_PIXELS = 4_000  # pixels of the pyramid level that are enough to compare neighbouring shifts
+MIN_SIDE = 24  # pixels of the pyramid level: width and height of an overlap, at least
 BLOCKS = 4  # along each side of the common part
-WINDOW = 1024  # pixels: side of the part that the last shift is looked for in
-SQUARE = 128  # pixels: images of different size that look alike are compared in such a square
-MOST = 0.3  # share of an image from which few details are enough, if they agree as a crop's do
-WHOLE = 0.98  # share of an image from which all of it is meant
+WINDOW = 1024  # pixels: side of the part in which the exact shift is searched
+SQUARE = 128  # pixels: similar images of different size are compared in a square of this side
+CROP_SHARE = 0.3  # share of an image that must be common for `CROP_SCORE` to be enough
+WHOLE_SHARE = 0.98  # share of an image from which on all of it counts as common
 
 Floats = NDArray[np.float32]
 Grey = NDArray[np.uint8]
@@ -45,19 +44,38 @@ Load = Callable[[int], "Grey | None"]
 
 
 @dataclass(frozen=True)
+class Alignment:
+    """A candidate pair, aligned at the pyramid level.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    score : float
+        Correlation of detail over the common part, -1 to 1. 0 if it may be a coincidence.
+    dx, dy : int
+        Position of b's origin in a, in pixels of the pyramid level.
+    """
+
+    candidate: Candidate
+    score: float
+    dx: int
+    dy: int
+
+
+@dataclass(frozen=True)
 class Overlap:
-    """Two images that show the same, as their indices.
+    """Two images that show the same content.
 
     Parameters
     ----------
     a, b : int
-        a < b.
+        Indices of the images, a < b.
     kind : {"identical", "duplicate", "inside", "overlap"}
-        The same pixels; the same picture; one a part of the other; a common part.
+        Same pixels, same picture, one is a part of the other, or a part is common.
     dx, dy : int
-        Where b's origin lies in a, in pixels.
+        Position of b's origin in a, in pixels.
     shares : tuple of float
-        Part of a and part of b that the other shows.
+        Share of a and share of b that the other image shows too.
     score : float
         Correlation of detail over the common part, at the images' own scale.
     """
@@ -71,92 +89,93 @@ class Overlap:
     score: float
 
 
-def roughly(one: Signature, other: Signature, candidate: Candidate) -> tuple[float, int, int]:
-    """Return the best agreement near the voted shift, and that shift, both at the level."""
-    if candidate.dx is None or candidate.dy is None:
-        squares = [_squeezed(signature.detail) for signature in (one, other)]
-        return correlation(*squares), 0, 0
-    dx, dy = candidate.dx, candidate.dy
-    windows = common(one.detail, other.detail, dx, dy)
-    if min(windows[0].shape) < LEAST - SEARCH:
-        return -1.0, dx, dy
-    step = _step(windows[0])
-    score = correlation(*(window[::step] for window in windows))
-    if score < VOTED_SCORE:
-        return score, dx, dy
-    score, right, down = _shift(*windows)
-    dx, dy = dx + right, dy + down
-    if score < BEST_SCORE:
-        return score, dx, dy
-    windows = common(one.detail, other.detail, dx, dy)
-    score = _in_blocks(*windows)
-    if score >= COARSE_SCORE and score * _details(*windows) ** 0.5 < COARSE_ERRORS:
-        return 0.0, dx, dy
-    return score, dx, dy
-
-
-def closely(candidate: Candidate, dx: int, dy: int, factor: int, load: Load) -> Overlap | None:
-    """Return the overlap of two images at their own scale, None where there is none.
+def align_coarsely(one: Signature, other: Signature, candidate: Candidate) -> Alignment:
+    """Align two images at the pyramid level, near the voted shift.
 
     Parameters
     ----------
+    one, other : Signature
+        Of images a and b of the candidate.
     candidate : Candidate
-    dx, dy : int
-        At the level.
-    factor : int
-        By which the level is smaller.
-    load : callable
-        Gives an image in grey at its own scale, by its index.
     """
+    if candidate.dx is None or candidate.dy is None:
+        score = correlation(_to_square(one.detail), _to_square(other.detail))
+        return Alignment(candidate, score, 0, 0)
+    dx, dy = candidate.dx, candidate.dy
+    windows = common_windows(one.detail, other.detail, dx, dy)
+    if min(windows[0].shape) < MIN_SIDE - SEARCH:
+        return Alignment(candidate, -1.0, dx, dy)
+    step = _row_step(windows[0])
+    score = correlation(*(window[::step] for window in windows))
+    if score < VOTED_SCORE:
+        return Alignment(candidate, score, dx, dy)
+    score, right, down = _best_shift(*windows)
+    dx, dy = dx + right, dy + down
+    if score < BEST_SCORE:
+        return Alignment(candidate, score, dx, dy)
+    windows = common_windows(one.detail, other.detail, dx, dy)
+    score = _block_correlation(*windows)
+    if score >= COARSE_SCORE and _standard_errors(score, *windows) < COARSE_ERRORS:
+        score = 0.0
+    return Alignment(candidate, score, dx, dy)
+
+
+def verify_overlap(alignment: Alignment, factor: int, load: Load) -> Overlap | None:
+    """Return the overlap of two images at their own scale, or None if there is none.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    factor : int
+        Pixels of an image per pixel of the pyramid level.
+    load : callable
+        Returns an image in grey at its own scale, by its index. None if it cannot be read.
+    """
+    candidate = alignment.candidate
     a, b = load(candidate.a), load(candidate.b)
     if a is None or b is None:
         return None
     if candidate.dx is None and a.shape != b.shape:
-        score, _ = _agreement(_detail(_squeezed(a)), _detail(_squeezed(b)))
-        found = Overlap(candidate.a, candidate.b, "duplicate", 0, 0, (1.0, 1.0), score)
-        return found if score >= SCORE_ALONE else None
-    dx, dy = _refined(a, b, dx * factor, dy * factor, 2 * factor)
-    one, other = common(a, b, dx, dy)
-    if min(one.shape) < LEAST * factor and one.size < min(a.size, b.size) / 2:
+        score = _block_correlation(_detail(_to_square(a)), _detail(_to_square(b)))
+        overlap = Overlap(candidate.a, candidate.b, "duplicate", 0, 0, (1.0, 1.0), score)
+        return overlap if score >= CROP_SCORE else None
+    dx, dy = _exact_shift(a, b, alignment.dx * factor, alignment.dy * factor, 2 * factor)
+    one, other = common_windows(a, b, dx, dy)
+    if min(one.shape) < MIN_SIDE * factor and one.size < min(a.size, b.size) / 2:
         return None
-    score, errors = _agreement(_detail(one), _detail(other))
+    details = _detail(one), _detail(other)
+    score = _block_correlation(*details)
     shares = (one.size / a.size, one.size / b.size)
-    alone = score >= SCORE_ALONE and max(shares) >= MOST  # a corner may show one nucleus
-    if not alone and (score < SCORE or errors < ERRORS):
+    # in a small common part a single nucleus may correlate as a crop does
+    agrees_as_crop = score >= CROP_SCORE and max(shares) >= CROP_SHARE
+    if not agrees_as_crop and (score < SCORE or _standard_errors(score, *details) < ERRORS):
         return None
-    same = a.shape == b.shape and bool(np.array_equal(a, b))
-    return Overlap(candidate.a, candidate.b, _kind(shares, same), dx, dy, shares, score)
+    identical = a.shape == b.shape and bool(np.array_equal(a, b))
+    return Overlap(candidate.a, candidate.b, _kind(shares, identical), dx, dy, shares, score)
 
 
-def common(one: NDArray[Any], other: NDArray[Any], dx: int, dy: int) -> list[NDArray[Any]]:
-    """Return the part of each of two images that both show, the second lying at (dx, dy)."""
+def common_windows(
+    one: NDArray[Any], other: NDArray[Any], dx: int, dy: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the part of each image that both show, if the second one lies at (dx, dy)."""
     left, right = max(0, dx), min(one.shape[1], other.shape[1] + dx)
     top, bottom = max(0, dy), min(one.shape[0], other.shape[0] + dy)
     right, bottom = max(left, right), max(top, bottom)
-    return [one[top:bottom, left:right], other[top - dy : bottom - dy, left - dx : right - dx]]
+    return one[top:bottom, left:right], other[top - dy : bottom - dy, left - dx : right - dx]
 
 
 def correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Return the normalised cross-correlation of two images of one size; 0 where one is flat."""
+    """Return the normalised cross-correlation of two images of one size, or 0 if one is flat."""
     x, y = (image.astype(np.float32).ravel() for image in (one, other))
     x, y = x - x.mean(), y - y.mean()
     length = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / length if length > 0 else 0.0
 
 
-def _agreement(one: Floats, other: Floats) -> tuple[float, float]:
-    """Return the median correlation of the blocks of two images of one size, and its weight.
-
-    The weight is how many standard errors of unrelated images of this detail the correlation is.
-    """
-    score = _in_blocks(one, other)
-    return score, score * _details(one, other) ** 0.5
-
-
-def _in_blocks(one: NDArray[Any], other: NDArray[Any]) -> float:
+def _block_correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Return the median correlation of the blocks of two images of one size.
 
-    A nucleus that happens to lie on another makes one block agree; the same field makes all.
+    Two nuclei that coincide make one block correlate. The same field makes all blocks correlate.
     """
     rows = np.linspace(0, one.shape[0], BLOCKS + 1).astype(int)
     columns = np.linspace(0, one.shape[1], BLOCKS + 1).astype(int)
@@ -168,8 +187,11 @@ def _in_blocks(one: NDArray[Any], other: NDArray[Any]) -> float:
     return float(np.median(scores))
 
 
-def _details(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Return how many independent details two images of one size share room for.
+def _standard_errors(score: float, one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Return a correlation in units of its standard error between unrelated images.
+
+    The standard error is one over the square root of the number of independent details, which
+    follows from the power spectra of the two images.
 
     References
     ----------
@@ -180,54 +202,55 @@ def _details(one: NDArray[Any], other: NDArray[Any]) -> float:
 
     powers = [np.abs(fft.rfft2(image - image.mean())) ** 2 for image in (one, other)]
     shared = float((powers[0] * powers[1]).sum())
-    return float(powers[0].sum()) * float(powers[1].sum()) / shared if shared > 0 else 0.0
+    if shared <= 0:
+        return 0.0
+    details = float(powers[0].sum()) * float(powers[1].sum()) / shared
+    return float(score * details**0.5)
 
 
-def _step(window: NDArray[Any]) -> int:
-    """Return of how many rows one is enough: a power of two."""
+def _row_step(window: NDArray[Any]) -> int:
+    """Return the power of two n for which every n-th row has enough pixels."""
     step = 1
-    while window.size > ENOUGH * step:
+    while window.size > SHIFT_PIXELS * step:
         step *= 2
     return step
 
 
-def _shift(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, int, int]:
-    """Return the best correlation of two windows, and how far the second moves for it.
-
-    No further than `SEARCH`, to the right and down.
-    """
+def _best_shift(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, int, int]:
+    """Return the best correlation within `SEARCH` pixels, and its shift to the right and down."""
     height, width = (side - 2 * SEARCH for side in one.shape)
     inner = one[SEARCH : SEARCH + height, SEARCH : SEARCH + width]
-    moved = np.lib.stride_tricks.sliding_window_view(other, (height, width))
-    step = _step(inner)
+    shifted = np.lib.stride_tricks.sliding_window_view(other, (height, width))
+    step = _row_step(inner)
     fixed = inner[::step].astype(np.float32).ravel()
-    table = moved[:, :, ::step].reshape(moved.shape[0] * moved.shape[1], -1).astype(np.float32)
+    table = shifted[:, :, ::step].reshape(shifted.shape[0] * shifted.shape[1], -1)
+    table = table.astype(np.float32)
     fixed -= fixed.mean()
     table -= table.mean(axis=1, keepdims=True)
     lengths = np.sqrt(np.einsum("nk,nk->n", table, table) * (fixed @ fixed))
     scores = table @ fixed / np.maximum(lengths, 1e-6)
     best = int(np.argmax(scores))
-    down, right = divmod(best, moved.shape[1])
+    down, right = divmod(best, shifted.shape[1])
     return float(scores[best]), SEARCH - right, SEARCH - down
 
 
-def _refined(a: Grey, b: Grey, dx: int, dy: int, reach: int) -> tuple[int, int]:
-    """Return the shift near another at which detail correlates best.
+def _exact_shift(a: Grey, b: Grey, dx: int, dy: int, reach: int) -> tuple[int, int]:
+    """Return the shift within `reach` pixels of (dx, dy) at which detail correlates best.
 
     References
     ----------
-    J. P. Lewis, "Fast normalized cross-correlation", Vision Interface 1995, 120-123; the windows
-    are a little larger than the reach, so that the normalisation hardly varies and is left out.
+    J. P. Lewis, "Fast normalized cross-correlation", Vision Interface 1995, 120-123. The windows
+    are larger than the reach. Their norm hardly varies and is left out.
     """
     from scipy import fft
 
-    one, other = common(a, b, dx, dy)
+    one, other = common_windows(a, b, dx, dy)
     height, width = (min(side, WINDOW) for side in one.shape)
     top, left = (one.shape[0] - height) // 2, (one.shape[1] - width) // 2
     window = (slice(top, top + height), slice(left, left + width))
     shape = tuple(fft.next_fast_len(side + reach, real=True) for side in (height, width))
-    waves = [fft.rfft2(_detail(image[window]), shape) for image in (one, other)]
-    match = fft.irfft2(waves[0] * waves[1].conj(), shape)
+    spectra = [fft.rfft2(_detail(image[window]), shape) for image in (one, other)]
+    match = fft.irfft2(spectra[0] * spectra[1].conj(), shape)
     near = np.roll(match, (reach, reach), axis=(0, 1))[: 2 * reach + 1, : 2 * reach + 1]
     y, x = np.unravel_index(int(near.argmax()), near.shape)
     return dx + int(x) - reach, dy + int(y) - reach
@@ -237,19 +260,20 @@ def _detail(image: NDArray[Any]) -> Floats:
     from scipy import ndimage
 
     grey = image.astype(np.float32)
-    smooth = ndimage.gaussian_filter(grey, GRAIN, mode="nearest")
-    detail: Floats = smooth - ndimage.uniform_filter(smooth, int(4 * DETAIL) + 1, mode="nearest")
+    smooth = ndimage.gaussian_filter(grey, NOISE_SIGMA, mode="nearest")
+    shading = ndimage.uniform_filter(smooth, int(4 * SHADING_SIGMA) + 1, mode="nearest")
+    detail: Floats = smooth - shading
     return detail
 
 
-def _squeezed(image: NDArray[Any]) -> Floats:
+def _to_square(image: NDArray[Any]) -> Floats:
     picture = Image.fromarray(image.astype(np.float32))
     return np.asarray(picture.resize((SQUARE, SQUARE), Image.Resampling.BILINEAR))
 
 
-def _kind(shares: tuple[float, float], same: bool) -> str:
-    if same:
+def _kind(shares: tuple[float, float], identical: bool) -> str:
+    if identical:
         return "identical"
-    if min(shares) >= WHOLE:
+    if min(shares) >= WHOLE_SHARE:
         return "duplicate"
-    return "inside" if max(shares) >= WHOLE else "overlap"
+    return "inside" if max(shares) >= WHOLE_SHARE else "overlap"

@@ -1,7 +1,4 @@
-"""Which images may show the same: the nearest by perceptual hash, with the shift they agree on.
-
-Imports numpy only.
-"""
+"""Selects the pairs of images to align: the most similar ones by perceptual hash. Imports numpy."""
 
 from __future__ import annotations
 
@@ -13,16 +10,16 @@ from numpy.typing import NDArray
 
 from .landmarks import BITS, Signature
 
-NEAREST = 20  # candidates an image
-BAND = 16  # bits: two hashes are compared if one of the four bands of them is the same
-CROWD = 16  # following hashes, in the order of all bits, that one with the same band is compared to
-NEAR_BITS = 10  # of 64 that may differ between two patches
-NEAR_WHOLE = 12  # of 63 that may differ between two whole images
-CELL = 6  # pixels of the level: shifts this near are the same
+CANDIDATES_PER_IMAGE = 20
+BAND_BITS = 16  # hashes are compared only if one of their four bands is the same
+BAND_NEIGHBOURS = 16  # a hash is compared with this many next ones of the same band, sorted
+MAX_PATCH_BITS = 10  # of 64 that may differ between two patches
+MAX_IMAGE_BITS = 12  # of 63 that may differ between two whole images
+CELL = 6  # pixels of the pyramid level: side of the cells in which votes for a shift are counted
 CHUNK = 1000  # images compared at once
-FAR = 2048  # pixels of the level: no shift is larger
-PLACE = 3  # bits of a place inside a cell
-COLUMN = 10  # bits of a cell, along each axis
+MAX_SHIFT = 2048  # pixels of the pyramid level
+PLACE_BITS = 3  # of a position inside a cell, along each axis
+CELL_BITS = 10  # of the number of a cell, along each axis
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -30,16 +27,17 @@ Words = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Candidate:
-    """Two images that may show the same.
+    """Two images that may show the same content.
 
     Parameters
     ----------
     a, b : int
-        Indices, a < b.
+        Indices of the images, a < b.
     dx, dy : int, optional
-        Where b's origin lies in a, in pixels of the level; None where the whole images look alike.
+        Position of b's origin in a, in pixels of the pyramid level. None if the whole images are
+        similar and no shift is known.
     votes : int
-        Patches that agree on the shift.
+        Number of patches that agree on the shift.
     """
 
     a: int
@@ -50,141 +48,191 @@ class Candidate:
 
 
 def candidates(signatures: Sequence[Signature | None]) -> list[Candidate]:
-    """Return the pairs to align: the nearest `NEAREST` of every image, by either kind of hash."""
-    return _by_patches(signatures) + _by_whole(signatures)
+    """Return the pairs to align: the nearest ones of every image, by either kind of hash.
+
+    Parameters
+    ----------
+    signatures : sequence of Signature or None
+        One per image, None for an unreadable one.
+
+    Returns
+    -------
+    list of Candidate
+        Pairs found by patches first, those with the most votes at the front. A pair may occur
+        twice, once per kind of hash.
+    """
+    return _by_patches(signatures) + _by_image_hash(signatures)
 
 
-def _by_whole(signatures: Sequence[Signature | None]) -> list[Candidate]:
-    known = np.array([i for i, s in enumerate(signatures) if s is not None], dtype=np.int64)
-    if len(known) < 2:
+def _by_image_hash(signatures: Sequence[Signature | None]) -> list[Candidate]:
+    readable = [(i, s.image_hash) for i, s in enumerate(signatures) if s is not None]
+    if len(readable) < 2:
         return []
-    table = np.array([signatures[i].whole for i in known], dtype=np.float32)  # type: ignore[union-attr]
+    image = [index for index, _ in readable]
+    hashes = np.array([bits for _, bits in readable], dtype=np.float32)
     pairs: set[tuple[int, int]] = set()
-    for start in range(0, len(table), CHUNK):
-        alike = table[start : start + CHUNK] @ table.T
-        alike[np.arange(len(alike)), start + np.arange(len(alike))] = -BITS
-        count = min(NEAREST, len(table) - 1)
-        nearest = np.argpartition(-alike, count - 1, axis=1)[:, :count]
-        rows, columns = np.nonzero(np.take_along_axis(alike, nearest, 1) >= BITS - 2 * NEAR_WHOLE)
-        for row, column in zip(rows, nearest[rows, columns], strict=True):
-            a, b = int(known[start + row]), int(known[column])
+    for start in range(0, len(hashes), CHUNK):
+        similarity = hashes[start : start + CHUNK] @ hashes.T  # equal bits minus different bits
+        rows = np.arange(len(similarity))
+        similarity[rows, start + rows] = -BITS  # an image is no candidate of its own
+        count = min(CANDIDATES_PER_IMAGE, len(hashes) - 1)
+        nearest = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+        near = np.take_along_axis(similarity, nearest, 1) >= BITS - 2 * MAX_IMAGE_BITS
+        rows, columns = np.nonzero(near)
+        for row, other in zip(rows, nearest[rows, columns], strict=True):
+            a, b = image[start + row], image[other]
             pairs.add((min(a, b), max(a, b)))
     return [Candidate(a, b, None, None, 0) for a, b in sorted(pairs)]
 
 
 def _by_patches(signatures: Sequence[Signature | None]) -> list[Candidate]:
-    some = [(i, s) for i, s in enumerate(signatures) if s is not None and len(s.hashes)]
-    if len(some) < 2:
+    usable = [(i, s) for i, s in enumerate(signatures) if s is not None and len(s.patch_hashes)]
+    if len(usable) < 2:
         return []
-    owner = np.concatenate([np.full(len(s.hashes), i, dtype=np.int64) for i, s in some])
-    place = np.concatenate([s.places for _, s in some]).astype(np.int64)
-    hashes = np.concatenate([s.hashes for _, s in some])
-    first, second = _near(hashes, owner)
+    owner = np.concatenate([np.full(len(s.patch_hashes), i, dtype=np.int64) for i, s in usable])
+    place = np.concatenate([s.landmarks for _, s in usable]).astype(np.int64)
+    hashes = np.concatenate([s.patch_hashes for _, s in usable])
+    first, second = _similar_patches(hashes, owner)
     if not len(first):
         return []
     swap = owner[first] > owner[second]
     first, second = np.where(swap, second, first), np.where(swap, first, second)
     pair = owner[first] * len(signatures) + owner[second]
     shift = (place[first] - place[second]).astype(np.int16)
-    del first, second, swap
+    del first, second, swap  # large arrays: of ten thousand images they are gigabytes
     return _nearest(*_vote(pair, shift), len(signatures))
 
 
-def _near(hashes: Words, owner: Ints) -> tuple[Ints, Ints]:
-    """Return pairs of hashes of different images that differ in few bits.
+def _similar_patches(hashes: Words, owner: Ints) -> tuple[Ints, Ints]:
+    """Return pairs of hashes of different images that differ in few bits, as two index arrays.
 
-    Hashes with one band the same lie together once all are sorted from that band on, and those
-    with more in common lie nearer to each other.
+    The hashes are rotated so that each band in turn is at the front, and sorted. Hashes with the
+    same band are then next to each other, and those with more bits in common are closer.
     """
-    found: list[tuple[NDArray[np.uint32], NDArray[np.uint32]]] = []
-    for start in range(0, BITS, BAND):
-        turned = _turned(hashes, start)
-        order = np.argsort(turned).astype(np.uint32)
-        turned, mine = turned[order], owner[order]
-        band = (turned >> np.uint64(BITS - BAND)).astype(np.uint16)
-        for offset in range(1, min(CROWD, len(order))):
-            same = (band[:-offset] == band[offset:]) & (mine[:-offset] != mine[offset:])
-            at = np.flatnonzero(same)
-            differing = turned[at] ^ turned[at + offset]
-            new = np.bitwise_count(differing) <= NEAR_BITS
-            for earlier in range(BAND, start + BAND, BAND):  # a pair counts once, not once a band
-                new &= _bits(differing, earlier - BAND, BAND) != 0
-            found.append((order[at[new]], order[at[new] + offset]))
-    first, second = (np.concatenate(side).astype(np.int64) for side in zip(*found, strict=True))
+    pairs: list[tuple[NDArray[np.uint32], NDArray[np.uint32]]] = []
+    for start in range(0, BITS, BAND_BITS):
+        rotated = _rotate(hashes, start)
+        order = np.argsort(rotated).astype(np.uint32)
+        rotated, image = rotated[order], owner[order]
+        band = (rotated >> np.uint64(BITS - BAND_BITS)).astype(np.uint16)
+        for offset in range(1, min(BAND_NEIGHBOURS, len(order))):
+            comparable = (band[:-offset] == band[offset:]) & (image[:-offset] != image[offset:])
+            at = np.flatnonzero(comparable)
+            difference = rotated[at] ^ rotated[at + offset]
+            similar = np.bitwise_count(difference) <= MAX_PATCH_BITS
+            for earlier in range(BAND_BITS, start + BAND_BITS, BAND_BITS):
+                # a pair that an earlier band has found already is not counted again
+                similar &= _bit_field(difference, earlier - BAND_BITS, BAND_BITS) != 0
+            pairs.append((order[at[similar]], order[at[similar] + offset]))
+    first, second = (np.concatenate(side).astype(np.int64) for side in zip(*pairs, strict=True))
     return first, second
 
 
-def _turned(hashes: Words, bits: int) -> Words:
-    """Return hashes with this many bits moved from their front to their end."""
+def _rotate(hashes: Words, bits: int) -> Words:
+    """Rotate hashes to the left by this many bits."""
     if not bits:
         return hashes
-    turned: Words = (hashes << np.uint64(bits)) | (hashes >> np.uint64(BITS - bits))
-    return turned
+    rotated: Words = (hashes << np.uint64(bits)) | (hashes >> np.uint64(BITS - bits))
+    return rotated
 
 
-def _bits(words: Words, start: int, count: int) -> Words:
-    """Return so many bits from each word, from this one on."""
-    found: Words = (words >> np.uint64(start)) & np.uint64(2**count - 1)
-    return found
+def _bit_field(words: Words, start: int, count: int) -> Words:
+    """Return `count` bits of each word, from bit `start` on."""
+    field: Words = (words >> np.uint64(start)) & np.uint64(2**count - 1)
+    return field
 
 
 def _vote(pair: Ints, shift: NDArray[np.int16]) -> tuple[Ints, Ints, Ints]:
-    """Return each pair once, with its votes and the shift, (K, 2), that most patches agree on."""
-    # two grids, so that no shift lies on the border of both; the same pairs in the same order
-    (once, votes, mean), (_, others, moved) = (
-        _fullest(_key(pair, shift, corner), corner) for corner in (0, CELL // 2)
+    """Return each pair once, with the shift that most patches agree on.
+
+    Parameters
+    ----------
+    pair : (M,) ndarray of int
+        Number of the pair of images that each pair of patches belongs to.
+    shift : (M, 2) ndarray of int16
+        Shift between the two patches, in pixels.
+
+    Returns
+    -------
+    pair : (K,) ndarray of int
+    votes : (K,) ndarray of int
+    shift : (K, 2) ndarray of int
+    """
+    # two grids, offset by half a cell: a shift near a border of one is inside a cell of the other
+    pairs, votes, shifts = _fullest_cells(_vote_keys(pair, shift, 0), 0)
+    offset = CELL // 2
+    _, other_votes, other_shifts = _fullest_cells(_vote_keys(pair, shift, offset), offset)
+    better = other_votes > votes
+    return (
+        pairs,
+        np.where(better, other_votes, votes),
+        np.where(better[:, None], other_shifts, shifts),
     )
-    better = others > votes
-    return once, np.where(better, others, votes), np.where(better[:, None], moved, mean)
 
 
-def _fullest(keys: Words, corner: int) -> tuple[Ints, Ints, Ints]:
-    """Return each pair once, with the votes of its fullest cell and their mean shift."""
+def _fullest_cells(keys: Words, offset: int) -> tuple[Ints, Ints, Ints]:
+    """Return each pair once, with the votes and the mean shift of its fullest cell."""
     keys.sort()
-    cell = keys >> np.uint64(2 * PLACE)
+    cell = keys >> np.uint64(2 * PLACE_BITS)
     starts = np.flatnonzero(np.concatenate([[True], cell[1:] != cell[:-1]]))
     del cell
     counts = np.diff(starts, append=len(keys))
-    pair = (keys[starts] >> np.uint64(2 * (PLACE + COLUMN))).astype(np.int64)
+    pair = (keys[starts] >> np.uint64(2 * (PLACE_BITS + CELL_BITS))).astype(np.int64)
     firsts = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]]))
-    # of each pair the first cell with the most votes: counts and what is left, in one number
+    # one number orders the cells of a pair by votes, then by position, first cell first
     rank = counts * len(counts) + np.arange(len(counts))[::-1]
     best = len(counts) - 1 - np.maximum.reduceat(rank, firsts) % len(counts)
-    return pair[firsts], counts[best], _mean_shift(keys, starts[best], counts[best], corner)
+    return pair[firsts], counts[best], _mean_shifts(keys, starts[best], counts[best], offset)
 
 
-def _key(pair: Ints, shift: NDArray[np.int16], corner: int) -> Words:
-    """Return votes as numbers that sort by pair, then cell, and keep the place in the cell."""
-    parts = [np.divmod(shift[:, axis] + np.int16(FAR + corner), np.int16(CELL)) for axis in (0, 1)]
-    key = pair.astype(np.uint64)
-    for part, bits in ((0, COLUMN), (1, PLACE)):  # both cells, then both places
-        for axis in parts:
-            key <<= np.uint64(bits)
-            key |= axis[part].astype(np.uint64)
-    return key
+def _vote_keys(pair: Ints, shift: NDArray[np.int16], offset: int) -> Words:
+    """Pack each vote into one number that sorts by pair, then by cell, and keeps the position.
+
+    From the highest bits: pair, cell along x and y, position in the cell along x and y.
+    """
+    axes = [
+        np.divmod(shift[:, axis] + np.int16(MAX_SHIFT + offset), np.int16(CELL)) for axis in (0, 1)
+    ]
+    keys = pair.astype(np.uint64)
+    for part, bits in ((0, CELL_BITS), (1, PLACE_BITS)):
+        for axis in axes:
+            keys <<= np.uint64(bits)
+            keys |= axis[part].astype(np.uint64)
+    return keys
 
 
-def _mean_shift(keys: Words, starts: Ints, counts: Ints, corner: int) -> Ints:
-    """Return the mean shift, (K, 2), of the votes of a cell: from where it starts, so many."""
+def _mean_shifts(keys: Words, starts: Ints, counts: Ints, offset: int) -> Ints:
+    """Return the mean shift, (K, 2), of the votes of each cell.
+
+    Parameters
+    ----------
+    keys : (M,) ndarray of uint64
+        Sorted votes.
+    starts, counts : (K,) ndarray of int
+        First vote and number of votes of each cell.
+    offset : int
+        Of the grid of cells, in pixels.
+    """
     shifts = np.empty((len(starts), 2), dtype=np.int64)
     for axis in (0, 1):
-        cell = _bits(keys[starts], 2 * PLACE + (1 - axis) * COLUMN, COLUMN)
-        place = _bits(keys, (1 - axis) * PLACE, PLACE)
+        cell = _bit_field(keys[starts], 2 * PLACE_BITS + (1 - axis) * CELL_BITS, CELL_BITS)
+        place = _bit_field(keys, (1 - axis) * PLACE_BITS, PLACE_BITS)
         sums = np.concatenate([[0], np.cumsum(place, dtype=np.int64)])
-        inside = (sums[starts + counts] - sums[starts]) / counts
-        shifts[:, axis] = np.rint(cell.astype(np.int64) * CELL + inside).astype(int) - FAR - corner
+        mean_place = (sums[starts + counts] - sums[starts]) / counts
+        pixels = np.rint(cell.astype(np.int64) * CELL + mean_place).astype(int)
+        shifts[:, axis] = pixels - MAX_SHIFT - offset
     return shifts
 
 
 def _nearest(pair: Ints, votes: Ints, shift: Ints, images: int) -> list[Candidate]:
-    """Return the pairs that are among the `NEAREST` of one of their images, most votes first."""
+    """Return the pairs that are among the nearest of one of their images, most votes first."""
     order = np.lexsort([pair, -votes])
     a, b = np.divmod(pair[order], images)
-    ends = np.stack([a, b], axis=1).ravel()  # of each pair both images, in the order of the pairs
+    ends = np.stack([a, b], axis=1).ravel()  # both images of each pair, in the order of the pairs
     by_image = np.argsort(ends, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=images))])
     rank = np.empty(len(ends), dtype=np.int64)
     rank[by_image] = np.arange(len(ends)) - starts[ends[by_image]]
-    kept = rank.reshape(-1, 2).min(axis=1) < NEAREST
-    rows = zip(a[kept], b[kept], shift[order[kept]], votes[order[kept]], strict=True)
+    near = rank.reshape(-1, 2).min(axis=1) < CANDIDATES_PER_IMAGE
+    rows = zip(a[near], b[near], shift[order[near]], votes[order[near]], strict=True)
     return [Candidate(int(a), int(b), int(dx), int(dy), int(n)) for a, b, (dx, dy), n in rows]

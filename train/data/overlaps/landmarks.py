@@ -1,8 +1,8 @@
-"""What an image is recognised by: perceptual hashes of itself and of the patches about its cells.
+"""Perceptual hashes of an image and of the patches around its landmarks.
 
-A hash of the whole image is blind to a shifted stage, so that each landmark (a cell, a gap) gets a
-hash of what lies around it. Two fields that overlap share such hashes at one and the same shift.
-Imports numpy, scipy and the image path.
+A hash of the whole image does not survive a moved microscope stage. Each landmark (a cell, a gap)
+therefore gets a hash of the patch around it. Two overlapping fields share such hashes, all at the
+same shift. Imports numpy, scipy and the image loader.
 """
 
 from __future__ import annotations
@@ -17,112 +17,137 @@ from numpy.typing import NDArray
 from ....errors import ImageError
 from ....runtime.imaging import load_picture, open_image, read_header
 
-LEVEL_SIDE = 400  # pixels: the scale is halved until the largest image of all is no wider
-FEW_IMAGES = 1000  # so many are compared at twice that scale, where there is time for it
-PATCH = 24  # pixels of the level that a hash looks at
-LANDMARKS = 160  # an image, the most contrasty; twice as many at twice the scale
-SPACING = 3  # pixels between landmarks, at least
-FEW = 8  # an image with fewer landmarks (a crop) is hashed everywhere in its middle
-DENSE = 81  # places at most of such an image
-FREQUENCIES = 12  # of the hash of a patch, along each axis
-WHOLE = 32  # side of the square the whole image is hashed in
+MAX_LEVEL_SIDE = 400  # pixels: the scale is halved until the largest image is no longer than this
+FEW_IMAGES = 1000  # up to this number, images are compared at twice that scale
+PATCH_SIDE = 24  # pixels of the pyramid level
+MAX_LANDMARKS = 160  # per image, those of highest contrast; twice as many at twice the scale
+LANDMARK_DISTANCE = 3  # pixels between landmarks, at least
+MIN_LANDMARKS = 8  # an image with fewer (a crop of one cell) gets landmarks on a grid
+GRID_LANDMARKS = 81  # of such an image, about
+FREQUENCIES = 12  # along each axis of a patch
+IMAGE_FREQUENCIES = 8  # along each axis of the whole image
+IMAGE_HASH_SIDE = 32  # pixels: the whole image is reduced to a square of this side
 BITS = 64
-DETAIL = 8.0  # pixels of the level: what a blur this wide keeps is shading, not detail
-BLACK = 16  # grey levels: darker is the border of a cell that was cut out
-FLAT = 1.5  # grey levels of spread below which a patch shows nothing
+SHADING_SIGMA = 8.0  # pixels of the pyramid level: what a blur this wide keeps is shading
+BLACK = 16  # grey levels: the border around a cut-out cell is darker than this
+MIN_PATCH_DEVIATION = 1.5  # grey levels: a patch with a lower standard deviation shows nothing
 
 Floats = NDArray[np.float32]
+
+# the lowest frequencies except the mean, nearest to the origin first
+_RADII = np.add.outer(np.arange(FREQUENCIES) ** 2, np.arange(FREQUENCIES) ** 2).ravel()
+_LOWEST = np.argsort(_RADII, kind="stable")[1 : BITS + 1]
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What is kept of an image.
+    """The reduced form of an image that the search compares.
 
     Parameters
     ----------
     size : tuple of int
-        Width and height of the image itself, in pixels.
+        Width and height of the original image, in pixels.
     detail : (H, W) ndarray of int8
-        Grey at the common scale, without what is blurred.
-    whole : (64,) ndarray of int8
-        The image's own perceptual hash, -1 and 1.
-    places : (K, 2) ndarray of int16
-        Landmarks (x, y) at the level.
-    hashes : (K,) ndarray of uint64
-        Of the patches about them.
+        Grey levels at the pyramid level, minus the shading.
+    image_hash : (64,) ndarray of int8
+        Perceptual hash of the whole image, bits as -1 and 1.
+    landmarks : (K, 2) ndarray of int16
+        Positions (x, y) at the pyramid level, in pixels.
+    patch_hashes : (K,) ndarray of uint64
+        Perceptual hash of the patch around each landmark.
     """
 
     size: tuple[int, int]
     detail: NDArray[np.int8]
-    whole: NDArray[np.int8]
-    places: NDArray[np.int16]
-    hashes: NDArray[np.uint64]
+    image_hash: NDArray[np.int8]
+    landmarks: NDArray[np.int16]
+    patch_hashes: NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Level:
-    """The scale at which images are compared, common to all of them.
+class PyramidLevel:
+    """The reduced scale at which all images are compared.
 
     Parameters
     ----------
     factor : int
-        By which it is smaller than the images, a power of two.
+        Pixels of an image per pixel of the level, a power of two.
     landmarks : int
-        An image.
+        Maximum number of landmarks of an image.
     """
 
     factor: int
     landmarks: int
 
 
-def common_level(sides: Sequence[int]) -> Level:
-    """Return the scale for images of these longer sides, in pixels."""
+def common_level(sides: Sequence[int]) -> PyramidLevel:
+    """Return the pyramid level for images whose longer sides have these lengths, in pixels.
+
+    Examples
+    --------
+    >>> common_level([2592, 1712])
+    PyramidLevel(factor=4, landmarks=320)
+    """
     finer = 2 if len(sides) <= FEW_IMAGES else 1
     factor = 1
-    while max(sides, default=1) / factor > LEVEL_SIDE * finer:
+    while max(sides, default=1) / factor > MAX_LEVEL_SIDE * finer:
         factor *= 2
-    return Level(factor, LANDMARKS * finer)
+    return PyramidLevel(factor, MAX_LANDMARKS * finer)
 
 
-def sign(path: Path, level: Level) -> Signature | None:
-    """Return what an image is recognised by; None where it cannot be read.
+def compute_signature(path: Path, level: PyramidLevel) -> Signature | None:
+    """Return the signature of an image file, or None if it cannot be read.
 
     Parameters
     ----------
     path : Path
-    level : Level
+    level : PyramidLevel
         The same for all images that are compared.
     """
     grey = load_grey(path, level.factor)
     if grey is None:
         return None
     smooth = _blur(grey.astype(np.float32), 1.0)
-    places = _landmarks(smooth, level.landmarks)
-    hashes, kept = _hashes(smooth, places)
+    landmarks = _landmarks(smooth, level.landmarks)
+    hashes, has_detail = _patch_hashes(smooth, landmarks)
     header = read_header(path)
-    detail = np.clip(np.rint(smooth - _blur(smooth, DETAIL)), -127, 127).astype(np.int8)
+    detail = np.clip(np.rint(smooth - _blur(smooth, SHADING_SIGMA)), -127, 127).astype(np.int8)
     return Signature(
-        (header.width, header.height),
-        detail,
-        _whole_hash(grey),
-        places[kept].astype(np.int16),
-        hashes,
+        size=(header.width, header.height),
+        detail=detail,
+        image_hash=_image_hash(grey),
+        landmarks=landmarks[has_detail].astype(np.int16),
+        patch_hashes=hashes,
     )
 
 
 def load_grey(path: Path, factor: int) -> NDArray[np.uint8] | None:
-    """Return an image in grey, upright, this many times smaller; None where it cannot be read."""
+    """Return an image in grey, upright and reduced by a factor, or None if it cannot be read.
+
+    Parameters
+    ----------
+    path : Path
+    factor : int
+        1 gives the image at its own scale.
+
+    Returns
+    -------
+    (H, W) ndarray of uint8, or None
+    """
     try:
         with open_image(path) as image:
             side = max(1, round(max(image.size) / factor))
             image.draft("L", (image.width // factor, image.height // factor))
-            return _without_border(np.asarray(load_picture(image, side).convert("L")))
-    except (ImageError, OSError, ValueError, SyntaxError, EOFError):  # what decoders raise
+            return _fill_black_border(np.asarray(load_picture(image, side).convert("L")))
+    except (ImageError, OSError, ValueError, SyntaxError, EOFError):  # decoders raise all of these
         return None
 
 
-def _without_border(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Fill the black about a cell that was cut out: else its rim is what two have in common."""
+def _fill_black_border(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Replace the black around a cut-out cell by its mean grey.
+
+    Otherwise two such cells would agree in the edge between the cell and the black.
+    """
     if np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).mean() >= BLACK:
         return grey
     black = grey <= BLACK
@@ -131,58 +156,74 @@ def _without_border(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(black, np.uint8(grey[~black].mean()), grey)
 
 
-def _whole_hash(grey: NDArray[np.uint8]) -> NDArray[np.int8]:
+def _image_hash(grey: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Return the bits of the whole image's hash: which low frequencies exceed their median."""
     from PIL import Image
+    from scipy import fft
 
-    small = np.asarray(Image.fromarray(grey).resize((WHOLE, WHOLE), Image.Resampling.BOX))
-    waves = _WHOLE_WAVES @ small.astype(np.float32) @ _WHOLE_WAVES.T
-    few = waves.ravel()[1:]
-    return np.where(np.append(few, 0) > np.median(few), 1, -1).astype(np.int8)
+    square = (IMAGE_HASH_SIDE, IMAGE_HASH_SIDE)
+    small = np.asarray(Image.fromarray(grey).resize(square, Image.Resampling.BOX), np.float32)
+    frequencies = fft.dctn(small)[:IMAGE_FREQUENCIES, :IMAGE_FREQUENCIES].ravel()[1:]
+    bits = np.append(frequencies, 0) > np.median(frequencies)  # 63 frequencies, padded to 64
+    return np.where(bits, 1, -1).astype(np.int8)
 
 
-def _landmarks(smooth: Floats, most: int) -> NDArray[np.int64]:
-    """Return places (x, y) whose patch lies inside: extrema of the difference of two blurs.
+def _landmarks(smooth: Floats, count: int) -> NDArray[np.int64]:
+    """Return positions (x, y) with a whole patch inside: extrema of a difference of Gaussians.
+
+    Parameters
+    ----------
+    smooth : (H, W) ndarray of float32
+    count : int
+        Maximum number of landmarks.
+
+    Returns
+    -------
+    (K, 2) ndarray of int
 
     References
     ----------
     D. G. Lowe, "Distinctive image features from scale-invariant keypoints", Int. J. Comput. Vis.
-    60 (2004), 91-110, section 3: here at one scale, since the fields compared share theirs.
+    60 (2004), 91-110, section 3. One scale is enough here, because the compared fields share it.
     """
     from scipy import ndimage
 
-    half = PATCH // 2
+    half = PATCH_SIDE // 2
     height, width = smooth.shape
-    if min(height, width) < PATCH:
+    if min(height, width) < PATCH_SIDE:
         return np.empty((0, 2), dtype=np.int64)
     blobs = np.abs(_blur(smooth, 1.7) - _blur(smooth, 3.0))
     inside = blobs[half : height - half + 1, half : width - half + 1]
-    peak = (ndimage.maximum_filter(inside, 2 * SPACING + 1) == inside) & (inside > 0.5)
+    neighbourhood = 2 * LANDMARK_DISTANCE + 1
+    peak = (ndimage.maximum_filter(inside, neighbourhood) == inside) & (inside > 0.5)
     y, x = np.nonzero(peak)
-    best = np.argsort(-inside[y, x], kind="stable")[:most]
-    if len(best) >= FEW:
+    best = np.argsort(-inside[y, x], kind="stable")[:count]
+    if len(best) >= MIN_LANDMARKS:
         return np.stack([x[best], y[best]], axis=1) + half
-    step = max(1, int(np.ceil(np.sqrt(inside.size / DENSE))))
+    step = max(1, int(np.ceil(np.sqrt(inside.size / GRID_LANDMARKS))))
     y, x = np.mgrid[0 : inside.shape[0] : step, 0 : inside.shape[1] : step]
     return np.stack([x.ravel(), y.ravel()], axis=1) + half
 
 
-def _hashes(
-    smooth: Floats, places: NDArray[np.int64]
+def _patch_hashes(
+    smooth: Floats, landmarks: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """Return the hash of each patch and which patches show anything."""
-    if not len(places):
+    """Return the hashes of the patches with enough detail, and which patches those are.
+
+    A bit of a hash is the sign of one of the lowest frequencies of the patch.
+    """
+    from scipy import fft
+
+    if not len(landmarks):
         return np.empty(0, dtype=np.uint64), np.zeros(0, dtype=bool)
-    half = PATCH // 2
-    windows = np.lib.stride_tricks.sliding_window_view(smooth, (PATCH, PATCH))
-    patches = windows[places[:, 1] - half, places[:, 0] - half]
-    kept = patches.std(axis=(1, 2)) > FLAT
-    # one large product along each axis: many small ones would each wake every core
-    along = patches[kept].reshape(-1, PATCH) @ _WAVES.T
-    across = along.reshape(-1, PATCH, FREQUENCIES).swapaxes(1, 2).reshape(-1, PATCH) @ _WAVES.T
-    waves = across.reshape(-1, FREQUENCIES, FREQUENCIES).swapaxes(1, 2)
-    bits = (waves.reshape(-1, FREQUENCIES**2)[:, _LOWEST] > 0).astype(np.uint8)
+    half = PATCH_SIDE // 2
+    windows = np.lib.stride_tricks.sliding_window_view(smooth, (PATCH_SIDE, PATCH_SIDE))
+    patches = windows[landmarks[:, 1] - half, landmarks[:, 0] - half]
+    has_detail = patches.std(axis=(1, 2)) > MIN_PATCH_DEVIATION
+    frequencies = fft.dctn(patches[has_detail], axes=(1, 2))[:, :FREQUENCIES, :FREQUENCIES]
+    bits = (frequencies.reshape(-1, FREQUENCIES**2)[:, _LOWEST] > 0).astype(np.uint8)
     packed = np.ascontiguousarray(np.packbits(bits, axis=1))
-    return packed.view(np.uint64).ravel(), kept
+    return packed.view(np.uint64).ravel(), has_detail
 
 
 def _blur(image: Floats, sigma: float) -> Floats:
@@ -190,17 +231,3 @@ def _blur(image: Floats, sigma: float) -> Floats:
 
     blurred: Floats = ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=3.0)
     return blurred
-
-
-def _cosines(size: int, count: int) -> Floats:
-    """Return the first rows of the discrete cosine transform (type II) of this size."""
-    at = (np.arange(size) + 0.5) * np.pi / size
-    waves: Floats = np.cos(np.outer(np.arange(count), at)).astype(np.float32)
-    return waves
-
-
-_WAVES = _cosines(PATCH, FREQUENCIES)
-_WHOLE_WAVES = _cosines(WHOLE, 8)
-# the lowest frequencies but the mean, nearest to the origin first
-_ORDER = np.add.outer(np.arange(FREQUENCIES) ** 2, np.arange(FREQUENCIES) ** 2).ravel()
-_LOWEST = np.argsort(_ORDER, kind="stable")[1 : BITS + 1]

@@ -1,7 +1,7 @@
-"""Images that show the same: duplicates, overlapping fields, crops of a field; found by looking.
+"""Finds images that show the same content: duplicates, overlapping fields and crops of a field.
 
-Perceptual hashes name the nearest twenty of every image, alignment and correlation decide. What
-was found is kept by content, so that the same images are compared once. Imports no tensorflow.
+Perceptual hashes select the most similar pairs, alignment and correlation decide. The result is
+cached under the content of the images. Imports no tensorflow.
 """
 
 from __future__ import annotations
@@ -9,138 +9,125 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from ....errors import ImageError
 from ....runtime.caches import with_cache
 from ....runtime.imaging import read_header
-from . import alignment, landmarks
-from . import candidates as overlaps_candidates
-from .alignment import COARSE_SCORE, Grey, Overlap, closely, roughly
+from . import alignment as alignment_module
+from . import candidates as candidates_module
+from . import landmarks as landmarks_module
+from .alignment import COARSE_SCORE, Alignment, Grey, Overlap, align_coarsely, verify_overlap
 from .candidates import Candidate, candidates
-from .landmarks import Level, Signature, common_level, load_grey, sign
+from .landmarks import Signature, common_level, compute_signature, load_grey
 
-PAIRS = "pairs.json"
-LARGE = 24  # images kept open at their own scale
-# (what is being done, how many are done, of how many)
+PAIRS_FILE = "pairs.json"
+OPEN_IMAGES = 24  # kept in memory at their own scale while pairs are verified
+# (stage, number of finished items, number of items)
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def find_overlaps(paths: Sequence[Path], progress: Progress | None = None) -> list[Overlap]:
-    """Return every pair of images found to show the same.
+    """Return every pair of images that show the same content.
+
+    Fields may be shifted against each other, but not rotated, mirrored or scaled. Whole images may
+    be scaled.
 
     Parameters
     ----------
     paths : sequence of Path
-        Images; one that cannot be read overlaps with none.
+        Images. One that cannot be read overlaps with none.
     progress : callable, optional
-        Told what is being done, how many are done, and of how many.
+        Called with the stage ("reading", "hashing", "aligning", "verifying"), the number of
+        finished items and the number of items. Only "reading" occurs if the result is cached.
 
     Returns
     -------
     list of Overlap
-        In the order of their indices; fields may be shifted, not turned, mirrored or scaled
-        (whole images may be scaled).
+        In the order of their indices.
+
+    Examples
+    --------
+    >>> pairs = [(one.a, one.b) for one in find_overlaps(paths)]  # doctest: +SKIP
     """
     from threadpoolctl import threadpool_limits
 
-    tell = progress or (lambda what, done, total: None)
-    contents = _each(_content, paths, lambda done: tell("hashing", done, len(paths)))
-    found: list[Overlap] = []
+    report = progress or (lambda stage, done, total: None)
+    digests = _map_threaded(_content_digest, paths, "reading", report)
+    overlaps: list[Overlap] = []
 
-    def use(folder: Path | None) -> None:
-        kept = folder / PAIRS if folder else None
-        if kept is not None and kept.is_file():
-            rows = json.loads(kept.read_text(encoding="utf-8"))
-            found.extend(Overlap(**{**row, "shares": tuple(row["shares"])}) for row in rows)
+    def read_or_search(folder: Path | None) -> None:
+        file = folder / PAIRS_FILE if folder else None
+        if file is not None and file.is_file():
+            rows = json.loads(file.read_text(encoding="utf-8"))
+            overlaps.extend(Overlap(**{**row, "shares": tuple(row["shares"])}) for row in rows)
             return
-        with threadpool_limits(1):  # the images are spread over the cores, not their products
-            found.extend(_find(paths, tell))
-        if kept is not None:
-            kept.write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
+        with threadpool_limits(1):  # the images already occupy all cores
+            overlaps.extend(_search(paths, report))
+        if file is not None:
+            rows = [asdict(overlap) for overlap in overlaps]
+            file.write_text(json.dumps(rows), encoding="utf-8")
 
-    with_cache(f"overlaps-{_digest([_code(), *contents])[:32]}", use)
-    return found
-
-
-def join(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Return the sets of two and more images that hang together by pairs (union-find)."""
-    parent = list(range(count))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for a, b in pairs:
-        one, other = root(a), root(b)
-        parent[max(one, other)] = min(one, other)
-    sets: dict[int, list[int]] = {}
-    for index in range(count):
-        sets.setdefault(root(index), []).append(index)
-    return [members for members in sets.values() if len(members) > 1]
+    with_cache(f"overlaps-{_digest([_code_digest(), *digests])[:32]}", read_or_search)
+    return overlaps
 
 
-def _find(paths: Sequence[Path], tell: Progress) -> list[Overlap]:
+def _search(paths: Sequence[Path], report: Progress) -> list[Overlap]:
     level = common_level([_longer_side(path) for path in paths])
-    signatures = _each(
-        lambda path: sign(path, level), paths, lambda done: tell("hashing", done, len(paths))
+    signatures = _map_threaded(
+        lambda path: compute_signature(path, level), paths, "hashing", report
     )
-    pairs = candidates(signatures)
-    rough = _each(
-        lambda pair: _roughly(signatures, pair),
-        pairs,
-        lambda done: tell("aligning", done, len(pairs)),
+    alignments = _map_threaded(
+        lambda candidate: _align(signatures, candidate), candidates(signatures), "aligning", report
     )
-    best: dict[tuple[int, int], tuple[float, int, int, Candidate]] = {}
-    for pair, (score, dx, dy) in zip(pairs, rough, strict=True):
-        key = (pair.a, pair.b)
-        if score >= COARSE_SCORE and (key not in best or score > best[key][0]):
-            best[key] = (score, dx, dy, pair)
-    return _verify(paths, level, [best[key] for key in sorted(best)], tell)
+    best: dict[tuple[int, int], Alignment] = {}
+    for alignment in alignments:
+        pair = (alignment.candidate.a, alignment.candidate.b)
+        if alignment.score >= COARSE_SCORE and (
+            pair not in best or alignment.score > best[pair].score
+        ):
+            best[pair] = alignment
 
-
-def _verify(
-    paths: Sequence[Path],
-    level: Level,
-    aligned: list[tuple[float, int, int, Candidate]],
-    tell: Progress,
-) -> list[Overlap]:
-    @lru_cache(maxsize=LARGE)
+    @lru_cache(maxsize=OPEN_IMAGES)
     def load(index: int) -> Grey | None:
         return load_grey(paths[index], 1)
 
-    found = _each(
-        lambda one: closely(one[3], one[1], one[2], level.factor, load),
-        aligned,
-        lambda done: tell("verifying", done, len(aligned)),
+    verified = _map_threaded(
+        lambda alignment: verify_overlap(alignment, level.factor, load),
+        [best[pair] for pair in sorted(best)],
+        "verifying",
+        report,
     )
-    return [one for one in found if one is not None]
+    return [overlap for overlap in verified if overlap is not None]
 
 
-def _roughly(signatures: Sequence[Signature | None], pair: Candidate) -> tuple[float, int, int]:
-    one, other = signatures[pair.a], signatures[pair.b]
-    return roughly(one, other, pair) if one and other else (-1.0, 0, 0)
+def _align(signatures: Sequence[Signature | None], candidate: Candidate) -> Alignment:
+    one, other = signatures[candidate.a], signatures[candidate.b]
+    if one is None or other is None:
+        return Alignment(candidate, -1.0, 0, 0)
+    return align_coarsely(one, other, candidate)
 
 
-def _each(work: Callable[[T], R], items: Sequence[T], done: Callable[[int], None]) -> list[R]:
-    """Do the work of every item on all cores; decoding and filtering let go of Python's lock."""
+def _map_threaded(
+    work: Callable[[T], R], items: Sequence[T], stage: str, report: Progress
+) -> list[R]:
+    """Apply `work` to every item on all cores. Decoding and filtering release Python's lock."""
     results = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for result in pool.map(work, items):
             results.append(result)
-            done(len(results))
+            report(stage, len(results), len(items))
     return results
 
 
-def _content(path: Path) -> str:
+def _content_digest(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
@@ -148,8 +135,6 @@ def _content(path: Path) -> str:
 
 
 def _longer_side(path: Path) -> int:
-    from ....errors import ImageError
-
     try:
         header = read_header(path)
     except ImageError:
@@ -157,9 +142,9 @@ def _longer_side(path: Path) -> int:
     return max(header.width, header.height)
 
 
-def _code() -> str:
-    """Return the digest of what finds: another way of finding is another answer."""
-    modules = (alignment, overlaps_candidates, landmarks)
+def _code_digest() -> str:
+    """Return the digest of the search's own code: changed code may give another result."""
+    modules = (alignment_module, candidates_module, landmarks_module)
     return _digest([Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules])
 
 

@@ -1,6 +1,5 @@
-"""Images that show the same: found with their shift, and nothing else taken for it."""
+"""The search for images that show the same content: it finds them, and no others."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +7,9 @@ import pytest
 from PIL import Image
 
 from alledge.runtime import caches
-from alledge.train.data.overlaps import search
-from alledge.train.data.overlaps.alignment import closely
+from alledge.train.data.overlaps.alignment import Alignment, verify_overlap
 from alledge.train.data.overlaps.candidates import Candidate
-from alledge.train.data.overlaps.search import Overlap, find_overlaps, join
+from alledge.train.data.overlaps.search import Overlap, find_overlaps
 from alledge.train.phantom.smears import draw_field
 
 
@@ -37,35 +35,35 @@ def cut(image: Image.Image, x: int, y: int, width: int = 380, height: int = 330)
     return image.crop((x, y, x + width, y + height))
 
 
-def test_overlapping_fields_are_found_with_their_shift(
+def test_the_shift_of_overlapping_fields_is_found(
     tmp_path: Path, fields: list[Image.Image]
 ) -> None:
     images = {"a.jpg": cut(fields[0], 0, 0), "b.jpg": cut(fields[0], 150, 90)}
     images |= {f"other{i}.jpg": cut(field, 0, 0) for i, field in enumerate(fields[1:])}
-    (found,) = find_overlaps(save(tmp_path, images))
-    assert (found.a, found.b, found.kind) == (0, 1, "overlap")
-    assert abs(found.dx - 150) <= 1
-    assert abs(found.dy - 90) <= 1
-    assert found.shares[0] == pytest.approx((380 - 150) * (330 - 90) / (380 * 330), abs=0.01)
-    assert found.score > 0.9
+    (overlap,) = find_overlaps(save(tmp_path, images))
+    assert (overlap.a, overlap.b, overlap.kind) == (0, 1, "overlap")
+    assert abs(overlap.dx - 150) <= 1
+    assert abs(overlap.dy - 90) <= 1
+    assert overlap.shares[0] == pytest.approx((380 - 150) * (330 - 90) / (380 * 330), abs=0.01)
+    assert overlap.score > 0.9
 
 
 def test_crop_is_found_inside_its_field(tmp_path: Path, fields: list[Image.Image]) -> None:
     crop = cut(fields[1], 203, 101, 160, 160)
     images = {"a.png": fields[0], "b.png": fields[1], "crop.png": crop}
-    (found,) = find_overlaps(save(tmp_path, images))
-    assert (found.a, found.b, found.kind) == (1, 2, "inside")
-    assert abs(found.dx - 203) <= 1
-    assert abs(found.dy - 101) <= 1
+    (overlap,) = find_overlaps(save(tmp_path, images))
+    assert (overlap.a, overlap.b, overlap.kind) == (1, 2, "inside")
+    assert abs(overlap.dx - 203) <= 1
+    assert abs(overlap.dy - 101) <= 1
 
 
-def test_copies_are_told_from_pictures_saved_again(
+def test_identical_files_are_distinguished_from_the_same_picture_saved_again(
     tmp_path: Path, fields: list[Image.Image]
 ) -> None:
     small = fields[2].resize((fields[2].width * 2 // 3, fields[2].height * 2 // 3))
     images = {"a.png": fields[0], "b.png": fields[0], "c.jpg": fields[0], "d.png": fields[2]}
-    found = find_overlaps(save(tmp_path, {**images, "e.png": small}))
-    kinds = {(one.a, one.b): one.kind for one in found}
+    overlaps = find_overlaps(save(tmp_path, {**images, "e.png": small}))
+    kinds = {(one.a, one.b): one.kind for one in overlaps}
     assert kinds == {
         (0, 1): "identical",
         (0, 2): "duplicate",
@@ -74,7 +72,7 @@ def test_copies_are_told_from_pictures_saved_again(
     }
 
 
-def test_cells_cut_out_on_black_are_not_taken_for_one(tmp_path: Path) -> None:
+def test_different_cells_cut_out_on_black_do_not_overlap(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     y, x = np.mgrid[:160, :160]
     images = {}
@@ -87,7 +85,7 @@ def test_cells_cut_out_on_black_are_not_taken_for_one(tmp_path: Path) -> None:
     assert find_overlaps(save(tmp_path, images)) == []
 
 
-def test_flat_tiny_and_damaged_images_overlap_with_none(tmp_path: Path) -> None:
+def test_flat_tiny_and_damaged_images_do_not_overlap(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     flat = [Image.new("RGB", (64, 48), colour) for colour in ("white", "black")]
     noise = [Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)) for _ in range(3)]
@@ -99,38 +97,34 @@ def test_flat_tiny_and_damaged_images_overlap_with_none(tmp_path: Path) -> None:
     assert find_overlaps([]) == []
 
 
-def test_same_images_are_compared_once_and_changed_ones_again(
-    tmp_path: Path, fields: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+def test_the_result_is_cached_until_an_image_changes(
+    tmp_path: Path, fields: list[Image.Image]
 ) -> None:
     paths = save(tmp_path, {"a.png": cut(fields[0], 0, 0), "b.png": cut(fields[0], 60, 40)})
-    stages: list[str] = []
-    first = find_overlaps(paths, lambda what, done, total: stages.append(what))
-    assert {"hashing", "aligning", "verifying"} <= set(stages)
+    stages: set[str] = set()
 
-    def refuse(*_: object) -> list[Overlap]:
-        raise AssertionError("compared again")
+    def search() -> tuple[list[Overlap], set[str]]:
+        stages.clear()
+        overlaps = find_overlaps(paths, lambda stage, done, total: stages.add(stage))
+        return overlaps, set(stages)
 
-    find: Callable[..., list[Overlap]] = search._find
-    monkeypatch.setattr(search, "_find", refuse)
-    assert find_overlaps(paths) == first
+    first, compared = search()
+    assert compared == {"reading", "hashing", "aligning", "verifying"}
+    assert [(one.a, one.b) for one in first] == [(0, 1)]
+    assert search() == (first, {"reading"})
     cut(fields[1], 0, 0).save(paths[1])
-    with pytest.raises(AssertionError, match="compared again"):
-        find_overlaps(paths)
-    monkeypatch.setattr(search, "_find", find)
-    assert find_overlaps(paths) == []
+    changed, compared = search()
+    assert changed == []
+    assert {"reading", "hashing"} <= compared
 
 
-def test_pairs_join_into_sets() -> None:
-    assert join(6, [(0, 3), (3, 5), (1, 2)]) == [[0, 3, 5], [1, 2]]
-    assert join(3, []) == []
-
-
-def test_a_small_corner_with_one_nucleus_is_no_overlap() -> None:
+def test_a_common_corner_with_a_single_nucleus_is_no_overlap() -> None:
     y, x = np.mgrid[:480, :640]
 
     def field(across: int, down: int) -> np.ndarray:
         nucleus = 120 * np.exp(-((x - across) ** 2 + (y - down) ** 2) / (2 * 12.0**2))
         return (220 - nucleus).astype(np.uint8)
 
-    images = [field(600, 440), field(40, 40)]  # the corners agree to the last pixel
-    assert closely(Candidate(0, 1, 280, 200, 9), 280, 200, 2, lambda index: images[index]) is None
+    images = [field(600, 440), field(40, 40)]  # the corners agree in every pixel
+    alignment = Alignment(Candidate(0, 1, 280, 200, 9), score=1.0, dx=280, dy=200)
+    assert verify_overlap(alignment, 2, lambda index: images[index]) is None

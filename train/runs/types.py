@@ -1,0 +1,82 @@
+"""The JSON documents of a training run: ``settings.json`` and ``run.json``."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from ..provenance import CodeVersion
+
+
+class SplitSettings(TypedDict):
+    """The split of a run; `digest` is a hash of the fold and the group of every image."""
+
+    kind: str
+    folds: int
+    digest: str
+    notes: list[str]
+
+
+class DataSettings(TypedDict):
+    """The data set of a run; `root` is the only setting that may change before a resume."""
+
+    name: str
+    layout: str
+    fingerprint: str
+    images: int
+    generated: bool
+    root: str
+
+
+class RunSettings(TypedDict):
+    """Everything that the results of a run depend on, and the folder of its images."""
+
+    model: str
+    head: str
+    task: str
+    labels: list[str]
+    positive: list[str]
+    image_path: dict[str, Any]
+    seed: int
+    sensitivity: float
+    epochs: int
+    batch_size: int
+    lr: float
+    recipe: dict[str, Any]
+    split: SplitSettings
+    weights: str
+    data: DataSettings
+
+
+class ThresholdRecord(TypedDict):
+    """Wanted and cross-fitted sensitivity and specificity of the threshold."""
+
+    wanted_sensitivity: float
+    reached: bool
+    sensitivity: float
+    specificity: float
+
+
+class RunRecord(RunSettings):
+    """The content of ``run.json``.
+
+    `temperature`, `threshold` and `band` are those that an export uses. `oof` has the metrics of
+    the out-of-fold predictions, `refit` the epochs of each phase of the exported network.
+    """
+
+    temperature: float
+    threshold: float
+    band: list[float]
+    decision: ThresholdRecord
+    schema: str
+    schema_version: int
+    refit: dict[str, int]
+    calibration: str
+    oof: dict[str, Any]
+    against_probe: dict[str, Any] | None
+    directions: list[dict[str, Any]]
+    guards: dict[str, Any] | None
+    seen: dict[str, Any]
+    code: CodeVersion
+    versions: dict[str, str]
+    started: str
+    finished: str
