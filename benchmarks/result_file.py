@@ -16,15 +16,7 @@ from .measuring.machine_noise import describe_noise, is_noisy, session_reference
 from .measuring.rounds_log import RoundsLog
 from .measuring.runner import utc_now
 from .statistics import summarize_times, widest_interval
-from .types import (
-    AccuracyRecord,
-    Conditions,
-    Result,
-    ResultRow,
-    RowFigures,
-    TimedRound,
-    Training,
-)
+from .types import AccuracyRecord, Conditions, Result, ResultRow, RowFigures, TimedRound, Training
 
 SCHEMA, SCHEMA_VERSION = "alledge/benchmark", 1
 RESULT_NAME = "benchmark.json"

@@ -113,9 +113,7 @@ def _abort(process: subprocess.Popen[str]) -> str:
 
 
 def _check_answers(
-    records: Sequence[dict[str, Any]],
-    images: Sequence[str],
-    expected: Sequence[dict[str, float]],
+    records: Sequence[dict[str, Any]], images: Sequence[str], expected: Sequence[dict[str, float]]
 ) -> Start:
     answered = [record["image"] for record in records if record["scores"] is not None]
     if answered != list(images):

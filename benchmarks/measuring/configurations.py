@@ -93,9 +93,7 @@ class BenchmarkOptions:
 
 
 def list_configurations(
-    bundles: Iterable[str | Path],
-    backends: Sequence[str] = (),
-    threads: Sequence[int] = (),
+    bundles: Iterable[str | Path], backends: Sequence[str] = (), threads: Sequence[int] = ()
 ) -> tuple[list[Configuration], list[str]]:
     """Return every configuration of some bundles.
 

@@ -140,12 +140,7 @@ def _classify(classifier: Classifier, image: str) -> None:
 
 
 def _measure_throughput(
-    bundle: Bundle,
-    backend: str,
-    workers: int,
-    image: str,
-    batch: NDArray[np.uint8],
-    seconds: float,
+    bundle: Bundle, backend: str, workers: int, image: str, batch: NDArray[np.uint8], seconds: float
 ) -> Throughput:
     with Classifier.load(bundle, backend, workers, "throughput") as classifier:
         results = classifier.classify(repeat(image))

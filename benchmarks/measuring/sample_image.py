@@ -31,10 +31,7 @@ def write_sample_image(path: Path, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     image = Image.new("RGB", (WIDTH // DOWNSCALE, HEIGHT // DOWNSCALE), (236, 226, 222))
     draw = ImageDraw.Draw(image)
-    for count, radius, colour in (
-        (RED_CELLS, 26, (214, 160, 158)),
-        (NUCLEI, 40, (98, 60, 140)),
-    ):
+    for count, radius, colour in ((RED_CELLS, 26, (214, 160, 158)), (NUCLEI, 40, (98, 60, 140))):
         for _ in range(count):
             x, y = rng.uniform(0, image.width), rng.uniform(0, image.height)
             a, b = radius * rng.uniform(0.8, 1.2, 2)

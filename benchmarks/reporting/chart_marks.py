@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING
 from ...runtime.pages.svg import plain_text
 from .formatting import mib, milliseconds
 from .result_merging import Site
-from .selection_criteria import (
-    configuration_name,
-    failed_parity,
-    is_model_alone,
-    wait_is,
-    wait_ms,
-)
+from .selection_criteria import configuration_name, failed_parity, is_model_alone, wait_is, wait_ms
 from .types import Row
 
 if TYPE_CHECKING:

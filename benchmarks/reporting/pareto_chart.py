@@ -192,11 +192,7 @@ def _draw_lanes(
 
 
 def _draw_sensitivities(
-    figure: Figure,
-    axes: Axes,
-    rows: Sequence[Row],
-    largest_mib: float,
-    colour: Mapping[str, str],
+    figure: Figure, axes: Axes, rows: Sequence[Row], largest_mib: float, colour: Mapping[str, str]
 ) -> dict[str, str]:
     """Draw the rows with a sensitivity, their intervals and the front; return their tooltips."""
     intervals = [unseen_figure(row, "sensitivity") or {} for row in rows]

@@ -112,10 +112,7 @@ def judged_reasons(row: Row, groups: Sequence[Sequence[Row]], limits: Limits) ->
 
 
 def missed_reasons(
-    every: Sequence[Row],
-    sound: Sequence[Row],
-    limits: Limits,
-    nearest: tuple[str, Row] | None,
+    every: Sequence[Row], sound: Sequence[Row], limits: Limits, nearest: tuple[str, Row] | None
 ) -> list[str]:
     """Return sentences on why no row is left.
 

@@ -82,11 +82,7 @@ def _below_top_folder(members: dict[str, Member]) -> tuple[str, dict[str, Member
 
 
 def _check_signed(
-    file: BinaryIO,
-    member: Member | None,
-    content: bytes,
-    keys: dict[str, bytes],
-    path: Path,
+    file: BinaryIO, member: Member | None, content: bytes, keys: dict[str, bytes], path: Path
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         signature = Path(folder) / PACK_SIGNATURE

@@ -24,13 +24,7 @@ from .dependency_closure import missing_requirements
 from .pack_check import PACK, PACK_SIGNATURE
 from .pack_tar import write_tar
 from .signing_keys import Signer
-from .wheels import (
-    LEAVE_OUT,
-    add_alledge_wheel,
-    fetch_wheels,
-    pinned_requirements,
-    unpacked_bytes,
-)
+from .wheels import LEAVE_OUT, add_alledge_wheel, fetch_wheels, pinned_requirements, unpacked_bytes
 
 SCHEMA, SCHEMA_VERSION = "alledge/pack", 1
 INSTALL_SCRIPTS = {"linux": "install.sh", "macos": "install.sh", "windows": "install.cmd"}

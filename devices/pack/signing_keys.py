@@ -51,9 +51,7 @@ def generate_keys(out: Path) -> tuple[Path, Path]:
             raise UsageError(f"{path} exists, and a key is never overwritten", fix="--out OTHER")
     key = ed25519.Ed25519PrivateKey.generate()
     text = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb") as file:
