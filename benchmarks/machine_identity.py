@@ -9,18 +9,9 @@ from .types import Machine
 
 # Results of two machines are comparable only if all of these agree.
 IDENTITY_KEYS = (
-    "board",
-    "cpu",
-    "flags",
-    "arch",
-    "cores_physical",
-    "cores_logical",
-    "quota_cores",
-    "governor",
-    "os",
-    "python",
-    "versions",
-)
+    "board", "cpu", "flags", "arch", "cores_physical", "cores_logical", "quota_cores", "governor",
+    "os", "python", "versions",
+)  # fmt: skip
 
 
 def describe_this_machine() -> Machine:

@@ -58,6 +58,7 @@ class Finding:
         What was checked.
     status : {"ok", "warn", "fail"}
     found : str
+        The result of the check, as text.
     fix : str or None
         What to type or to change. Present unless the status is ``"ok"``.
     """
@@ -74,10 +75,6 @@ class Finding:
 
 def examine(bundle: Path | None = None) -> DoctorDocument:
     """Check this machine, and a bundle if one is given.
-
-    Parameters
-    ----------
-    bundle : Path, optional
 
     Returns
     -------

@@ -20,10 +20,6 @@ def choose_engine(
         Names of the installed backends, the preferred one first.
     small_mib : float
         Machines with less memory are called small.
-
-    Returns
-    -------
-    EngineChoice
     """
     gpu_providers = sorted(GPU_PROVIDERS & set(machine["providers"] or ()))
     on_gpu = bool(gpu_providers) and "onnx" in backends

@@ -20,7 +20,7 @@ from ..runtime.tflite_graph import IDENTIFIER, load_schema, operator_codes
 
 TABLE = "operator_support.json"
 NEWEST_TRIED = 30
-# What runtimes say of an operator they lack, of a code they do not know, of CUSTOM without a name.
+# Error texts of runtimes: operator not supported, unknown operator code, CUSTOM without a name.
 REFUSALS = ("Didn't find op", "out of range", "no custom_code")
 
 

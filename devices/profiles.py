@@ -133,10 +133,6 @@ def profiles() -> dict[str, Profile]:
 def get_profile(name: str) -> Profile:
     """Return one profile.
 
-    Parameters
-    ----------
-    name : str
-
     Raises
     ------
     UsageError

@@ -77,12 +77,7 @@ def _registry(key: str, name: str) -> str | None:
 
 
 def windows_memory_mib(windll: Any) -> float | None:
-    """Return the memory of a Windows machine in MiB, None if the call fails.
-
-    Parameters
-    ----------
-    windll : ctypes.windll or None
-    """
+    """Return the memory of a Windows machine in MiB, None if the call fails."""
     if windll is None:
         return None
     status = (ctypes.c_ulonglong * 8)()  # MEMORYSTATUSEX: two 32-bit fields, then seven of 64

@@ -24,12 +24,7 @@ METRICS = ("accuracy", "sensitivity", "specificity", "AUC")
 
 
 def short_tables(results: Iterable[Result]) -> str:
-    """Return two Markdown tables for every machine: latency and memory, then accuracy.
-
-    Parameters
-    ----------
-    results : iterable of Result
-    """
+    """Return two Markdown tables for every machine: latency and memory, then accuracy."""
     parts = []
     for site in merge(results):
         measured = [row for row in site.rows if row["status"] == "ok"]

@@ -81,10 +81,6 @@ def measure_engine(
 def parse_benchmark_app(output: str) -> Latency:
     """Return the latencies in the output of ``benchmark_app``.
 
-    Parameters
-    ----------
-    output : str
-
     Returns
     -------
     Latency

@@ -158,11 +158,6 @@ def choose_image(
         The image that the user named.
     dataset : Dataset, optional
         If no image was named, its first image is used. Without a data set an image is drawn.
-
-    Returns
-    -------
-    path : Path
-    description : TimedImage
     """
     if named is not None:
         path, source = Path(named), "given"

@@ -1,4 +1,4 @@
-"""Measures bundles and writes the result document: what ``alledge benchmark`` calls."""
+"""Measures bundles and writes the result document: the function behind ``alledge benchmark``."""
 
 from __future__ import annotations
 
@@ -86,8 +86,10 @@ def measure(
     }
     # The number of rounds may differ when a measurement is continued; a round may not.
     round_settings = {"seconds": options.seconds, "image": image_description}
-    seen = {"include_seen": include_seen}
-    log = RoundsLog(out, {**conditions, "settings": round_settings, "include_seen": seen})
+    accuracy_settings = {"include_seen": include_seen}
+    log = RoundsLog(
+        out, {**conditions, "settings": round_settings, "include_seen": accuracy_settings}
+    )
     runner = Runner(log, options, image_path, accuracy_data, deadline_s, report_progress)
     complete = False
     try:

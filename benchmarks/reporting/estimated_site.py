@@ -12,31 +12,13 @@ from .result_merging import Site
 from .types import Row
 
 MODEL_ALONE = "the model alone: decoding and resizing the file are not in it"
-NOT_ESTIMATED = [
-    "why",
-    "head",
-    "engine",
-    "digest",
-    "parity",
-    "file_bytes",
-    "accuracy",
-    "end_to_end",
-    "throughput",
-    "cold_start_ms",
-    "steady_mib",
-    "cpu_ms",
-    "reached_width",
-]
-TIMES_NOT_ESTIMATED = [
-    "load_ms",
-    "first_ms",
-    "p90_ms",
-    "p95_ms",
-    "p99_ms",
-    "mean_ms",
-    "sd_ms",
-    "ci",
-]
+NOT_ESTIMATED = (
+    "why", "head", "engine", "digest", "parity", "file_bytes", "accuracy", "end_to_end",
+    "throughput", "cold_start_ms", "steady_mib", "cpu_ms", "reached_width",
+)  # fmt: skip
+TIMES_NOT_ESTIMATED = (
+    "load_ms", "first_ms", "p90_ms", "p95_ms", "p99_ms", "mean_ms", "sd_ms", "ci",
+)  # fmt: skip
 
 
 def estimated_site(name: str) -> Site:

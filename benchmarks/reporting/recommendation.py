@@ -48,11 +48,6 @@ class Advice:
 def recommend(sites: Sequence[Site], limits: Limits) -> Advice:
     """Return which configuration to use.
 
-    Parameters
-    ----------
-    sites : sequence of Site
-    limits : Limits
-
     Returns
     -------
     Advice

@@ -17,12 +17,6 @@ from .result_merging import Site, merge
 from .selection_criteria import Limits
 from .text_tables import csv_text
 
-IN_SHORT = (
-    "In short: median ms of the model alone by engine, with {threads} threads; then the time from "
-    "the file to the answer, the cold start and the peak memory on the engine and threads that "
-    "answer soonest."
-)
-
 
 def report(
     results: Sequence[str | Path],
@@ -44,10 +38,6 @@ def report(
         Printed on the page.
     estimate : sequence of str
         Device profiles whose estimates are added.
-
-    Returns
-    -------
-    (advice, files) : (Advice, list of Path)
 
     Raises
     ------

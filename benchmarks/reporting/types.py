@@ -39,7 +39,7 @@ class Row(ResultRow, total=False):
 
 
 class DocumentFacts(TypedDict):
-    """What a report says of each result that it was made from."""
+    """When, and by which version of alledge, a result was written."""
 
     created: str
     commit: str | None

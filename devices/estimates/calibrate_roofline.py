@@ -102,11 +102,6 @@ def processor_id(root: Path = ROOT) -> ProcessorId:
 def known_peaks(processor: ProcessorId, flags: list[str]) -> CorePeaks:
     """Return the peak rates of a processor.
 
-    Parameters
-    ----------
-    processor : ProcessorId
-    flags : list of str
-
     Raises
     ------
     UsageError

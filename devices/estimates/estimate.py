@@ -33,10 +33,6 @@ def estimate(
     threads : int, optional
         By default one for each core.
 
-    Returns
-    -------
-    Estimate
-
     Raises
     ------
     UsageError

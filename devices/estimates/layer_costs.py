@@ -46,10 +46,6 @@ class Layer:
 def read_layers(bundle: Bundle) -> list[Layer]:
     """Return the layers of a bundle's TFLite model.
 
-    Parameters
-    ----------
-    bundle : Bundle
-
     Raises
     ------
     BundleError
@@ -68,10 +64,6 @@ def read_layers(bundle: Bundle) -> list[Layer]:
 
 def layers_of_graph(path: Path) -> list[Layer]:
     """Return the layers of a .tflite file, in the order in which they run.
-
-    Parameters
-    ----------
-    path : Path
 
     Raises
     ------
@@ -100,10 +92,6 @@ def _layer(operator: Operator) -> Layer | None:
 
 def count_equal_layers(layers: list[Layer]) -> list[CountedLayer]:
     """Return each distinct layer once, with the number of layers that are equal to it.
-
-    Parameters
-    ----------
-    layers : list of Layer
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,10 +31,6 @@ SYSTEMS_BY_OS = {"Windows": "windows", "macOS": "macos"}  # first word of a resu
 
 def read_results(paths: list[Path]) -> list[ResultRow]:
     """Return the measured rows of benchmark documents.
-
-    Parameters
-    ----------
-    paths : list of Path
 
     Raises
     ------
@@ -275,12 +272,7 @@ def comparison_text() -> str:
     comparisons = (*leave_one_board_out(), *leave_one_model_out(), *two_thread_comparisons())
     lines += map(_comparison_line, comparisons)
     calibrated_arch = roofline_calibration()["machine"]["arch"]
-    for arch, threads in (
-        (calibrated_arch, 1),
-        (calibrated_arch, 2),
-        ("aarch64", 1),
-        ("aarch64", 2),
-    ):
+    for arch, threads in itertools.product((calibrated_arch, "aarch64"), (1, 2)):
         low, high = error_band(arch, threads)
         label = "1 thread" if threads == 1 else "more threads"
         lines.append(f"\nband of {arch}, {label}: {low:.2f} to {high:.2f}")

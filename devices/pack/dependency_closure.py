@@ -43,12 +43,6 @@ def marker_environment(profile: Profile, python: str) -> dict[str, str]:
 def missing_requirements(wheels: Path, profile: Profile, python: str) -> list[str]:
     """Return a description of each requirement that no wheel in a folder satisfies.
 
-    Parameters
-    ----------
-    wheels : Path
-    profile : Profile
-    python : str
-
     Notes
     -----
     `pip download` evaluates markers for the machine it runs on (pip issue 4304). So a board's

@@ -1,4 +1,4 @@
-"""The check of a pack: its form, its signature and every hash; nothing is unpacked or run."""
+"""The check of a pack: its format, its signature and every hash; nothing is unpacked or run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_pack(path: Path, keys: dict[str, bytes] | None = None) -> PackDocument
     Raises
     ------
     BundleError
-        If the file is not a pack in the form that `alledge pack` writes.
+        If the file is not a pack in the format that `alledge pack` writes.
     UntrustedError
         If there are trusted keys and none of them signed it.
     TamperedError

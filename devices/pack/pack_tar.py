@@ -1,4 +1,4 @@
-"""The tar file of a pack, in one canonical form that every tar program reads alike.
+"""The tar file of a pack, in one canonical format that every tar program reads in the same way.
 
 A signature covers the files of a pack, not the bytes of its tar. Tar programs disagree about
 damaged headers, extensions and bytes after the last file, so a tar that one program checks may
@@ -65,7 +65,7 @@ def write_tar(folder: Path, out: Path) -> None:
 
 
 def read_members(file: BinaryIO) -> dict[str, Member]:
-    """Return the files of a tar by their names, after checking the form of the whole tar.
+    """Return the files of a tar by their names, after checking the format of the whole tar.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def read_members(file: BinaryIO) -> dict[str, Member]:
     Raises
     ------
     ValueError, tarfile.HeaderError
-        If the tar is not in the form that `write_tar` writes, contains a name twice, or a name
+        If the tar is not in the format that `write_tar` writes, contains a name twice, or a name
         that would be unpacked elsewhere.
     """
     members: dict[str, Member] = {}

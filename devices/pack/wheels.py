@@ -24,16 +24,9 @@ from ..profiles import Profile
 PACKAGE = Path(__file__).resolve().parents[2]
 TOP_LEVEL_PACKAGES = ("runtime", "train", "export", "devices", "benchmarks")
 ROOT_FILES = (
-    "__init__.py",
-    "__main__.py",
-    "cli.py",
-    "errors.py",
-    "py.typed",
-    "setup.cfg",
-    "pyproject.toml",
-    "README.md",
-    "LICENSE",
-)
+    "__init__.py", "__main__.py", "cli.py", "errors.py", "py.typed", "setup.cfg",
+    "pyproject.toml", "README.md", "LICENSE",
+)  # fmt: skip
 OLDEST_GLIBC, OLDEST_MACOS, NEWEST_MACOS = 17, 11, 15
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can store
 EPOCH = "315532800"  # the same time, for setuptools
@@ -156,10 +149,6 @@ def _download(requirements: list[str], platform: list[str], folder: Path) -> str
 def add_alledge_wheel(folder: Path) -> Path:
     """Write alledge's wheel into a folder: built from the checkout, or repacked if installed.
 
-    Parameters
-    ----------
-    folder : Path
-
     Raises
     ------
     AlledgeError
@@ -199,13 +188,7 @@ def _build(folder: Path) -> Path:
 
 
 def repack(installed: importlib.metadata.Distribution, folder: Path) -> Path:
-    """Write a wheel from the files of an installed pure-Python distribution; return its path.
-
-    Parameters
-    ----------
-    installed : importlib.metadata.Distribution
-    folder : Path
-    """
+    """Write a wheel from the files of an installed pure-Python distribution; return its path."""
     rows: list[tuple[str, str, int]] = []
     name = f"{installed.metadata['Name']}-{installed.version}"
     target = folder / f"{name}-py3-none-any.whl"
@@ -227,12 +210,7 @@ def repack(installed: importlib.metadata.Distribution, folder: Path) -> Path:
 
 
 def unpacked_bytes(wheels: Path) -> int:
-    """Return the size of the unpacked wheels of a folder in bytes, before files are left out.
-
-    Parameters
-    ----------
-    wheels : Path
-    """
+    """Return the size of the unpacked wheels of a folder in bytes, before files are left out."""
     total = 0
     for wheel in wheels.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
@@ -241,12 +219,7 @@ def unpacked_bytes(wheels: Path) -> int:
 
 
 def pinned_requirements(wheels: Path) -> str:
-    """Return the text of a requirements file with version and hash of every wheel in a folder.
-
-    Parameters
-    ----------
-    wheels : Path
-    """
+    """Return the text of a requirements file with version and hash of every wheel in a folder."""
     lines = []
     for wheel in sorted(wheels.glob("*.whl")):
         name, version = wheel.name.split("-")[:2]
