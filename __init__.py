@@ -1,3 +1,3 @@
-"""alledge: from a fine-tuned network to the microscope, proven the same model all the way."""
+"""alledge trains, exports and runs classifiers of leukaemia in images of blood smears."""
 
 __version__ = "0.1.0"

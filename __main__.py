@@ -1,4 +1,4 @@
-"""``python -m alledge``: the same front door as the ``alledge`` script."""
+"""``python -m alledge``: the same as the ``alledge`` script."""
 
 from .cli import run
 

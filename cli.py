@@ -1,4 +1,4 @@
-"""The front door: names every command, loads the one that runs; imports click only."""
+"""The command line: lists all commands and imports the one that runs; imports click only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import click
 from . import __version__
 from .errors import AlledgeError
 
-# command -> (module:attribute, first line of its help): kept here, so that --help loads nothing
+# command -> (module:attribute, first line of its help). The lines are here, so that --help imports
+# no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("train.commands:models", "List the six architectures and their parameters."),
     "audit": ("train.commands:audit", "Find shortcuts that predict the label of a data set."),
@@ -21,8 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "study": ("train.study.commands:study", "Tune and compare the six models, on one page."),
     "evaluate": ("train.commands:evaluate", "Measure a run or a bundle on a data set."),
     "export": ("export.commands:export", "Quantize a run and convert it into a bundle."),
-    "verify": ("runtime.commands:verify", "Prove that a bundle computes here what it did there."),
-    "classify": ("runtime.commands:classify", "Tell blasts from healthy blood in images."),
+    "verify": ("runtime.commands:verify", "Check that a bundle computes the same scores here."),
+    "classify": ("runtime.commands:classify", "Classify images of blood smears."),
     "benchmark": (
         "benchmarks.commands:benchmark",
         "Measure accuracy, latency and memory of bundles.",
@@ -80,25 +81,25 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="alledge")
 def main() -> None:
-    """Tell leukaemic from healthy blood smears, and prove that it is the same model.
+    """Classify blood smears as leukaemic or healthy, from training to the microscope.
 
     Research software, not a medical device.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a Windows console may not know every character
+        if hasattr(stream, "reconfigure"):  # a Windows console cannot show every character
             stream.reconfigure(errors="backslashreplace")
 
 
 def run() -> None:
-    """Run this process' command; the entry of ``alledge`` and ``python -m alledge``.
+    """Run the command of this process; the entry of ``alledge`` and ``python -m alledge``.
 
-    `classify` starts without the garbage collector and leaves without tearing the engine down:
-    both cost more than the answer. Everything else ends as Python programs do.
+    `classify` starts without the garbage collector and exits without freeing the engine, because
+    both take longer than classifying an image. All other commands exit normally.
     """
     if sys.argv[1:2] != ["classify"]:
         main(prog_name="alledge")
         return
-    gc.disable()  # batch.py switches it on again once everything is loaded
+    gc.disable()  # `batch.classify_to` enables it when the bundle is loaded
     code = 1
     try:
         main(prog_name="alledge")
@@ -107,6 +108,6 @@ def run() -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:  # a full disk, a closed pipe: never 0
+    except OSError:  # a full disk or a closed pipe is an error
         code = code or 1
     os._exit(code)

@@ -1,17 +1,18 @@
-"""The one exception family of alledge; imports nothing of it.
+"""The exceptions of alledge, one family; this module imports nothing else of alledge.
 
 ::
 
     AlledgeError                 exit 1
-    ├── UsageError               exit 2  an option, name or argument that cannot be meant
-    ├── ImageError               this file is not an image that can be classified
-    ├── DataError                this data set cannot be used as it is
-    ├── BundleError              this bundle cannot be read
-    │   ├── TamperedError        a file of it does not have the hash the bundle names
-    │   └── UntrustedError       it is not signed by a key this device trusts
-    ├── BackendError             the engine failed on this machine
-    ├── MissingPackageError      a package is not installed; names the extra that brings it
-    ├── RunError                 this training run is missing, unfinished or does not fit
+    ├── UsageError               exit 2  an option, name or argument is wrong
+    ├── ImageError               a file is not an image that can be classified
+    ├── DataError                a data set cannot be used as it is
+    │   └── AllImagesSeenError   the model was trained on all of its images
+    ├── BundleError              a bundle cannot be read
+    │   ├── TamperedError        a file does not have the hash that the bundle names
+    │   └── UntrustedError       it is not signed by a key that this device trusts
+    ├── BackendError             an engine failed on this machine
+    ├── MissingPackageError      a package is not installed; the message names the extra to install
+    ├── RunError                 a training run is missing, unfinished or does not fit
     └── ExportError              a conversion failed, or its artifact is not the same model
 """
 
@@ -21,16 +22,22 @@ from collections.abc import Iterable
 
 
 class AlledgeError(Exception):
-    """Something alledge refuses to do, said so that the reader can mend it.
+    """Base class of the exceptions that alledge raises on purpose.
 
     Parameters
     ----------
     what : str
-        What was wrong, with the value received.
+        What is wrong, with the value received.
     allowed : str or iterable of str, optional
-        What would have been right.
+        The values that are allowed.
     fix : str, optional
         What to type or change.
+
+    Examples
+    --------
+    >>> print(AlledgeError("the mode is 'fast'", allowed=["latency", "throughput"]))
+    the mode is 'fast'
+    allowed: latency, throughput
     """
 
     exit_code = 1
@@ -60,21 +67,25 @@ class AlledgeError(Exception):
 
 
 class UsageError(AlledgeError):
-    """An option, a name or an argument that cannot be meant."""
+    """An option, a name or an argument is wrong."""
 
     exit_code = 2
 
 
 class ImageError(AlledgeError):
-    """This file is not an image that can be classified."""
+    """A file is not an image that can be classified."""
 
 
 class DataError(AlledgeError):
-    """This data set cannot be used as it is."""
+    """A data set cannot be used as it is."""
+
+
+class AllImagesSeenError(DataError):
+    """A model cannot be measured: it was trained on every readable image of the data set."""
 
 
 class BundleError(AlledgeError):
-    """This bundle cannot be read."""
+    """A bundle cannot be read."""
 
 
 class TamperedError(BundleError):
@@ -82,11 +93,11 @@ class TamperedError(BundleError):
 
 
 class UntrustedError(BundleError):
-    """A bundle or pack is not signed by a key that this device trusts."""
+    """A bundle or a pack is not signed by a key that this device trusts."""
 
 
 class BackendError(AlledgeError):
-    """The engine failed on this machine."""
+    """An engine failed on this machine."""
 
 
 class MissingPackageError(AlledgeError):
@@ -95,11 +106,11 @@ class MissingPackageError(AlledgeError):
     Parameters
     ----------
     package : str
-        Name of the package as pip knows it.
+        Name of the package for pip.
     extra : str
-        The extra of alledge that brings it.
+        The extra of alledge that installs it.
     purpose : str
-        What it was wanted for.
+        What needs it.
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
@@ -111,7 +122,7 @@ class MissingPackageError(AlledgeError):
 
 
 class RunError(AlledgeError):
-    """This training run is missing, unfinished or does not fit."""
+    """A training run is missing, unfinished or does not fit."""
 
 
 class ExportError(AlledgeError):
@@ -119,20 +130,27 @@ class ExportError(AlledgeError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """Return the error for a name that is not in a table, suggesting the nearest.
+    """Return the error for an unknown name; it suggests the nearest known name.
 
     Parameters
     ----------
     kind : str
-        What the name names, for example ``"model"``.
+        What has the name, for example ``"model"``.
     name : str
         The name received.
     known : iterable of str
-        Every name that would have been right.
+        All names that are allowed.
 
     Returns
     -------
     UsageError
+
+    Examples
+    --------
+    >>> print(unknown_name("model", "mobilnet", ["mobilenetv2", "vgg16"]))
+    there is no model 'mobilnet'
+    allowed: mobilenetv2, vgg16
+    fix: did you mean 'mobilenetv2'?
     """
     import difflib
 

@@ -1,1 +1,1 @@
-"""The measuring room: accuracy against latency and memory; may import runtime and devices."""
+"""Measures accuracy, latency and memory of bundles, and reports them."""

@@ -1,55 +1,75 @@
-"""The machine a result belongs to, and which machines may be compared."""
+"""Which machine a result belongs to, and which machines may be compared."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..devices.detection import describe_machine
+from .types import Machine
 
-Json = dict[str, Any]
-
-# Two machines are alike if all of these agree: only then may their figures stand side by side as
-# one, and only then is one a baseline for the other.
-LIKE = (
-    *("board", "cpu", "flags", "arch", "cores_physical", "cores_logical", "quota_cores"),
-    *("governor", "os", "python", "versions"),
+# Results of two machines are comparable only if all of these agree.
+IDENTITY_KEYS = (
+    "board",
+    "cpu",
+    "flags",
+    "arch",
+    "cores_physical",
+    "cores_logical",
+    "quota_cores",
+    "governor",
+    "os",
+    "python",
+    "versions",
 )
 
 
-def describe() -> Json:
-    """Return the machine block of a document."""
+def describe_this_machine() -> Machine:
+    """Return the machine block of a result document. No engine is imported."""
     return dict(describe_machine(engines=False))
 
 
-def comparison_key(machine: Json) -> tuple[Any, ...]:
-    """Return what two like machines have in common, ready to be compared."""
-    return tuple(repr(_comparable(machine, key)) for key in LIKE)
+def comparison_key(machine: Machine) -> tuple[str, ...]:
+    """Return a hashable key that is equal for machines whose results are comparable."""
+    return tuple(repr(_comparable(machine, key)) for key in IDENTITY_KEYS)
 
 
-def differences(one: Json, other: Json) -> list[str]:
-    """Return in words what makes two machines unlike; empty where they are alike."""
-    said = []
-    for key in LIKE:
-        here, there = _comparable(one, key), _comparable(other, key)
-        if repr(here) == repr(there):
+def differences(here: Machine, there: Machine) -> list[str]:
+    """Return messages about what makes two machines incomparable.
+
+    Returns
+    -------
+    list of str
+        Empty if results of the machines are comparable.
+
+    Examples
+    --------
+    >>> differences({"flags": ["avx", "fma"]}, {"flags": ["avx"]})
+    ['flags: fma here, none more there']
+    """
+    messages = []
+    for key in IDENTITY_KEYS:
+        ours, theirs = _comparable(here, key), _comparable(there, key)
+        if repr(ours) == repr(theirs):
             continue
-        if isinstance(here, list) and isinstance(there, list):  # only what differs of it
-            both = [item for item in here if item in there]
-            here, there = ([item for item in side if item not in both] for side in (here, there))
-        said.append(f"{key}: {_words(here)} here, {_words(there)} there")
-    return said
+        if isinstance(ours, list) and isinstance(theirs, list):  # name only what differs
+            ours, theirs = (
+                [item for item in ours if item not in theirs],
+                [item for item in theirs if item not in ours],
+            )
+        messages.append(f"{key}: {_describe(ours)} here, {_describe(theirs)} there")
+    return messages
 
 
-def _comparable(machine: Json, key: str) -> Any:
-    """Return a value whose repr tells likeness; alledge's own version is what is measured."""
+def _comparable(machine: Machine, key: str) -> Any:
+    """Return a value whose repr is equal for comparable machines."""
     value = machine.get(key)
     if isinstance(value, dict):
+        # The version of alledge is what a comparison measures, so it may differ.
         return sorted(item for item in value.items() if item[0] != "alledge" and item[1])
     return sorted(value) if isinstance(value, list) else value
 
 
-def _words(value: Any) -> str:
-    """Word a value that machines differ in."""
+def _describe(value: Any) -> str:
     if isinstance(value, list):
         words = [" ".join(item) if isinstance(item, tuple) else str(item) for item in value]
         return ", ".join(words) or "none more"

@@ -1,4 +1,4 @@
-"""The result of one machine: the ledger's rounds made into a document, and documents read back."""
+"""The result document of one machine: built from the log of rounds, and read from a file."""
 
 from __future__ import annotations
 
@@ -6,100 +6,133 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 from .. import __version__
 from ..errors import DataError
 from ..runtime.provenance import source_commit
 from .measuring.configurations import Configuration
-from .measuring.machine_noise import in_words, is_noisy, usual
-from .measuring.rounds_log import Ledger
-from .measuring.runner import FAILED, OK, now
-from .statistics import times, widest
-from .types import Result
-
-Json = dict[str, Any]
+from .measuring.machine_noise import describe_noise, is_noisy, session_reference
+from .measuring.rounds_log import RoundsLog
+from .measuring.runner import utc_now
+from .statistics import summarize_times, widest_interval
+from .types import (
+    AccuracyRecord,
+    Conditions,
+    Result,
+    ResultRow,
+    RowFigures,
+    TimedRound,
+    Training,
+)
 
 SCHEMA, SCHEMA_VERSION = "alledge/benchmark", 1
-RECORD = "benchmark.json"
-PARITY, VERDICTS = "parity.json", ("pass", "fail", "not informative")
-NOT_ASKED, NOT_TIMED = "no --data was given", "the configuration failed"
-NEEDED = ("created", "machine", "settings", "data", "rows")
-FIGURES = ("accuracy", "sensitivity", "specificity", "auc")
-# Only OpenVINO would compute in bfloat16 unasked; alledge's backend tells it not to.
+RESULT_NAME = "benchmark.json"
+PARITY_NAME, VERDICTS = "parity.json", ("pass", "fail", "not informative")
+NO_DATA, NOT_TIMED = "no --data was given", "the configuration failed"
+REQUIRED = ("created", "machine", "settings", "data", "rows")
+METRICS = ("accuracy", "sensitivity", "specificity", "auc")
+# OpenVINO computes in bfloat16 by default on some CPUs. The backend sets float32.
 COMPUTES_IN = {"openvino": "float32 where not quantized (INFERENCE_PRECISION_HINT=f32)"}
+NO_FIGURES: RowFigures = {
+    "engine": None,
+    "latency": None,
+    "end_to_end": None,
+    "throughput": None,
+    "cold_start_ms": None,
+    "peak_mib": None,
+    "steady_mib": None,
+    "cpu_ms": None,
+    "rounds": 0,
+    "reached_width": None,
+}
 
 
-def document(ledger: Ledger, wanted: Sequence[Configuration], order: Json, complete: bool) -> Json:
-    """Return the document of what a ledger holds of some configurations.
+def build_result(
+    log: RoundsLog, configurations: Sequence[Configuration], conditions: Conditions, complete: bool
+) -> Result:
+    """Return the result document of the rounds in a log.
 
     Parameters
     ----------
-    ledger : Ledger
-    wanted : sequence of Configuration
-        A row each, in this order; none where nothing was begun.
-    order : dict
-        ``machine``, ``settings``, ``data``.
+    log : RoundsLog
+    configurations : sequence of Configuration
+        The document has one row for each, in this order. A configuration that was not started has
+        no row.
+    conditions : Conditions
     complete : bool
-        Whether every round that was asked for is there.
+        Whether every requested round was measured.
     """
-    noise = [record["noise"] for rows in ledger.rounds.values() for record in rows]
-    calibration = usual(noise) if noise else (1.0, None)
+    noise = [record["noise"] for records in log.rounds.values() for record in records]
+    reference = session_reference(noise) if noise else (1.0, None)
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        "created": now(),
+        "created": utc_now(),
         "alledge": __version__,
         "commit": source_commit(),
         "complete": complete,
-        **order,
+        **conditions,
         "rows": [
-            row(one, ledger, order["settings"], calibration)
-            for one in wanted
-            if one.key in ledger.rounds or _failed(ledger.accuracy.get(one.artifact))
+            build_row(configuration, log, conditions, reference)
+            for configuration in configurations
+            if configuration.key in log.rounds or _accuracy_failed(configuration, log)
         ],
     }
 
 
-def row(
-    one: Configuration, ledger: Ledger, settings: Json, calibration: tuple[float, float | None]
-) -> Json:
-    """Return the row of a configuration: of all its rounds, or of its failure."""
-    every = ledger.rounds.get(one.key, [])
-    quiet = [record for record in every if not is_noisy(record["noise"])]
-    # fewer undisturbed rounds than were asked for give no interval worth having
-    rounds = quiet if len(quiet) >= settings["min_rounds"] else every
-    judged = ledger.accuracy.get(one.artifact)
-    broken = [record for record in [*every, judged] if _failed(record)]
-    accuracy, note = (None, NOT_TIMED) if broken else _accuracy(judged)
-    facts = one.bundle.record
-    base = {
+def build_row(
+    configuration: Configuration,
+    log: RoundsLog,
+    conditions: Conditions,
+    reference: tuple[float, float | None],
+) -> ResultRow:
+    """Return the row of a configuration.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    log : RoundsLog
+    conditions : Conditions
+    reference : (float, float or None)
+        As `session_reference` returns it.
+    """
+    settings = conditions["settings"]
+    records = log.rounds.get(configuration.key, [])
+    accuracy_record = log.accuracy.get(configuration.artifact_key)
+    failed = [record for record in (*records, accuracy_record) if record and not _is_ok(record)]
+    quiet = [record for record in records if not is_noisy(record["noise"])]
+    # Disturbed rounds are excluded only if enough undisturbed ones are left for an interval.
+    used = quiet if len(quiet) >= settings["min_rounds"] else records
+    figures = [] if failed else [record["found"] for record in used if record["found"]]
+    accuracy, accuracy_note = (None, NOT_TIMED) if failed else _accuracy(accuracy_record)
+    bundle = configuration.bundle
+    return {
         "kind": "measured",
-        "status": FAILED if broken else OK,
-        "why": broken[0]["why"] if broken else None,
-        "model": str(facts.get("model", one.bundle.name)),
-        "head": facts.get("head"),
-        "precision": str(facts.get("precision", "unknown")),
-        "computes_in": COMPUTES_IN.get(one.backend),
-        "backend": one.backend,
-        "threads": one.threads,
-        "bundle": one.bundle.name,
-        "digest": one.bundle.digest,
-        "parity": _parity(one),
-        "file_bytes": _size(one),
-        "training": _training(facts),
+        "status": "failed" if failed else "ok",
+        "why": failed[0]["why"] if failed else None,
+        "model": str(bundle.record.get("model", bundle.name)),
+        "head": bundle.record.get("head"),
+        "precision": str(bundle.record.get("precision", "unknown")),
+        "computes_in": COMPUTES_IN.get(configuration.backend),
+        "backend": configuration.backend,
+        "threads": configuration.threads,
+        "bundle": bundle.name,
+        "digest": bundle.digest,
+        "parity": _parity(configuration),
+        "file_bytes": _file_bytes(configuration),
+        "training": _training(bundle.record),
         "accuracy": accuracy,
-        "accuracy_note": note,
-        "noise": in_words([record["noise"] for record in rounds], *calibration),
-        "set_aside": len(every) - len(rounds),
-        "measured_at": every[-1]["at"] if every else broken[0]["at"],
+        "accuracy_note": accuracy_note,
+        "noise": describe_noise([record["noise"] for record in used], *reference),
+        "set_aside": len(records) - len(used),
+        "measured_at": records[-1]["at"] if records else failed[0]["at"],
+        **_row_figures(figures, settings["width"]),
     }
-    found = [] if broken else [record["found"] for record in rounds]
-    return {**base, **_measured(found, settings["width"])}
 
 
 def read_result(path: str | Path) -> Result:
-    """Read a result.
+    """Read a result document.
 
     Parameters
     ----------
@@ -109,123 +142,129 @@ def read_result(path: str | Path) -> Result:
     Raises
     ------
     DataError
-        If it is no result, or one of another version.
+        If the file is not a result, is not complete, or has another schema version.
     """
     file = Path(path)
-    file = file / RECORD if file.is_dir() else file
+    file = file / RESULT_NAME if file.is_dir() else file
+    fix = "alledge benchmark BUNDLE --out FOLDER"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{file} is not a result: {error}", fix="alledge benchmark BUNDLE --out FOLDER"
-        ) from None
+        raise DataError(f"{file} is not a result: {error}", fix=fix) from None
+    expected = f"{SCHEMA!r} version {SCHEMA_VERSION}"
     if not isinstance(content, dict):
         raise DataError(
             f"{file} is not a result: it holds a JSON {type(content).__name__}, not an object",
-            allowed=f"{SCHEMA!r} version {SCHEMA_VERSION}",
-            fix="alledge benchmark BUNDLE --out FOLDER",
+            allowed=expected,
+            fix=fix,
         )
-    found = content.get("schema"), content.get("schema_version")
-    if found != (SCHEMA, SCHEMA_VERSION):
+    schema, version = content.get("schema"), content.get("schema_version")
+    if (schema, version) != (SCHEMA, SCHEMA_VERSION):
         raise DataError(
-            f"{file} is {found[0]!r} version {found[1]!r}",
-            allowed=f"{SCHEMA!r} version {SCHEMA_VERSION}",
+            f"{file} is {schema!r} version {version!r}",
+            allowed=expected,
             fix="measure again with this version: alledge benchmark BUNDLE",
         )
-    if missing := [key for key in NEEDED if key not in content]:
-        raise DataError(
-            f"{file} is not a whole result: it has no {', '.join(missing)}",
-            fix="alledge benchmark BUNDLE --out FOLDER",
-        )
+    if missing := [key for key in REQUIRED if key not in content]:
+        raise DataError(f"{file} is not a complete result: {', '.join(missing)} missing", fix=fix)
     return cast(Result, content)
 
 
-def _measured(found: list[Json], width: float) -> Json:
-    if not found:
-        nothing = ("engine", "latency", "end_to_end", "throughput", "cold_start_ms", "peak_mib")
-        empty = dict.fromkeys((*nothing, "steady_mib", "cpu_ms", "reached_width"))
-        return {**empty, "rounds": 0}
-    model = [one["samples_ms"] for one in found]
-    whole = [one["end_to_end"] for one in found]
-    load = [one["load_ms"] for one in found]
+def _row_figures(rounds: Sequence[TimedRound], width: float) -> RowFigures:
+    if not rounds:
+        return NO_FIGURES
+    load = [figures["load_ms"] for figures in rounds]
+    whole = [figures["end_to_end"] for figures in rounds]
+    rates = [figures["throughput"] for figures in rounds]
     return {
-        "engine": found[-1]["engine"],
-        "latency": times(model, load, [one["first_ms"] for one in found]),
-        "end_to_end": times(
-            [one["samples_ms"] for one in whole], load, [one["first_ms"] for one in whole]
+        "engine": rounds[-1]["engine"],
+        "latency": summarize_times(
+            [figures["samples_ms"] for figures in rounds],
+            load,
+            [figures["first_ms"] for figures in rounds],
+        ),
+        "end_to_end": summarize_times(
+            [samples["samples_ms"] for samples in whole],
+            load,
+            [samples["first_ms"] for samples in whole],
         ),
         "throughput": {
-            **{
-                name: round(median(one["throughput"][name] for one in found), 2)
-                for name in ("images_per_s", "inferences_per_s")
-            },
-            "workers": found[-1]["throughput"]["workers"],
+            "images_per_s": round(median(rate["images_per_s"] for rate in rates), 2),
+            "inferences_per_s": round(median(rate["inferences_per_s"] for rate in rates), 2),
+            "workers": rates[-1]["workers"],
         },
-        "cold_start_ms": round(median(one["cold_start_ms"] for one in found), 1),
-        "peak_mib": _median([one["peak_mib"] for one in found]),
-        "steady_mib": _median([one["steady_mib"] for one in found]),
-        "cpu_ms": round(median(one["cpu_ms"] for one in found), 3),
-        "rounds": len(found),
-        "reached_width": widest(found) <= width,
+        "cold_start_ms": round(median(figures["cold_start_ms"] for figures in rounds), 1),
+        "peak_mib": _median([figures["peak_mib"] for figures in rounds]),
+        "steady_mib": _median([figures["steady_mib"] for figures in rounds]),
+        "cpu_ms": round(median(figures["cpu_ms"] for figures in rounds), 3),
+        "rounds": len(rounds),
+        "reached_width": widest_interval(rounds) <= width,
     }
 
 
-def _median(values: list[float | None]) -> float | None:
+def _median(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return round(median(known), 1) if known else None
 
 
-def _failed(record: Json | None) -> TypeGuard[Json]:
-    return record is not None and record["status"] == FAILED
+def _is_ok(record: Any) -> bool:
+    return bool(record["status"] == "ok")
 
 
-def _parity(one: Configuration) -> str | None:
-    """Return what the desk found of the artifact against the float model; None where unknown."""
+def _accuracy_failed(configuration: Configuration, log: RoundsLog) -> bool:
+    record = log.accuracy.get(configuration.artifact_key)
+    return record is not None and not _is_ok(record)
+
+
+def _parity(configuration: Configuration) -> str | None:
+    """Return the verdict of the export about the artifact. None if the bundle has none."""
+    file = configuration.bundle.path / PARITY_NAME
     try:
-        document = json.loads((one.bundle.path / PARITY).read_text(encoding="utf-8"))
-        verdict = document["formats"][one.backend]["verdict"]
+        document = json.loads(file.read_text(encoding="utf-8"))
+        verdict = document["formats"][configuration.backend]["verdict"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return verdict if verdict in VERDICTS else None
 
 
-def _size(one: Configuration) -> int | None:
+def _file_bytes(configuration: Configuration) -> int | None:
+    bundle = configuration.bundle
     try:
-        files = one.bundle.formats[one.backend].files
-        return sum((one.bundle.path / name).stat().st_size for name in files)
+        names = bundle.formats[configuration.backend].files
+        return sum((bundle.path / name).stat().st_size for name in names)
     except OSError:
         return None
 
 
-def _training(facts: Json) -> Json:
-    """Return what the bundle says of its weights, and of its run out of fold."""
-    training = facts.get("training") or {}
-    data, metrics = training.get("data") or {}, facts.get("metrics") or {}
-    out_of_fold = None
-    if metrics.get("sensitivity"):
-        out_of_fold = {name: metrics.get(name) for name in FIGURES}
+def _training(bundle_record: dict[str, Any]) -> Training:
+    """Return what the bundle records about its training and its out-of-fold metrics."""
+    training, metrics = bundle_record.get("training") or {}, bundle_record.get("metrics") or {}
+    data = training.get("data") or {}
     return {
         "weights": training.get("weights"),
         "data": data.get("name"),
         "generated": data.get("generated"),
-        "out_of_fold": out_of_fold,
+        "out_of_fold": (
+            {name: metrics.get(name) for name in METRICS} if metrics.get("sensitivity") else None
+        ),
     }
 
 
-def _accuracy(judged: Json | None) -> tuple[Json | None, str | None]:
-    if judged is None:
-        return None, NOT_ASKED
-    found = judged["found"]
-    if found is None:
-        return None, judged["why"]
-    measured = found["operating"]
+def _accuracy(record: AccuracyRecord | None) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the accuracy block of a row, or None and the reason."""
+    if record is None:
+        return None, NO_DATA
+    evaluation = record["found"]
+    if evaluation is None:
+        return None, record["why"]
+    metrics = evaluation["operating"]
     return {
-        "images": measured["images"],
-        "positives": measured["positives"],
-        "seen_left_out": found["seen_left_out"],
-        "seen_included": found["seen_included"],
-        "include_seen": found["include_seen"],
-        "failed": len(found["failed"]),
-        "threshold": measured["threshold"],
-        **{name: measured[name] for name in FIGURES},
+        "images": metrics["images"],
+        "positives": metrics["positives"],
+        "seen_left_out": evaluation["seen_left_out"],
+        "seen_included": evaluation["seen_included"],
+        "include_seen": evaluation["include_seen"],
+        "failed": len(evaluation["failed"]),
+        "threshold": metrics["threshold"],
+        **{name: metrics[name] for name in METRICS},
     }, None

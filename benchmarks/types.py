@@ -57,6 +57,34 @@ class Throughput(TypedDict):
     workers: int
 
 
+class ModelJob(TypedDict):
+    """What a worker process measures: one configuration on one image."""
+
+    bundle: str
+    backend: str
+    threads: int
+    image: str
+    seconds: float
+
+
+class AccuracyJob(TypedDict):
+    """What a worker process evaluates: one artifact on a data set."""
+
+    bundle: str
+    backend: str
+    threads: int
+    data: str
+    layout: str | None
+    include_seen: bool
+
+
+class AccuracyOutcome(TypedDict):
+    """What a worker process returns for an `AccuracyJob`. One of the two is None."""
+
+    document: dict[str, Any] | None  # the document of `alledge evaluate --json`
+    why: str | None  # the reason why there is no image to measure on
+
+
 class RoundFigures(Samples):
     """What one round measured. The inherited fields are the times of the model alone."""
 

@@ -1,4 +1,4 @@
-"""``alledge classify``: from the arguments to the printed records, a line an image as it comes."""
+"""``alledge classify``: classifies the named images and prints a record as soon as it exists."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..errors import BackendError
 from .bundle.bundle import Bundle
 from .classifier import Classifier, Mode
 from .data.inputs import find_images
 from .records import Result, TextTable, csv_header, csv_line, json_line
-from .watchdog import DEFAULT_LIMIT_S, end_process_when_frozen, ends_if_frozen
+from .watchdog import DEFAULT_LIMIT_S, FreezeTimer, StepTimeoutError, Watchdog
 
-# Seconds that loading may take: TensorRT compiles a network for minutes.
+# Time to load a bundle. TensorRT compiles a network for minutes.
 LOAD_LIMIT_S = 1800.0
 
 Print = Callable[[str], Any]
@@ -31,9 +32,9 @@ def classify_to(
     overlay: str | None = None,
     recursive: bool = False,
     style: str = "text",
-    timeout_s: float | None = DEFAULT_LIMIT_S,
+    timeout_s: float = DEFAULT_LIMIT_S,
 ) -> int:
-    """Classify what was named and print a record for each image.
+    """Classify the named images and print a record for each.
 
     Parameters
     ----------
@@ -44,51 +45,73 @@ def classify_to(
     bundle, backend, threads
         As `Classifier.load`.
     mode : {"latency", "throughput"}, optional
-        Where not given: throughput if there is more than one image.
+        By default throughput if there is more than one image.
     overlay : str, optional
         As `Classifier.classify`.
     recursive : bool
+        Read the folders inside a folder too.
     style : {"text", "json", "csv"}
-    timeout_s : float or None
-        As `Classifier.load`. If the whole process stands still for longer, it ends with exit
-        code 1 and prints where each thread is.
+    timeout_s : float
+        As `Classifier.load`. If no Python code runs for longer than that, the process ends with
+        exit code 1 and prints the stack of each thread.
 
     Returns
     -------
     int
-        How many images gave an error record.
+        Number of error records.
+
+    Raises
+    ------
+    BackendError
+        If the bundle cannot be loaded within half an hour, and as `Classifier.load`.
     """
-    found = find_images(names, recursive=recursive)
-    first = list(itertools.islice(found, 2))
-    images = itertools.chain(first, found)
-    chosen: Mode = "throughput" if (mode or len(first) > 1) and mode != "latency" else "latency"
-    end_process_when_frozen()
-    with ends_if_frozen(LOAD_LIMIT_S):
-        classifier = Classifier.load(bundle, backend, threads, chosen, timeout_s)
-    with classifier:
-        if not gc.isenabled():  # the process began without: what is loaded by now stays
-            gc.freeze()
-            gc.enable()
-        return _write(out, classifier, classifier.classify(images, overlay), style)
+    images = find_images(names, recursive=recursive)
+    first_images = list(itertools.islice(images, 2))
+    images = itertools.chain(first_images, images)
+    chosen: Mode = "latency"
+    if mode == "throughput" or (mode is None and len(first_images) > 1):
+        chosen = "throughput"
+    with FreezeTimer(LOAD_LIMIT_S) as timer:
+        classifier = _load(bundle, backend, threads, chosen, timeout_s)
+        timer.limit_s = timeout_s
+        with classifier:
+            if not gc.isenabled():  # `cli.run` switched it off; what is loaded now stays
+                gc.freeze()
+                gc.enable()
+            return _print(out, classifier, classifier.classify(images, overlay), style)
 
 
-def _write(out: Print, classifier: Classifier, results: Iterable[Result], style: str) -> int:
-    labels, started, failed = classifier.bundle.labels, time.perf_counter(), 0
-    table = TextTable(labels)
+def _load(
+    bundle: str | Bundle | None, backend: str, threads: int | None, mode: Mode, timeout_s: float
+) -> Classifier:
+    try:
+        return Watchdog(LOAD_LIMIT_S).run(
+            lambda: Classifier.load(bundle, backend, threads, mode, timeout_s)
+        )
+    except StepTimeoutError:
+        raise BackendError(
+            f"the bundle cannot be loaded within {LOAD_LIMIT_S:g} s",
+            fix="`alledge verify BUNDLE` shows which backends work on this machine",
+        ) from None
+
+
+def _print(out: Print, classifier: Classifier, results: Iterable[Result], style: str) -> int:
+    bundle, engine = classifier.bundle, classifier.backend.engine
+    started, errors = time.perf_counter(), 0
+    table = TextTable(bundle.labels)
     if style == "csv":
-        out(csv_header(labels))
+        out(csv_header(bundle.labels))
     elif style == "text":
-        used, engine = classifier.bundle, classifier.backend.engine
-        out(table.header(used.name, used.digest, engine, guarded=classifier.guarded))
-        out(table.legend(used.positive, classifier.threshold))
+        out(table.header(bundle.name, bundle.digest, engine, guarded=classifier.guarded))
+        out(table.legend(bundle.positive, classifier.threshold))
     for result in results:
-        failed += result.status == "error"
+        errors += result.status == "error"
         if style == "json":
             out(json_line(result))
         elif style == "csv":
-            out(csv_line(result, labels))
+            out(csv_line(result, bundle.labels))
         else:
             out(table.line(result))
     if style == "text":
         out(table.footer(time.perf_counter() - started))
-    return failed
+    return errors

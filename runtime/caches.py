@@ -1,7 +1,7 @@
-"""Where an engine may keep what it compiled: a folder of the user's, shared safely by processes.
+"""A cache of what engines compile: a folder of the user that processes share; standard library.
 
-An entry is made whole beside its place and renamed into it; it is never written to afterwards. A
-machine without a writable folder simply has no cache.
+An entry is a folder. A process fills it under another name, then renames it into place. It is
+never changed after that. Where no folder can be written, there is no cache.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,15 +21,18 @@ from .digests import file_digest
 
 CACHE_VARIABLE = "ALLEDGE_CACHE"  # a folder, or "off"
 OFF = "off"
-SUMS = "sums.json"
+SUMS = "sums.json"  # the SHA-256 of every other file of an entry
 KEPT_ENTRIES = 8
+# Names of `_own_name`; other names with a dot belong to other parts of alledge.
+OWN_NAME = re.compile(r"\..+\.\d+\.\d+(\.removed)?")
+ABANDONED_S = 24 * 3600.0  # age of a folder whose process no longer fills it
 
 
 def cache_root() -> Path | None:
-    """Return the folder of all caches; None where the user wants none, or has no home."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return None if named.lower() == OFF else Path(named)
+    """Return the folder of all caches; None if the user switched it off or has no home folder."""
+    setting = os.environ.get(CACHE_VARIABLE)
+    if setting:
+        return None if setting.lower() == OFF else Path(setting)
     try:
         if sys.platform == "win32":
             base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
@@ -41,61 +46,103 @@ def cache_root() -> Path | None:
 
 
 def with_cache(name: str, use: Callable[[Path | None], None]) -> None:
-    """Let an engine use its cache entry, making it where there is none.
+    """Call a function with the folder of a cache entry, and keep what the function writes there.
 
     Parameters
     ----------
     name : str
-        Of the entry: everything that its content depends on.
+        Of the entry; it identifies everything that the content depends on.
     use : callable
-        Called with the folder of the entry: full, or empty and to be filled; or with None.
+        Called once, with the folder of the entry. If there is no entry, the folder is empty, and
+        `use` fills it. Without a cache, `use` gets None.
 
     Notes
     -----
-    Two processes that make the same entry each make their own; the first to rename it wins, and
-    the other's is thrown away. Nobody waits, and nobody reads a half-written one. An entry that
-    is not as it was made (an engine would compute with flipped bits) is thrown away too.
+    Processes that start together each fill a folder of their own. The first one to rename it
+    into place wins; the others delete theirs. No process waits for another one, and none reads
+    an entry that is not complete.
+
+    An entry whose files do not have the recorded hashes is replaced: an engine would compute
+    with its flipped bits.
     """
     root = cache_root()
     if root is None:
         return use(None)
-    place = root / name
-    if _is_whole(place):
-        return use(place)
-    making = root / f".{name}.{os.getpid()}.{threading.get_ident()}"
+    entry = root / name
+    damaged = _identity(entry)  # of the folder that is judged next, not of a later one
+    if damaged is not None and _is_intact(entry):
+        return use(entry)
+    own = _own_name(entry)
     try:
-        shutil.rmtree(place, ignore_errors=True)
-        making.mkdir(parents=True)
+        own.mkdir(parents=True)
     except OSError:
         return use(None)
     try:
-        use(making)
+        use(own)
         with contextlib.suppress(OSError):  # another process was first, or the disk is full
-            _seal(making)
-            making.rename(place)
-            _forget_oldest(root)
+            _write_sums(own)
+            if damaged is not None:
+                _remove(entry, damaged)
+            own.rename(entry)
+            _remove_old(root)
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
 
 
-def _seal(folder: Path) -> None:
+def _own_name(entry: Path) -> Path:
+    """Return a name beside an entry that no other thread uses."""
+    return entry.with_name(f".{entry.name}.{os.getpid()}.{threading.get_ident()}")
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one of the same name; None if there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _remove(entry: Path, identity: tuple[int, int]) -> None:
+    """Remove an entry, unless another process has replaced it meanwhile.
+
+    The entry is renamed before it is deleted, so that no process finds a part of it.
+    """
+    removed = entry.with_name(f"{_own_name(entry).name}.removed")
+    if _identity(entry) != identity:
+        return
+    with contextlib.suppress(OSError):
+        entry.rename(removed)
+        if _identity(removed) != identity:  # replaced between the check and the renaming
+            removed.rename(entry)
+    shutil.rmtree(removed, ignore_errors=True)
+
+
+def _write_sums(folder: Path) -> None:
     sums = {path.name: file_digest(path) for path in folder.iterdir()}
     if not sums:
-        raise FileNotFoundError("the engine kept nothing")
+        raise FileNotFoundError("the engine wrote nothing")
     (folder / SUMS).write_text(json.dumps(sums), encoding="utf-8")
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_intact(folder: Path) -> bool:
     try:
         sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
         return {path.name for path in folder.iterdir()} == {*sums, SUMS} and all(
-            file_digest(folder / name) == wanted for name, wanted in sums.items()
+            file_digest(folder / name) == digest for name, digest in sums.items()
         )
     except (OSError, ValueError, AttributeError, TypeError):
         return False
 
 
-def _forget_oldest(root: Path) -> None:
-    entries = [path for path in root.iterdir() if not path.name.startswith(".")]
-    for old in sorted(entries, key=lambda path: path.stat().st_mtime)[:-KEPT_ENTRIES]:
-        shutil.rmtree(old, ignore_errors=True)
+def _remove_old(root: Path) -> None:
+    """Remove the oldest entries above the limit, and folders that a killed process left."""
+    now_s = time.time()
+    age_s = {path: now_s - path.stat().st_mtime for path in root.iterdir()}
+    entries = sorted((path for path in age_s if path.name[0] != "."), key=age_s.__getitem__)
+    for entry in entries[KEPT_ENTRIES:]:
+        if (identity := _identity(entry)) is not None:
+            _remove(entry, identity)
+    for path in age_s:
+        if OWN_NAME.fullmatch(path.name) and age_s[path] > ABANDONED_S:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,15 +1,15 @@
-"""The classifier: a bundle and a backend, from an image to an answer; thread-safe.
+"""The classifier: a bundle and a backend, from an image to a result; thread-safe.
 
-Reading inputs and writing records are `inputs` and `records`; nothing here prints.
+`data.inputs` finds the images, and `records` formats the results; nothing here prints.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
@@ -20,22 +20,23 @@ from ..errors import AlledgeError, BackendError, unknown_name
 from .backends import AUTO, Backend, open_backend
 from .bundle.bundle import Bundle, find_bundle
 from .first_use import FirstUse
-from .guards.guards import Guards, image_statistics
+from .guards.guards import Guards
+from .guards.image_statistics import image_statistics
 from .imaging import load_image
 from .machine import usable_cores
 from .metrics.decisions import Thresholds, apply_temperature, decide
 from .records import Result
-from .types import RGB, ImageSource
 from .watchdog import (
     DEFAULT_LIMIT_S,
     StepTimeoutError,
     Watchdog,
-    checked_limit,
     report_progress,
+    validate_limit,
 )
 
 if TYPE_CHECKING:
     from .overlay.overlay import Overlays
+    from .types import RGB, ImageSource
 
 _first_image = FirstUse()
 
@@ -44,8 +45,8 @@ MODES: tuple[Mode, ...] = ("latency", "throughput")
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """An image as the model sees it, and what the guards say of it."""
+class _PreparedImage:
+    """An image as the model sees it, and the flags of the guards."""
 
     source: ImageSource
     name: str | None
@@ -55,18 +56,25 @@ class _Seen:
 
 
 class Classifier:
-    """A bundle, loaded and ready; use `Classifier.load`.
+    """A bundle, loaded and ready; `Classifier.load` creates one.
 
-    It may be used from several threads, and as a context manager, which frees the engine.
+    Several threads may use it. It is a context manager, which frees the engine.
 
     Parameters
     ----------
     bundle : Bundle
     backend : Backend
     workers : int
-        Images of an iterable that are worked on at once.
+        Number of images of an iterable that are in work at once.
     timeout_s : float or None
         As in `Classifier.load`.
+
+    Examples
+    --------
+    >>> with Classifier.load("bundles/mobilenetv2-int8") as classifier:  # doctest: +SKIP
+    ...     result = classifier.classify("slide.jpg")
+    ...     print(result.label, result.probability, result.flags)
+    blast 0.973 ()
     """
 
     def __init__(
@@ -78,21 +86,21 @@ class Classifier:
     ) -> None:
         self.bundle, self.backend = bundle, backend
         self._workers = workers
-        self._watchdog = Watchdog(checked_limit(timeout_s))
-        self._hanging_predictions = 0  # each occupies one of the engine's requests for good
+        self._watchdog = Watchdog(validate_limit(timeout_s))
+        self._prediction_starts: dict[int, float] = {}  # by thread, of those that run
         self._format = bundle.formats[backend.name]
-        self._decision = Thresholds(self._format.threshold, self._format.band)
+        self._thresholds = Thresholds(self._format.threshold, self._format.band)
         self._guards = Guards(bundle.record.get("guards"))
 
     @property
     def guarded(self) -> bool:
-        """Whether images are held against what the bundle's model was trained on."""
+        """Whether images are compared with the training images of the bundle's model."""
         return self._guards.active
 
     @property
     def threshold(self) -> float:
-        """Probability of any positive label from which on an image is given one."""
-        return self._decision.threshold
+        """Least probability of all positive labels together that gives a positive label."""
+        return self._thresholds.threshold
 
     @classmethod
     def load(
@@ -108,14 +116,14 @@ class Classifier:
         Parameters
         ----------
         bundle : str, Path or Bundle, optional
-            Where not given, found as `alledge classify` finds it.
+            By default, the one that `alledge classify` uses.
         backend : str
             ``"auto"``, ``"tflite"``, ``"onnx"`` or ``"openvino"``.
         threads : int, optional
-            All that it may use; by default the physical cores within the container's quota.
+            All threads together; by default the physical cores within the container's quota.
         mode : {"latency", "throughput"}
-            ``latency`` gives all threads to one image; ``throughput`` gives each thread an image
-            of its own, which answers more of them in the same time.
+            ``latency`` gives all threads to one image. ``throughput`` gives each thread an image
+            of its own, which classifies more images in the same time.
         timeout_s : float or None
             Seconds that reading an image or one prediction may take, > 0. An image that takes
             longer gives a result whose status is ``"error"``. None sets no limit.
@@ -127,7 +135,7 @@ class Classifier:
         Raises
         ------
         UsageError
-            If there is no such backend or mode, no bundle to be found, or `timeout_s` is not
+            If the backend or the mode is unknown, no bundle is found, or `timeout_s` is not
             positive.
         BundleError
             If the bundle cannot be read, or its artifact is not the file that was exported.
@@ -135,12 +143,17 @@ class Classifier:
             If the backend's package is not installed.
         BackendError
             If the engine cannot load the artifact.
+
+        Examples
+        --------
+        >>> Classifier.load("bundles/mobilenetv2-int8", mode="throughput")  # doctest: +SKIP
+        >>> Classifier.load(backend="onnx", threads=1, timeout_s=30)  # doctest: +SKIP
         """
         if mode not in MODES:
             raise unknown_name("mode", mode, MODES)
         if not isinstance(bundle, Bundle):
             bundle = Bundle.open(find_bundle(bundle))
-        checked_limit(timeout_s)
+        validate_limit(timeout_s)
         threads = usable_cores() if threads is None else threads
         if mode == "latency":
             return cls(bundle, open_backend(bundle, backend, threads), 1, timeout_s)
@@ -159,27 +172,37 @@ class Classifier:
     def classify(
         self, source: ImageSource | Iterable[ImageSource], overlay: str | Path | None = None
     ) -> Result | Iterator[Result]:
-        """Answer one image, or many.
+        """Classify one image, or many.
 
         Parameters
         ----------
         source : str, Path, PIL.Image.Image, (H, W, 3) ndarray of uint8, or an iterable of these
         overlay : str or Path, optional
-            Folder to write a picture for each image into: which regions carried the answer.
+            Folder for a picture of each image that shows which regions the label rests on.
 
         Returns
         -------
         Result, or iterator of Result
-            In the order of the iterable, which is read as answers are taken: it may be endless.
-            In throughput mode, a separate thread reads it. A source that cannot be read, or takes
-            longer than the time limit, gives a result whose status is ``"error"``.
+            In the order of the iterable. The iterable is read while the results are taken, so it
+            may be endless; in throughput mode, a separate thread reads it. A source that cannot
+            be read, or takes longer than the time limit, gives a result whose status is
+            ``"error"``.
 
         Raises
         ------
         BackendError
-            If the engine fails, was closed, or answers what is no score.
+            If the engine fails, was closed, or returns scores that are not finite.
         UsageError
-            If the folder of the overlays cannot be written to.
+            If no file can be written to the folder of the overlays.
+
+        Examples
+        --------
+        >>> classifier.classify("slide.jpg").label  # doctest: +SKIP
+        'blast'
+        >>> for result in classifier.classify(["a.jpg", "missing.jpg"]):  # doctest: +SKIP
+        ...     print(result.image, result.status, result.error)
+        a.jpg ok None
+        missing.jpg error there is no file missing.jpg; fix: check the path
         """
         overlays = None
         if overlay is not None:
@@ -187,8 +210,8 @@ class Classifier:
 
             overlays = Overlays(overlay, self.bundle.image_settings.geometry)
         if isinstance(source, str | Path | Image.Image) or _is_one_array(source):
-            return self._answer(source, overlays)  # type: ignore[arg-type]
-        return self._answers(iter(source), overlays)  # type: ignore[arg-type]
+            return self._classify_one(source, overlays)  # type: ignore[arg-type]
+        return self._classify_many(iter(source), overlays)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Free the engine."""
@@ -198,16 +221,11 @@ class Classifier:
     def __enter__(self) -> Classifier:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def scores(self, rgb: RGB) -> NDArray[np.float64]:
-        """Return the calibrated scores of what `load_rgb` returned.
+        """Return the calibrated scores of an image that `load_rgb` returned.
 
         Parameters
         ----------
@@ -216,116 +234,136 @@ class Classifier:
         Returns
         -------
         (C,) ndarray of float64
+            In the order of the bundle's labels; their sum is 1.
+
+        Raises
+        ------
+        BackendError
+            As `classify`.
         """
-        raw = self.backend.predict(rgb[np.newaxis])
+        thread = threading.get_ident()
+        self._prediction_starts[thread] = time.monotonic()
+        try:
+            raw = self.backend.predict(rgb[np.newaxis])
+        finally:
+            del self._prediction_starts[thread]
         report_progress()
         if raw.shape != (1, len(self.bundle.labels)) or not np.isfinite(raw).all():
             raise BackendError(
                 f"{self.backend.engine} answered {raw.tolist()}",
                 allowed=f"a finite score for each of {', '.join(self.bundle.labels)}",
-                fix="alledge verify BUNDLE tells which backends work on this machine",
+                fix="`alledge verify BUNDLE` shows which backends work on this machine",
             )
         calibrated: NDArray[np.float64] = apply_temperature(raw, self._format.temperature)[0]
         return calibrated
 
-    def _answers(
+    def _classify_many(
         self, sources: Iterator[ImageSource], overlays: Overlays | None
     ) -> Iterator[Result]:
         if self._workers == 1:
-            yield from (self._answer(source, overlays) for source in sources)
+            yield from (self._classify_one(source, overlays) for source in sources)
             return
         from .pipeline import in_order
 
         yield from in_order(
             sources,
-            self._look,
-            lambda seen: self._judge(seen, overlays),
+            self._prepare,
+            lambda image: self._predict(image, overlays),
             self._workers,
             self._watchdog.limit_s,
-            self._late,
+            self._timeout_result,
         )
 
-    def _answer(self, source: ImageSource, overlays: Overlays | None = None) -> Result:
+    def _classify_one(self, source: ImageSource, overlays: Overlays | None = None) -> Result:
         def work() -> Result:
-            seen = self._look(source)
+            image = self._prepare(source)
             report_progress()
-            return self._judge(seen, overlays)
+            return self._predict(image, overlays)
 
         try:
             return self._watchdog.run(work)
         except StepTimeoutError as error:
-            return self._late(source, error.step)
+            return self._timeout_result(source, error.step)
 
-    def _late(self, source: ImageSource, step: int) -> Result:
+    def _timeout_result(self, source: ImageSource, step: int) -> Result:
         """Return the error record of an image that exceeds the time limit."""
         limit_s = self._watchdog.limit_s or 0.0
         if step == 1:
-            why = f"reading the image takes longer than {limit_s:g} s"
+            error = f"reading the image takes longer than {limit_s:g} s"
         else:
-            self._hanging_predictions += 1
-            why = f"{self.backend.engine} does not answer within {limit_s:g} s"
-        return self._failed(_name(source), f"{why}; set a longer time limit (--timeout)", limit_s)
+            error = f"{self.backend.engine} does not answer within {limit_s:g} s"
+        error += "; set a longer time limit (--timeout)"
+        return self._error_result(_image_name(source), error, limit_s)
 
-    def _look(self, source: ImageSource) -> _Seen | Result:
-        """Return what the model sees of a source, or why it cannot be read."""
+    def _prepare(self, source: ImageSource) -> _PreparedImage | Result:
+        """Return an image as the model sees it, or the error record."""
         started = time.perf_counter()
+        name = _image_name(source)
         try:
             with _first_image.alone():
                 rgb, header = load_image(source, self.bundle.image_settings)
-                flags = (
-                    self._guards.flags(image_statistics(rgb, header)) if self._guards.active else ()
-                )
+                active = self._guards.active
+                flags = self._guards.flags(image_statistics(rgb, header)) if active else ()
         except AlledgeError as error:
-            return self._failed(_name(source), error.one_line, time.perf_counter() - started)
-        return _Seen(source, _name(source), rgb, flags, time.perf_counter() - started)
+            return self._error_result(name, error.one_line, time.perf_counter() - started)
+        return _PreparedImage(source, name, rgb, flags, time.perf_counter() - started)
 
-    def _judge(self, seen: _Seen | Result, overlays: Overlays | None) -> Result:
-        if isinstance(seen, Result):
-            return seen
-        if self._hanging_predictions >= self._workers:
-            why = f"{self.backend.engine} hangs since an earlier image; start alledge again"
-            return self._failed(seen.name, why, seen.seconds)
+    def _predict(self, image: _PreparedImage | Result, overlays: Overlays | None) -> Result:
+        if isinstance(image, Result):
+            return image
+        if self._all_requests_hang():
+            error = f"{self.backend.engine} hangs since an earlier image; start alledge again"
+            return self._error_result(image.name, error, image.seconds)
         started = time.perf_counter()
-        scores = self.scores(seen.rgb)
+        scores = self.scores(image.rgb)
         labels = self.bundle.labels
-        verdict = decide(scores[np.newaxis], labels, self.bundle.positive, self._decision)[0]
-        flags = seen.flags + (("indeterminate",) if verdict.indeterminate else ())
+        verdict = decide(scores[np.newaxis], labels, self.bundle.positive, self._thresholds)[0]
+        flags = image.flags + (("indeterminate",) if verdict.indeterminate else ())
         result = Result(
-            image=seen.name,
+            image=image.name,
             status="review" if flags else "ok",
             label=verdict.label,
             probability=verdict.probability,
             scores=dict(zip(labels, map(float, scores), strict=True)),
-            threshold=self._decision.threshold,
+            threshold=self.threshold,
             flags=flags,
             bundle=self.bundle.name,
             digest=self.bundle.digest,
             backend=self.backend.name,
-            ms=(seen.seconds + time.perf_counter() - started) * 1000,
+            ms=(image.seconds + time.perf_counter() - started) * 1000,
         )
         if overlays is not None:
-            overlays.write(self, seen.source, seen.rgb, result)
+            overlays.write(self, image.source, image.rgb, result)
         return result
 
-    def _failed(self, name: str | None, why: str, seconds: float) -> Result:
+    def _all_requests_hang(self) -> bool:
+        """Return whether every request of the engine runs for longer than the time limit."""
+        limit_s = self._watchdog.limit_s
+        if limit_s is None or len(self._prediction_starts) < self._workers:
+            return False
+        latest_start_s = time.monotonic() - limit_s
+        starts = list(self._prediction_starts.values())
+        return sum(start_s <= latest_start_s for start_s in starts) >= self._workers
+
+    def _error_result(self, name: str | None, error: str, seconds: float) -> Result:
         return Result(
             image=name,
             status="error",
             label=None,
             probability=None,
             scores=None,
-            threshold=self._decision.threshold,
+            threshold=self.threshold,
             flags=(),
             bundle=self.bundle.name,
             digest=self.bundle.digest,
             backend=self.backend.name,
             ms=seconds * 1000,
-            error=why,
+            error=error,
         )
 
 
-def _name(source: object) -> str | None:
-    """Return how a record names its image: the path as given; None where pixels were given."""
+def _image_name(source: object) -> str | None:
+    """Return the image's name in a record: the path as given, None for pixels."""
     return str(source) if isinstance(source, str | Path) else None
 
 

@@ -1,39 +1,40 @@
-"""The commands of the device; imports click, and the rest when a command runs."""
+"""The commands `classify` and `verify`; imports only click until a command runs."""
 
 from __future__ import annotations
 
 import click
 
 
-@click.command(short_help="Tell blasts from healthy blood in images.")
+@click.command(short_help="Classify images of blood smears.")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--bundle", metavar="B", help="Bundle to use.  [default: the only one, see below]")
+@click.option("--bundle", metavar="B", help="Bundle to use.  [default: see below]")
 @click.option(
     "--backend",
     default="auto",
     show_default=True,
     metavar="auto|tflite|onnx|openvino",
-    help="Engine to run.",
+    help="Engine that computes the scores.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Threads to use.  [default: physical cores within the quota]",
+    help="Number of threads.  [default: physical cores within the CPU quota]",
 )
 @click.option(
     "--mode",
     type=click.Choice(["latency", "throughput"]),
-    help="All threads on one image, or an image a thread.  [default: throughput for several]",
+    help="latency: all threads for one image; throughput: one image for each thread.  "
+    "[default: throughput for several images]",
 )
 @click.option(
     "--overlay",
     type=click.Path(),
     metavar="DIR",
-    help="Write a picture an image: which regions carried the answer. Costs 197 or 394 "
-    "predictions each.",
+    help="Write a picture of each image that shows the regions its label rests on. "
+    "Takes 197 or 394 predictions per image.",
 )
-@click.option("--recursive", is_flag=True, help="Look into the folders of a folder too.")
+@click.option("--recursive", is_flag=True, help="Read the folders inside a folder too.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -41,9 +42,10 @@ import click
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time for reading an image or one prediction; an image that takes longer is an error.",
+    help="Time limit for reading an image, and for one prediction. An image that takes longer "
+    "is an error.",
 )
-@click.option("--json", "style", flag_value="json", help="Print a JSON object a line.")
+@click.option("--json", "style", flag_value="json", help="Print one JSON object per line.")
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
 def classify(
     images: tuple[str, ...],
@@ -56,11 +58,12 @@ def classify(
     timeout_s: float,
     style: str | None,
 ) -> None:
-    """Tell blasts from healthy blood in images.
+    """Classify images of blood smears.
 
-    IMAGE is a file, a folder (its image files, told by their content) or a glob. Without
-    --bundle: $ALLEDGE_BUNDLE, else the one installed on this device, else the only one under
-    bundles/. A bad file gives an error record, the rest are answered, and the exit code is 1.
+    IMAGE is a file, a folder or a glob. Of a folder, all image files are classified; their content
+    decides, not their names. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one
+    installed on this device, else the only one under bundles/. An image that cannot be read gives
+    an error record; the others are classified, and the exit code is 1.
 
     \b
     Example:
@@ -73,7 +76,7 @@ def classify(
     opened = Bundle.open(find_bundle(bundle))
     chosen = choose_backend(list(opened.formats), backend)
     if opened.is_large(files := opened.formats[chosen].files):
-        opened.begin_check(files)  # while numpy and Pillow load
+        opened.begin_check(files)  # while numpy and Pillow are imported
     from .batch import classify_to
 
     failed = classify_to(
@@ -92,15 +95,16 @@ def classify(
         click.get_current_context().exit(1)
 
 
-@click.command(short_help="Prove that a bundle computes here what it did there.")
+@click.command(short_help="Check that a bundle computes the same scores here.")
 @click.argument("bundle", metavar="BUNDLE", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify(bundle: str, as_json: bool) -> None:
-    """Prove that a bundle computes here what it did there.
+    """Check that a bundle computes the same scores here.
 
-    Checks every file's SHA-256, then replays the stored reference images on every backend that
-    is installed: does the artifact compute here what it computed on the desk, and how far is it
-    from the float model? Needs no tensorflow. The exit code is 1 if anything fails.
+    First the SHA-256 of every file is checked. Then each installed backend classifies the
+    reference images of the bundle. The scores are compared with those of the same artifact on
+    the machine that exported it, and with those of the float model. The exit code is 1 if
+    anything fails. Needs no tensorflow.
 
     \b
     Example:

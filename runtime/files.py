@@ -1,4 +1,4 @@
-"""Writing a file so that it is there whole or not at all; the standard library only."""
+"""Writes files atomically: a reader finds the old file or the new one; standard library only."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes the place of `path` if nothing failed.
+    """Give a temporary path to write to, and rename it to `path` if nothing failed.
 
-    What was written is on the disk before the renaming is, so that a power cut leaves the old
+    The content is written to the disk before the renaming, so that a power cut leaves the old
     file or the new one.
 
     Parameters
@@ -25,37 +25,44 @@ def replace_file(path: Path) -> Iterator[Path]:
     ------
     Path
         In the same folder, so that the renaming is atomic.
+
+    Examples
+    --------
+    >>> with replace_file(Path("run.json")) as temporary:  # doctest: +SKIP
+    ...     temporary.write_text("{}", encoding="utf-8")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield beside
-        _flush(beside)
-        beside.replace(path)
-        if os.name == "posix":  # Windows opens no folders, and journals a renaming itself
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
+        if (
+            os.name == "posix"
+        ):  # Windows cannot open a folder, and its file system journals renamings
             _flush_folder(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document atomically, readable by eye."""
+    """Write a JSON document atomically, with indentation."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    with replace_file(path) as beside:
-        beside.write_text(text + "\n", encoding="utf-8")
+    with replace_file(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _flush(path: Path) -> None:
     """Wait until a file's content is on the disk."""
-    with path.open("rb+") as stream:  # Windows flushes only what is open for writing
+    with path.open("rb+") as stream:  # Windows flushes only files that are open for writing
         os.fsync(stream.fileno())
 
 
 def _flush_folder(path: Path) -> None:
-    """Wait until a folder's names are on the disk, where its file system can."""
+    """Wait until a folder's entries are on the disk, if its file system supports that."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network shares cannot
+        with suppress(OSError):  # some network shares do not
             os.fsync(handle)
     finally:
         os.close(handle)

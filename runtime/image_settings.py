@@ -1,4 +1,4 @@
-"""The settings of the image path, which travel in run and bundle as data; standard library only."""
+"""The settings of image loading, which runs and bundles store; standard library only."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ GEOMETRIES = ("squash", "crop")
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """The settings of the image path; they travel in the bundle as data.
+    """The settings with which an image file becomes the array that the model sees.
 
     Parameters
     ----------
     size : int
-        Side of the square the model sees, in pixels.
+        Side of the square that the model sees, in pixels.
     geometry : {"squash", "crop"}
-        ``squash`` resizes the whole image to a square, as the paper did; ``crop`` takes the
-        centre square first, so that no aspect ratio is stretched.
+        ``squash`` resizes the whole image to a square, as in the paper. ``crop`` takes the
+        centre square first, which keeps the aspect ratio.
     draft : int
-        A JPEG is decoded at the smallest of its reduced scales that is still at least this
-        many pixels on both sides.
+        A JPEG is decoded at the smallest reduced scale that has at least this many pixels on
+        both sides.
     """
 
     size: int = 224
@@ -36,13 +36,13 @@ class ImageSettings:
 
     @classmethod
     def from_json(cls, settings: dict[str, Any]) -> ImageSettings:
-        """Return the settings a bundle or a run holds.
+        """Return the settings that a bundle or a run stores.
 
         Raises
         ------
         BundleError
-            If a setting is one that this version does not know: ignoring it would be a second
-            image path.
+            If this version does not know a setting. It cannot be ignored, because the model
+            would then see other pixels than in training.
         """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(settings) - known)

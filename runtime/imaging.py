@@ -1,51 +1,58 @@
-"""The image path: file to the uint8 RGB array the model sees; the only resize in the project.
+"""Turns an image file into the uint8 RGB array that the model sees; numpy and Pillow only.
 
-Training, calibration, evaluation and the device all come through `load_rgb`. Imports numpy and
-Pillow only.
+Training, calibration, evaluation and the device all call `load_rgb`. Nothing else in the project
+resizes an image for a model.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import ImageError
 from .image_settings import ImageSettings
-from .types import RGB, ImageSource
 
-# The first five are loaded with Pillow itself; reaching the others loads all of its plugins.
+if TYPE_CHECKING:
+    from .types import RGB, ImageSource
+
+# Pillow loads the plugins of the first five by itself. Trying one of the others loads all plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
 MAX_MEGAPIXELS = 200
-# Of a progressive JPEG: an ordinary one has about ten, and each costs a pass over all pixels.
+# Scans of a progressive JPEG. A usual file has about ten; each costs a pass over all pixels.
 MAX_SCANS = 100
 SCAN_MARKER = b"\xff\xda"
 UINT16_PER_UINT8 = 257  # 65535 / 255
-ROWS_AT_ONCE = 256  # of a 16-bit image, while it is made 8-bit
+ROWS_AT_ONCE = 256  # rows of a 16-bit image that are converted to 8 bits at once
 UNKNOWN_CAMERA = "unknown"
+GIVEN_IMAGE, GIVEN_FIX = "the given image", "load it before its file is closed"
+FILE_FIX = "copy it from the camera again"
 
-# Pillow refuses above twice its own limit, before decoding; this puts that line at ours.
+# Pillow refuses an image of more than twice this number of pixels before it decodes it.
 Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 1_000_000 // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-# Damaged tags make Pillow talk on stderr; what it makes of the pixels is what counts.
+# Pillow warns about damaged tags on stderr; only the pixels matter here.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says of itself before it is decoded.
+    """What the header of an image file says.
 
     Parameters
     ----------
     width, height : int
         Upright size in pixels, EXIF orientation applied.
     camera : str
-        EXIF model (or make), ``"unknown"`` where there is none.
+        EXIF model, else the make, else ``"unknown"``.
     """
 
     width: int
@@ -54,7 +61,7 @@ class Header:
 
 
 def open_image(path: str | Path) -> Image.Image:
-    """Open an image file without decoding it, refusing what cannot be one.
+    """Open an image file without decoding it.
 
     Parameters
     ----------
@@ -68,7 +75,7 @@ def open_image(path: str | Path) -> Image.Image:
     Raises
     ------
     ImageError
-        If there is no such file, it is not a regular one, is empty, cannot be read, is in no
+        If the file does not exist, is not a regular file, is empty, cannot be read, is in no
         known image format, or declares more than 200 megapixels.
     """
     path = Path(path)
@@ -103,9 +110,11 @@ def load_rgb(source: ImageSource, settings: ImageSettings | None = None) -> RGB:
     Parameters
     ----------
     source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
-        First frame or page of a file; EXIF orientation is applied, 16-bit samples are divided
-        by 257, transparency is laid on white, and palette, grey, CMYK and 1-bit become RGB.
+        Of a file, the first frame or page. EXIF orientation is applied, 16-bit samples are
+        divided by 257, transparent pixels are blended with white, and palette, grey, CMYK and
+        1-bit images are converted to RGB.
     settings : ImageSettings, optional
+        Of the bundle or the run; by default 224 x 224 pixels.
 
     Returns
     -------
@@ -114,13 +123,19 @@ def load_rgb(source: ImageSource, settings: ImageSettings | None = None) -> RGB:
     Raises
     ------
     ImageError
-        If the file is not an image, is damaged or truncated, or its pixels have no known range.
+        If the source is not an image, is damaged, truncated or closed, or its pixels have no
+        known range.
+
+    Examples
+    --------
+    >>> load_rgb("slide.jpg").shape  # doctest: +SKIP
+    (224, 224, 3)
     """
     return load_image(source, settings)[0]
 
 
 def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tuple[RGB, Header]:
-    """Return the pixels the model sees, as `load_rgb`, and what the file says of itself.
+    """Return the pixels the model sees, as `load_rgb`, and the header of the file.
 
     Parameters
     ----------
@@ -131,7 +146,7 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
     -------
     (size, size, 3) ndarray of uint8, RGB
     Header
-        An array names no camera. A given PIL.Image is left as it is.
+        The camera of an array is ``"unknown"``. A given PIL.Image is not changed.
 
     Raises
     ------
@@ -143,26 +158,27 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
         image = _from_array(source)
         return _to_model(image, settings), Header(*image.size, UNKNOWN_CAMERA)
     if isinstance(source, Image.Image):
-        header = _header(source)
-        return _decode(_not_the_callers(source), "the given image", settings), header
+        with _image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
+            header = _header(source)
+            return _decode(_undecoded_copy(source), GIVEN_IMAGE, settings), header
     if not isinstance(source, str | Path):
         raise ImageError(
             f"a {type(source).__name__} is not an image",
             allowed="a path, a PIL.Image, an (H, W, 3) array of uint8",
         )
-    with open_image(source) as image:
+    with open_image(source) as image, _image_errors(f"{source} is damaged", FILE_FIX):
         header = _header(image)
         return _decode(image, str(source), settings), header
 
 
 def load_picture(source: ImageSource, longest: int) -> Image.Image:
-    """Return an image upright and whole, for people to look at; the model never sees it.
+    """Return an upright image at its own aspect ratio, for people; the model never sees it.
 
     Parameters
     ----------
     source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
     longest : int
-        It is at most this many pixels wide and high.
+        The largest width and height of the result, in pixels.
 
     Returns
     -------
@@ -173,21 +189,17 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
     ImageError
         As `load_rgb`.
     """
-    from PIL import ImageOps  # not on the way to an answer
+    from PIL import ImageOps  # here, because `classify` without overlays does not need it
 
     if isinstance(source, np.ndarray):
         image = _from_array(source)
     elif isinstance(source, Image.Image):
-        image = _to_rgb(ImageOps.exif_transpose(source))
+        with _image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
+            image = _to_rgb(ImageOps.exif_transpose(source))
     else:
-        try:
-            with open_image(source) as opened:
-                opened.draft(None, (longest, longest))
-                image = _to_rgb(ImageOps.exif_transpose(opened))
-        except ImageError:
-            raise
-        except Exception as error:  # as in _decode
-            raise ImageError(f"{source} is damaged: {_reason(error)}") from None
+        with open_image(source) as opened, _image_errors(f"{source} is damaged", FILE_FIX):
+            opened.draft(None, (longest, longest))
+            image = _to_rgb(ImageOps.exif_transpose(opened))
     if max(image.size) > longest:
         image = image.copy()
         image.thumbnail((longest, longest), Image.Resampling.BILINEAR)
@@ -195,7 +207,7 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
 
 
 def read_header(path: str | Path) -> Header:
-    """Return size and camera of an image file, without decoding its pixels.
+    """Return size and camera of an image file without decoding its pixels.
 
     Parameters
     ----------
@@ -219,31 +231,39 @@ def _header(image: Image.Image) -> Header:
         exif = image.getexif()
         model, make = exif.get(ExifTags.Base.Model), exif.get(ExifTags.Base.Make)
         turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    except Exception:  # damaged EXIF says nothing of the camera; the pixels may be whole
+    except Exception:  # EXIF is damaged; the pixels may be intact
         model, make, turned = None, None, False
     camera = str(model or make or "").replace("\x00", " ").strip()
-    # Pillow turns a TIFF itself, and gives its upright size from the first
+    # of a TIFF, Pillow gives the upright size already
     width, height = image.size[::-1] if turned and image.format != "TIFF" else image.size
     return Header(width, height, camera or UNKNOWN_CAMERA)
 
 
-def _decode(image: Image.Image, name: str, settings: ImageSettings) -> RGB:
+@contextlib.contextmanager
+def _image_errors(problem: str, fix: str) -> Iterator[None]:
+    """Turn whatever Pillow raises into an `ImageError`.
+
+    Decoders raise OSError, SyntaxError, struct.error and others; an image whose file was closed
+    raises ValueError.
+    """
     try:
-        _refuse_many_scans(image, name)
-        image.draft(None, (settings.draft, settings.draft))
-        image.load()
-        orientation = _orientation(image)
-        return _to_model(_to_rgb(image), settings, orientation)
+        yield
     except ImageError:
         raise
-    except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, …
-        raise ImageError(
-            f"{name} is damaged: {_reason(error)}", fix="copy it from the camera again"
-        ) from None
+    except Exception as error:
+        raise ImageError(f"{problem}: {_reason(error)}", fix=fix) from None
 
 
-def _not_the_callers(image: Image.Image) -> Image.Image:
-    """Return a JPEG that was given before it was decoded a second time: draft() shrinks it."""
+def _decode(image: Image.Image, name: str, settings: ImageSettings) -> RGB:
+    _refuse_many_scans(image, name)
+    image.draft(None, (settings.draft, settings.draft))
+    image.load()
+    orientation = _orientation(image)
+    return _to_model(_to_rgb(image), settings, orientation)
+
+
+def _undecoded_copy(image: Image.Image) -> Image.Image:
+    """Return a copy of a given JPEG that is not decoded yet, because draft() shrinks the image."""
     if image.format != "JPEG" or not getattr(image, "tile", None):
         return image
     content = _content(image)
@@ -251,19 +271,19 @@ def _not_the_callers(image: Image.Image) -> Image.Image:
 
 
 def _content(image: Image.Image) -> bytes:
-    """Return the bytes of the file behind an image, nothing where it has none (any more)."""
+    """Return the bytes of an image's file; none where the image has no file."""
     stream = getattr(image, "fp", None)
     if stream is None:
         return b""
-    at = stream.tell()
+    position = stream.tell()
     stream.seek(0)
     content: bytes = stream.read()
-    stream.seek(at)
+    stream.seek(position)
     return content
 
 
 def _refuse_many_scans(image: Image.Image, name: str) -> None:
-    """Refuse a small file that would be decoded for minutes."""
+    """Refuse a small file that takes minutes to decode."""
     if not image.info.get("progressive"):
         return
     scans = _content(image).count(SCAN_MARKER)
@@ -278,7 +298,7 @@ def _refuse_many_scans(image: Image.Image, name: str) -> None:
 def _orientation(image: Image.Image) -> Image.Transpose | None:
     try:
         return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a damaged EXIF block: the pixels were decoded all the same
+    except Exception:  # EXIF is damaged, but the pixels were decoded
         return None
 
 
@@ -294,16 +314,16 @@ _UPRIGHT = {
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Return an image of any mode as RGB, at its own size."""
+    """Convert an image of any mode to RGB."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):  # 16-bit grey: I;16, I;16B, or I holding 16-bit values
-        wide = np.asarray(image)
-        if wide.min() < 0 or wide.max() > np.iinfo(np.uint16).max:
-            raise ImageError(f"pixels from {wide.min()} to {wide.max()} have no known range")
-        grey = np.empty(wide.shape, np.uint8)
-        for top in range(0, len(wide), ROWS_AT_ONCE):
-            rows = wide[top : top + ROWS_AT_ONCE].astype(np.uint32)
+        samples = np.asarray(image)
+        if samples.min() < 0 or samples.max() > np.iinfo(np.uint16).max:
+            raise ImageError(f"pixels from {samples.min()} to {samples.max()} have no known range")
+        grey = np.empty(samples.shape, np.uint8)
+        for top in range(0, len(samples), ROWS_AT_ONCE):
+            rows = samples[top : top + ROWS_AT_ONCE].astype(np.uint32)
             grey[top : top + ROWS_AT_ONCE] = (rows + UINT16_PER_UINT8 // 2) // UINT16_PER_UINT8
         return Image.fromarray(grey).convert("RGB")
     if image.mode == "F":
@@ -318,7 +338,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _to_model(
     image: Image.Image, settings: ImageSettings, orientation: Image.Transpose | None = None
 ) -> RGB:
-    """Return the square the model sees of an RGB image."""
+    """Return the square that the model sees of an RGB image."""
     width, height = image.size
     box = (0.0, 0.0, float(width), float(height))
     if settings.geometry == "crop":
@@ -326,7 +346,7 @@ def _to_model(
         left, top = (width - side) / 2, (height - side) / 2
         box = (left, top, left + side, top + side)
     square = image.resize((settings.size, settings.size), Image.Resampling.BILINEAR, box=box)
-    if orientation is not None:  # turned after the resize: the square is small
+    if orientation is not None:  # after the resize, because the square is small
         square = square.transpose(orientation)
     return np.asarray(square, dtype=np.uint8)
 

@@ -1,7 +1,7 @@
-"""What this process may use of the machine: cores and memory; standard library only.
+"""The cores and the memory that this process may use; standard library only.
 
-A container's CPU quota and the cores a process is bound to are what there is, not what the
-board has. Hyper-threads share one core's arithmetic, so physical cores are counted.
+A container's CPU quota and the CPU affinity of the process count, not the cores of the board.
+Hyper-threads share the arithmetic units of a core, so physical cores are counted.
 """
 
 from __future__ import annotations
@@ -13,36 +13,35 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
-SMALL_MIB = 4096  # below this much memory, speed gives way to it
+SMALL_MIB = 4096  # with less, saving memory is preferred to speed
 
 
 def usable_cores(root: Path = ROOT) -> int:
-    """Return how many threads can compute at once without standing in each other's way.
+    """Return how many threads can compute at once without sharing a core.
 
     Parameters
     ----------
     root : Path
-        Where ``/proc`` and ``/sys`` are; another one in tests.
+        The folder of ``proc`` and ``sys``; another one in tests.
 
     Returns
     -------
     int
-        At least 1: physical cores this process is bound to, within its cgroup's quota.
+        At least 1: the physical cores in the affinity of the process, within the cgroup's quota.
     """
-    cpus = _bound_cpus()
-    cores = _physical(cpus, root)
+    cores = _count_physical_cores(_cpu_affinity(), root)
     quota = cpu_quota(root)
     return max(1, cores if quota is None else min(cores, int(quota)))
 
 
-def _bound_cpus() -> set[int]:
+def _cpu_affinity() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return set(os.sched_getaffinity(0))
     return set(range(os.cpu_count() or 1))
 
 
-def _physical(cpus: set[int], root: Path) -> int:
-    """Return how many physical cores a set of logical ones lies on."""
+def _count_physical_cores(cpus: set[int], root: Path) -> int:
+    """Return the number of physical cores that a set of logical cores belongs to."""
     if sys.platform == "win32":
         return min(len(cpus), count_windows_cores() or len(cpus))
     cores = set()
@@ -53,7 +52,7 @@ def _physical(cpus: set[int], root: Path) -> int:
 
 
 def count_windows_cores() -> int | None:
-    """Return the physical cores Windows counts, None where it does not say."""
+    """Return the number of physical cores according to Windows; None if it is unknown."""
     kernel = getattr(ctypes, "windll", None)
     if kernel is None:
         return None
@@ -66,12 +65,12 @@ def count_windows_cores() -> int | None:
 
 
 def count_core_rows(table: bytes, pointer_bytes: int) -> int:
-    """Return the rows of a ``SYSTEM_LOGICAL_PROCESSOR_INFORMATION`` table that are cores.
+    """Return the number of cores in a ``SYSTEM_LOGICAL_PROCESSOR_INFORMATION`` table.
 
     Parameters
     ----------
     table : bytes
-        Rows of a mask (one pointer wide), a relationship (0 is a core), and 16 bytes more.
+        Each row has a mask (of pointer size), a relationship (0 means core), and 16 more bytes.
     pointer_bytes : {4, 8}
     """
     row = 2 * pointer_bytes + 16
@@ -82,24 +81,24 @@ def count_core_rows(table: bytes, pointer_bytes: int) -> int:
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """Return the cores a cgroup (v1 or v2) lets this process use, None where it sets no limit.
+    """Return the number of cores in the cgroup quota (v1 or v2); None without a limit.
 
     Parameters
     ----------
     root : Path
     """
     quotas = []
-    for text in _cgroup_files(root, "cpu.max", "cpu"):
+    for text in cgroup_files(root, "cpu.max", "cpu"):
         limit, _, period = text.partition(" ")
         quotas.append(_ratio(limit, period or "100000"))
-    limits = _cgroup_files(root, "cpu.cfs_quota_us", "cpu")
-    periods = _cgroup_files(root, "cpu.cfs_period_us", "cpu")
+    limits = cgroup_files(root, "cpu.cfs_quota_us", "cpu")
+    periods = cgroup_files(root, "cpu.cfs_period_us", "cpu")
     quotas += [_ratio(limit, period) for limit, period in zip(limits, periods, strict=False)]
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def memory_mib(root: Path = ROOT) -> float | None:
-    """Return the memory this process may use, in MiB; None where the system does not say.
+    """Return the memory that this process may use, in MiB; None if it is unknown.
 
     Parameters
     ----------
@@ -110,19 +109,19 @@ def memory_mib(root: Path = ROOT) -> float | None:
         if line.startswith("MemTotal:") and line.split()[1].isdigit():
             amounts.append(int(line.split()[1]) / 1024)
     for name in ("memory.max", "memory.limit_in_bytes"):
-        texts = _cgroup_files(root, name, "memory")
+        texts = cgroup_files(root, name, "memory")
         amounts += [int(text) / 2**20 for text in texts if text.isdigit()]
     return min(amounts, default=None)
 
 
-def is_small(root: Path = ROOT) -> bool:
-    """Return whether memory is scarce enough here to be spared at the price of speed."""
+def has_little_memory(root: Path = ROOT) -> bool:
+    """Return whether there is so little memory that saving it is preferred to speed."""
     amount = memory_mib(root)
     return amount is not None and amount < SMALL_MIB
 
 
 def has_vnni(root: Path = ROOT) -> bool:
-    """Return whether this x86 CPU sums int8 products without saturating; False where unknown.
+    """Return whether this x86 CPU adds int8 products without saturating; False if unknown.
 
     Parameters
     ----------
@@ -139,8 +138,8 @@ def _ratio(limit: str, period: str) -> float | None:
     return int(limit) / int(period)
 
 
-def _cgroup_files(root: Path, name: str, controller: str) -> Iterator[str]:
-    """Yield what a control file says, in this process' group and in every group above it."""
+def cgroup_files(root: Path, name: str, controller: str) -> Iterator[str]:
+    """Yield the content of a control file of this process' cgroup and of each parent."""
     lines = (_read(root / "proc/self/cgroup") or "").splitlines()
     for mount, group in _groups(lines, controller):
         folder = PurePosixPath(group.lstrip("/"))
@@ -154,7 +153,7 @@ def _groups(lines: Iterable[str], controller: str) -> Iterator[tuple[str, str]]:
     for line in lines:
         _, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
-        if not controllers:  # v2: one tree for all
+        if not controllers:  # v2 has one tree for all controllers
             yield "", group
         elif controller in controllers.split(","):
             yield from ((mount, group) for mount in dict.fromkeys((controllers, controller)))

@@ -1,7 +1,7 @@
-"""Two steps for each of many items, on several threads, in order; standard library only.
+"""Runs two steps for each of many items in several threads, in order; standard library only.
 
-Quick second steps run back to back for several items: a network that has just computed still has
-its weights in the core's cache, and decoding the next image would replace them.
+Short second steps run back to back for several items. A network that has just computed has its
+weights in the core's cache; decoding the next image replaces them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Generic, TypeVar
 
-from .watchdog import Task, ends_if_frozen
+from .watchdog import Task
 
 S = TypeVar("S")
 P = TypeVar("P")
 R = TypeVar("R")
 
-TOGETHER = 8  # items whose second steps run back to back
-AHEAD = 2  # items a worker beside those: one in work, one that waits for it
+MAX_PREPARED = 8  # items that wait for a short second step
+AHEAD = 2  # further items of each worker: one in work, one that waits for it
 
 
 def in_order(
@@ -37,35 +37,36 @@ def in_order(
     Parameters
     ----------
     items : iterable
-        Read by a thread of its own, at most `most(workers)` items ahead of the results that were
-        taken: it may be endless, and it may wait for its next item as long as it likes.
+        A separate thread reads it, at most `max_in_flight(workers)` items ahead of the results
+        that were taken. So it may be endless, and it may wait for its next item.
     prepare, answer : callable
-        The two steps. Any thread calls them, for `workers` items at once.
+        The two steps. Each worker calls them in its own thread.
     workers : int
+        Number of threads that run steps.
     limit_s : float, optional
         Seconds that a step of an item may take.
     late : callable, optional
         Gets an item and the number of the step that exceeds `limit_s`, from 1, and returns the
-        result. The thread that hangs is replaced. Required with `limit_s`.
+        result of the item. The hanging thread is replaced. Required with `limit_s`.
 
     Raises
     ------
     Exception
-        What a step raised, in the place of its item; what `items` raised, after the results of
+        What a step raises, in the place of its item; what `items` raises, after the results of
         the items before.
     """
-    steps = _Steps(prepare, answer, workers, limit_s, late)
-    steps.start(items)
+    pipeline = _Pipeline(prepare, answer, workers, limit_s, late)
     try:
-        while (task := steps.next_task()) is not None:
+        pipeline.start(items)
+        while (task := pipeline.next_task()) is not None:
             yield task.result()
     finally:
-        steps.close()
+        pipeline.close()
 
 
-def most(workers: int) -> int:
-    """Return how many items are in work at once, which bounds the memory."""
-    return TOGETHER + AHEAD * workers
+def max_in_flight(workers: int) -> int:
+    """Return the number of items that are read but not yielded; it bounds the memory."""
+    return MAX_PREPARED + AHEAD * workers
 
 
 class _Item(Task[R], Generic[S, R]):
@@ -76,11 +77,11 @@ class _Item(Task[R], Generic[S, R]):
         self.value = value
 
 
-class _Steps(Generic[S, P, R]):
-    """The threads and what they share.
+class _Pipeline(Generic[S, P, R]):
+    """The threads and their shared state.
 
-    A worker prepares items until enough of them wait for a quick answer; then it answers one after
-    the other until none waits.
+    A worker prepares items until enough of them wait for a short answer. Then it answers one
+    after the other until none waits.
     """
 
     def __init__(
@@ -95,12 +96,12 @@ class _Steps(Generic[S, P, R]):
         self._workers, self._limit_s, self._late = workers, limit_s, late
         self._changed = threading.Condition()
         self._closed = False
-        self._free = most(workers)  # items that may still be read
-        self._ordered: deque[Task[R] | None] = deque()  # None: the source has ended
+        self._may_be_read = max_in_flight(workers)  # number of items
+        self._ordered: deque[Task[R] | None] = deque()  # None: the end of the source
         self._unprepared: deque[_Item[S, R]] = deque()
         self._prepared: deque[tuple[P, _Item[S, R]]] = deque()
-        self._running: set[_Item[S, R]] = set()  # a thread works on a step of it
-        self._prepare_s, self._answer_s = 0.0, math.inf  # seconds of the latest step of each kind
+        self._running: set[_Item[S, R]] = set()  # items of which a thread runs a step
+        self._prepare_s, self._answer_s = 0.0, math.inf  # duration of the latest step of each kind
 
     def start(self, items: Iterable[S]) -> None:
         """Start the reader and the workers."""
@@ -118,22 +119,19 @@ class _Steps(Generic[S, P, R]):
         """Wait for the next item in order, and return it; None after the last one."""
         with self._changed:
             while not (self._ordered and (self._ordered[0] is None or self._ordered[0].done)):
-                wait_s = self._seconds_until_late()
-                if wait_s is not None and wait_s <= 0:
+                remaining_s = self._seconds_until_late()
+                if remaining_s is not None and remaining_s <= 0:
                     self._replace_late_threads()
-                elif wait_s is None:
-                    self._changed.wait()
                 else:
-                    with ends_if_frozen(wait_s):
-                        self._changed.wait(wait_s)
-            self._free += 1
+                    self._changed.wait(remaining_s)
+            self._may_be_read += 1
             self._changed.notify_all()
             return self._ordered.popleft()
 
     def _seconds_until_late(self) -> float | None:
         if self._limit_s is None:
             return None
-        # an item that starts later becomes late no sooner than the limit from now
+        # a step that starts during the wait becomes late after the limit, or later
         return min(
             (item.remaining_s(self._limit_s) for item in self._running), default=self._limit_s
         )
@@ -141,7 +139,7 @@ class _Steps(Generic[S, P, R]):
     def _replace_late_threads(self) -> None:
         assert self._limit_s is not None
         assert self._late is not None
-        for item in [one for one in self._running if one.remaining_s(self._limit_s) <= 0]:
+        for item in [item for item in self._running if item.remaining_s(self._limit_s) <= 0]:
             self._running.discard(item)
             item.finish(self._late(item.value, item.steps))
             self._start_worker()
@@ -153,7 +151,7 @@ class _Steps(Generic[S, P, R]):
         end: Task[R] | None = None
         try:
             source = iter(items)
-            while self._may_read():
+            while self._wait_until_wanted():
                 item: _Item[S, R] = _Item(next(source))
                 with self._changed:
                     self._ordered.append(item)
@@ -168,12 +166,12 @@ class _Steps(Generic[S, P, R]):
             self._ordered.append(end)
             self._changed.notify_all()
 
-    def _may_read(self) -> bool:
-        """Wait until another item may be read; return False when no more are wanted."""
+    def _wait_until_wanted(self) -> bool:
+        """Return True when another item may be read, and False when no more are wanted."""
         with self._changed:
-            while not (self._free or self._closed):
+            while not (self._may_be_read or self._closed):
                 self._changed.wait()
-            self._free -= 1
+            self._may_be_read -= 1
             return not self._closed
 
     def _work(self) -> None:
@@ -181,8 +179,8 @@ class _Steps(Generic[S, P, R]):
             if (item := self._take_unprepared()) is not None and not self._prepare_one(item):
                 return
             if self._is_time_to_answer():
-                while (ready := self._take_prepared()) is not None:
-                    if not self._answer_one(*ready):
+                while (prepared := self._take_prepared()) is not None:
+                    if not self._answer_one(*prepared):
                         return
 
     def _wait_for_work(self) -> bool:
@@ -210,32 +208,32 @@ class _Steps(Generic[S, P, R]):
 
     def _is_time_to_answer(self) -> bool:
         with self._changed:
-            quick = self._answer_s < self._prepare_s
-            return not (quick and self._unprepared and len(self._prepared) < TOGETHER)
+            is_short = self._answer_s < self._prepare_s
+            return not (is_short and self._unprepared and len(self._prepared) < MAX_PREPARED)
 
     def _prepare_one(self, item: _Item[S, R]) -> bool:
-        """Take the first step of an item; return False if this thread has been replaced."""
+        """Run the first step of an item; return False if this thread has been replaced."""
         began_s = time.perf_counter()
         try:
             with item.step():
                 prepared = self._prepare(item.value)
         except BaseException as error:
-            return self._end(item, partial(item.fail, error))
+            return self._store(item, partial(item.fail, error))
         self._prepare_s = time.perf_counter() - began_s
-        return self._end(item, partial(self._prepared.append, (prepared, item)))
+        return self._store(item, partial(self._prepared.append, (prepared, item)))
 
     def _answer_one(self, prepared: P, item: _Item[S, R]) -> bool:
-        """Take the second step of an item; return False if this thread has been replaced."""
+        """Run the second step of an item; return False if this thread has been replaced."""
         began_s = time.perf_counter()
         try:
             with item.step():
                 result = self._answer(prepared)
         except BaseException as error:
-            return self._end(item, partial(item.fail, error))
+            return self._store(item, partial(item.fail, error))
         self._answer_s = time.perf_counter() - began_s
-        return self._end(item, partial(item.finish, result))
+        return self._store(item, partial(item.finish, result))
 
-    def _end(self, item: _Item[S, R], store: Callable[[], object]) -> bool:
+    def _store(self, item: _Item[S, R], store: Callable[[], object]) -> bool:
         """Store the outcome of a step, unless the item was late and this thread replaced."""
         with self._changed:
             if item not in self._running:

@@ -1,4 +1,4 @@
-"""The answer about one image, and the three ways it is written: text, JSON lines, CSV."""
+"""The result of one image, and its three formats: text, JSON lines, CSV."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ SCORE_DIGITS, MS_DIGITS = 6, 2
 
 @dataclass(frozen=True)
 class Result:
-    """The answer about one image.
+    """The result of one image.
 
     Parameters
     ----------
     image : str or None
-        The path as given; None where pixels were given.
+        The path as given; None for pixels.
     status : {"ok", "review", "error"}
-        ``review`` where a guard or the indeterminate band speaks: a person should look.
+        ``review`` if there are flags: a person should look at the image.
     label : str or None
     probability : float or None
-        Of any positive label, calibrated, in [0, 1].
+        Of all positive labels together, calibrated, in [0, 1].
     scores : dict of str to float or None
         Calibrated probability of each label.
     threshold : float
-        From this probability on the label is a positive one.
+        Least probability that gives a positive label.
     flags : tuple of str
-        Of `FLAGS`: why to review.
+        Of `FLAGS`: the reasons to review.
     bundle, digest, backend : str
-        What answered.
+        What computed the result.
     ms : float
-        Milliseconds from opening the file to the answer.
+        Milliseconds from opening the file to the result.
     error : str or None
-        Why there is no answer.
+        Why there is no label.
     """
 
     image: str | None
@@ -58,7 +58,7 @@ class Result:
 
     @property
     def probability_of_label(self) -> float | None:
-        """The calibrated probability of the label given; None where there is none."""
+        """The calibrated probability of the label; None without a label."""
         return self.scores[self.label] if self.scores and self.label else None
 
     def to_json(self) -> dict[str, Any]:
@@ -85,12 +85,12 @@ def _rounded(value: float | None) -> float | None:
 
 
 def json_line(result: Result) -> str:
-    """Return the record as one line of JSON, in ASCII: every console can show it."""
+    """Return the record as one line of JSON, in ASCII, which every console can show."""
     return json.dumps(result.to_json(), allow_nan=False)
 
 
 def csv_header(labels: Sequence[str]) -> str:
-    """Return the first line of the CSV: the keys of the JSON, scores one column a label."""
+    """Return the header of the CSV: the keys of the JSON, with one column of scores per label."""
     row: list[str] = []
     for key in Result.__dataclass_fields__:
         row += [f"scores.{label}" for label in labels] if key == "scores" else [key]
@@ -98,7 +98,7 @@ def csv_header(labels: Sequence[str]) -> str:
 
 
 def csv_line(result: Result, labels: Sequence[str]) -> str:
-    """Return the record as one line of CSV; null is an empty cell, flags are joined by spaces."""
+    """Return the record as one line of CSV; null is an empty cell, a space separates flags."""
     row: list[Any] = []
     for key, value in result.to_json().items():
         if key == "scores":
@@ -118,37 +118,36 @@ def _csv_line(row: Iterable[Any]) -> str:
 
 @dataclass
 class TextTable:
-    """Text for a person, a line an image as it comes.
+    """The text output: one line per image, and a header and a footer.
 
     Parameters
     ----------
     labels : sequence of str
     width : int
-        Of the column of names, in characters.
+        Width of the column of names, in characters.
+    counts : dict of str to int
+        Number of lines of each status.
     """
 
     labels: Sequence[str]
     width: int = 28
     counts: dict[str, int] = field(default_factory=lambda: {"ok": 0, "review": 0, "error": 0})
-    milliseconds: float = 0.0
 
     def header(self, bundle: str, digest: str, engine: str, *, guarded: bool) -> str:
-        """Return the line that names what answers, and says where nothing guards the images."""
+        """Return the line with bundle and engine, and a warning if there are no guards."""
         line = f"{bundle}  {digest[: len('sha256:') + DIGEST_SHOWN]}  {engine}"
         return line if guarded else f"{line}  no guards: any image gets an answer"
 
     def legend(self, positive: Sequence[str], threshold: float) -> str:
-        """Return the line that says what the percentages are of: never of a healthy label."""
-        share, named = f"{threshold:.1%}", printable(positive[0])
+        """Return the line that explains the percentages: they are never of a healthy label."""
+        least, labels = f"{threshold:.1%}", ", ".join(map(printable, positive))
         if len(positive) == 1:
-            return f"percent: how likely {named} is; from {share} on that is the label"
-        named = ", ".join(map(printable, positive))
-        return f"percent: how likely any of {named} is; from {share} on one of them is the label"
+            return f"percent: how likely {labels} is; from {least} on that is the label"
+        return f"percent: how likely any of {labels} is; from {least} on one of them is the label"
 
     def line(self, result: Result) -> str:
-        """Return the line of one image, and count it."""
+        """Return the line of one image, and count its status."""
         self.counts[result.status] += 1
-        self.milliseconds += result.ms
         name = printable(result.image or "(pixels)").ljust(self.width)
         if result.probability is None or result.label is None:
             return f"{name}  error   {printable(result.error or '')}"
@@ -158,28 +157,28 @@ class TextTable:
         return f"{line}  review: {', '.join(result.flags)}" if result.flags else line
 
     def footer(self, seconds: float) -> str:
-        """Return the line that sums up."""
+        """Return the summary line."""
         total = sum(self.counts.values())
         parts = [f"{count} {status}" for status, count in self.counts.items() if count]
         rate = f"{total / seconds:.1f} a second" if total > 1 and seconds > 0 else None
         image = "image" if total == 1 else "images"
-        said = [f"{total} {image}: {', '.join(parts)}", f"{seconds:.2f} s", rate]
-        return " · ".join(filter(None, [*said, "research software, not a medical device"]))
+        summary = [f"{total} {image}: {', '.join(parts)}", f"{seconds:.2f} s", rate]
+        return " · ".join(filter(None, [*summary, "research software, not a medical device"]))
 
 
 def printable(text: str) -> str:
-    """Return text on one line: what a terminal would obey (newline, escape) is written out."""
+    """Return text with control characters (newline, escape) as escape sequences."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text
     )
 
 
-def _bar(share: float) -> str:
+def _bar(fraction: float) -> str:
     full, empty = "█", "░"
     try:
         (full + empty).encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         full, empty = "#", "."
-    filled = round(share * BAR_CELLS)
+    filled = round(fraction * BAR_CELLS)
     return full * filled + empty * (BAR_CELLS - filled)

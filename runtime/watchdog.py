@@ -1,7 +1,7 @@
-"""A time limit on work that may never end: an engine that hangs, a decoder that loops.
+"""Time limits for work that may never end: an engine that hangs, a decoder that loops.
 
-Work runs on daemon threads, so that the process can end although one of them hangs. The limit
-applies to each step of the work (read the image, compute its scores), and starts anew when
+The work runs in daemon threads, so that the process can end although one of them hangs. The limit
+applies to each step of the work (read the image, compute its scores). It starts again when
 `report_progress` is called. Standard library only.
 """
 
@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import io
-import queue
 import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -22,16 +21,15 @@ from ..errors import UsageError
 
 R = TypeVar("R")
 
-# The largest network on the slowest supported board takes about 10 s an image.
+# The largest network takes about 10 s for an image on the slowest supported board.
 DEFAULT_LIMIT_S = 120.0
-# Python code cannot run while a hanging thread holds the interpreter lock. The command then ends
-# this much later than the limit.
+# A process is frozen if no Python code ran for this much longer than the time limit.
 FROZEN_GRACE_S = 10.0
 
 _current = threading.local()
 
 
-def checked_limit(limit_s: float | None) -> float | None:
+def validate_limit(limit_s: float | None) -> float | None:
     """Return a time limit in seconds, or None for no limit.
 
     Raises
@@ -48,14 +46,28 @@ def checked_limit(limit_s: float | None) -> float | None:
 
 
 def report_progress() -> None:
-    """Start the time limit of this thread's task anew, because one of its steps has ended."""
+    """Start the time limit of this thread's task again, because a step has ended."""
     task: Task[Any] | None = getattr(_current, "task", None)
     if task is not None:
         task.next_step()
 
 
+@contextlib.contextmanager
+def time_not_counted() -> Iterator[None]:
+    """Stop the time limit of this thread's task during the body of the ``with``."""
+    task: Task[Any] | None = getattr(_current, "task", None)
+    if task is None:
+        yield
+        return
+    task.stop_limit()
+    try:
+        yield
+    finally:
+        task.start_limit()
+
+
 class Task(Generic[R]):
-    """Work on another thread: its outcome, and when its current step began.
+    """Work in another thread: its outcome, and the start of its current step.
 
     Attributes
     ----------
@@ -85,24 +97,33 @@ class Task(Generic[R]):
             yield
         finally:
             _current.task = None
-            self._began_s = None
+            self.stop_limit()
 
     def next_step(self) -> None:
-        """Start the time limit anew."""
+        """Start the time limit again, for the next step."""
+        # In this order: another thread must not see the new step with the time of the old one.
+        self.start_limit()
         self.steps += 1
+
+    def start_limit(self) -> None:
+        """Count the time from now on."""
         self._began_s = time.monotonic()
 
+    def stop_limit(self) -> None:
+        """Count no time until `start_limit`."""
+        self._began_s = None
+
     def remaining_s(self, limit_s: float) -> float:
-        """Return the seconds that are left of the current step; `limit_s` where none runs."""
+        """Return the seconds left of the current step; `limit_s` if no time is counted."""
         began_s = self._began_s
         return limit_s if began_s is None else began_s + limit_s - time.monotonic()
 
     def finish(self, value: R) -> bool:
-        """Set the outcome, and return whether it was the first one."""
+        """Set the outcome, and return whether it is the first one."""
         return self._set(value, None)
 
     def fail(self, error: BaseException) -> bool:
-        """Set the error as the outcome, and return whether it was the first one."""
+        """Set the error as the outcome, and return whether it is the first one."""
         return self._set(None, error)
 
     def _set(self, value: R | None, error: BaseException | None) -> bool:
@@ -124,55 +145,6 @@ class Task(Generic[R]):
         return self._value  # type: ignore[return-value]
 
 
-class Watchdog:
-    """Runs functions on daemon threads, and stops waiting for one that takes too long.
-
-    Threads are kept for the next function. Any thread may call `run`.
-
-    Parameters
-    ----------
-    limit_s : float or None
-        Seconds for each step. None: functions run on the calling thread, without a limit.
-    """
-
-    def __init__(self, limit_s: float | None) -> None:
-        self.limit_s = limit_s
-        self._idle: list[queue.SimpleQueue[Job | None]] = []
-        self._end = weakref.finalize(self, _end_threads, self._idle)
-
-    def run(self, function: Callable[[], R]) -> R:
-        """Return what the function returns.
-
-        Raises
-        ------
-        StepTimeoutError
-            If a step of the function takes longer than the limit.
-        Exception
-            What the function raises.
-        """
-        if self.limit_s is None:
-            return function()
-        task: Task[R] = Task()
-        jobs = self._idle.pop() if self._idle else _start_thread()
-        jobs.put((function, task))
-        try:
-            while not task.done:
-                remaining_s = task.remaining_s(self.limit_s)
-                if remaining_s <= 0:
-                    raise StepTimeoutError(task.steps)
-                with ends_if_frozen(remaining_s):
-                    task.wait(remaining_s)
-        except BaseException:  # the thread still works: it ends after this function
-            jobs.put(None)
-            raise
-        self._idle.append(jobs)
-        return task.result()
-
-    def close(self) -> None:
-        """End the threads that are idle."""
-        self._end()
-
-
 class StepTimeoutError(Exception):
     """A step took longer than the limit; never leaves alledge.
 
@@ -190,13 +162,82 @@ class StepTimeoutError(Exception):
 Job = tuple[Callable[[], Any], Task[Any]]
 
 
-def _start_thread() -> queue.SimpleQueue[Job | None]:
-    jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-    threading.Thread(target=_work, args=(jobs,), name="alledge", daemon=True).start()
+class _JobQueue:
+    """The jobs of one thread; None ends it. The module `queue` would slow the start down."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[Job | None] = deque()
+        self._count = threading.Semaphore(0)
+
+    def put(self, job: Job | None) -> None:
+        self._jobs.append(job)
+        self._count.release()
+
+    def get(self) -> Job | None:
+        self._count.acquire()
+        return self._jobs.popleft()
+
+
+class Watchdog:
+    """Runs functions in daemon threads, and stops waiting for one that takes too long.
+
+    An idle thread is used again for the next function. Any thread may call `run`.
+
+    Parameters
+    ----------
+    limit_s : float or None
+        Seconds for each step. None: functions run in the calling thread, without a limit.
+    """
+
+    def __init__(self, limit_s: float | None) -> None:
+        self.limit_s = limit_s
+        self._idle: list[_JobQueue] = []
+        self._end = weakref.finalize(self, _end_threads, self._idle)
+
+    def run(self, function: Callable[[], R]) -> R:
+        """Return what the function returns.
+
+        Raises
+        ------
+        StepTimeoutError
+            If a step of the function takes longer than the limit.
+        Exception
+            What the function raises.
+        """
+        if self.limit_s is None:
+            return function()
+        task: Task[R] = Task()
+        try:
+            jobs = self._idle.pop()
+        except IndexError:
+            jobs = _start_thread()
+        jobs.put((function, task))
+        try:
+            while not task.done:
+                remaining_s = task.remaining_s(self.limit_s)
+                if remaining_s <= 0:
+                    raise StepTimeoutError(task.steps)
+                task.wait(remaining_s)
+        except BaseException:  # the thread is still busy: it ends after this function
+            jobs.put(None)
+            raise
+        self._idle.append(jobs)
+        if not self._end.alive:  # closed meanwhile: nobody else ends this thread
+            _end_threads(self._idle)
+        return task.result()
+
+    def close(self) -> None:
+        """End the idle threads; a busy thread ends after its function."""
+        self._end()
+
+
+def _start_thread() -> _JobQueue:
+    jobs = _JobQueue()
+    threading.Thread(target=_run_jobs, args=(jobs,), name="alledge", daemon=True).start()
     return jobs
 
 
-def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
+def _run_jobs(jobs: _JobQueue) -> None:
     while (job := jobs.get()) is not None:
         function, task = job
         try:
@@ -206,41 +247,54 @@ def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
             task.fail(error)
         else:
             task.finish(value)
+            del value
         del job, function, task  # an idle thread keeps no image
 
 
-def _end_threads(idle: list[queue.SimpleQueue[Job | None]]) -> None:
-    while idle:
-        idle.pop().put(None)
+def _end_threads(idle: list[_JobQueue]) -> None:
+    with contextlib.suppress(IndexError):
+        while True:
+            idle.pop().put(None)
 
 
-class _Frozen:
-    """Whether the process ends when it is frozen; set once, by the command line."""
+class FreezeTimer:
+    """Ends this process with exit code 1 if it is frozen; a context manager, for commands.
 
-    ends_process = False
+    A thread that hangs while it holds the interpreter lock stops all Python code, the `Watchdog`
+    included. The timer of `faulthandler` needs no lock: when it runs out, it prints the stack of
+    every thread and exits. A thread sets it again as long as Python code runs. Without a file
+    behind standard error, nothing is watched.
 
-
-def end_process_when_frozen() -> None:
-    """Have `ends_if_frozen` end this process with exit code 1; for a command, not for a library."""
-    _Frozen.ends_process = True
-
-
-@contextlib.contextmanager
-def ends_if_frozen(limit_s: float) -> Iterator[None]:
-    """End the process if no Python code can run while the body of the ``with`` waits.
-
-    A thread that hangs while it holds the interpreter lock stops every other thread, the one that
-    watches the limit included. `faulthandler` has a thread that needs no lock: it prints where
-    every thread is and exits. Does nothing unless `end_process_when_frozen` was called.
+    Parameters
+    ----------
+    limit_s : float
+        Seconds in which some Python code must run; `FROZEN_GRACE_S` is added. May be changed.
     """
-    try:
-        if not _Frozen.ends_process:
-            raise io.UnsupportedOperation
-        faulthandler.dump_traceback_later(limit_s + FROZEN_GRACE_S, exit=True, file=sys.stderr)
-    except (OSError, ValueError, AttributeError, RuntimeError):  # standard error has no file
-        yield
-        return
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._reset, name="alledge-freeze", daemon=True)
+        self._stderr = sys.stderr
+
+    def __enter__(self) -> FreezeTimer:
+        try:
+            self._start_timer()
+        except (OSError, ValueError, AttributeError, RuntimeError):
+            return self
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+            faulthandler.cancel_dump_traceback_later()
+
+    def _start_timer(self) -> None:
+        timeout_s = min(self.limit_s + FROZEN_GRACE_S, threading.TIMEOUT_MAX)
+        faulthandler.dump_traceback_later(timeout_s, exit=True, file=self._stderr)
+
+    def _reset(self) -> None:
+        while not self._stopped.wait(FROZEN_GRACE_S / 2):
+            self._start_timer()

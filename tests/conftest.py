@@ -3,8 +3,12 @@
 What takes seconds to build is built once and kept under ``.cache/``; see `support.build_cache`.
 """
 
-import json
 import os
+
+# Test processes run side by side: a thread pool in each would wait for the others' cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is loaded
+
+import json
 import shutil
 import subprocess
 import sys
@@ -24,6 +28,15 @@ from support.worker_server import WorkerServer
 SMEARS = 16  # images of the generated data set
 TINY_RUN = ("tests/support/tiny_run.py",)
 EXPORT = (*TINY_RUN, "export/process.py", "export/convert/worker.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's cache and default bundle out of the tests, and the tests out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ALLEDGE_BUNDLE", raising=False)
+        patch.setenv("ALLEDGE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,4 @@
-"""The front door: every command is named once, helps, and loads nothing it does not need."""
+"""The command line: every command has help, and imports nothing that it does not need."""
 
 import re
 import subprocess
@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from alledge.cli import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = (
-    *("tensorflow", "keras", "onnxruntime", "openvino", "matplotlib", "scipy", "sklearn"),
-    *("rich", "jinja2", "ai_edge_litert", "tflite_runtime", "onnx", "nncf", "jsonschema"),
-)
+LARGE_PACKAGES = {
+    "ai_edge_litert", "jinja2", "jsonschema", "keras", "matplotlib", "nncf", "onnx", "onnxruntime",
+    "openvino", "rich", "scipy", "sklearn", "tensorflow", "tflite_runtime",
+}  # fmt: skip
 
 
 def loaded_by(code: str) -> set[str]:
@@ -27,7 +27,7 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-def test_importing_the_front_door_and_the_light_room_loads_nothing_heavy():
+def test_importing_the_command_line_and_the_runtime_loads_no_large_package():
     modules = [
         ".".join(("alledge", *path.relative_to(ROOT).with_suffix("").parts))
         for path in sorted((ROOT / "runtime").rglob("*.py"))
@@ -35,14 +35,14 @@ def test_importing_the_front_door_and_the_light_room_loads_nothing_heavy():
     ]
     assert "alledge.runtime.bundle.bundle" in modules
     loaded = loaded_by(f"import alledge.cli, {', '.join(modules)}, alledge.runtime.backends")
-    assert not loaded & set(HEAVY)
+    assert not loaded & LARGE_PACKAGES
 
 
-def test_help_loads_no_command():
+def test_help_imports_no_command():
     code = "from click.testing import CliRunner; from alledge.cli import main\n"
     code += "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
     code += "assert not [m for m in sys.modules if m.startswith('alledge.') and m.count('.') > 1]"
-    assert not loaded_by(code) & set(HEAVY)
+    assert not loaded_by(code) & LARGE_PACKAGES
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -72,7 +72,7 @@ def test_unknown_command_names_the_nearest():
     assert "Did you mean 'classify'?" in result.output
 
 
-def test_an_error_of_ours_is_printed_with_its_fix_and_its_exit_code(tmp_path):
+def test_an_alledge_error_is_printed_with_its_fix_and_sets_the_exit_code(tmp_path):
     result = CliRunner().invoke(main, ["verify", str(tmp_path / "nowhere")])
     assert result.exit_code == 1
     assert result.output.startswith("error: ")

@@ -1,1 +1,1 @@
-"""This folder holds the maintainers' own measurements; no wheel contains it."""
+"""Measurements for the maintainers. The wheel does not contain them."""

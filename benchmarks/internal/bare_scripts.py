@@ -1,46 +1,70 @@
-"""The bare engines: what anybody would write in ten lines; every figure is a ratio to these.
+"""Minimal scripts that run an artifact without alledge: the reference for latency and cold start.
 
-The scripts decode as the image path does (reduced JPEG scale, then bilinear), check no hash, guard
-nothing, and print the scores. They are text, run in a process of their own.
+They are what a user would write in ten lines. They check no hash and have no guards. They are text
+because they run in processes of their own. `classify_script` decodes an image as alledge does
+(reduced JPEG scale, then bilinear) and prints the scores; `timing_script` times the engine alone.
 """
 
 from __future__ import annotations
 
-DECODE = """
+# Each text uses `model` and `threads`, and defines `predict`.
+ENGINES = {
+    "tflite": """
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ModuleNotFoundError:
+    from tflite_runtime.interpreter import Interpreter
+engine = Interpreter(model_path=model, num_threads=threads)
+engine.allocate_tensors()
+inputs, outputs = engine.get_input_details(), engine.get_output_details()
+def predict(pixels):
+    engine.set_tensor(inputs[0]["index"], pixels)
+    engine.invoke()
+    return engine.get_tensor(outputs[0]["index"])
+""",
+    "onnx": """
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = threads
+engine = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+name = engine.get_inputs()[0].name
+def predict(pixels):
+    return engine.run(None, {name: pixels})[0]
+""",
+    "openvino": """
+import openvino
+config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": str(threads)}
+engine = openvino.Core().compile_model(model, "CPU", config)
+def predict(pixels):
+    return engine([pixels])[0]
+""",
+}
+
+READ_IMAGE = """
 import sys
 import numpy as np
 from PIL import Image
-model, path = sys.argv[1:3]
+model, path, threads = sys.argv[1], sys.argv[2], %d
 image = Image.open(path)
 image.draft(None, (448, 448))
 pixels = np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR))[None]
 """
 
-TFLITE = """
-try:
-    from ai_edge_litert.interpreter import Interpreter
-except ModuleNotFoundError:
-    from tflite_runtime.interpreter import Interpreter
-engine = Interpreter(model_path=model, num_threads=%THREADS%)
-engine.allocate_tensors()
-engine.set_tensor(engine.get_input_details()[0]["index"], pixels)
-engine.invoke()
-print(engine.get_tensor(engine.get_output_details()[0]["index"]))
+READ_PIXELS = """
+import sys, time
+import numpy as np
+model, pixels, seconds, threads = sys.argv[1], np.load(sys.argv[2]), float(sys.argv[3]), %d
 """
 
-ONNX = """
-import onnxruntime
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = %THREADS%
-engine = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-print(engine.run(None, {engine.get_inputs()[0].name: pixels})[0])
-"""
-
-OPENVINO = """
-import openvino
-config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "%THREADS%"}
-engine = openvino.Core().compile_model(model, "CPU", config)
-print(engine([pixels])[0])
+TIMING_LOOP = """
+for _ in range(10):
+    predict(pixels)
+samples, ends = [], time.perf_counter() + seconds
+while len(samples) < 7 or time.perf_counter() < ends:
+    started = time.perf_counter()
+    predict(pixels)
+    samples.append((time.perf_counter() - started) * 1000)
+print(sorted(samples)[len(samples) // 2])
 """
 
 KERAS = """
@@ -54,9 +78,15 @@ for path in sys.argv[2:]:
     print(model.predict(np.asarray(image, dtype="float32")[None], verbose=0))
 """
 
-_ENGINES = {"tflite": TFLITE, "onnx": ONNX, "openvino": OPENVINO}
+
+def classify_script(backend: str, threads: int) -> str:
+    """Return a script that prints the scores of an image. Arguments: artifact, image."""
+    return READ_IMAGE % threads + ENGINES[backend] + "print(predict(pixels))\n"
 
 
-def script(backend: str, threads: int) -> str:
-    """Return the ten-line script of a backend: its arguments are the artifact and an image."""
-    return DECODE + _ENGINES[backend].replace("%THREADS%", str(threads))
+def timing_script(backend: str, threads: int) -> str:
+    """Return a script that prints the median latency in milliseconds.
+
+    Arguments: artifact, ``.npy`` file with a batch, seconds.
+    """
+    return READ_PIXELS % threads + ENGINES[backend] + TIMING_LOOP

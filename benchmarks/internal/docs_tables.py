@@ -1,4 +1,4 @@
-"""The short tables of the docs.
+"""Prints the tables of docs/benchmarks.md from result documents.
 
 ``python -m alledge.benchmarks.internal.docs_tables RESULT.json…``.
 """
@@ -21,44 +21,40 @@ from ..types import Result
 
 Json = dict[str, Any]
 PRECISIONS = ("float32", "float16", "dynamic", "int8")  # in the order of the tables
-WORTH = ("accuracy", "sensitivity", "specificity", "AUC")
+METRICS = ("accuracy", "sensitivity", "specificity", "AUC")
 
 
-def short_tables(documents: Iterable[Result]) -> str:
-    """Return two Markdown tables of every site: what artifacts take, and what they are worth.
+def short_tables(results: Iterable[Result]) -> str:
+    """Return two Markdown tables for every machine: latency and memory, then accuracy.
 
     Parameters
     ----------
-    documents : iterable of dict
-        As `result_file.read_result` returns them.
+    results : iterable of Result
     """
     parts = []
-    for site in merge(cast(Iterable[Json], documents)):
-        good = [row for row in site.rows if row["status"] == "ok"]
-        parts += [machine_line(site.machine), short_table(_sorted(good))]
-        if judged := [row for row in good if row["accuracy"]]:
-            parts.append(_worth(judged))
+    for site in merge(cast(Iterable[Json], results)):
+        measured = [row for row in site.rows if row["status"] == "ok"]
+        parts += [machine_line(site.machine), short_table(_sorted(measured))]
+        if evaluated := [row for row in measured if row["accuracy"]]:
+            parts.append(_accuracy_table(evaluated))
     return "\n\n".join(parts)
 
 
-def _worth(rows: list[Json]) -> str:
-    """Return a line for each answer that engines give alike."""
-    engines: dict[tuple[str, ...], dict[str, None]] = {}
+def _accuracy_table(rows: list[Json]) -> str:
+    """Return a Markdown table. Engines whose metrics are equal share a line."""
+    engines: dict[tuple[str, ...], dict[str, None]] = {}  # the inner dict is an ordered set
     for row in _sorted(rows):
-        key = (*_name(row), *(NAMED[column].whole(row) for column in WORTH))
+        metrics = (NAMED[column].whole(row) for column in METRICS)
+        key = (NAMED["model"].text(row), row["precision"], *metrics)
         engines.setdefault(key, {})[row["backend"]] = None
-    lines = [["model", "precision", "on", *WORTH], ["---"] * (3 + len(WORTH))]
-    for (model, precision, *figures), on in engines.items():
-        lines.append([model, precision, ", ".join(on), *figures])
+    lines = [["model", "precision", "on", *METRICS], ["---"] * (3 + len(METRICS))]
+    for (model, precision, *cells), backends in engines.items():
+        lines.append([model, precision, ", ".join(backends), *cells])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _name(row: Json) -> tuple[str, str]:
-    return NAMED["model"].text(row), row["precision"]
-
-
 def _sorted(rows: list[Json]) -> list[Json]:
-    """Return rows by model as they came, precision, and engine."""
+    """Return rows sorted by model (in order of appearance), precision and engine."""
     models = list(dict.fromkeys(row["model"] for row in rows))
     return sorted(
         rows,
@@ -73,7 +69,7 @@ def _sorted(rows: list[Json]) -> list[Json]:
 @click.command()
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 def main(results: tuple[Path, ...]) -> None:
-    """Print the tables of results."""
+    """Print the tables of some results."""
     click.echo(short_tables(read_result(path) for path in results))
 
 

@@ -1,7 +1,7 @@
-"""JPEG decoders against the image path's own: time, and the pixels that come out otherwise.
+"""Compares JPEG decoders with the one that alledge uses: time, and differences of the pixels.
 
-``python -m alledge.benchmarks.internal.jpeg_decoders IMAGE...``; needs ``pip install simplejpeg
-opencv-python-headless`` beside alledge, and measures those of them that are there.
+``python -m alledge.benchmarks.internal.jpeg_decoders IMAGE...``. The other decoders are measured
+if they are installed: ``pip install simplejpeg opencv-python-headless``.
 """
 
 from __future__ import annotations
@@ -28,53 +28,66 @@ SETTINGS = ImageSettings()
 Decoder = Callable[[str], RGB]
 
 
-def _square(pixels: RGB) -> RGB:
+def _resize(pixels: RGB) -> RGB:
     size = (SETTINGS.size, SETTINGS.size)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
-def _simplejpeg() -> Decoder:
+def _load_simplejpeg() -> Decoder:
     decode = importlib.import_module("simplejpeg").decode_jpeg
-    least = {"min_width": SETTINGS.draft, "min_height": SETTINGS.draft}
-    return lambda path: _square(decode(Path(path).read_bytes(), "RGB", **least))
+    minimum = {"min_width": SETTINGS.draft, "min_height": SETTINGS.draft}
+    return lambda path: _resize(decode(Path(path).read_bytes(), "RGB", **minimum))
 
 
-def _opencv() -> Decoder:
+def _load_opencv() -> Decoder:
     cv2 = importlib.import_module("cv2")
     cv2.setNumThreads(1)
-    flag = cv2.IMREAD_REDUCED_COLOR_4  # what 448 comes to on a field of 2592 x 1944
-    return lambda path: _square(cv2.imread(path, flag)[..., ::-1].copy())
+    flag = cv2.IMREAD_REDUCED_COLOR_4  # a field of 2592 x 1944 is reduced 4 times for 448 pixels
+    return lambda path: _resize(cv2.imread(path, flag)[..., ::-1].copy())
+
+
+def _load_alledge() -> Decoder:
+    return lambda path: load_rgb(path, SETTINGS)
 
 
 DECODERS: dict[str, Callable[[], Decoder]] = {
-    "image path": lambda: lambda path: load_rgb(path, SETTINGS),
-    "simplejpeg": _simplejpeg,
-    "opencv": _opencv,
+    "image path": _load_alledge,
+    "simplejpeg": _load_simplejpeg,
+    "opencv": _load_opencv,
 }
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True)
 def main(images: tuple[str, ...]) -> None:
-    """Print one JSON line a decoder."""
-    found = list(find_images(images))
-    wanted = [load_rgb(path, SETTINGS).astype(int) for path in found]
-    for name, make in DECODERS.items():
+    """Print one JSON line for each decoder."""
+    paths = list(find_images(images))
+    reference = [load_rgb(path, SETTINGS).astype(int) for path in paths]
+    for name, load_decoder in DECODERS.items():
         try:
-            decode = make()
+            decode = load_decoder()
         except ModuleNotFoundError:
-            print(json.dumps({"decoder": name, "ms": None}))
+            click.echo(json.dumps({"decoder": name, "ms": None}))
             continue
-        far = [np.abs(decode(path) - want) for path, want in zip(found, wanted, strict=True)]
+        apart = [
+            np.abs(decode(path) - pixels) for path, pixels in zip(paths, reference, strict=True)
+        ]
         rounds = []
         for _ in range(ROUNDS):
             started = time.perf_counter()
-            for path in found:
+            for path in paths:
                 decode(path)
-            rounds.append((time.perf_counter() - started) * 1000 / len(found))
-        row = {"decoder": name, "ms": round(median(rounds), 2), "images": len(found)}
-        apart = {"max": int(max(one.max() for one in far)), "mean": float(np.mean(far))}
-        print(json.dumps({**row, "pixels_apart": apart}))
+            rounds.append((time.perf_counter() - started) * 1000 / len(paths))
+        row = {
+            "decoder": name,
+            "ms": round(median(rounds), 2),
+            "images": len(paths),
+            "pixels_apart": {
+                "max": int(max(difference.max() for difference in apart)),
+                "mean": float(np.mean(apart)),
+            },
+        }
+        click.echo(json.dumps(row))
 
 
 if __name__ == "__main__":

@@ -1,83 +1,72 @@
-"""Pictures that are no blood smear, to measure the guards with: drawn ones, and packages' samples.
+"""Images that are no blood smear: drawn images, and sample photographs of installed packages.
 
-Half of the sources were fixed as untouched before anything was tuned: `is_untouched` goes by the
-name of the source, so all pictures of one kind, and all views of one photograph, are on one side.
+The guards are measured with them. Half of the sources were set aside before anything was tuned.
+`is_untouched` decides by the name of the source. So all images of one kind, and all views of one
+photograph, are in the same half.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+from PIL import Image
 
-WIDTH, HEIGHT = 640, 480
-DRAWN_A_KIND = 6
-SMALLEST_SAMPLE = 96  # pixels: smaller files are icons
-# Folders of sample images that well-kept packages install: package -> folder inside it
-SAMPLES = {
+from .drawn_images import KINDS
+
+IMAGES_PER_KIND = 6
+MIN_SIDE_PX = 96  # smaller files are icons
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".gif", ".webp", ".bmp")
+# Packages that install sample images, and the folder inside the package.
+SAMPLE_FOLDERS = {
     "skimage": "data",
     "sklearn": "datasets/images",
     "matplotlib": "mpl-data/sample_data",
     "mahotas": "demos/data",
 }
-WORDS = ("dose", "mg", "blood", "count", "of", "the", "patient", "was", "taken", "at", "night")
-
-Floats = NDArray[np.float64]
-Drawing = Callable[[np.random.Generator], Image.Image]
 
 
 def is_untouched(source: str) -> bool:
-    """Return whether a source belongs to the half that nothing is tuned on."""
+    """Return whether a source belongs to the half that nothing was tuned on."""
     return hashlib.sha256(source.encode()).digest()[0] % 2 == 1
 
 
-def drawn() -> Iterator[tuple[str, Image.Image]]:
-    """Yield (source, picture) of every kind that is drawn here."""
+def drawn_images() -> Iterator[tuple[str, Image.Image]]:
+    """Yield the source and the image of every kind that is drawn."""
     for kind, draw in KINDS.items():
-        for number in range(DRAWN_A_KIND):
+        for number in range(IMAGES_PER_KIND):
             seed = int.from_bytes(hashlib.sha256(f"{kind}{number}".encode()).digest()[:4], "little")
             yield f"drawn/{kind}", draw(np.random.default_rng(seed))
 
 
-def installed(*more: Path) -> Iterator[tuple[str, Image.Image]]:
-    """Yield (source, picture) of the packages' samples and further folders: whole, and two parts.
+def sample_photographs(*folders: Path) -> Iterator[tuple[str, Image.Image]]:
+    """Yield the source and the image of sample photographs: each whole, and two parts of it.
 
     Parameters
     ----------
-    *more : Path
-        Folders of further photographs, looked through recursively.
+    *folders : Path
+        Folders of more photographs, searched recursively.
     """
-    folders = [
-        (name, folder) for name, inner in SAMPLES.items() if (folder := _samples(name, inner))
-    ]
-    for name, folder in [*folders, *((path.name, path) for path in more)]:
+    packages = [(name, _package_folder(name, inner)) for name, inner in SAMPLE_FOLDERS.items()]
+    for name, folder in [*packages, *((path.name, path) for path in folders)]:
+        if folder is None:
+            continue
         for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() not in (
-                ".png",
-                ".jpg",
-                ".jpeg",
-                ".tif",
-                ".gif",
-                ".webp",
-                ".bmp",
-            ):
+            if path.suffix.lower() not in SUFFIXES:
                 continue
             try:
                 with Image.open(path) as image:
                     whole = image.convert("RGB")
             except OSError:
                 continue
-            if min(whole.size) >= SMALLEST_SAMPLE:
+            if min(whole.size) >= MIN_SIDE_PX:
                 yield from ((f"{name}/{path.stem}", view) for view in _views(whole))
 
 
-def _samples(package: str, inner: str) -> Path | None:
+def _package_folder(package: str, inner: str) -> Path | None:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -86,236 +75,9 @@ def _samples(package: str, inner: str) -> Path | None:
 
 
 def _views(whole: Image.Image) -> Iterator[Image.Image]:
+    """Yield the whole image and, if it is large enough, two overlapping parts."""
     width, height = whole.size
     yield whole
-    if min(whole.size) >= 2 * SMALLEST_SAMPLE:
+    if min(whole.size) >= 2 * MIN_SIDE_PX:
         yield whole.crop((0, 0, width * 3 // 5, height * 3 // 5))
         yield whole.crop((width * 2 // 5, height * 2 // 5, width, height))
-
-
-def _image(pixels: Floats) -> Image.Image:
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-
-
-def _smooth(rng: np.random.Generator, cells: int, channels: int = 3) -> Floats:
-    """Return smooth noise in [0, 1] with about `cells` blobs across."""
-    small = rng.random((max(2, cells * 3 // 4), max(2, cells), channels))
-    planes = [
-        np.asarray(Image.fromarray(small[..., c]).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
-        for c in range(channels)
-    ]
-    return np.stack(planes, axis=-1).astype(np.float64)
-
-
-def _colour(rng: np.random.Generator, low: int = 0, high: int = 256) -> tuple[int, ...]:
-    return tuple(int(value) for value in rng.integers(low, high, 3))
-
-
-def _blank(rng: np.random.Generator) -> Image.Image:
-    light = 190 + 50 * _smooth(rng, 2, 1) + np.array([0, -3, -10]) + rng.normal(0, 2, (1, 1, 3))
-    return _image(light + rng.normal(0, 1.5, (HEIGHT, WIDTH, 3)))
-
-
-def _dust(rng: np.random.Generator) -> Image.Image:
-    image = _blank(rng)
-    pen = ImageDraw.Draw(image)
-    for _ in range(int(rng.integers(3, 14))):
-        x, y, r = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT), rng.uniform(2, 12)
-        pen.ellipse((x - r, y - r, x + r, y + r / 2), fill=(120, 115, 110))
-    return image.filter(ImageFilter.GaussianBlur(1.5))
-
-
-def _black(rng: np.random.Generator) -> Image.Image:
-    return _image(rng.normal(6, 3, (HEIGHT, WIDTH, 3)))
-
-
-def _flat(rng: np.random.Generator) -> Image.Image:
-    return Image.new("RGB", (WIDTH, HEIGHT), _colour(rng))
-
-
-def _gradient(rng: np.random.Generator) -> Image.Image:
-    ramp = np.linspace(0, 1, WIDTH)[None, :, None] * np.ones((HEIGHT, 1, 1))
-    return _image(ramp * _colour(rng) + (1 - ramp) * _colour(rng))
-
-
-def _white_noise(rng: np.random.Generator) -> Image.Image:
-    return _image(rng.uniform(0, 255, (HEIGHT, WIDTH, 3)))
-
-
-def _grey_noise(rng: np.random.Generator) -> Image.Image:
-    return _image(np.repeat(rng.normal(128, 50, (HEIGHT, WIDTH, 1)), 3, axis=2))
-
-
-def _clouds(rng: np.random.Generator) -> Image.Image:
-    parts = [_smooth(rng, cells) * weight for cells, weight in ((4, 140), (16, 70), (60, 40))]
-    return _image(sum(parts[1:], parts[0]))
-
-
-def _pink_clouds(rng: np.random.Generator) -> Image.Image:
-    tint = np.array([225.0, 170.0, 205.0])
-    depth = sum(_smooth(rng, cells, 1) for cells in (6, 20, 70)) / 3
-    return _image(tint * (0.55 + 0.6 * depth))
-
-
-def _tissue(rng: np.random.Generator) -> Image.Image:
-    """Draw something like a section stained with haematoxylin and eosin: no free background."""
-    eosin = np.array([0.07, 0.99, 0.11]) * (0.5 + 0.5 * _smooth(rng, 40, 1))
-    pixels = 250 * np.exp(-eosin * (0.4 + 0.4 * _smooth(rng, 8, 1)))
-    image = _image(pixels)
-    pen = ImageDraw.Draw(image)
-    for _ in range(int(rng.integers(700, 1500))):
-        x, y = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT)
-        a, b = rng.uniform(3, 9, 2)
-        pen.ellipse((x - a, y - b, x + a, y + b), fill=(95, 60, 140))
-    return image.filter(ImageFilter.GaussianBlur(1))
-
-
-def _brown_tissue(rng: np.random.Generator) -> Image.Image:
-    dab = np.array([0.27, 0.57, 0.78]) * _smooth(rng, 25, 1) ** 3 * 2
-    blue = np.array([0.65, 0.70, 0.29]) * (_smooth(rng, 60, 1) > 0.6) * 0.7
-    return _image(245 * np.exp(-dab - blue)).filter(ImageFilter.GaussianBlur(1))
-
-
-def _page(rng: np.random.Generator, paper: str = "white", ink: str = "black") -> Image.Image:
-    image = Image.new("RGB", (WIDTH, HEIGHT), paper)
-    pen, dice = ImageDraw.Draw(image), random.Random(int(rng.integers(1 << 30)))
-    size = int(rng.integers(10, 30))
-    for row in range(0, HEIGHT, int(size * 1.4)):
-        line = " ".join(dice.choice(WORDS) for _ in range(14))
-        pen.text((10, row), line, fill=ink, font=ImageFont.load_default(size))
-    return image
-
-
-def _screen(rng: np.random.Generator) -> Image.Image:
-    image = _page(rng, "#1e1e2e", "#9cdcfe")
-    pen = ImageDraw.Draw(image)
-    pen.rectangle((0, 0, WIDTH, 30), fill=_colour(rng))
-    pen.rectangle((0, 30, 120, HEIGHT), fill=(45, 45, 60))
-    return image
-
-
-def _pink_page(rng: np.random.Generator) -> Image.Image:
-    return _page(rng, "#f3d5e6", "#5b2a86")
-
-
-def _checks(rng: np.random.Generator) -> Image.Image:
-    side = int(rng.integers(6, 60))
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    board = ((x // side + y // side) % 2)[..., None]
-    return _image(board * np.array(_colour(rng)) + (1 - board) * np.array(_colour(rng, 128)))
-
-
-def _stripes(rng: np.random.Generator) -> Image.Image:
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    angle, period = rng.uniform(0, np.pi), rng.uniform(5, 60)
-    wave = 0.5 + 0.5 * np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period)
-    return _image(wave[..., None] * _colour(rng) + (1 - wave[..., None]) * _colour(rng, 128))
-
-
-def _shapes(rng: np.random.Generator) -> Image.Image:
-    image = Image.new("RGB", (WIDTH, HEIGHT), _colour(rng))
-    pen = ImageDraw.Draw(image)
-    for _ in range(int(rng.integers(10, 60))):
-        x, y = sorted(rng.integers(0, WIDTH, 2)), sorted(rng.integers(0, HEIGHT, 2))
-        draw = pen.rectangle if rng.random() < 0.5 else pen.ellipse
-        draw((int(x[0]), int(y[0]), int(x[1]), int(y[1])), fill=_colour(rng))
-    return image
-
-
-def _discs(rng: np.random.Generator, colours: list[tuple[int, ...]] | None = None) -> Image.Image:
-    """Draw discs the size of cells, in colours no stain gives."""
-    image = Image.new("RGB", (WIDTH, HEIGHT), _colour(rng, 200))
-    pen = ImageDraw.Draw(image)
-    colours = colours or [(60, 140, 60), (40, 90, 200), (230, 160, 30)]
-    for _ in range(int(rng.integers(100, 250))):
-        x, y, r = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT), rng.uniform(8, 16)
-        pen.ellipse((x - r, y - r, x + r, y + r), fill=colours[int(rng.integers(len(colours)))])
-    return image.filter(ImageFilter.GaussianBlur(1))
-
-
-def _fluorescence(rng: np.random.Generator) -> Image.Image:
-    image = Image.new("RGB", (WIDTH, HEIGHT), (3, 3, 8))
-    pen = ImageDraw.Draw(image)
-    for _ in range(int(rng.integers(20, 120))):
-        x, y, r = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT), rng.uniform(6, 18)
-        pen.ellipse((x - r, y - r, x + r, y + r), fill=(20, int(rng.integers(60, 220)), 90))
-    return image.filter(ImageFilter.GaussianBlur(3))
-
-
-def _plot(rng: np.random.Generator) -> Image.Image:
-    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
-    pen = ImageDraw.Draw(image)
-    pen.rectangle((60, 30, WIDTH - 30, HEIGHT - 50), outline="black")
-    for _ in range(int(rng.integers(1, 6))):
-        y = HEIGHT / 2 + np.cumsum(rng.normal(0, 6, 110))
-        pen.line([(60 + 5 * at, float(v)) for at, v in enumerate(y)], fill=_colour(rng), width=2)
-    return image
-
-
-def _bars(rng: np.random.Generator) -> Image.Image:
-    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
-    pen = ImageDraw.Draw(image)
-    for x in range(40, WIDTH - 40, 50):
-        pen.rectangle((x, int(rng.integers(50, 400)), x + 35, HEIGHT - 40), fill=_colour(rng))
-    return image
-
-
-def _landscape(rng: np.random.Generator) -> Image.Image:
-    sky = np.linspace(0, 1, HEIGHT)[:, None, None]
-    pixels = (1 - sky) * np.array([90.0, 140, 220]) + sky * np.array([210.0, 225, 245])
-    ridge = HEIGHT * (0.4 + 0.3 * _smooth(rng, 6, 1)[0, :, 0])
-    ground = np.mgrid[:HEIGHT, :WIDTH][0] > ridge
-    grass = np.array([60.0, 110, 40]) * (0.6 + 0.8 * _smooth(rng, 90, 1))
-    return _image(np.where(ground[..., None], grass, pixels + 0 * grass))
-
-
-def _fundus(rng: np.random.Generator) -> Image.Image:
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    inside = ((x - WIDTH / 2) ** 2 + (y - HEIGHT / 2) ** 2 < (HEIGHT * 0.48) ** 2)[..., None]
-    disc = np.array([190.0, 85, 35]) * (0.7 + 0.5 * _smooth(rng, 5, 1))
-    image = _image(inside * disc)
-    pen = ImageDraw.Draw(image)
-    for _ in range(14):
-        path = np.cumsum(rng.normal(0, 12, (25, 2)), axis=0) + [WIDTH * 0.6, HEIGHT / 2]
-        pen.line([tuple(point) for point in path], fill=(120, 30, 15), width=3)
-    return image.filter(ImageFilter.GaussianBlur(1))
-
-
-def _radiograph(rng: np.random.Generator) -> Image.Image:
-    soft = 40 + 150 * _smooth(rng, 5, 1) ** 2 + 30 * _smooth(rng, 40, 1)
-    return _image(np.repeat(soft, 3, axis=2))
-
-
-def _skin(rng: np.random.Generator) -> Image.Image:
-    tone = np.array([226.0, 172, 150]) * (
-        0.85 + 0.25 * _smooth(rng, 5, 1) + 0.06 * _smooth(rng, 90, 1)
-    )
-    image = _image(tone)
-    pen = ImageDraw.Draw(image)
-    r = float(rng.uniform(40, 110))
-    pen.ellipse((320 - r, 240 - r, 320 + r, 240 + r * 0.8), fill=(120, 75, 60))
-    return image.filter(ImageFilter.GaussianBlur(4))
-
-
-def _bricks(rng: np.random.Generator) -> Image.Image:
-    image = Image.new("RGB", (WIDTH, HEIGHT), (190, 185, 180))
-    pen = ImageDraw.Draw(image)
-    for row, y in enumerate(range(0, HEIGHT, 34)):
-        for x in range(-40 if row % 2 else 0, WIDTH, 80):
-            shade = int(rng.integers(120, 190))
-            pen.rectangle((x, y, x + 74, y + 28), fill=(shade, shade // 2, shade // 3))
-    return image
-
-
-def _negative(rng: np.random.Generator) -> Image.Image:
-    return ImageOps.invert(_discs(rng, [(230, 150, 190), (110, 60, 150)]))
-
-
-KINDS: dict[str, Drawing] = {
-    function.__name__[1:]: function
-    for function in (
-        _blank, _dust, _black, _flat, _gradient, _white_noise, _grey_noise, _clouds, _pink_clouds,
-        _tissue, _brown_tissue, _page, _screen, _pink_page, _checks, _stripes, _shapes, _discs,
-        _fluorescence, _plot, _bars, _landscape, _fundus, _radiograph, _skin, _bricks, _negative,
-    )
-}  # fmt: skip

@@ -1,1 +1,1 @@
-"""This folder measures bundles on this machine."""
+"""Measures bundles on this machine."""

@@ -1,4 +1,4 @@
-"""What is to be measured: configurations, and how long; no engine is imported here."""
+"""What is measured and for how long: configurations, options and the timed image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...errors import UsageError
 from ...runtime.backends import choose_backend, installed_backends
@@ -15,21 +14,21 @@ from ...runtime.data.datasets import Dataset
 from ...runtime.imaging import read_header
 from ...runtime.machine import usable_cores
 from ..statistics import CONFIDENCE
-from .sample_image import draw_field
+from ..types import SettingsBlock, TimedImage
+from .sample_image import write_sample_image
 
-Json = dict[str, Any]
-
-FIELD = "field.jpg"  # the drawn image, in the folder of the results
+SAMPLE_IMAGE = "field.jpg"  # name of the drawn image in the folder of the results
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A bundle on a backend with some threads.
+    """A bundle on a backend with a number of threads.
 
     Parameters
     ----------
     bundle : Bundle
     backend : str
+        ``"tflite"``, ``"onnx"`` or ``"openvino"``.
     threads : int
     """
 
@@ -39,35 +38,40 @@ class Configuration:
 
     @property
     def key(self) -> str:
-        """What the ledger knows it by: the artifact, not where it lies."""
+        """The identifier of this configuration in the log of rounds.
+
+        It holds the bundle's digest, so a bundle may be moved between two runs.
+        """
         return f"{self.bundle.digest} {self.backend} {self.threads}"
 
     @property
-    def artifact(self) -> str:
-        """What its accuracy belongs to: threads do not change it."""
+    def artifact_key(self) -> str:
+        """The identifier of the artifact. Its accuracy does not depend on the threads."""
         return f"{self.bundle.digest} {self.backend}"
 
     @property
     def title(self) -> str:
-        """How progress names it."""
+        """The name that progress messages use."""
         plural = "" if self.threads == 1 else "s"
         return f"{self.bundle.name} {self.backend} {self.threads} thread{plural}"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How long and how often.
+class BenchmarkOptions:
+    """How long and how often every configuration is measured.
 
     Parameters
     ----------
     seconds : float
-        Timed in each round for the model alone; half of it end to end, half for throughput.
+        Timed duration of the model alone in each round, in seconds. End to end and throughput
+        get half of it each.
     min_rounds, max_rounds : int
-        Rounds of each configuration, every one in a process of its own.
+        Rounds of each configuration. Each round is a new process.
     width : float
-        Rounds end where the interval of the median is within ± this share of it.
+        A configuration is finished when the interval of its median is within ± this share of the
+        median.
     timeout_s : float
-        A round that takes longer has failed.
+        A round that takes longer fails.
     """
 
     seconds: float = 1.0
@@ -76,8 +80,8 @@ class Settings:
     width: float = 0.05
     timeout_s: float = 600.0
 
-    def to_json(self, image: Json) -> Json:
-        """Return them as the documents hold them."""
+    def settings_block(self, image: TimedImage) -> SettingsBlock:
+        """Return the options as the result document stores them."""
         return {
             "seconds": self.seconds,
             "min_rounds": self.min_rounds,
@@ -88,69 +92,88 @@ class Settings:
         }
 
 
-def configurations(
+def list_configurations(
     bundles: Iterable[str | Path],
     backends: Sequence[str] = (),
     threads: Sequence[int] = (),
 ) -> tuple[list[Configuration], list[str]]:
-    """Return every configuration of some bundles, and what was left out, in words.
+    """Return every configuration of some bundles.
 
     Parameters
     ----------
     bundles : iterable of str or Path
     backends : sequence of str
-        Only these; an error where one is not installed or a bundle has no artifact for it. By
-        default every installed one that a bundle has an artifact for.
+        Measure only these. By default, every installed backend that the bundle has an artifact
+        for.
     threads : sequence of int
-        By default 1 and what the machine has.
+        By default 1 and the number of usable cores.
+
+    Returns
+    -------
+    configurations : list of Configuration
+    skipped : list of str
+        One message for each artifact whose backend is not installed.
 
     Raises
     ------
     BundleError
         If a bundle cannot be read.
     UsageError
-        If a backend is not known, a bundle has no artifact for it, or one was named twice.
+        If a named backend is unknown or not installed, if a bundle has no artifact for it, or if
+        a bundle was named twice.
     """
     counts = sorted(set(threads)) or sorted({1, usable_cores()})
     installed = installed_backends()
-    found: list[Configuration] = []
-    left_out: list[str] = []
+    configurations: list[Configuration] = []
+    skipped: list[str] = []
     for bundle in map(Bundle.open, bundles):
-        wanted = [choose_backend(list(bundle.formats), name) for name in backends]
-        for name in wanted or [name for name in bundle.formats if name in installed]:
-            found += [Configuration(bundle, name, count) for count in counts]
-        missing = [] if wanted else [name for name in bundle.formats if name not in installed]
-        left_out += [f"{bundle.name}: {name} is not installed here" for name in missing]
-    if len({one.key for one in found}) < len(found):
+        if backends:
+            chosen = [choose_backend(list(bundle.formats), name) for name in backends]
+        else:
+            chosen = [name for name in bundle.formats if name in installed]
+            missing = [name for name in bundle.formats if name not in installed]
+            skipped += [f"{bundle.name}: {name} is not installed here" for name in missing]
+        configurations += [
+            Configuration(bundle, name, count) for name in chosen for count in counts
+        ]
+    if len({configuration.key for configuration in configurations}) < len(configurations):
         raise UsageError("the same bundle was named twice", fix="name each bundle once")
-    if not found:
+    if not configurations:
         raise UsageError(
-            "no bundle has an artifact that an engine of this machine runs",
+            "no installed engine can run an artifact of these bundles",
             allowed=installed or "none is installed",
             fix='pip install "alledge[tflite]"',
         )
-    return found, left_out
+    return configurations, skipped
 
 
-def choose_image(out: Path, named: str | Path | None, data: Dataset | None) -> tuple[Path, Json]:
-    """Return the file that is timed end to end, and how documents describe it.
+def choose_image(
+    out: Path, named: str | Path | None, dataset: Dataset | None
+) -> tuple[Path, TimedImage]:
+    """Return the image that is timed end to end, and its description.
 
     Parameters
     ----------
     out : Path
-        Where a drawn one is kept.
+        Folder where a drawn image is stored.
     named : str or Path, optional
-    data : Dataset, optional
-        Its first image is taken where none was named; without it, one is drawn.
+        The image that the user named.
+    dataset : Dataset, optional
+        If no image was named, its first image is used. Without a data set an image is drawn.
+
+    Returns
+    -------
+    path : Path
+    description : TimedImage
     """
     if named is not None:
         path, source = Path(named), "given"
-    elif data is not None:
-        path, source = data.samples[0].path, "data"
+    elif dataset is not None:
+        path, source = dataset.samples[0].path, "data"
     else:
-        path, source = out / FIELD, "drawn"
+        path, source = out / SAMPLE_IMAGE, "drawn"
         if not path.is_file():
-            draw_field(path)
+            write_sample_image(path)
     header = read_header(path)
     content = path.read_bytes()
     return path, {

@@ -1,4 +1,8 @@
-"""How quiet the machine was: a calibration loop, others' CPU time, the clock; no engine here."""
+"""Measures how much a round was disturbed: other programs, the hypervisor, throttling.
+
+No engine is imported. `read_machine_state` is called before and after a round;
+`noise_between` compares the two states.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +11,35 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from statistics import median
-from typing import Any
 
-Json = dict[str, Any]
+from ...runtime.machine import cgroup_files
+from ..types import Noise
 
-LOOPS = 5  # of the calibration loop; the fastest counts, since noise only ever adds
+LOOPS = 5  # repetitions of the calibration loop; noise only adds time, so the fastest counts
 LOOP_BYTES, LOOP_STEPS = 1 << 20, 20_000
-SLOW = 1.10  # a calibration loop this much slower than the session's median is a note
-OTHERS_CORES = 0.15  # CPU time that others took, in cores, from which on it is a note
-CLOCK_FELL = 0.95
+# A note is added to a row from these values on.
+SLOW_CALIBRATION = 1.10  # calibration loop relative to the session's median
+OTHERS_CORES = 0.15  # CPU time taken by others, in cores
+CLOCK_FELL = 0.95  # clock relative to the highest clock of the session
 HOT_CELSIUS = 80.0
-STOPPED_SHARE = 0.01  # of the time that a quota stopped this process, from which on it is a note
+THROTTLED_SHARE = 0.01  # share of the time during which a CPU quota paused this process
 ROOT = Path("/")
-CPUS, ZONES, CGROUPS = "sys/devices/system/cpu", "sys/class/thermal", "sys/fs/cgroup"
-# what a control group counts of being stopped by its quota: version 2, and 1
-STOPPED = {"throttled_usec": 1e-6, "throttled_time": 1e-9}
+CPUS, ZONES = "sys/devices/system/cpu", "sys/class/thermal"
+# Counters of paused time in cpu.stat and their unit in seconds: cgroup version 2, version 1.
+THROTTLED_COUNTERS = {"throttled_usec": 1e-6, "throttled_time": 1e-9}
 
 
 def calibration_ms() -> float:
-    """Return the time of a fixed piece of work that has nothing to do with any engine.
+    """Return the time of a fixed amount of work that uses no engine.
 
     Returns
     -------
     float
-        Milliseconds: hashing a MiB and a loop of Python, the fastest of five.
+        Milliseconds for hashing 1 MiB and running a Python loop: the fastest of five.
     """
     block = bytes(LOOP_BYTES)
     best = float("inf")
@@ -49,25 +54,24 @@ def calibration_ms() -> float:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """The machine at one moment.
+class MachineState:
+    """The counters of the machine at one moment. None means that the system does not report it.
 
     Parameters
     ----------
     calibration_ms : float
     at_s : float
-        Of a clock that only goes forward.
+        Monotonic clock, in seconds.
     busy_s, stolen_s : float or None
-        CPU seconds of all processes since the start, and those a hypervisor took; None where the
-        system does not say.
+        CPU seconds of all processes since boot, and CPU seconds that a hypervisor took.
     own_s : float
-        CPU seconds of this process and of those it waited for.
+        CPU seconds of this process and of the child processes that it waited for.
     mhz, celsius : float or None
-        The highest clock of all CPUs, and the warmest zone.
-    stopped_s : float or None
-        Seconds that a control group's quota stopped this process.
+        The highest clock of all CPUs, and the warmest thermal zone.
+    throttled_s : float or None
+        Seconds during which a control group's CPU quota paused this process.
     hot_events : int or None
-        How often the thermal protection of x86 lowered the clock.
+        How often the thermal protection of an x86 CPU lowered the clock.
     """
 
     calibration_ms: float
@@ -77,191 +81,214 @@ class Moment:
     own_s: float
     mhz: float | None
     celsius: float | None
-    stopped_s: float | None = None
+    throttled_s: float | None = None
     hot_events: int | None = None
 
 
-def look() -> Moment:
-    """Return how the machine is now; the calibration loop has run when this returns."""
-    clock = clock_mhz()  # first of all: what the work just done has left it at
+def read_machine_state() -> MachineState:
+    """Read the counters of the machine and run the calibration loop."""
+    clock = clock_mhz()  # first, because the calibration loop raises the clock
     calibration = calibration_ms()
     busy, stolen = _cpu_seconds()
     times = os.times()
-    own = times.user + times.system + times.children_user + times.children_system
-    now = time.monotonic()
-    return Moment(
-        *(calibration, now, busy, stolen, own, clock, _celsius(), stopped_s(), hot_events())
+    return MachineState(
+        calibration_ms=calibration,
+        at_s=time.monotonic(),
+        busy_s=busy,
+        stolen_s=stolen,
+        own_s=times.user + times.system + times.children_user + times.children_system,
+        mhz=clock,
+        celsius=_celsius(),
+        throttled_s=throttled_s(),
+        hot_events=hot_events(),
     )
 
 
-def between(before: Moment, after: Moment) -> Json:
-    """Return what disturbed the machine between two moments, as a record of the ledger."""
+def noise_between(before: MachineState, after: MachineState) -> Noise:
+    """Return what disturbed the machine between two states."""
     elapsed = max(after.at_s - before.at_s, 1e-9)
-    others = stolen = stopped = hot = None
-    if before.busy_s is not None and after.busy_s is not None:
-        others = after.busy_s - before.busy_s - (after.own_s - before.own_s)
-    if before.stolen_s is not None and after.stolen_s is not None:
-        stolen = after.stolen_s - before.stolen_s
-    if before.stopped_s is not None and after.stopped_s is not None:
-        stopped = after.stopped_s - before.stopped_s
+
+    def share(start: float | None, end: float | None) -> float | None:
+        if start is None or end is None:
+            return None
+        return round(max(end - start, 0.0) / elapsed, 3)
+
+    hot = None
     if before.hot_events is not None and after.hot_events is not None:
         hot = max(after.hot_events - before.hot_events, 0)
     return {
         "calibration_ms": round((before.calibration_ms + after.calibration_ms) / 2, 4),
-        "others_cores": None if others is None else round(max(others, 0.0) / elapsed, 3),
-        "stolen_cores": None if stolen is None else round(max(stolen, 0.0) / elapsed, 3),
-        "stopped_share": None if stopped is None else round(max(stopped, 0.0) / elapsed, 3),
+        "others_cores": share(_others_s(before), _others_s(after)),
+        "stolen_cores": share(before.stolen_s, after.stolen_s),
+        "stopped_share": share(before.throttled_s, after.throttled_s),
         "hot_events": hot,
         "mhz": after.mhz,
         "celsius": after.celsius,
     }
 
 
-def is_noisy(record: Json) -> bool:
-    """Return whether others took enough of the machine that a round should be done again.
+def is_noisy(noise: Noise) -> bool:
+    """Return whether others used so much of the machine that the round is measured again.
+
+    The measured times have no influence: a round is never excluded because it is slow.
+    """
+    taken = noise["others_cores"] or 0.0, noise["stolen_cores"] or 0.0
+    return max(taken) > OTHERS_CORES
+
+
+def describe_noise(
+    rounds: Sequence[Noise], usual_calibration_ms: float, highest_mhz: float | None
+) -> list[str]:
+    """Return messages about what disturbed the rounds of one configuration.
 
     Parameters
     ----------
-    record : dict
-        What `between` returned. The times themselves have no say: a round is never set aside for
-        being slow.
+    rounds : sequence of Noise
+        One for each round.
+    usual_calibration_ms, highest_mhz
+        As `session_reference` returns them.
+
+    Returns
+    -------
+    list of str
+        Empty if nothing disturbed the rounds.
     """
-    return any((record[key] or 0.0) > OTHERS_CORES for key in ("others_cores", "stolen_cores"))
-
-
-def in_words(records: list[Json], calibration_ms: float, highest_mhz: float | None) -> list[str]:
-    """Return what disturbed the rounds of one configuration; empty where nothing did.
-
-    Parameters
-    ----------
-    records : list of dict
-        What `between` returned, a round each.
-    calibration_ms : float
-        Median of the whole session.
-    highest_mhz : float or None
-        The highest clock seen in the session.
-    """
-    rounds, notes = len(records), []
-    slow = [row["calibration_ms"] / calibration_ms - 1 for row in records]
-    if worst := [share for share in slow if share > SLOW - 1]:
+    notes = []
+    slow = [noise["calibration_ms"] / usual_calibration_ms - 1 for noise in rounds]
+    if worst := [share for share in slow if share > SLOW_CALIBRATION - 1]:
         notes.append(
-            f"in {len(worst)} of {rounds} rounds the calibration loop was up to "
+            f"in {len(worst)} of {len(rounds)} rounds the calibration loop was up to "
             f"{max(worst):.0%} slower than usual"
         )
-    for key, whose in (("others_cores", "other programs"), ("stolen_cores", "the hypervisor")):
-        taken = [row[key] for row in records if row[key] is not None and row[key] > OTHERS_CORES]
-        if taken:
+    for who, cores in (
+        ("other programs", [noise["others_cores"] or 0.0 for noise in rounds]),
+        ("the hypervisor", [noise["stolen_cores"] or 0.0 for noise in rounds]),
+    ):
+        if taken := [value for value in cores if value > OTHERS_CORES]:
             notes.append(
-                f"in {len(taken)} of {rounds} rounds {whose} took up to {max(taken):.1f} cores"
+                f"in {len(taken)} of {len(rounds)} rounds {who} took up to {max(taken):.1f} cores"
             )
-    return notes + _throttled(records, highest_mhz)
+    return notes + _describe_throttling(rounds, highest_mhz)
 
 
-def _throttled(records: list[Json], highest_mhz: float | None) -> list[str]:
-    """Return what slowed the CPU down; a record of an older ledger may lack a figure."""
-    rounds, notes = len(records), []
-    clocks = [row["mhz"] for row in records if row["mhz"]]
+def _describe_throttling(rounds: Sequence[Noise], highest_mhz: float | None) -> list[str]:
+    notes = []
+    clocks = [noise["mhz"] for noise in rounds if noise["mhz"]]
     if highest_mhz and clocks and min(clocks) < CLOCK_FELL * highest_mhz:
         notes.append(f"throttled: the clock fell to {min(clocks):.0f} of {highest_mhz:.0f} MHz")
-    stopped = [row.get("stopped_share") or 0.0 for row in records]
-    if worst := [share for share in stopped if share > STOPPED_SHARE]:
+    paused = [noise["stopped_share"] or 0.0 for noise in rounds]
+    if worst := [share for share in paused if share > THROTTLED_SHARE]:
         notes.append(
-            f"throttled: in {len(worst)} of {rounds} rounds the CPU quota stopped it for up to "
-            f"{max(worst):.0%} of the time"
+            f"throttled: in {len(worst)} of {len(rounds)} rounds the CPU quota stopped it for up "
+            f"to {max(worst):.0%} of the time"
         )
-    if hot := sum(row.get("hot_events") or 0 for row in records):
+    if hot := sum(noise["hot_events"] or 0 for noise in rounds):
         notes.append(f"throttled: the CPU's thermal protection set in ({hot} counts)")
-    if (warmest := max((row["celsius"] or 0.0 for row in records), default=0.0)) >= HOT_CELSIUS:
+    warmest = max((noise["celsius"] or 0.0 for noise in rounds), default=0.0)
+    if warmest >= HOT_CELSIUS:
         notes.append(f"the CPU was at {warmest:.0f} °C")
     return notes
 
 
-def usual(records: list[Json]) -> tuple[float, float | None]:
-    """Return the session's median calibration time, and the highest clock it saw."""
-    clocks = [row["mhz"] for row in records if row["mhz"]]
-    return median(row["calibration_ms"] for row in records), max(clocks, default=None)
+def session_reference(rounds: Sequence[Noise]) -> tuple[float, float | None]:
+    """Return what the rounds of a session are compared with.
+
+    Returns
+    -------
+    usual_calibration_ms : float
+        The median of all rounds.
+    highest_mhz : float or None
+        The highest clock of all rounds. None if the system does not report it.
+    """
+    clocks = [noise["mhz"] for noise in rounds if noise["mhz"]]
+    return median(noise["calibration_ms"] for noise in rounds), max(clocks, default=None)
+
+
+def _others_s(state: MachineState) -> float | None:
+    return None if state.busy_s is None else state.busy_s - state.own_s
 
 
 def _cpu_seconds() -> tuple[float | None, float | None]:
+    """Return the CPU seconds of all processes and those that a hypervisor took, on Linux."""
+    if sys.platform != "linux":
+        return None, None
     try:
-        line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()
+        line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
+        user, nice, system, _, _, irq, softirq, steal = map(int, line.split()[1:9])
         ticks = os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError, AttributeError):
+    except (OSError, ValueError, IndexError):
         return None, None
-    if sys.platform != "linux" or len(line) < 9:
-        return None, None
-    user, nice, system, _, _, irq, softirq, steal = (int(value) for value in line[1:9])
     return (user + nice + system + irq + softirq) / ticks, steal / ticks
 
 
 def clock_mhz(root: Path = ROOT) -> float | None:
-    """Return the highest clock of all CPUs, None where the system does not say: work moves.
+    """Return the highest clock of all CPUs, in MHz.
+
+    The highest is used because the system moves the work between CPUs.
 
     Parameters
     ----------
     root : Path
-        Where ``/sys`` is; another one in tests.
+        The folder that holds ``sys``. Tests pass another folder.
+
+    Returns
+    -------
+    float or None
+        None if the system does not report the clock.
     """
-    clocks = _numbers((root / CPUS).glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
+    clocks = _integers((root / CPUS).glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
     return max(clocks, default=0) / 1000 or None
 
 
 def hot_events(root: Path = ROOT) -> int | None:
-    """Return how often x86's thermal protection set in since the start, of cores and packages.
+    """Return how often thermal protection lowered the clock since boot, on x86.
 
     Parameters
     ----------
     root : Path
         As `clock_mhz`.
+
+    Returns
+    -------
+    int or None
+        Sum over cores and packages. None if the system does not count it.
     """
-    counts = _numbers((root / CPUS).glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
+    counts = _integers((root / CPUS).glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
     return sum(counts) if counts else None
 
 
-def stopped_s(root: Path = ROOT) -> float | None:
-    """Return the seconds that a control group's quota stopped this process, or one beside it.
+def throttled_s(root: Path = ROOT) -> float | None:
+    """Return for how long a control group's CPU quota paused this process.
 
     Parameters
     ----------
     root : Path
-        Where ``/proc`` and ``/sys`` are; another one in tests.
+        The folder that holds ``proc`` and ``sys``. Tests pass another folder.
 
     Returns
     -------
     float or None
-        Of the group, version 1 or 2, or of one above it, that was stopped for longest.
+        Seconds. The longest of the process's control group (version 1 or 2) and of all groups
+        above it. None if no group counts it.
     """
-    try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        return None
-    found: list[float] = []
-    for _, controllers, group in (line.split(":", 2) for line in lines if line.count(":") > 1):
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        folder = PurePosixPath(group.lstrip("/"))
-        for level in (folder, *folder.parents):
-            found += _stopped(root / CGROUPS / controllers / level / "cpu.stat")
-    return max(found, default=None)
-
-
-def _stopped(file: Path) -> list[float]:
-    try:
-        lines = [line.split() for line in file.read_text(encoding="ascii").splitlines()]
-        return [int(line[1]) * STOPPED[line[0]] for line in lines if line[0] in STOPPED]
-    except (OSError, ValueError, IndexError):
-        return []
+    paused = []
+    for text in cgroup_files(root, "cpu.stat", "cpu"):
+        for line in text.splitlines():
+            name, _, value = line.partition(" ")
+            if name in THROTTLED_COUNTERS and value.isdigit():
+                paused.append(int(value) * THROTTLED_COUNTERS[name])
+    return max(paused, default=None)
 
 
 def _celsius() -> float | None:
-    zones = _numbers((ROOT / ZONES).glob("thermal_zone*/temp"))
-    return max(zones) / 1000 if zones else None
+    temperatures = _integers((ROOT / ZONES).glob("thermal_zone*/temp"))
+    return max(temperatures) / 1000 if temperatures else None
 
 
-def _numbers(files: Iterable[Path]) -> list[int]:
-    """Return the whole numbers that files hold; those that cannot be read are left out."""
-    found = []
+def _integers(files: Iterable[Path]) -> list[int]:
+    """Return the integers that files hold. Files that cannot be read are skipped."""
+    values = []
     for file in files:
         with contextlib.suppress(OSError, ValueError):
-            found.append(int(file.read_text(encoding="ascii")))
-    return found
+            values.append(int(file.read_text(encoding="ascii")))
+    return values

@@ -1,27 +1,25 @@
-"""A measurement from the bundles named to the document written; what the command calls."""
+"""Measures bundles and writes the result document: what ``alledge benchmark`` calls."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from ...runtime.data.datasets import read_dataset
+from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.files import write_json
-from ..machine_identity import describe
-from ..result_file import RECORD, document
-from .configurations import Settings, choose_image, configurations
-from .rounds_log import Ledger
-from .runner import Runner
-
-Json = dict[str, Any]
+from ..machine_identity import describe_this_machine
+from ..result_file import RESULT_NAME, build_result
+from ..types import Conditions, DataBlock, Result
+from .configurations import BenchmarkOptions, choose_image, list_configurations
+from .rounds_log import RoundsLog
+from .runner import AccuracyData, Runner
 
 
 def measure(
     bundles: Sequence[str | Path],
     out: str | Path,
-    settings: Settings | None = None,
+    options: BenchmarkOptions | None = None,
     *,
     data: str | Path | None = None,
     layout: str | None = None,
@@ -30,68 +28,83 @@ def measure(
     threads: Sequence[int] = (),
     image: str | Path | None = None,
     minutes: float | None = None,
-    watch: Callable[[str], None] = lambda line: None,
-) -> Json:
-    """Measure bundles on this machine, or go on measuring.
+    report_progress: Callable[[str], None] = lambda line: None,
+) -> Result:
+    """Measure bundles on this machine, or continue an interrupted measurement.
 
     Parameters
     ----------
     bundles : sequence of str or Path
     out : str or Path
-        Folder of the ledger and of ``benchmark.json``.
-    settings : Settings, optional
+        Folder of the log of rounds and of ``benchmark.json``.
+    options : BenchmarkOptions, optional
     data : str or Path, optional
-        Images for accuracy; those that a model was trained on are left out of its figures.
+        Data set for accuracy. Images that a model was trained on are left out.
     layout, include_seen
         As `evaluate_bundle`.
     backends, threads
-        As `configurations`.
+        As `list_configurations`.
     image : str or Path, optional
-        Timed end to end; by default the first of the data, or a drawn one.
+        The image that is timed end to end. By default the first image of the data set, or a drawn
+        image.
     minutes : float, optional
-        No round is begun after so long; a second call goes on.
-    watch : callable
-        Called with a line for each thing done.
+        No round starts after this time. A second call continues.
+    report_progress : callable
+        Called with a message after each round.
 
     Returns
     -------
-    dict
-        The document, which is also in ``out/benchmark.json``.
+    Result
+        The document that ``out/benchmark.json`` holds.
 
     Raises
     ------
     AlledgeError
-        As `configurations`, `read_dataset` and `Ledger`.
+        As `list_configurations`, `read_dataset` and `RoundsLog`.
+
+    Examples
+    --------
+    >>> result = measure(["bundles/mobilenetv2-int8"], "measured")  # doctest: +SKIP
+    >>> result["rows"][0]["latency"]["p50_ms"]  # doctest: +SKIP
+    2.49
     """
     deadline_s = None if minutes is None else time.monotonic() + 60 * minutes
-    settings, out = settings or Settings(), Path(out)
-    wanted, left_out = configurations(bundles, backends, threads)
-    for line in left_out:
-        watch(line)
+    options, out = options or BenchmarkOptions(), Path(out)
+    configurations, skipped = list_configurations(bundles, backends, threads)
+    for message in skipped:
+        report_progress(message)
     dataset = read_dataset(data, layout) if data is not None else None
     out.mkdir(parents=True, exist_ok=True)
-    picture, facts = choose_image(out, image, dataset)
-    order: Json = {"machine": describe(), "settings": settings.to_json(facts), "data": None}
-    judge: Json | None = None
+    image_path, image_description = choose_image(out, image, dataset)
+    accuracy_data = None
     if dataset is not None:
-        order["data"] = {
-            "name": dataset.name,
-            "layout": dataset.layout,
-            "fingerprint": dataset.fingerprint(),
-            "images": len(dataset.samples),
-            "generated": dataset.generated,
-        }
-        judge = {"data": str(data), "layout": layout, "include_seen": include_seen}
-        judge["images"] = len(dataset.samples)
-    # how many rounds are enough may be asked for anew; what a round is may not
-    round_is = {key: order["settings"][key] for key in ("seconds", "image")}
+        accuracy_data = AccuracyData(str(data), layout, include_seen, len(dataset.samples))
+    conditions: Conditions = {
+        "machine": describe_this_machine(),
+        "settings": options.settings_block(image_description),
+        "data": None if dataset is None else _data_block(dataset),
+    }
+    # The number of rounds may differ when a measurement is continued; a round may not.
+    round_settings = {"seconds": options.seconds, "image": image_description}
     seen = {"include_seen": include_seen}
-    ledger = Ledger(out, {**order, "settings": round_is, "include_seen": seen})
+    log = RoundsLog(out, {**conditions, "settings": round_settings, "include_seen": seen})
+    runner = Runner(log, options, image_path, accuracy_data, deadline_s, report_progress)
     complete = False
     try:
-        for complete in Runner(ledger, settings, picture, judge, deadline_s, watch).run(wanted):
-            write_json(out / RECORD, document(ledger, wanted, order, complete))
-    finally:
-        made = document(ledger, wanted, order, complete)
-        write_json(out / RECORD, made)
-    return made
+        for complete in runner.run(configurations):
+            result = build_result(log, configurations, conditions, complete)
+            write_json(out / RESULT_NAME, result)
+    finally:  # also if the user interrupts it
+        result = build_result(log, configurations, conditions, complete)
+        write_json(out / RESULT_NAME, result)
+    return result
+
+
+def _data_block(dataset: Dataset) -> DataBlock:
+    return {
+        "name": dataset.name,
+        "layout": dataset.layout,
+        "fingerprint": dataset.fingerprint(),
+        "images": len(dataset.samples),
+        "generated": dataset.generated,
+    }

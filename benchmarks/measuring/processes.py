@@ -1,4 +1,4 @@
-"""Processes of their own: a worker's job, and the cold start of the command itself."""
+"""Runs the worker process of a round, and ``alledge classify`` as a whole process."""
 
 from __future__ import annotations
 
@@ -14,59 +14,74 @@ from typing import Any
 
 from ...errors import BackendError
 from ...runtime.caches import CACHE_VARIABLE
+from ..types import AccuracyJob, ModelJob
 
-Json = dict[str, Any]
-
-# Ending all processes of a terminal ends the measuring; no engine's crash looks like that.
+# A terminal sends these signals to all of its processes when the user stops the measurement.
+# An engine that crashes ends with other signals.
 INTERRUPTED = (-signal.SIGINT, -signal.SIGTERM)
-LAST_WORDS = 300  # characters of stderr that a failed row keeps
+STDERR_CHARACTERS = 300  # the end of stderr that a failed row keeps
 
 
-def run_worker(job: Json, timeout_s: float, cache: Path) -> Json:
-    """Do a job in a process of its own, and return what it found.
+def run_worker(work: str, job: ModelJob | AccuracyJob, timeout_s: float, cache: Path) -> Any:
+    """Run one job of `round_worker` in a new process and return its result.
 
     Parameters
     ----------
-    job : dict
+    work : {"round", "model", "accuracy"}
+    job : ModelJob or AccuracyJob
     timeout_s : float
     cache : Path
-        Folder for what an engine compiles; an empty one makes it compile anew.
+        Folder for compiled models. An engine compiles again if the folder is empty.
+
+    Returns
+    -------
+    dict
+        What the function of the job returns.
 
     Raises
     ------
     BackendError
-        If the process crashed, ran out of time, or found nothing but an error.
+        If the process crashed, exceeded the time limit, or reported an error.
     """
     with tempfile.TemporaryDirectory(prefix="alledge-benchmark-") as folder:
-        order, answer = Path(folder) / "job.json", Path(folder) / "answer.json"
-        order.write_text(json.dumps({**job, "answer": str(answer)}), encoding="utf-8")
-        _run(
-            [sys.executable, "-m", "alledge.benchmarks.measuring.round_worker", str(order)],
-            timeout_s,
-            cache,
-        )
-        document: Json = json.loads(answer.read_text(encoding="utf-8"))
-    if document["error"]:
-        raise BackendError(document["error"])
-    found: Json = document["found"]
-    return found
+        job_file, answer_file = Path(folder) / "job.json", Path(folder) / "answer.json"
+        request = {"work": work, "job": job, "answer": str(answer_file)}
+        job_file.write_text(json.dumps(request), encoding="utf-8")
+        module = "alledge.benchmarks.measuring.round_worker"
+        run_process([sys.executable, "-m", module, str(job_file)], timeout_s, cache)
+        answer = json.loads(answer_file.read_text(encoding="utf-8"))
+    if answer["error"]:
+        raise BackendError(answer["error"])
+    return answer["result"]
 
 
-def cold_start_ms(
-    bundle: Path, backend: str, threads: int, image: Path, timeout_s: float, cache: Path
-) -> float:
-    """Return the wall time of ``alledge classify IMAGE`` as a whole process."""
-    command = [sys.executable, "-m", "alledge", "classify", str(image), "--bundle", str(bundle)]
-    command += ["--backend", backend, "--threads", str(threads), "--json"]
-    return _run(command, timeout_s, cache) * 1000
+def cold_start_ms(job: ModelJob, timeout_s: float, cache: Path) -> float:
+    """Return the wall time of ``alledge classify IMAGE`` as a whole process, in milliseconds.
+
+    Raises
+    ------
+    BackendError
+        As `run_process`.
+    """
+    command = [sys.executable, "-m", "alledge", "classify", job["image"], "--json"]
+    command += ["--bundle", job["bundle"], "--backend", job["backend"]]
+    return run_process([*command, "--threads", str(job["threads"])], timeout_s, cache) * 1000
 
 
-def _run(command: list[str], timeout_s: float, cache: Path) -> float:
-    """Run a process that must succeed; return its seconds."""
+def run_process(command: list[str], timeout_s: float, cache: Path) -> float:
+    """Run a process and return its wall time in seconds.
+
+    Raises
+    ------
+    BackendError
+        If the process exceeds the time limit or fails.
+    KeyboardInterrupt
+        If the process was interrupted together with this one.
+    """
     environment = {**os.environ, CACHE_VARIABLE: str(cache)}
     started = time.perf_counter()
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -79,20 +94,19 @@ def _run(command: list[str], timeout_s: float, cache: Path) -> float:
     except subprocess.TimeoutExpired:
         raise BackendError(f"no answer within {timeout_s:g} s") from None
     seconds = time.perf_counter() - started
-    if done.returncode in INTERRUPTED:
+    if process.returncode in INTERRUPTED:
         raise KeyboardInterrupt
-    if done.returncode:
-        raise BackendError(_why(done.returncode, done.stderr))
+    if process.returncode:
+        raise BackendError(_describe_crash(process.returncode, process.stderr))
     return seconds
 
 
-def _why(code: int, stderr: str) -> str:
-    """Return in words how a process ended."""
-    said = " ".join(stderr.split())[-LAST_WORDS:]
+def _describe_crash(code: int, stderr: str) -> str:
+    end = " ".join(stderr.split())[-STDERR_CHARACTERS:]
     how = f"exit code {code}"
     if code < 0:
         try:
             how = f"killed by {signal.Signals(-code).name}"
         except ValueError:
             how = f"killed by signal {-code}"
-    return f"its process crashed ({how}){': ' + said if said else ''}"
+    return f"its process crashed ({how}){': ' + end if end else ''}"

@@ -1,4 +1,4 @@
-"""What was measured so far, a line a round: a run that was killed goes on where it stopped."""
+"""The log of rounds: one line for each round, so that an interrupted measurement can continue."""
 
 from __future__ import annotations
 
@@ -10,77 +10,86 @@ from typing import Any
 
 from ...errors import UsageError
 from ...runtime.files import write_json
+from ..types import AccuracyRecord, RoundRecord
 
-Json = dict[str, Any]
-
-ORDER, ROUNDS = "order.json", "rounds.jsonl"
+CONDITIONS, ROUNDS = "conditions.json", "rounds.jsonl"
 
 
-class Ledger:
-    """The folder of a measurement.
+class RoundsLog:
+    """The records in the folder of a measurement.
 
     Parameters
     ----------
     out : Path
-        Made where there is none.
-    order : dict
-        What must be the same for rounds to belong together: the machine, the seconds and the
-        image of a round, the data.
+        The folder. It is created if it does not exist.
+    conditions : dict
+        JSON values that must be equal for all rounds of the folder: machine, duration of a
+        round, timed image, data set.
+
+    Attributes
+    ----------
+    rounds : dict of str to list of RoundRecord
+        By the key of the configuration, in the order of measuring.
+    accuracy : dict of str to AccuracyRecord
+        By the key of the artifact.
 
     Raises
     ------
     UsageError
-        If the folder holds rounds of another order.
+        If the folder holds rounds that were measured under other conditions.
     """
 
-    def __init__(self, out: Path, order: Json) -> None:
+    def __init__(self, out: Path, conditions: dict[str, Any]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self._file = out / ROUNDS
-        place = out / ORDER
-        if place.is_file():
-            _compare(out, json.loads(place.read_text(encoding="utf-8")), order)
+        stored = out / CONDITIONS
+        if stored.is_file():
+            _check_conditions(out, json.loads(stored.read_text(encoding="utf-8")), conditions)
         elif self._file.exists():
-            raise UsageError(f"{out} has {ROUNDS} but no {ORDER}", fix="--out ANOTHER-FOLDER")
+            raise UsageError(f"{out} has {ROUNDS} but no {CONDITIONS}", fix="--out ANOTHER-FOLDER")
         else:
-            write_json(place, order)
-        self.rounds: dict[str, list[Json]] = {}
-        self.accuracy: dict[str, Json] = {}
+            write_json(stored, conditions)
+        self.rounds: dict[str, list[RoundRecord]] = {}
+        self.accuracy: dict[str, AccuracyRecord] = {}
         for record in self._read():
-            self._keep(record)
+            self._index(record)
 
-    def add(self, record: Json) -> None:
-        """Write a record; it is on the disk when this returns."""
+    def add(self, record: RoundRecord | AccuracyRecord) -> None:
+        """Append a record. It is on the disk when this method returns."""
         with self._file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record, allow_nan=False) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        self._keep(record)
+        self._index(record)
 
-    def _keep(self, record: Json) -> None:
+    def _index(self, record: RoundRecord | AccuracyRecord) -> None:
         if record["work"] == "accuracy":
             self.accuracy[record["key"]] = record
         else:
             self.rounds.setdefault(record["key"], []).append(record)
 
-    def _read(self) -> Iterator[Json]:
-        """Yield the records; a last line that a kill cut short is removed."""
+    def _read(self) -> Iterator[RoundRecord | AccuracyRecord]:
+        """Yield the records. Remove an incomplete last line, which a killed process leaves."""
         if not self._file.is_file():
             return
         content = self._file.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
+        complete = content[: content.rfind(b"\n") + 1]
+        if len(complete) < len(content):
             with self._file.open("r+b") as stream:
-                stream.truncate(len(whole))
-        for line in whole.decode("utf-8").splitlines():
+                stream.truncate(len(complete))
+        for line in complete.decode("utf-8").splitlines():
             yield json.loads(line)
 
 
-def _compare(out: Path, before: Json, now: Json) -> None:
-    for key, was in before.items():
-        if was != now[key]:
-            parts = [part for part in was if was[part] != (now[key] or {}).get(part)] if was else []
-            what = f"{key} ({', '.join(parts[:3])})" if parts else key
-            raise UsageError(
-                f"{out} holds rounds of another order: the {what} was not the same",
-                fix="--out ANOTHER-FOLDER, or go on with the same options on the same machine",
-            )
+def _check_conditions(out: Path, stored: dict[str, Any], current: dict[str, Any]) -> None:
+    for key, before in stored.items():
+        now = current[key]
+        if before == now:
+            continue
+        parts = [part for part in before or () if before[part] != (now or {}).get(part)]
+        differs = f"{key} ({', '.join(parts[:3])})" if parts else key
+        raise UsageError(
+            f"{out} holds rounds that were measured under other conditions: "
+            f"the {differs} was not the same",
+            fix="--out ANOTHER-FOLDER, or the same options on the same machine",
+        )

@@ -1,4 +1,4 @@
-"""The measuring itself: interleaved rounds, each in a process of its own, written as they come."""
+"""Measures configurations in interleaved rounds, and writes each round to the log at once."""
 
 from __future__ import annotations
 
@@ -6,153 +6,191 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from ...errors import AlledgeError, BackendError
-from ..statistics import widest
-from .configurations import Configuration, Settings
-from .machine_noise import between, is_noisy, look
+from ..statistics import widest_interval
+from ..types import AccuracyJob, AccuracyOutcome, AccuracyRecord, ModelJob, RoundRecord, TimedRound
+from .configurations import BenchmarkOptions, Configuration
+from .machine_noise import is_noisy, noise_between, read_machine_state
 from .processes import cold_start_ms, run_worker
-from .rounds_log import Ledger
+from .rounds_log import RoundsLog
 
-Json = dict[str, Any]
-Watch = Callable[[str], None]
-
-OK, FAILED = "ok", "failed"
-IMAGE_TIMEOUT_S = 10.0  # an accuracy job may take so long for each image
+SECONDS_PER_IMAGE = 10.0  # time limit of an accuracy job for each image
 
 
-class Runner:
-    """Measures what a ledger does not hold yet.
+@dataclass(frozen=True)
+class AccuracyData:
+    """The data set that accuracy is measured on.
 
     Parameters
     ----------
-    ledger : Ledger
-    settings : Settings
+    path : str
+    layout : str or None
+    include_seen : bool
+        As `evaluate_bundle`.
+    images : int
+        Number of images, which sets the time limit.
+    """
+
+    path: str
+    layout: str | None
+    include_seen: bool
+    images: int
+
+
+class Runner:
+    """Measures the rounds that the log does not hold yet.
+
+    Parameters
+    ----------
+    log : RoundsLog
+    options : BenchmarkOptions
     image : Path
-        What is timed end to end.
-    data : dict or None
-        ``data``, ``layout``, ``include_seen``, ``images`` (how many) of what accuracy is measured
-        on. An artifact whose accuracy failed is not timed.
+        The image that is timed end to end.
+    data : AccuracyData or None
+        An artifact whose accuracy could not be measured is not timed.
     deadline_s : float, optional
-        Of `time.monotonic`: no round is begun after it.
-    watch : callable
-        Called with a line for each thing done.
+        No round starts after this time of `time.monotonic`.
+    report_progress : callable
+        Called with a message after each round.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
-        settings: Settings,
+        log: RoundsLog,
+        options: BenchmarkOptions,
         image: Path,
-        data: Json | None,
+        data: AccuracyData | None,
         deadline_s: float | None = None,
-        watch: Watch = lambda line: None,
+        report_progress: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._ledger, self._settings, self._image, self._data = ledger, settings, image, data
-        self._deadline_s, self._watch = deadline_s, watch
+        self._log, self._options, self._image, self._data = log, options, image, data
+        self._deadline_s, self._report_progress = deadline_s, report_progress
 
-    def run(self, wanted: Sequence[Configuration]) -> Iterator[bool]:
+    def run(self, configurations: Sequence[Configuration]) -> Iterator[bool]:
         """Measure; yield after each pass over the configurations.
 
         Yields
         ------
         bool
-            True once everything is measured; the last thing that is yielded. Where the deadline
-            came first, the last is False.
+            Whether everything is measured. The last value is True, or False if the deadline
+            passed before.
         """
-        for one in {one.artifact: one for one in wanted}.values():
-            if self._late():
+        for configuration in {one.artifact_key: one for one in configurations}.values():
+            if self._is_late():
                 yield False
                 return
-            self._judge(one)
-        for number in range(1, self._settings.max_rounds + 1):
-            waiting = [one for one in wanted if self._needs(one, number)]
-            # no configuration always comes after the same other one
-            random.Random(number).shuffle(waiting)
-            for place, one in enumerate(waiting, 1):
-                if self._late():
+            self._measure_accuracy(configuration)
+        for number in range(1, self._options.max_rounds + 1):
+            pending = [one for one in configurations if self._needs_round(one, number)]
+            # A new order in each pass: no configuration always follows the same other one.
+            random.Random(number).shuffle(pending)
+            for position, configuration in enumerate(pending, 1):
+                if self._is_late():
                     yield False
                     return
-                self._round(one, number, f"round {number}, {place}/{len(waiting)}")
-            done = not any(self._needs(one, number + 1) for one in wanted)
+                progress = f"round {number}, {position}/{len(pending)}"
+                self._measure_round(configuration, number, progress)
+            done = not any(self._needs_round(one, number + 1) for one in configurations)
             yield done
             if done:
                 return
 
-    def _late(self) -> bool:
+    def _is_late(self) -> bool:
         return self._deadline_s is not None and time.monotonic() > self._deadline_s
 
-    def _needs(self, one: Configuration, number: int) -> bool:
-        """Return whether a configuration still wants its round of this number."""
-        rounds = self._ledger.rounds.get(one.key, [])
-        if len(rounds) >= number or number > self._settings.max_rounds:
+    def _needs_round(self, configuration: Configuration, number: int) -> bool:
+        """Return whether the round of this number is still to be measured."""
+        rounds = self._log.rounds.get(configuration.key, [])
+        if len(rounds) >= number or number > self._options.max_rounds:
             return False
-        if any(row["status"] == FAILED for row in rounds):
+        if any(record["status"] == "failed" for record in rounds):
             return False
-        if self._ledger.accuracy.get(one.artifact, {}).get("status") == FAILED:
+        accuracy = self._log.accuracy.get(configuration.artifact_key)
+        if accuracy is not None and accuracy["status"] == "failed":
             return False
-        quiet = [row for row in rounds if not is_noisy(row["noise"])]
-        if len(quiet) < self._settings.min_rounds:
+        quiet = [
+            record["found"]
+            for record in rounds
+            if record["found"] is not None and not is_noisy(record["noise"])
+        ]
+        if len(quiet) < self._options.min_rounds:
             return True
-        return widest([row["found"] for row in quiet]) > self._settings.width
+        return widest_interval(quiet) > self._options.width
 
-    def _judge(self, one: Configuration) -> None:
-        """Measure the accuracy of an artifact, once."""
-        if self._data is None or one.artifact in self._ledger.accuracy:
+    def _measure_accuracy(self, configuration: Configuration) -> None:
+        """Measure the accuracy of an artifact, unless the log already holds it."""
+        if self._data is None or configuration.artifact_key in self._log.accuracy:
             return
-        job = {"work": "accuracy", **self._job(one), **self._data}
-        record: Json = {"work": "accuracy", "key": one.artifact, "at": now()}
-        timeout_s = max(self._settings.timeout_s, IMAGE_TIMEOUT_S * self._data["images"])
-        with tempfile.TemporaryDirectory(prefix="alledge-benchmark-") as cache:
-            try:
-                found = run_worker(job, timeout_s, Path(cache))
-                record |= {"status": OK, "found": found, "why": None}
-            except BackendError as error:
-                # nothing left to measure on is an answer, not a failure
-                unmeasured = "nothing is left to measure" in error.what
-                status = OK if unmeasured else FAILED
-                record |= {"status": status, "found": None, "why": error.one_line}
-        self._ledger.add(record)
-        self._watch(f"accuracy  {one.bundle.name} {one.backend}: {record['status']}")
-
-    def _round(self, one: Configuration, number: int, where: str) -> None:
-        record: Json = {"work": "round", "key": one.key, "round": number, "at": now()}
-        timeout_s = self._settings.timeout_s
-        before = look()
-        with tempfile.TemporaryDirectory(prefix="alledge-benchmark-") as cache:
-            try:
-                job = {"work": "round", **self._job(one)}
-                found = run_worker(job, timeout_s, Path(cache))
-                found["cold_start_ms"] = cold_start_ms(
-                    one.bundle.path, one.backend, one.threads, self._image, timeout_s, Path(cache)
-                )
-                record |= {"status": OK, "found": found, "why": None}
-            except AlledgeError as error:
-                record |= {"status": FAILED, "found": None, "why": error.one_line}
-        record["noise"] = between(before, look())
-        self._ledger.add(record)
-        self._watch(f"{where}  {one.title}: {_brief(record)}")
-
-    def _job(self, one: Configuration) -> Json:
-        return {
-            "bundle": str(one.bundle.path),
-            "backend": one.backend,
-            "threads": one.threads,
-            "image": str(self._image),
-            "seconds": self._settings.seconds,
+        job: AccuracyJob = {
+            "bundle": str(configuration.bundle.path),
+            "backend": configuration.backend,
+            "threads": configuration.threads,
+            "data": self._data.path,
+            "layout": self._data.layout,
+            "include_seen": self._data.include_seen,
         }
+        record: AccuracyRecord = {
+            "work": "accuracy",
+            "key": configuration.artifact_key,
+            "at": utc_now(),
+            "status": "ok",
+            "found": None,
+            "why": None,
+        }
+        timeout_s = max(self._options.timeout_s, SECONDS_PER_IMAGE * self._data.images)
+        with tempfile.TemporaryDirectory(prefix="alledge-benchmark-") as cache:
+            try:
+                outcome: AccuracyOutcome = run_worker("accuracy", job, timeout_s, Path(cache))
+                record["found"], record["why"] = outcome["document"], outcome["why"]
+            except BackendError as error:
+                record["status"], record["why"] = "failed", error.one_line
+        self._log.add(record)
+        name = f"{configuration.bundle.name} {configuration.backend}"
+        self._report_progress(f"accuracy  {name}: {record['status']}")
+
+    def _measure_round(self, configuration: Configuration, number: int, progress: str) -> None:
+        job: ModelJob = {
+            "bundle": str(configuration.bundle.path),
+            "backend": configuration.backend,
+            "threads": configuration.threads,
+            "image": str(self._image),
+            "seconds": self._options.seconds,
+        }
+        at, timeout_s, before = utc_now(), self._options.timeout_s, read_machine_state()
+        figures: TimedRound | None = None
+        why = None
+        with tempfile.TemporaryDirectory(prefix="alledge-benchmark-") as cache:
+            try:
+                figures = run_worker("round", job, timeout_s, Path(cache))
+                cold_start = cold_start_ms(job, timeout_s, Path(cache))
+                figures = {**figures, "cold_start_ms": cold_start}
+            except AlledgeError as error:
+                figures, why = None, error.one_line
+        record: RoundRecord = {
+            "work": "round",
+            "key": configuration.key,
+            "round": number,
+            "at": at,
+            "status": "failed" if figures is None else "ok",
+            "found": figures,
+            "why": why,
+            "noise": noise_between(before, read_machine_state()),
+        }
+        self._log.add(record)
+        self._report_progress(f"{progress}  {configuration.title}: {_summary(record)}")
 
 
-def now() -> str:
-    """Return the time, as documents hold it."""
+def utc_now() -> str:
+    """Return the current time as the documents store it: ISO 8601, UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _brief(record: Json) -> str:
-    if record["status"] == FAILED:
+def _summary(record: RoundRecord) -> str:
+    if record["found"] is None:
         return f"failed: {record['why']}"
     samples = sorted(record["found"]["samples_ms"])
     return f"{samples[len(samples) // 2]:.2f} ms"

@@ -1,4 +1,7 @@
-"""A drawn field to time the image path with: no smear, but a JPEG of the size cameras save."""
+"""Draws a sample image to time the image path with, if the user has no image.
+
+It is not a blood smear. It is a JPEG with the dimensions and the file size that cameras save.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from PIL import Image, ImageDraw, ImageFilter
 from ...runtime.files import replace_file
 
 WIDTH, HEIGHT = 2592, 1944  # pixels of a Canon PowerShot G5, the camera of most of ALL-IDB1
-SCALE = 2  # drawn at half the size
-CELLS, NUCLEI = 260, 24
-GRAIN = 4.0  # standard deviation of the sensor's noise, grey levels: it makes the file's size
+DOWNSCALE = 2  # the shapes are drawn at half the size, which is quicker
+RED_CELLS, NUCLEI = 260, 24
+GRAIN = 4.0  # standard deviation of the added noise in grey levels; it sets the file size
 QUALITY = 92
 
 
-def draw_field(path: Path, seed: int = 0) -> None:
-    """Draw red cells, a few purple nuclei and the sensor's grain; write a JPEG.
+def write_sample_image(path: Path, seed: int = 0) -> None:
+    """Draw red cells, a few purple nuclei and sensor noise, and write them as a JPEG.
 
     Parameters
     ----------
@@ -26,13 +29,16 @@ def draw_field(path: Path, seed: int = 0) -> None:
         The same seed gives the same pixels.
     """
     rng = np.random.default_rng(seed)
-    image = Image.new("RGB", (WIDTH // SCALE, HEIGHT // SCALE), (236, 226, 222))
-    pen = ImageDraw.Draw(image)
-    for count, radius, colour in ((CELLS, 26, (214, 160, 158)), (NUCLEI, 40, (98, 60, 140))):
+    image = Image.new("RGB", (WIDTH // DOWNSCALE, HEIGHT // DOWNSCALE), (236, 226, 222))
+    draw = ImageDraw.Draw(image)
+    for count, radius, colour in (
+        (RED_CELLS, 26, (214, 160, 158)),
+        (NUCLEI, 40, (98, 60, 140)),
+    ):
         for _ in range(count):
             x, y = rng.uniform(0, image.width), rng.uniform(0, image.height)
             a, b = radius * rng.uniform(0.8, 1.2, 2)
-            pen.ellipse((x - a, y - b, x + a, y + b), fill=colour)
+            draw.ellipse((x - a, y - b, x + a, y + b), fill=colour)
     smooth = image.filter(ImageFilter.GaussianBlur(2)).resize((WIDTH, HEIGHT))
     pixels = np.asarray(smooth, dtype=np.float32) + rng.normal(0, GRAIN, (HEIGHT, WIDTH, 1))
     with replace_file(path) as beside:

@@ -1,4 +1,4 @@
-"""The device's path, part by part: decode, image path, engines, end to end, cold start."""
+"""Times each step on the device: decoding, image loading, inference, end to end, cold start."""
 
 import subprocess
 import sys

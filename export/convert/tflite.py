@@ -18,6 +18,7 @@ from ...runtime.files import replace_file
 from ...runtime.tflite_graph import parse_operators
 from ..types import Images, Scores
 from . import json_cache
+from .layer_names import match_layer
 from .quantization_recipes import Recipe
 from .serving_graph import load_float, serving_model
 
@@ -178,12 +179,5 @@ def _costliest(calibrated: bytes, in_float: list[str], calibration: Images) -> l
     }
     ranked = sorted(noises, key=lambda name: (-noises[name], name))
     layers = {name for kind, names in _operations(calibrated) if kind in LAYERS for name in names}
-    matches = [_layer_of(name, layers) for name in ranked]
+    matches = [match_layer(name, layers) for name in ranked]
     return [layer for layer in matches if layer is not None]
-
-
-def _layer_of(name: str, layers: set[str]) -> str | None:
-    """Return the layer that a statistic belongs to; the debugger may cut a digit off its name."""
-    if name in layers:
-        return name
-    return next((layer for layer in sorted(layers) if layer[:-1] == name), None)

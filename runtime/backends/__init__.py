@@ -1,7 +1,7 @@
-"""Backends: the engines that run an artifact, one table; each is imported when it is chosen.
+"""Backends: the table of the engines that run an artifact; the chosen one is imported.
 
-A backend answers one image at a time (the artifacts' batch is fixed at 1), from any thread.
-There is no falling back: what was asked for runs, or the error says why it does not.
+A backend computes the scores of one image at a time (the batch size of the artifacts is 1), in any
+thread. There is no fallback: the requested backend runs, or an error says why it does not.
 """
 
 from __future__ import annotations
@@ -48,18 +48,23 @@ class Backend(Protocol):
         Returns
         -------
         (1, C) ndarray of float32
-            Probabilities in the order of the bundle's labels, uncalibrated.
+            Uncalibrated probabilities in the order of the bundle's labels.
+
+        Raises
+        ------
+        BackendError
+            If the engine fails, or was closed.
         """
         ...
 
     def close(self) -> None:
-        """Free the engine; further predictions fail."""
+        """Free the engine; later predictions raise `BackendError`."""
         ...
 
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """How to come by a backend.
+    """One backend of the table.
 
     Parameters
     ----------
@@ -68,9 +73,10 @@ class BackendSpec:
     target : str
         ``module:Class`` in this package.
     packages : tuple of (str, str)
-        Import name and pip name of the packages that will do, best first.
+        Import name and pip name of each package that contains the engine, the preferred one
+        first. One is enough.
     extra : str
-        The extra of alledge that brings one.
+        The extra of alledge that installs a package.
     """
 
     suffix: str
@@ -81,21 +87,29 @@ class BackendSpec:
 
 BACKENDS: dict[str, BackendSpec] = {
     "tflite": BackendSpec(
-        ".tflite",
-        "tflite:TfliteBackend",
-        (("ai_edge_litert", "ai-edge-litert"), ("tflite_runtime", "tflite-runtime")),
-        "tflite",
+        suffix=".tflite",
+        target="tflite:TfliteBackend",
+        packages=(("ai_edge_litert", "ai-edge-litert"), ("tflite_runtime", "tflite-runtime")),
+        extra="tflite",
     ),
-    "onnx": BackendSpec(".onnx", "onnx:OnnxBackend", (("onnxruntime", "onnxruntime"),), "onnx"),
+    "onnx": BackendSpec(
+        suffix=".onnx",
+        target="onnx:OnnxBackend",
+        packages=(("onnxruntime", "onnxruntime"),),
+        extra="onnx",
+    ),
     "openvino": BackendSpec(
-        ".xml", "openvino:OpenvinoBackend", (("openvino", "openvino"),), "openvino"
+        suffix=".xml",
+        target="openvino:OpenvinoBackend",
+        packages=(("openvino", "openvino"),),
+        extra="openvino",
     ),
 }
 
-# What `auto` takes: the first that the bundle has and this machine can run, by cold start and
-# time an image as measured. tflite-runtime stands last: its int8 kernels are
-# slower than its float ones on x86, and 20 to 30 times slower than those of the others. An ONNX
-# Runtime that brings a GPU's provider was installed for it, and goes before all of them.
+# Backend and package that `auto` tries, in this order: by measured cold start and time per image
+# (docs/runtime.md). tflite-runtime is last: on x86 its int8 kernels are slower than its float
+# kernels, and 20 to 30 times slower than those of the others. An ONNX Runtime that supports a GPU
+# was installed for the GPU, and is tried first.
 AUTO_ORDER = (
     ("tflite", "ai_edge_litert"),
     ("onnx", "onnxruntime"),
@@ -105,23 +119,23 @@ AUTO_ORDER = (
 
 
 def installed_packages(backend: str) -> list[str]:
-    """Return the import names of this backend's packages that are installed, best first."""
+    """Return the import names of a backend's installed packages, the preferred one first."""
     return [name for name, _ in BACKENDS[backend].packages if _is_installed(name)]
 
 
 def installed_backends() -> list[str]:
-    """Return the backends that this environment has a package for, in the order of the table."""
+    """Return the backends with an installed package, in the order of the table."""
     return [name for name in BACKENDS if installed_packages(name)]
 
 
 def auto_order() -> list[str]:
-    """Return the backends that ``"auto"`` tries here, best first."""
-    found = [name for name, package in AUTO_ORDER if _is_installed(package)]
-    return list(dict.fromkeys(["onnx", *found] if offers_gpu() else found))
+    """Return the installed backends in the order in which ``"auto"`` tries them."""
+    names = [name for name, package in AUTO_ORDER if _is_installed(package)]
+    return list(dict.fromkeys(["onnx", *names] if supports_gpu() else names))
 
 
-def offers_gpu() -> bool:
-    """Return whether the installed ONNX Runtime brings CUDA or TensorRT; without importing it."""
+def supports_gpu() -> bool:
+    """Return whether the installed ONNX Runtime contains CUDA or TensorRT; does not import it."""
     if not _is_installed("onnxruntime"):
         return False
     spec = importlib.util.find_spec("onnxruntime")
@@ -142,12 +156,12 @@ def _is_installed(module: str) -> bool:
 
 
 def choose_backend(formats: list[str], wanted: str = AUTO) -> str:
-    """Return the backend that will run, of those a bundle has an artifact for.
+    """Return the backend that runs a bundle.
 
     Parameters
     ----------
     formats : list of str
-        The bundle's.
+        Of the bundle.
     wanted : str
         A key of `BACKENDS`, or ``"auto"``.
 
@@ -158,9 +172,9 @@ def choose_backend(formats: list[str], wanted: str = AUTO) -> str:
     Raises
     ------
     UsageError
-        If there is no such backend, or the bundle has no artifact for it.
+        If the backend is unknown, or the bundle has no artifact for it.
     MissingPackageError
-        If ``"auto"`` finds no package for any of the bundle's formats.
+        If no package for any of the bundle's formats is installed, and `wanted` is ``"auto"``.
     """
     if wanted not in (AUTO, *BACKENDS):
         raise unknown_name("backend", wanted, (AUTO, *BACKENDS))
@@ -178,14 +192,14 @@ def choose_backend(formats: list[str], wanted: str = AUTO) -> str:
             return name
     if not usable:
         raise UsageError(f"no backend runs the formats {formats}", allowed=BACKENDS)
-    row = BACKENDS[usable[0]]
-    raise MissingPackageError(row.packages[0][1], row.extra, "classifying with this bundle")
+    backend = BACKENDS[usable[0]]
+    raise MissingPackageError(backend.packages[0][1], backend.extra, "classifying with this bundle")
 
 
 def open_backend(
     bundle: Bundle, backend: str = AUTO, threads: int | None = None, requests: int = 1
 ) -> Backend:
-    """Return a backend with an artifact of a bundle loaded, after checking its hash.
+    """Check the hash of a bundle's artifact, and load it.
 
     Parameters
     ----------
@@ -206,18 +220,18 @@ def open_backend(
     UsageError, MissingPackageError
         As `choose_backend`.
     TamperedError
-        If a file of the artifact is not the one that was exported.
+        If a file of the artifact does not have the hash that the bundle names.
     BackendError
         As `load_backend`.
     """
     name = choose_backend(list(bundle.formats), backend)
-    made = bundle.formats[name]
-    with bundle.checking(made.files):  # hashing 60 MB and importing an engine take as long
+    artifact = bundle.formats[name]
+    with bundle.checking(artifact.files):  # hashing 60 MB takes as long as importing an engine
         for package in installed_packages(name)[:1]:
-            with contextlib.suppress(ImportError):  # loading says what is wrong with it
+            with contextlib.suppress(ImportError):  # `load_backend` reports the error
                 importlib.import_module(package)
     key = bundle.digest.removeprefix("sha256:")
-    return load_backend(name, bundle.path / made.file, threads, requests, cache_key=key)
+    return load_backend(name, bundle.path / artifact.file, threads, requests, cache_key=key)
 
 
 def load_backend(
@@ -228,7 +242,7 @@ def load_backend(
     *,
     cache_key: str | None = None,
 ) -> Backend:
-    """Return a backend with one artifact loaded.
+    """Load an artifact.
 
     Parameters
     ----------
@@ -236,12 +250,12 @@ def load_backend(
         A key of `BACKENDS`.
     file : str or Path
     threads : int, optional
-        Threads one prediction may use, ≥ 1; by default what the machine has, shared among the
-        requests.
+        Threads of one prediction, ≥ 1; by default the usable cores divided by the requests.
     requests : int
         Predictions that may run at once, ≥ 1; a further one waits.
     cache_key : str, optional
-        Names this exact artifact; an engine that compiles may keep the result under it.
+        Identifies this exact artifact. An engine that compiles may store the result in the cache
+        under this key.
 
     Returns
     -------
@@ -250,39 +264,39 @@ def load_backend(
     Raises
     ------
     UsageError
-        If there is no such backend, or the number of threads cannot be.
+        If the backend is unknown, or the number of threads is below 1.
     MissingPackageError
         If its package is not installed.
     BackendError
-        If the package is there but broken, or the engine cannot load this artifact.
+        If the package is installed but broken, or the engine cannot load this artifact.
     """
     if name not in BACKENDS:
         raise unknown_name("backend", name, BACKENDS)
     if (threads is not None and threads < 1) or requests < 1:
         raise UsageError(f"{threads} threads cannot compute", allowed="1 or more")
-    row = BACKENDS[name]
-    module, attribute = row.target.split(":")
+    spec = BACKENDS[name]
+    module, attribute = spec.target.split(":")
     threads = threads or max(1, usable_cores() // requests)
     try:
-        made = getattr(importlib.import_module(f".{module}", __name__), attribute)
-        backend: Backend = made(Path(file), threads, requests, cache_key)
+        backend_class = getattr(importlib.import_module(f".{module}", __name__), attribute)
+        backend: Backend = backend_class(Path(file), threads, requests, cache_key)
     except ModuleNotFoundError as error:
-        if error.name in [package for package, _ in row.packages]:
+        if error.name in [package for package, _ in spec.packages]:
             raise MissingPackageError(
-                row.packages[0][1], row.extra, f"the backend {name}"
+                spec.packages[0][1], spec.extra, f"the backend {name}"
             ) from None
         raise BackendError(
-            f"the backend {name} is installed, but not whole: {error}",
-            fix=f'pip install --force-reinstall "alledge[{row.extra}]"',
+            f"the backend {name} is installed, but incomplete: {error}",
+            fix=f'pip install --force-reinstall "alledge[{spec.extra}]"',
         ) from error
     except (ImportError, OSError, RuntimeError, SystemError, ValueError) as error:
         raise BackendError(
-            f"the backend {name} cannot load {file}: {_first_line(error)}",
-            fix="alledge verify BUNDLE tells which backends work on this machine",
+            f"the backend {name} cannot load {file}: {_first_lines(error)}",
+            fix="`alledge verify BUNDLE` shows which backends work on this machine",
         ) from error
     return backend
 
 
-def _first_line(error: BaseException) -> str:
+def _first_lines(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2]) or type(error).__name__

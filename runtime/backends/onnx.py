@@ -1,6 +1,6 @@
-"""The ONNX backend: ONNX Runtime on the CPU, or on the GPU that the installed wheel offers.
+"""The ONNX backend: ONNX Runtime on the CPU, or on a GPU that the installed wheel supports.
 
-What stands here of GPUs was never run on one: it is the choice of providers, tested as such.
+The code for GPUs has never run on one. Only the choice of providers is tested.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...errors import BackendError
 from ..caches import with_cache
 from ..first_use import FirstUse
-from ..machine import ROOT, has_vnni, is_small
+from ..machine import ROOT, has_little_memory, has_vnni
 
 ERRORS_ONLY = 3
 SAME_AS_REQUESTED = 1  # how an arena is extended
@@ -33,39 +33,40 @@ _first_use = FirstUse()
 
 
 def choose_providers(available: list[str], engines: Path | None = None) -> list[Provider]:
-    """Return the execution providers to ask for, the fastest first, the CPU always last.
+    """Return the execution providers to request: the fastest first, the CPU last.
 
     Parameters
     ----------
     available : list of str
-        What the installed wheel offers.
+        The providers of the installed wheel.
     engines : Path, optional
-        Where TensorRT keeps the engines it compiled, which takes it minutes.
+        Folder for the engines that TensorRT compiles, which takes minutes.
 
     Notes
     -----
-    CUDA would compute float32 in TF32 where it can, which is another model than was exported.
+    TF32 is switched off, because CUDA would use it for float32, and the scores would differ from
+    those of the exported model.
     """
     chosen: list[Provider] = []
     if TENSORRT in available:
-        kept = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engines)}
-        chosen.append((TENSORRT, kept if engines else {}))
+        cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engines)}
+        chosen.append((TENSORRT, cache if engines else {}))
     if CUDA in available:
         chosen.append((CUDA, {"use_tf32": "0"}))
     return [*chosen, (CPU, {})]
 
 
-def left_out(wanted: list[Provider], given: list[str]) -> list[str]:
-    """Return the providers that were asked for and are not at work.
+def unused_providers(requested: list[Provider], used: list[str]) -> list[str]:
+    """Return the providers that were requested and are not used.
 
     Parameters
     ----------
-    wanted : list of (str, dict)
+    requested : list of (str, dict)
         As `choose_providers` returns them.
-    given : list of str
-        What the session says it uses.
+    used : list of str
+        The providers of the session.
     """
-    return [name for name, _ in wanted if name not in given]
+    return [name for name, _ in requested if name not in used]
 
 
 def engines_entry(key: str, tensorrt: str, gpu: str) -> str:
@@ -76,14 +77,14 @@ def engines_entry(key: str, tensorrt: str, gpu: str) -> str:
     key : str
         Of the model.
     tensorrt, gpu : str
-        What the engines were compiled by and for: TensorRT loads no others.
+        The version and the GPU for which the engines were compiled. TensorRT loads no others.
     """
-    made = hashlib.sha256("\n".join((onnxruntime.__version__, tensorrt, gpu, key)).encode())
-    return f"tensorrt-{made.hexdigest()[:32]}"
+    digest = hashlib.sha256("\n".join((onnxruntime.__version__, tensorrt, gpu, key)).encode())
+    return f"tensorrt-{digest.hexdigest()[:32]}"
 
 
 def tensorrt_version() -> str:
-    """Return the version of the TensorRT library here, as the library says it."""
+    """Return the version of the installed TensorRT library; ``"unknown"`` without one."""
     try:
         library = ctypes.CDLL(ctypes.util.find_library("nvinfer") or "nvinfer.dll")
         return str(library.getInferLibVersion())
@@ -92,25 +93,25 @@ def tensorrt_version() -> str:
 
 
 def gpu_name(root: Path = ROOT) -> str:
-    """Return which NVIDIA GPU this is: board, model and driver, as far as Linux says.
+    """Return board, model and driver of the NVIDIA GPU, as far as Linux knows them.
 
     Parameters
     ----------
     root : Path
-        Where ``/proc`` is; another one in tests.
+        The folder of ``proc``; another one in tests.
     """
     cards = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
-    places = (root / "proc/device-tree/model", root / "proc/driver/nvidia/version", *cards)
-    said = []
-    for place in places:
+    files = (root / "proc/device-tree/model", root / "proc/driver/nvidia/version", *cards)
+    texts = []
+    for file in files:
         with contextlib.suppress(OSError):
-            said.append(place.read_text(encoding="utf-8", errors="replace").strip("\0 \n"))
-    return "\n".join(said)
+            texts.append(file.read_text(encoding="utf-8", errors="replace").strip("\0 \n"))
+    return "\n".join(texts)
 
 
 @functools.cache
 def _register_arena() -> None:
-    """Have the process's sessions share an arena that grows by what is needed, not by doubling."""
+    """Register an arena for all sessions that grows by the needed amount, not by doubling."""
     onnxruntime.create_and_register_allocator(
         onnxruntime.OrtMemoryInfo(
             "Cpu",
@@ -133,48 +134,50 @@ class OnnxBackend:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
-        if not has_vnni():  # int8 sums saturate on x86 without it, unless told otherwise
+        if not has_vnni():  # without it, int8 sums saturate on x86 by default
             options.add_session_config_entry("session.x64quantprecision", "1")
-        if is_small():
-            options.enable_cpu_mem_arena = False  # the arena takes what it once needed, for good
+        if has_little_memory():
+            options.enable_cpu_mem_arena = False  # the arena never returns memory
         else:
             _register_arena()
             options.add_session_config_entry("session.use_env_allocators", "1")
-            # weights outside of it: they go with their session
+            # the weights are not in the arena, so that they are freed with their session
             options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         self._session: Any
         available = list(onnxruntime.get_available_providers())
         if TENSORRT in available and cache_key is not None:
             entry = engines_entry(cache_key, tensorrt_version(), gpu_name())
-            with_cache(entry, lambda folder: self._open(file, options, available, folder))
+            with_cache(entry, lambda folder: self._create_session(file, options, available, folder))
         else:
-            self._open(file, options, available, None)
+            self._create_session(file, options, available, None)
         self._input = self._session.get_inputs()[0].name
 
-    def _open(self, file: Path, options: Any, available: list[str], engines: Path | None) -> None:
-        wanted = choose_providers(available, engines)
-        self._session = self._start(file, options, wanted)
-        given = list(self._session.get_providers())
-        if missing := left_out(wanted, given):
-            print(f"{', '.join(missing)} cannot be used here: {given[0]} computes", file=sys.stderr)
-        if given[0] != CPU:
-            self.engine += f" ({given[0].removesuffix('ExecutionProvider')})"
+    def _create_session(
+        self, file: Path, options: Any, available: list[str], engines: Path | None
+    ) -> None:
+        requested = choose_providers(available, engines)
+        self._session = self._start_session(file, options, requested)
+        used = list(self._session.get_providers())
+        if unused := unused_providers(requested, used):
+            print(f"{', '.join(unused)} cannot be used here: {used[0]} computes", file=sys.stderr)
+        if used[0] != CPU:
+            self.engine += f" ({used[0].removesuffix('ExecutionProvider')})"
 
-    def _start(self, file: Path, options: Any, wanted: list[Provider]) -> Any:
-        """Return a session on these providers, or on those after the first that cannot start.
+    def _start_session(self, file: Path, options: Any, requested: list[Provider]) -> Any:
+        """Return a session with these providers, without the first ones if they cannot start.
 
-        ONNX Runtime's own falling back prints to stdout, where the answers go, and skips the rest.
+        ONNX Runtime's own fallback prints to stdout, where the results go, and tries only the CPU.
         """
         try:
             return onnxruntime.InferenceSession(
-                str(file), options, providers=wanted, enable_fallback=0
+                str(file), options, providers=requested, enable_fallback=0
             )
-        except Exception as error:  # its errors share no base class but Exception
-            if len(wanted) == 1:
+        except Exception as error:  # the errors of ONNX Runtime have no other common base class
+            if len(requested) == 1:
                 raise BackendError(f"{self.engine} cannot load {file}: {error}") from error
             reason = str(error).strip().partition("\n")[0]
-            print(f"{wanted[0][0]} does not start: {reason}", file=sys.stderr)
-        return self._start(file, options, wanted[1:])
+            print(f"{requested[0][0]} does not start: {reason}", file=sys.stderr)
+        return self._start_session(file, options, requested[1:])
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._session is None:
@@ -183,7 +186,7 @@ class OnnxBackend:
             with _first_use.alone():
                 scores = self._session.run(None, {self._input: batch})[0]
             return np.asarray(scores, dtype=np.float32)
-        except Exception as error:  # as above
+        except Exception as error:  # as in _start_session
             raise BackendError(f"{self.engine} failed: {error}") from error
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The OpenVINO backend: its CPU plugin, in true float32 where the artifact is float32."""
+"""The OpenVINO backend: its CPU plugin; float32 artifacts are computed in float32."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..caches import with_cache
 from ..first_use import FirstUse
 from .pool import Pool
 
-# While all copies together are no larger, each thread has a compiled model of its own and computes
-# in it itself. The streams of one shared model are threads of their own, which get in the way of
-# those that decode meanwhile (docs/runtime.md); with a larger model inference outweighs that.
+# If the copies together are no larger than this, each thread gets its own compiled model and
+# computes in it. The streams of one shared model are separate threads, which compete with the
+# threads that decode (docs/runtime.md). For a larger model, inference outweighs that.
 COPIES_MIB = 64
 
 _first_use = FirstUse()
 
 # A request, and views of its input and output tensors.
-Slot = tuple[Any, NDArray[np.uint8], NDArray[Any]]
+Request = tuple[Any, NDArray[np.uint8], NDArray[Any]]
 
 
 class OpenvinoBackend:
-    """One compiled model for all requests, or where it is small one for each."""
+    """One compiled model for all requests; of a small model, one for each request."""
 
     name = "openvino"
 
@@ -37,30 +37,30 @@ class OpenvinoBackend:
         models = requests if requests * _mib(file.with_suffix(".bin")) <= COPIES_MIB else 1
         streams = requests // models
         config = {
-            "INFERENCE_PRECISION_HINT": "f32",  # bf16 where the CPU has it, otherwise
+            "INFERENCE_PRECISION_HINT": "f32",  # the default is bf16 if the CPU has it
             "INFERENCE_NUM_THREADS": str(threads * streams),
             "NUM_STREAMS": str(streams),
         }
         if models > 1:
-            config["ENABLE_CPU_PINNING"] = "NO"  # each would be pinned to the first cores
+            config["ENABLE_CPU_PINNING"] = "NO"  # all would be pinned to the first cores
         self._models: list[Any] = []
         if cache_key is None:
             self._compile(file, config, models)
         else:
             with_cache(
-                _entry(file, cache_key, config),
+                _cache_entry(file, cache_key, config),
                 lambda folder: self._compile(
                     file, config if folder is None else {**config, "CACHE_DIR": str(folder)}, models
                 ),
             )
         self._next = itertools.cycle(self._models)
-        self._pool: Pool[Slot] = Pool(self._make, requests)
+        self._pool: Pool[Request] = Pool(self._create_request, requests)
 
     def _compile(self, file: Path, config: dict[str, str], models: int) -> None:
         core = openvino.Core()
         self._models = [core.compile_model(file, "CPU", config) for _ in range(models)]
 
-    def _make(self) -> Slot:
+    def _create_request(self) -> Request:
         request = next(self._next).create_infer_request()
         return request, request.get_input_tensor(0).data, request.get_output_tensor(0).data
 
@@ -68,8 +68,8 @@ class OpenvinoBackend:
         try:
             with self._pool.lend() as (request, pixels, scores), _first_use.alone():
                 if (batch.shape, batch.dtype) != (pixels.shape, pixels.dtype):
-                    raise ValueError(f"{_words(batch)} was given, it takes {_words(pixels)}")
-                # the request's own buffers, filled and read in place: the cheapest call there is
+                    raise ValueError(f"got {_describe(batch)}, the model takes {_describe(pixels)}")
+                # the fastest call: fill and read the request's own buffers
                 np.copyto(pixels, batch)
                 request.infer(share_outputs=True)
                 return np.array(scores, dtype=np.float32)
@@ -85,13 +85,13 @@ def _mib(file: Path) -> float:
     return file.stat().st_size / 2**20
 
 
-def _words(array: NDArray[Any]) -> str:
+def _describe(array: NDArray[Any]) -> str:
     return f"{array.dtype} of shape {array.shape}"
 
 
-def _entry(file: Path, cache_key: str, config: dict[str, str]) -> str:
-    """Return the name of the cache entry: the engine's own key is path and time of the file."""
+def _cache_entry(file: Path, cache_key: str, config: dict[str, str]) -> str:
+    """Return the name of the cache entry; OpenVINO's own key is the file's path and time."""
     status = file.stat()
     parts = (cache_key, openvino.__version__, sorted(config.items()), file.resolve())
-    whole = repr((*parts, status.st_mtime_ns, status.st_size))
-    return f"openvino-{hashlib.sha256(whole.encode()).hexdigest()[:32]}"
+    key = repr((*parts, status.st_mtime_ns, status.st_size))
+    return f"openvino-{hashlib.sha256(key.encode()).hexdigest()[:32]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -15,68 +16,76 @@ T = TypeVar("T")
 class Pool(Generic[T]):
     """A bounded number of objects, each used by one thread at a time.
 
-    The first object is made at once, so that what cannot be made is reported at once; the others
-    when they are first needed, one at a time. A thread gets back the object it had before, where
-    that is free: its buffers lie in the cache of the core that the thread runs on.
+    The first object is created at once, so that an error is reported at once. The others are
+    created when they are first needed, one at a time. A thread gets the object that it had before
+    if that is free, because its buffers lie in the cache of the thread's core. Threads that wait
+    are served in their order.
 
     Parameters
     ----------
-    make : callable
-        Makes one object. No two threads call it at the same time.
-    most : int
-        Number of objects, ≥ 1.
+    create : callable
+        Creates one object. No two threads call it at the same time.
+    size : int
+        Largest number of objects, ≥ 1.
     """
 
-    def __init__(self, make: Callable[[], T], most: int) -> None:
-        self._make, self._most, self._made = make, most, 1
-        self._idle: dict[int, T] = {threading.get_ident(): make()}  # thread that had it last
-        self._free, self._closed = threading.Condition(), False
-        self._making = threading.Lock()
+    def __init__(self, create: Callable[[], T], size: int) -> None:
+        self._create, self._size, self._count = create, size, 1
+        self._idle: dict[int, T] = {threading.get_ident(): create()}  # by the last thread
+        self._changed, self._closed = threading.Condition(), False
+        self._waiting: deque[object] = deque()
+        self._creating = threading.Lock()
 
     @contextlib.contextmanager
     def lend(self) -> Iterator[T]:
-        """Lend one for the body of the ``with``, waiting for it where all are in use.
+        """Lend an object for the body of the ``with``; wait while all are in use.
 
         Raises
         ------
         BackendError
-            If the pool was closed, before or while it was waited for.
+            If the pool is closed, before or during the wait.
         """
-        one = self._borrow()
+        item = self._borrow()
         try:
-            yield one
+            yield item
         finally:
-            with self._free:
+            with self._changed:
                 if not self._closed:
-                    self._idle[threading.get_ident()] = one
-                self._free.notify()
+                    self._idle[threading.get_ident()] = item
+                self._changed.notify_all()
 
     def _borrow(self) -> T:
-        me = threading.get_ident()
-        with self._free:
-            while True:
+        thread, turn = threading.get_ident(), object()
+        with self._changed:
+            self._waiting.append(turn)
+            try:
+                while not self._closed and not (self._waiting[0] is turn and self._is_available()):
+                    self._changed.wait()
                 if self._closed:
                     raise BackendError("this backend was closed")
-                if me in self._idle:
-                    return self._idle.pop(me)
-                if self._made < self._most:
-                    self._made += 1
-                    break
-                if self._idle:
+                if thread in self._idle:
+                    return self._idle.pop(thread)
+                if self._count == self._size:
                     return self._idle.popitem()[1]
-                self._free.wait()
+                self._count += 1
+            finally:
+                self._waiting.remove(turn)
+                self._changed.notify_all()  # it is the next thread's turn
         try:
-            with self._making:
-                return self._make()
+            with self._creating:
+                return self._create()
         except BaseException:
-            with self._free:
-                self._made -= 1
-                self._free.notify()
+            with self._changed:
+                self._count -= 1
+                self._changed.notify_all()
             raise
 
+    def _is_available(self) -> bool:
+        return bool(self._idle) or self._count < self._size
+
     def close(self) -> None:
-        """Let go of what is free now, and of the rest when it comes back; nobody waits on."""
-        with self._free:
+        """Release the idle objects now, and the others when they come back; wake who waits."""
+        with self._changed:
             self._closed = True
             self._idle.clear()
-            self._free.notify_all()
+            self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""The TFLite backend: ai-edge-litert, or tflite-runtime where litert has no wheel."""
+"""The TFLite backend: ai-edge-litert, or tflite-runtime where litert is not installed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .pool import Pool
 
 STDERR = 2
 PIPE_BYTES = 2**16
-_chatter_lock = threading.Lock()
+_stderr_lock = threading.Lock()
 _first_use = FirstUse()
 
 
 def interpreter_class() -> tuple[Any, str]:
-    """Return the interpreter and the engine's name; a broken litert is not passed over."""
+    """Return the interpreter class and the name of the engine; a broken litert is an error."""
     try:
         package, name = importlib.import_module("ai_edge_litert"), "ai-edge-litert"
     except ModuleNotFoundError as missing:
@@ -43,52 +43,55 @@ def interpreter_class() -> tuple[Any, str]:
 
 
 @contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Keep the engine's ``INFO:`` lines off stderr, and pass on whatever else it writes there."""
-    if sys.platform == "win32" or not _chatter_lock.acquire(blocking=False):
+def without_info_lines() -> Iterator[None]:
+    """Remove ``INFO:`` lines that the body of the ``with`` writes to standard error.
+
+    Other lines are written after the body. On Windows nothing is removed.
+    """
+    if sys.platform == "win32" or not _stderr_lock.acquire(blocking=False):
         yield
         return
     try:
-        kept = os.dup(STDERR)
-    except OSError:  # a service may have no stderr at all
-        _chatter_lock.release()
+        stderr = os.dup(STDERR)
+    except OSError:  # a service may have no standard error
+        _stderr_lock.release()
         yield
         return
     source, sink = os.pipe()
-    for end in (source, sink):  # rather lose a line than wait for ever
+    for end in (source, sink):  # losing a line is better than waiting for ever
         os.set_blocking(end, False)
     os.dup2(sink, STDERR)
     os.close(sink)
     try:
         yield
     finally:
-        os.dup2(kept, STDERR)
-        os.close(kept)
-        said = b""
-        # until it is empty, not until its end: a child begun meanwhile may hold the pipe open
+        os.dup2(stderr, STDERR)
+        os.close(stderr)
+        output = b""
+        # until it is empty, not until its end: a child process may keep the pipe open
         with contextlib.suppress(BlockingIOError):
             while part := os.read(source, PIPE_BYTES):
-                said += part
+                output += part
         os.close(source)
-        _chatter_lock.release()
-        lines = said.splitlines(keepends=True)
-        if told := [line for line in lines if not line.startswith(b"INFO: ")]:
-            os.write(STDERR, b"".join(told))
+        _stderr_lock.release()
+        lines = output.splitlines(keepends=True)
+        if others := [line for line in lines if not line.startswith(b"INFO: ")]:
+            os.write(STDERR, b"".join(others))
 
 
 class TfliteBackend:
-    """One interpreter a request: an interpreter is not shared."""
+    """One interpreter for each request, because threads cannot share one."""
 
     name = "tflite"
 
     def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
         self._class, self.engine = interpreter_class()
         self._file, self._threads = file, threads
-        self._pool: Pool[tuple[Any, int, int]] = Pool(self._make, requests)
+        self._pool: Pool[tuple[Any, int, int]] = Pool(self._create_interpreter, requests)
 
-    def _make(self) -> tuple[Any, int, int]:
-        # The model is read by its path, so that its weights are mapped and not copied.
-        with _without_chatter():
+    def _create_interpreter(self) -> tuple[Any, int, int]:
+        # given by its path, so that the weights are mapped into memory and not copied
+        with without_info_lines():
             interpreter = self._class(model_path=str(self._file), num_threads=self._threads)
             interpreter.allocate_tensors()
         (image,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()

@@ -1,6 +1,6 @@
-"""The bundle: the folder that travels, opened, checked and found; standard library only.
+"""Opens, checks and finds a bundle, the folder that is copied to devices; standard library only.
 
-Writing one is `alledge.export`'s. Nothing here, or anywhere on a device, ever writes into a bundle.
+`alledge.export` writes bundles. Nothing on a device writes into one.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from .signing import check_bundle
 
 RECORD = "bundle.json"
 SCHEMA, SCHEMA_VERSION = "alledge/bundle", 1
-TASKS = ("field",)  # what a model of this version may judge
+TASKS = ("field",)  # kinds of images that this version can classify
 BUNDLE_VARIABLE = "ALLEDGE_BUNDLE"
-BUNDLES = Path("bundles")  # where `alledge export` puts them
+BUNDLES = Path("bundles")  # the folder into which `alledge export` writes
 SHA256_BYTES = 32
 
 
 def installed_bundle() -> Path:
-    """Return where a pack puts the bundle of this device, whether or not there is one."""
+    """Return the folder of the bundle that a pack installs, even if there is none."""
     return Path(sys.prefix) / "share" / "alledge" / "bundle"
 
 
 @dataclass(frozen=True)
 class Format:
-    """One artifact of a bundle, and how its scores are read.
+    """One artifact of a bundle, and how its scores become a label.
 
     Parameters
     ----------
     name : str
         ``"tflite"``, ``"onnx"`` or ``"openvino"``.
     file : str
-        Its main file, relative to the bundle.
+        The main file, relative to the bundle.
     temperature : float
-        Scores are softened by it, > 0.
+        For `apply_temperature`, > 0.
     threshold : float
-        From this probability on, the answer is a positive label; in [0, 1].
+        Least probability that gives a positive label, in [0, 1].
     band : (float, float)
         Probabilities from the first up to below the second are indeterminate.
     produced_by : dict
-        Package versions that converted it.
+        Versions of the packages that converted it.
     """
 
     name: str
@@ -62,47 +62,48 @@ class Format:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Every file the engine reads: OpenVINO keeps its weights beside the graph."""
+        """All files that the engine reads; OpenVINO has the weights in a second file."""
         if self.name == "openvino":
             return self.file, str(PurePosixPath(self.file).with_suffix(".bin"))
         return (self.file,)
 
 
-class Check:
-    """A check at work on a thread of its own."""
+class BackgroundCheck:
+    """Runs a check in a background thread."""
 
     def __init__(self, check: Callable[[], None]) -> None:
-        self._check, self._wrong = check, list[BaseException]()
+        self._check = check
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="alledge-hash")
         self._thread.start()
 
     def _run(self) -> None:
         try:
             self._check()
-        except BaseException as error:  # whatever it is: an unchecked file is no checked one
-            self._wrong.append(error)
+        except BaseException as error:  # any error: the file is not checked then
+            self._error = error
 
     def wait(self) -> None:
-        """Wait for its end."""
+        """Wait for the end of the check."""
         self._thread.join()
 
-    def tell(self) -> None:
-        """Raise what it raised."""
-        if self._wrong:
-            raise self._wrong[0]
+    def raise_error(self) -> None:
+        """Raise the error of the check, if there was one."""
+        if self._error is not None:
+            raise self._error
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle, opened: its record has been read, its files not yet hashed.
+    """An opened bundle: its record was read, its files were not hashed.
 
     Parameters
     ----------
     path : Path
     digest : str
-        ``sha256:…`` of `bundle.json`; it names the bundle whatever the folder is called.
+        ``sha256:…`` of `bundle.json`; it identifies the bundle independently of the folder's name.
     record : dict
-        All of `bundle.json`.
+        The content of `bundle.json`.
     name : str
     labels : tuple of str
         In the order of the model's outputs.
@@ -120,13 +121,13 @@ class Bundle:
     positive: tuple[str, ...]
     image_settings: ImageSettings
     formats: dict[str, Format]
-    _begun: dict[tuple[str, ...], Check] = field(
+    _checks: dict[tuple[str, ...], BackgroundCheck] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
-        """Read the record of a bundle.
+        """Open a bundle: read its record.
 
         Parameters
         ----------
@@ -140,9 +141,15 @@ class Bundle:
         Raises
         ------
         BundleError
-            If there is none, or its record is damaged or of a version this one does not know.
+            If there is no bundle, or its record is damaged or has an unknown version.
         UntrustedError
             If this device trusts keys and none of them signed the record.
+
+        Examples
+        --------
+        >>> bundle = Bundle.open("bundles/mobilenetv2-int8")  # doctest: +SKIP
+        >>> bundle.labels, bundle.formats["tflite"].threshold  # doctest: +SKIP
+        (('healthy', 'blast'), 0.699)
         """
         path = Path(path)
         if path.name == RECORD and path.is_file():
@@ -153,7 +160,7 @@ class Bundle:
             reason = getattr(error, "strerror", None) or error
             raise BundleError(
                 f"{path} is not a bundle: its {RECORD} cannot be read: {reason}",
-                fix="name a folder `alledge export` wrote; without a record it is half-written",
+                fix="name a folder that `alledge export` wrote; without a record it is incomplete",
             ) from None
         check_bundle(path, content)
         try:
@@ -164,7 +171,7 @@ class Bundle:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BundleError(
                 f"{path / RECORD} is damaged: {type(error).__name__}: {error}",
-                fix="copy the bundle again, whole",
+                fix="copy the whole bundle again",
             ) from None
 
     @classmethod
@@ -178,7 +185,7 @@ class Bundle:
             )
         if record["task"] not in TASKS:
             raise BundleError(
-                f"{path} judges {record['task']!r}, which this version cannot",
+                f"{path} classifies {record['task']!r}, which this version cannot",
                 allowed=TASKS,
                 fix="update alledge on this machine",
             )
@@ -193,7 +200,7 @@ class Bundle:
             labels=labels,
             positive=positive,
             image_settings=ImageSettings.from_json(record["image_path"]),
-            formats={name: _format(name, row) for name, row in record["formats"].items()},
+            formats={name: _read_format(name, row) for name, row in record["formats"].items()},
         )
         for name, wanted in record["files"].items():
             _inside(name)
@@ -205,19 +212,19 @@ class Bundle:
         return bundle
 
     def check(self, names: Iterable[str] | None = None) -> None:
-        """Hash files of the bundle and compare.
+        """Compare the SHA-256 of files with those of the record.
 
         Parameters
         ----------
         names : iterable of str, optional
-            Files relative to the bundle; every one it names where not given.
+            Files relative to the bundle; by default all that the record names.
 
         Raises
         ------
         TamperedError
-            If a file is missing or has another hash; names it and both digests.
+            If a file is missing or has another hash. The message has both digests.
         BundleError
-            If the bundle names no hash for a file.
+            If the record has no hash for a file.
         """
         files = self.record["files"]
         for name in files if names is None else names:
@@ -226,24 +233,24 @@ class Bundle:
             self._check_one(name, str(files[name]).lower())
 
     def begin_check(self, names: Iterable[str]) -> None:
-        """Begin to check files on a thread of its own; `checking` them tells how it ended.
+        """Start to check files in a background thread; `checking` the same files waits for it.
 
         Parameters
         ----------
         names : iterable of str
         """
         names = tuple(names)
-        self._begun[names] = Check(lambda: self.check(names))
+        self._checks[names] = BackgroundCheck(lambda: self.check(names))
 
     def is_large(self, names: Iterable[str]) -> bool:
         """Return whether hashing these files takes longer than importing an engine."""
         with contextlib.suppress(OSError):
             return sum((self.path / name).stat().st_size for name in names) > SMALL_BYTES
-        return False  # what is missing is told by the check
+        return False  # the check reports a missing file
 
     @contextlib.contextmanager
     def checking(self, names: Iterable[str]) -> Iterator[None]:
-        """Check files, as `check` does, while the body of the ``with`` does something else.
+        """Check files in a background thread while the body of the ``with`` runs.
 
         Parameters
         ----------
@@ -252,35 +259,35 @@ class Bundle:
         Raises
         ------
         TamperedError, BundleError
-            As `check`, when the body has ended.
+            As `check`, after the body.
         """
         names = tuple(names)
-        if names not in self._begun:
+        if names not in self._checks:
             self.begin_check(names)
-        check = self._begun.pop(names)
+        check = self._checks.pop(names)
         try:
             yield
         finally:
             check.wait()
-        check.tell()
+        check.raise_error()
 
     def _check_one(self, name: str, wanted: str) -> None:
         file = self.path / name
         try:
-            found = f"sha256:{file_digest(file)}"
+            actual = f"sha256:{file_digest(file)}"
         except (OSError, ValueError) as error:
-            found = f"nothing ({getattr(error, 'strerror', None) or error})"
-        if found != f"sha256:{wanted}":
+            actual = f"nothing ({getattr(error, 'strerror', None) or error})"
+        if actual != f"sha256:{wanted}":
             raise TamperedError(
                 f"{file} is not the file that was exported: "
-                f"the bundle names sha256:{wanted}, found {found}",
-                fix="copy the bundle again, whole; never edit a file of it",
+                f"the bundle names sha256:{wanted}, found {actual}",
+                fix="copy the whole bundle again; never edit a file of it",
             )
 
 
-def _format(name: str, row: dict[str, Any]) -> Format:
+def _read_format(name: str, row: dict[str, Any]) -> Format:
     low, high = (float(value) for value in row.get("band", (0.5, 0.5)))
-    made = Format(
+    artifact = Format(
         name=name,
         file=_inside(row["file"]),
         temperature=float(row.get("temperature", 1.0)),
@@ -288,13 +295,14 @@ def _format(name: str, row: dict[str, Any]) -> Format:
         band=(low, high),
         produced_by={str(key): str(value) for key, value in row.get("produced_by", {}).items()},
     )
-    if not (0 < made.temperature < float("inf") and 0 <= made.threshold <= 1 and low <= high):
-        raise ValueError(f"format {name}: {made}")
-    return made
+    is_valid = 0 < artifact.temperature < float("inf") and 0 <= artifact.threshold <= 1
+    if not (is_valid and low <= high):
+        raise ValueError(f"format {name}: {artifact}")
+    return artifact
 
 
 def _inside(name: str) -> str:
-    """Return the name of a bundle's file, refusing one that points out of the bundle."""
+    """Return the name of a bundle's file; refuse one that is not inside the bundle."""
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts or "\\" in name or ":" in name or not pure.parts:
         raise ValueError(f"{name!r} is not a file inside the bundle")
@@ -302,12 +310,15 @@ def _inside(name: str) -> str:
 
 
 def find_bundle(named: str | Path | None = None) -> Path:
-    """Return the bundle to use: named, else of the environment, the device, or the only one here.
+    """Return the bundle to use.
+
+    It is the named one, else that of the environment variable, else the one installed on this
+    device, else the only one under ``bundles``.
 
     Parameters
     ----------
     named : str or Path, optional
-        What the user gave as ``--bundle``.
+        The value of ``--bundle``.
 
     Returns
     -------
@@ -316,7 +327,7 @@ def find_bundle(named: str | Path | None = None) -> Path:
     Raises
     ------
     UsageError
-        If none was named and there is none, or more than one, to choose from.
+        If none was named, and there is none or more than one.
     """
     if named is not None:
         return Path(named)
@@ -324,15 +335,15 @@ def find_bundle(named: str | Path | None = None) -> Path:
         return Path(from_environment)
     if (installed_bundle() / RECORD).is_file():
         return installed_bundle()
-    # what a killed export leaves behind begins with a dot
-    found = sorted(record.parent for record in BUNDLES.glob(f"[!.]*/{RECORD}"))
-    if len(found) == 1:
-        return found[0]
-    if found:
+    # the folder of a killed export begins with a dot
+    bundles = sorted(record.parent for record in BUNDLES.glob(f"[!.]*/{RECORD}"))
+    if len(bundles) == 1:
+        return bundles[0]
+    if bundles:
         raise UsageError(
-            f"there are {len(found)} bundles under {BUNDLES}, and none was named",
-            allowed=[path.as_posix() for path in found],
-            fix=f"--bundle {found[0].as_posix()}",
+            f"there are {len(bundles)} bundles under {BUNDLES}, and none was named",
+            allowed=[path.as_posix() for path in bundles],
+            fix=f"--bundle {bundles[0].as_posix()}",
         )
     raise UsageError(
         f"no bundle was named, {BUNDLE_VARIABLE} is not set, and there is none under {BUNDLES}",

@@ -1,6 +1,7 @@
-"""Whether a model was trained on an image: salted hashes of pixels; no image can be had back.
+"""Salted hashes of training images: they show whether a model was trained on an image.
 
-The hash is of the square the model sees, so a renamed or re-tagged copy is known again.
+The hash is over the pixels that the model sees, so a renamed copy, or one with other tags, has
+the same hash. No image can be computed from it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def pixel_hash(salt: bytes | str, rgb: NDArray[np.uint8]) -> str:
     Parameters
     ----------
     salt : bytes or str
-        Drawn once per run; hex where it is a str.
+        Random, one per run; a str is hexadecimal.
     rgb : (S, S, 3) ndarray of uint8
 
     Returns
@@ -34,12 +35,17 @@ def pixel_hash(salt: bytes | str, rgb: NDArray[np.uint8]) -> str:
 
 
 class TrainingImageHashes:
-    """The images that a model was trained on, known by their hashes.
+    """The hashes of the images that a model was trained on.
 
     Parameters
     ----------
     record : mapping or None
-        ``{"salt": hex, "hashes": [hex, …]}`` of a bundle or a run; None knows no image.
+        ``{"salt": hex, "hashes": [hex, …]}``, the ``seen`` of a bundle or a run; None has no hash.
+
+    Examples
+    --------
+    >>> load_rgb("slide.jpg") in TrainingImageHashes(bundle.record["seen"])  # doctest: +SKIP
+    False
     """
 
     def __init__(self, record: Mapping[str, Any] | None) -> None:

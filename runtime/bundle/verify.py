@@ -1,7 +1,8 @@
-"""``alledge verify``: does a bundle compute here what it computed on the desk? No tensorflow.
+"""``alledge verify``: whether a bundle computes here what it computed on the desk.
 
-Two questions, kept apart: the same artifact here and there (tight: it finds faults of CPU, engine
-and opcodes), and the artifact against the float model (what quantization cost, from the desk).
+"The desk" is the machine that exported the bundle. Two questions are answered separately. The same
+artifact here and on the desk: the tolerance is tight, and faults of CPU, engine and operators show.
+The artifact against the float model: the cost of quantization, measured on the desk.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import platform
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,131 +19,153 @@ from numpy.typing import NDArray
 from ...errors import BackendError, BundleError, MissingPackageError
 from ..backends import BACKENDS, Backend, installed_backends, open_backend
 from ..metrics.decisions import apply_temperature, assign_labels, positive_score
-from .bundle import Bundle
+from .bundle import Bundle, Format
+
+if TYPE_CHECKING:
+    from ..types import BackendVerification, Distance, VerifyDocument
 
 SCHEMA, SCHEMA_VERSION = "alledge/verify", 1
 INPUTS, OUTPUTS, PARITY = "reference/inputs.npz", "reference/outputs.npz", "parity.json"
+FLOAT = "float"  # the name of the float model's outputs
+PARITY_KEYS = (
+    "max_dp", "mean_dp", "agreement", "lost_positives", "to_review", "verdict", "measured_on",
+    "images", "figures", "gate",
+)  # fmt: skip
+FIGURES = {"cross-fitted": ", cross-fitted", "gate": ", which chose the recipe too"}
 
 Scores = NDArray[np.float32]
-Json = dict[str, Any]
 
 
-def verify_bundle(path: str | Path, threads: int | None = None) -> Json:
-    """Check a bundle's files, then replay its references on every backend installed.
+class _References(NamedTuple):
+    """The reference images of a bundle and the scores that were stored for them."""
+
+    inputs: NDArray[np.uint8]
+    outputs: dict[str, Scores]
+    parity: dict[str, Any]
+
+
+def verify_bundle(path: str | Path, threads: int | None = None) -> VerifyDocument:
+    """Check the files of a bundle, and run its reference images on every installed backend.
 
     Parameters
     ----------
     path : str or Path
     threads : int, optional
+        As `load_backend`.
 
     Returns
     -------
     dict
-        The document of `alledge verify --json` (schema ``verify``).
+        The document of ``alledge verify --json`` (schema ``verify``).
 
     Raises
     ------
     BundleError
         If the bundle or its references cannot be read.
     TamperedError
-        If any file of it is not the one that was exported.
+        If a file does not have the hash that the bundle names.
     MissingPackageError
-        If no backend is installed that the bundle has an artifact for.
+        If no package for any of the bundle's formats is installed.
+
+    Examples
+    --------
+    >>> document = verify_bundle("bundles/mobilenetv2-int8")  # doctest: +SKIP
+    >>> document["verdict"], document["backends"]["onnx"]["status"]  # doctest: +SKIP
+    ('pass', 'pass')
     """
     bundle = Bundle.open(path)
     bundle.check()
-    inputs, stored, parity = _references(bundle)
-    here = [name for name in installed_backends() if name in bundle.formats]
-    if not here:
-        row = BACKENDS[next(iter(bundle.formats))]
-        raise MissingPackageError(row.packages[0][1], row.extra, "verifying this bundle")
-    backends: dict[str, Json] = {}
-    for name in bundle.formats:
-        desk = parity["formats"][name]
-        if name not in here:
-            backends[name] = _row("not installed", None, None, desk, None)
-            continue
-        backends[name] = _replay(bundle, name, inputs, stored, desk, threads)
-    statuses = {row["status"] for row in backends.values()}
-    desk_says = {backends[name]["float"]["verdict"] for name in here}
-    failed = "fail" in statuses or "fail" in desk_says
-    vague = "not informative" in desk_says
+    references = _read_references(bundle)
+    installed = [name for name in installed_backends() if name in bundle.formats]
+    if not installed:
+        spec = BACKENDS[next(iter(bundle.formats))]
+        raise MissingPackageError(spec.packages[0][1], spec.extra, "verifying this bundle")
+    backends = {
+        name: _verify_backend(bundle, name, references, threads)
+        if name in installed
+        else _not_run("not installed", references.parity["formats"][name])
+        for name in bundle.formats
+    }
+    statuses = {backend["status"] for backend in backends.values()}
+    desk_verdicts = {backends[name]["float"]["verdict"] for name in installed}
+    failed = "fail" in statuses or "fail" in desk_verdicts
+    is_vague = "not informative" in desk_verdicts
+    source = references.parity.get("reference", {}).get("source")
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "bundle": bundle.name,
         "digest": bundle.digest,
         "files": len(bundle.record["files"]),
-        "references": {"images": len(inputs), **_source(parity)},
+        "references": {"images": len(references.inputs), "source": source},
         "machine": {"machine": platform.machine(), "system": platform.system()},
         "backends": backends,
-        "verdict": "fail" if failed else "not informative" if vague else "pass",
+        "verdict": "fail" if failed else "not informative" if is_vague else "pass",
     }
 
 
-def _source(parity: Json) -> Json:
-    return {"source": parity.get("reference", {}).get("source")}
-
-
-def _references(bundle: Bundle) -> tuple[NDArray[np.uint8], dict[str, Scores], Json]:
+def _read_references(bundle: Bundle) -> _References:
     try:
         with np.load(bundle.path / INPUTS, allow_pickle=False) as archive:
             inputs = archive["inputs"]
         with np.load(bundle.path / OUTPUTS, allow_pickle=False) as archive:
-            stored = {name: archive[name] for name in archive.files}
-        parity: Json = json.loads((bundle.path / PARITY).read_bytes())
-        wanted = (len(inputs), len(bundle.labels))
-        for name in ("float", *bundle.formats):
-            if stored[name].shape != wanted:
-                raise ValueError(f"{name} has outputs of shape {stored[name].shape}, not {wanted}")
-            if name != "float":
-                parity["formats"][name]["tolerance"]["here_max_dp"]
-                for other in _variants(parity["formats"][name]).values():
-                    if stored[other].shape != wanted:
-                        raise ValueError(f"{other} has outputs of shape {stored[other].shape}")
+            outputs = {name: archive[name] for name in archive.files}
+        parity: dict[str, Any] = json.loads((bundle.path / PARITY).read_bytes())
+        names = [FLOAT, *bundle.formats]
+        for name in bundle.formats:
+            desk = parity["formats"][name]
+            float(desk["tolerance"]["here_max_dp"])
+            names += _variants(desk).values()
+        shape = (len(inputs), len(bundle.labels))
+        for name in names:
+            if outputs[name].shape != shape:
+                raise ValueError(f"{name} has outputs of shape {outputs[name].shape}, not {shape}")
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise BundleError(
             f"the references of {bundle.path} cannot be read: {type(error).__name__}: {error}",
             allowed=f"{INPUTS}, {OUTPUTS} and {PARITY}, as `alledge export` writes them",
             fix="export the bundle again",
         ) from None
-    return inputs, stored, parity
+    return _References(inputs, outputs, parity)
 
 
-def _variants(desk: Json) -> dict[str, str]:
-    """Return under which names the desk kept what other kernels compute, by those kernels."""
+def _variants(desk: dict[str, Any]) -> dict[str, str]:
+    """Return the names of the outputs that other kernels of the engine compute, by kernels."""
     return {kernels: str(row["outputs"]) for kernels, row in desk.get("variants", {}).items()}
 
 
-def _replay(
-    bundle: Bundle,
-    name: str,
-    inputs: NDArray[np.uint8],
-    stored: dict[str, Scores],
-    desk: Json,
-    threads: int | None,
-) -> Json:
+def _verify_backend(
+    bundle: Bundle, name: str, references: _References, threads: int | None
+) -> BackendVerification:
+    desk = references.parity["formats"][name]
     engine = None
     try:
         backend = open_backend(bundle, name, threads)
         engine = backend.engine
-        found = _run(backend, inputs)
+        scores = _run(backend, references.inputs)
     except BackendError as error:
-        return _row("fail", engine, None, desk, error.one_line)
-    # An engine may have other kernels than the desk's: what they compute is in the bundle too, and
-    # which it was is told.
+        return {**_not_run("fail", desk), "engine": engine, "error": error.one_line}
+    # The engine may use other kernels here than on the desk. The bundle has the outputs of both,
+    # and the document names the kernels whose outputs are nearest.
     distances = {
-        kernels: _distance(bundle, name, found, stored[outputs])
+        kernels: _distance(bundle, name, scores, references.outputs[outputs])
         for kernels, outputs in {"": name, **_variants(desk)}.items()
     }
-    nearest = min(distances, key=lambda kernels: float(distances[kernels]["max_dp"]))
+    nearest = min(distances, key=lambda kernels: distances[kernels]["max_dp"])
     distance = distances[nearest]
     tolerance = float(desk["tolerance"]["here_max_dp"])
-    # a NaN is no number within a tolerance
-    status = "pass" if distance["max_dp"] <= tolerance else "fail"
-    here = {**distance, "tolerance": tolerance, "kernels": nearest or None}
-    against = _distance(bundle, name, found, stored["float"])
-    return _row(status, engine, {**here, "from_float": against}, desk, None)
+    return {
+        "status": "pass" if distance["max_dp"] <= tolerance else "fail",
+        "engine": engine,
+        "here": {
+            **distance,
+            "tolerance": tolerance,
+            "kernels": nearest or None,
+            "from_float": _distance(bundle, name, scores, references.outputs[FLOAT]),
+        },
+        "float": _desk_figures(desk),
+        "error": None,
+    }
 
 
 def _run(backend: Backend, inputs: NDArray[np.uint8]) -> Scores:
@@ -152,73 +175,75 @@ def _run(backend: Backend, inputs: NDArray[np.uint8]) -> Scores:
         backend.close()
 
 
-def _distance(bundle: Bundle, name: str, found: Scores, wanted: Scores) -> Json:
-    """Return how far two sets of raw scores are apart, as parity.json counts it."""
-    if not np.isfinite(found).all():
+def _distance(bundle: Bundle, name: str, scores: Scores, reference: Scores) -> Distance:
+    """Return the distance of two sets of uncalibrated scores, with the definitions of parity.json.
+
+    Scores that are not finite have the largest distance.
+    """
+    if not np.isfinite(scores).all():
         return {"max_dp": 1.0, "mean_dp": 1.0, "agreement": 0.0}
-    made, labels, positive = bundle.formats[name], bundle.labels, bundle.positive
-    apart = np.abs(
-        positive_score(found, labels, positive) - positive_score(wanted, labels, positive)
+    labels, positive = bundle.labels, bundle.positive
+    differences = np.abs(
+        positive_score(scores, labels, positive) - positive_score(reference, labels, positive)
     )
-    here, there = (
-        assign_labels(apply_temperature(scores, made.temperature), labels, positive, made.threshold)
-        for scores in (found, wanted)
+    agree = _assign(scores, bundle, bundle.formats[name]) == _assign(
+        reference, bundle, bundle.formats[name]
     )
     return {
-        "max_dp": float(min(apart.max(), 1.0)),
-        "mean_dp": float(min(apart.mean(), 1.0)),
-        "agreement": float((here == there).mean()),
+        "max_dp": float(min(differences.max(), 1.0)),
+        "mean_dp": float(min(differences.mean(), 1.0)),
+        "agreement": float(agree.mean()),
     }
 
 
-def _row(status: str, engine: str | None, here: Json | None, desk: Json, error: str | None) -> Json:
-    kept = (
-        *("max_dp", "mean_dp", "agreement", "lost_positives", "to_review", "verdict"),
-        *("measured_on", "images", "figures", "gate"),
-    )
+def _assign(scores: Scores, bundle: Bundle, artifact: Format) -> NDArray[np.int64]:
+    calibrated = apply_temperature(scores, artifact.temperature)
+    return assign_labels(calibrated, bundle.labels, bundle.positive, artifact.threshold)
+
+
+def _not_run(status: Literal["fail", "not installed"], desk: dict[str, Any]) -> BackendVerification:
     return {
         "status": status,
-        "engine": engine,
-        "here": here,
-        "float": {key: desk.get(key) for key in kept},
-        "error": error,
+        "engine": None,
+        "here": None,
+        "float": _desk_figures(desk),
+        "error": None,
     }
 
 
-def verify_text(document: Json) -> str:
-    """Return the document as a page for a person."""
-    images = document["references"]["images"]
+def _desk_figures(desk: dict[str, Any]) -> dict[str, Any]:
+    return {key: desk.get(key) for key in PARITY_KEYS}
+
+
+def verify_text(document: VerifyDocument) -> str:
+    """Return the document as text for a person."""
+    references = document["references"]
     lines = [
         f"{document['bundle']}  {document['digest'][:19]}",
         f"files      {document['files']} checked, every SHA-256 as exported",
-        f"references {images} images ({document['references']['source'] or 'stored'})",
+        f"references {references['images']} images ({references['source'] or 'stored'})",
     ]
-    for name, row in document["backends"].items():
-        lines += [
-            "",
-            f"{name:10} {row['status']}" + (f"  {row['engine']}" if row["engine"] else ""),
-        ]
-        if row["error"]:
-            lines.append(f"  {row['error']}")
-        if row["here"]:
-            here = row["here"]
+    for name, backend in document["backends"].items():
+        lines += ["", f"{name:10} {backend['status']}  {backend['engine'] or ''}".rstrip()]
+        if backend["error"]:
+            lines.append(f"  {backend['error']}")
+        if here := backend["here"]:
             desk = f"desk, {here['kernels']}" if here["kernels"] else "desk"
             lines.append(
                 f"  same artifact, here and on the {desk}: max |Δp| {here['max_dp']:.6f} "
                 f"(allowed {here['tolerance']:g}), {here['agreement']:.1%} of the labels agree"
             )
-        if row["float"]["max_dp"] is not None:
-            lines.append(_cost_line(row["float"]))
+        if backend["float"]["max_dp"] is not None:
+            lines.append(_cost_line(backend["float"]))
     return "\n".join([*lines, "", f"verdict    {document['verdict']}"])
 
 
-def _cost_line(desk: Json) -> str:
-    kind = {"cross-fitted": ", cross-fitted", "gate": ", which chose the recipe too"}
-    told = desk["verdict"]
+def _cost_line(desk: dict[str, Any]) -> str:
+    verdict = desk["verdict"]
     if desk["gate"] == "not evaluated":
-        told += ", gate not evaluated"
+        verdict += ", gate not evaluated"
     return (
         f"  artifact and float model, on {desk['images']} {desk['measured_on']}"
-        f"{kind.get(desk['figures'], '')}: max |Δp| {desk['max_dp']:.4f}, "
-        f"mean {desk['mean_dp']:.4f}, {desk['lost_positives']} lost positives: {told}"
+        f"{FIGURES.get(desk['figures'], '')}: max |Δp| {desk['max_dp']:.4f}, "
+        f"mean {desk['mean_dp']:.4f}, {desk['lost_positives']} lost positives: {verdict}"
     )

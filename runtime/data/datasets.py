@@ -1,6 +1,6 @@
-"""Data sets as they lie on disk: what each image is, found by looking; decodes no pixels.
+"""Reads a data set's folder: the path, label and group of each image; decodes no pixels.
 
-Imports no more than the image path does. Which images go into which fold is `alledge.train`'s.
+`alledge.train` splits the images into folds.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import DataError, ImageError, unknown_name
 from ..imaging import read_header
@@ -17,10 +19,11 @@ from ..imaging import read_header
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".jp2"}
 )
-# Class names that mean "no leukaemia"; every other class of a folder-per-class set is positive.
+# A class with one of these words in its name is healthy; every other class is positive.
 HEALTHY_WORDS = frozenset({"healthy", "normal", "benign", "hem", "negative", "control", "0"})
 HEALTHY, BLAST = "healthy", "blast"
-GENERATED_MARK = "phantom.json"  # what alledge.train.phantom leaves beside the images
+GENERATED_MARK = "phantom.json"  # the file that alledge.train.phantom writes beside the images
+ERRORS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,14 @@ class Sample:
     path : Path
     label : str
     group : str
-        Images of one group are never parted by a split: the subject where the name tells it,
-        else the image itself.
+        A split never separates the images of a group. It is the subject if the file name
+        contains it, else the image itself.
     camera : str
-        EXIF model, ``"unknown"`` where there is none.
+        EXIF model, ``"unknown"`` without one.
     width, height : int
         Pixels, upright.
     centroids : tuple of (float, float)
-        Blast centroids in pixels (x, y), where the set has them.
+        Centroids (x, y) of the blasts in pixels, if the data set has them.
     """
 
     path: Path
@@ -53,7 +56,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set, read.
+    """The images of a data set.
 
     Parameters
     ----------
@@ -65,11 +68,13 @@ class Dataset:
     positive : tuple of str
         The labels that mean leukaemia.
     samples : tuple of Sample
-        In a fixed order, that of their paths.
+        In the order of their paths.
     generated : bool
-        True if `alledge.train.phantom` made it: reports say so.
+        True if `alledge.train.phantom` generated the images. Reports say so.
     subjects : bool
-        True if the layout knows subjects, so that groups are people.
+        True if the groups are people.
+    unreadable : dict of Path to str
+        Images that cannot be opened, with the reason.
     """
 
     root: Path
@@ -79,10 +84,11 @@ class Dataset:
     samples: tuple[Sample, ...]
     generated: bool = False
     subjects: bool = False
+    unreadable: dict[Path, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """How reports name it: its layout, and that it was generated."""
+        """The name in reports: the layout, and whether the images were generated."""
         return f"{self.layout}, generated" if self.generated else self.layout
 
     def relative(self, sample: Sample) -> str:
@@ -90,7 +96,7 @@ class Dataset:
         return sample.path.relative_to(self.root).as_posix()
 
     def fingerprint(self) -> str:
-        """Return ``sha256:…`` over every image's path inside the set, label and bytes."""
+        """Return ``sha256:…`` over the relative path, label and bytes of every image."""
         total = hashlib.sha256()
         for sample in self.samples:
             content = hashlib.sha256(sample.path.read_bytes()).hexdigest()
@@ -98,67 +104,73 @@ class Dataset:
         return f"sha256:{total.hexdigest()}"
 
 
-Found = tuple[Path, str, str]  # path, label, group
+class ImageFile(NamedTuple):
+    """An image file of a layout, before its header is read."""
+
+    path: Path
+    label: str
+    group: str
+
+
 _CNMC = re.compile(r"UID_(H?\d+)_(\d+)_(\d+)_(all|hem)\.bmp$", re.IGNORECASE)
 _IDB = re.compile(r"Im(\d+)_([01])\.(jpg|tif)$", re.IGNORECASE)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield image files below a folder in the order of their names; brackets do not matter."""
+def _image_paths(folder: Path) -> Iterator[Path]:
+    """Yield the image files below a folder in the order of their paths."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and path.name[0] != ".":
             yield path
 
 
-def _idb(folder: str, suffix: str) -> Callable[[Path], list[Found]]:
-    def find(root: Path) -> list[Found]:
-        holders = [path for path in (root, *sorted(root.iterdir())) if (path / folder).is_dir()]
-        found: list[Found] = []
-        for holder in holders:
-            for path in sorted((holder / folder).iterdir()):
-                match = _IDB.match(path.name)
-                if match and match[3].lower() == suffix:
-                    found.append((path, BLAST if match[2] == "1" else HEALTHY, path.stem))
-        if found and len(holders) > 1:
-            raise DataError(
-                f"{root} holds several sets of this layout: {', '.join(map(str, holders))}",
-                fix=f"name one of them: {holders[0]}",
-            )
-        return found
-
-    return find
-
-
-def _cnmc(root: Path) -> list[Found]:
-    found = []
-    for path in _files(root):
-        match = _CNMC.search(path.name)
-        if match:
-            label = BLAST if match[4].lower() == "all" else HEALTHY
-            found.append((path, label, match[1].upper()))
-    return found
-
-
-def _folders(root: Path) -> list[Found]:
-    """Return a folder-per-class set; it may lie one folder deeper."""
-    tops = [
-        (top, {folder.name: list(_files(folder)) for folder in _subfolders(top)})
-        for top in (root, *_subfolders(root))
+def _find_idb(root: Path, folder: str, suffix: str) -> list[ImageFile]:
+    """Find ALL-IDB1 or ALL-IDB2, in the root or in one folder of it."""
+    parents = [path for path in (root, *sorted(root.iterdir())) if (path / folder).is_dir()]
+    files = [
+        ImageFile(path, BLAST if match[2] == "1" else HEALTHY, path.stem)
+        for parent in parents
+        for path in sorted((parent / folder).iterdir())
+        if (match := _IDB.match(path.name)) and match[3].lower() == suffix
     ]
-    for top, classes in tops:
-        if sum(map(bool, classes.values())) > 1:
-            _refuse_empty(top, classes)
-            return [
-                (path, name, path.relative_to(root).as_posix())
-                for name, files in classes.items()
-                for path in files
-            ]
-    alone = [(top, classes) for top, classes in reversed(tops) if any(classes.values())]
-    for top, classes in alone:
-        _refuse_empty(top, classes)
-    for top, classes in alone:
+    if files and len(parents) > 1:
         raise DataError(
-            f"{top} has only one class, {next(iter(classes))}",
+            f"{root} holds several sets of this layout: {', '.join(map(str, parents))}",
+            fix=f"name one of them: {parents[0]}",
+        )
+    return files
+
+
+def _find_cnmc(root: Path) -> list[ImageFile]:
+    return [
+        ImageFile(path, BLAST if match[4].lower() == "all" else HEALTHY, match[1].upper())
+        for path in _image_paths(root)
+        if (match := _CNMC.search(path.name))
+    ]
+
+
+def _find_class_folders(root: Path) -> list[ImageFile]:
+    """Find a folder for each class, in the root or in one folder of it."""
+    candidates = [
+        (parent, {folder.name: list(_image_paths(folder)) for folder in _subfolders(parent)})
+        for parent in (root, *_subfolders(root))
+    ]
+    for parent, classes in candidates:
+        if sum(map(bool, classes.values())) > 1:
+            _refuse_empty_class(parent, classes)
+            return [
+                ImageFile(path, label, path.relative_to(root).as_posix())
+                for label, paths in classes.items()
+                for path in paths
+            ]
+    # the inner folder comes first, because its message is more specific
+    single = [
+        (parent, classes) for parent, classes in reversed(candidates) if any(classes.values())
+    ]
+    for parent, classes in single:
+        _refuse_empty_class(parent, classes)
+    for parent, classes in single:
+        raise DataError(
+            f"{parent} has only one class, {next(iter(classes))}",
             allowed="a folder for each of two classes or more",
             fix="a folder per class: DATA/healthy/*.jpg, DATA/blast/*.jpg",
         )
@@ -169,36 +181,37 @@ def _subfolders(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
 
 
-def _refuse_empty(top: Path, classes: dict[str, list[Path]]) -> None:
-    if empty := [name for name, files in classes.items() if not files]:
+def _refuse_empty_class(parent: Path, classes: dict[str, list[Path]]) -> None:
+    if empty := [label for label, paths in classes.items() if not paths]:
         raise DataError(
-            f"{top} has no image of the class {', '.join(empty)}",
-            fix=f"put its images into {top / empty[0]}, or remove the folder if it is no class",
+            f"{parent} has no image of the class {', '.join(empty)}",
+            fix=f"put its images into {parent / empty[0]}, or remove the folder if it is no class",
         )
 
 
 # Tried in this order; the first that finds images is the layout.
-LAYOUTS: dict[str, Callable[[Path], list[Found]]] = {
-    "all-idb1": _idb("im", "jpg"),
-    "all-idb2": _idb("img", "tif"),
-    "c-nmc": _cnmc,
-    "folders": _folders,
+LAYOUTS: dict[str, Callable[[Path], list[ImageFile]]] = {
+    "all-idb1": partial(_find_idb, folder="im", suffix="jpg"),
+    "all-idb2": partial(_find_idb, folder="img", suffix="tif"),
+    "c-nmc": _find_cnmc,
+    "folders": _find_class_folders,
 }
 
 
 def read_dataset(
-    root: str | Path, layout: str | None = None, *, unreadable: dict[Path, str] | None = None
+    root: str | Path, layout: str | None = None, *, skip_unreadable: bool = False
 ) -> Dataset:
-    """Read a data set, finding its layout by looking.
+    """Read the folder of a data set.
 
     Parameters
     ----------
     root : str or Path
-        Its folder; the set may sit one folder deeper.
+        The folder, or its parent.
     layout : str, optional
-        A key of `LAYOUTS`, where looking would find another.
-    unreadable : dict, optional
-        Takes images that cannot be opened, with the reason; without it they are an error.
+        A key of `LAYOUTS`. By default the first layout that fits.
+    skip_unreadable : bool
+        Leave images out that cannot be opened, and list them in `Dataset.unreadable`. By default
+        they are an error.
 
     Returns
     -------
@@ -207,10 +220,16 @@ def read_dataset(
     Raises
     ------
     DataError
-        If there is no such folder, no layout fits, an image cannot be opened, a class is
-        missing, or no class is a healthy one.
+        If the folder does not exist, no layout fits, an image cannot be opened, no image can be
+        opened, a class has no image, or not both healthy and positive classes exist.
     UsageError
-        If there is no such layout.
+        If the layout is unknown.
+
+    Examples
+    --------
+    >>> dataset = read_dataset("TRAIN/ALL_IDB1")  # doctest: +SKIP
+    >>> dataset.layout, dataset.labels, len(dataset.samples)  # doctest: +SKIP
+    ('all-idb1', ('healthy', 'blast'), 108)
     """
     root = Path(root)
     if not root.is_dir():
@@ -218,44 +237,46 @@ def read_dataset(
     if layout is not None and layout not in LAYOUTS:
         raise unknown_name("layout", layout, LAYOUTS)
     for name in [layout] if layout else LAYOUTS:
-        found = LAYOUTS[name](root)
-        if found:
-            return _describe(root, name, found, unreadable)
+        if files := LAYOUTS[name](root):
+            return _read_files(root, name, files, skip_unreadable)
     raise DataError(
         f"{root} has no images in a layout that alledge knows",
         allowed=layout or LAYOUTS,
-        fix="a folder per class is always understood: DATA/healthy/*.jpg, DATA/blast/*.jpg",
+        fix="use a folder per class: DATA/healthy/*.jpg, DATA/blast/*.jpg",
     )
 
 
-def _describe(
-    root: Path, layout: str, found: list[Found], unreadable: dict[Path, str] | None
-) -> Dataset:
-    labels, positive = _labels(root, layout, {label for _, label, _ in found})
+def _read_files(root: Path, layout: str, files: list[ImageFile], skip_unreadable: bool) -> Dataset:
+    labels, positive = _labels(root, layout, {file.label for file in files})
     samples: list[Sample] = []
-    broken: list[str] = []
-    for path, label, group in found:
+    unreadable: dict[Path, str] = {}
+    for path, label, group in files:
         try:
             header = read_header(path)
         except ImageError as error:
-            if unreadable is None:
-                broken.append(error.what)
-            else:
-                unreadable[path] = error.what
+            unreadable[path] = error.what
             continue
         samples.append(
             Sample(path, label, group, header.camera, header.width, header.height, _centroids(path))
         )
-    if broken or not samples:
-        more = f" (and {len(broken) - 3} more)" if len(broken) > 3 else ""
+    if unreadable and not (skip_unreadable and samples):
+        errors = list(unreadable.values())
+        more = f" (and {len(errors) - ERRORS_SHOWN} more)" if len(errors) > ERRORS_SHOWN else ""
         raise DataError(
-            f"{len(broken)} of {len(found)} images cannot be opened: {'; '.join(broken[:3])}{more}",
+            f"{len(errors)} of {len(files)} images cannot be opened: "
+            f"{'; '.join(errors[:ERRORS_SHOWN])}{more}",
             fix="replace or remove them",
         )
-    top = samples[0].path.parent.parent
-    generated = any((folder / GENERATED_MARK).is_file() for folder in (root, top))
+    set_folder = samples[0].path.parent.parent
     return Dataset(
-        root, layout, labels, positive, tuple(samples), generated, subjects=layout == "c-nmc"
+        root=root,
+        layout=layout,
+        labels=labels,
+        positive=positive,
+        samples=tuple(samples),
+        generated=any((folder / GENERATED_MARK).is_file() for folder in (root, set_folder)),
+        subjects=layout == "c-nmc",
+        unreadable=unreadable,
     )
 
 
@@ -273,8 +294,7 @@ def _labels(root: Path, layout: str, present: set[str]) -> tuple[tuple[str, ...]
     if not negative or not positive:
         raise DataError(
             f"{root} has the classes {', '.join(sorted(present))}: "
-            + ("all" if negative else "none")
-            + " of them mean healthy",
+            f"{'all' if negative else 'none'} of them mean healthy",
             fix="name the folder of the healthy class 'healthy'",
         )
     return (*negative, *positive), tuple(positive)
@@ -285,7 +305,7 @@ def _is_healthy(name: str) -> bool:
 
 
 def _centroids(path: Path) -> tuple[tuple[float, float], ...]:
-    """Return the blast centroids of an ALL-IDB1 image, empty where there are none."""
+    """Return the blast centroids of an ALL-IDB1 image; empty if it has none."""
     xyc = path.parent.parent / "xyc" / f"{path.stem}.xyc"
     if not xyc.is_file():
         return ()

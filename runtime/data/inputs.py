@@ -1,6 +1,6 @@
-"""What the user named: files, folders and globs, turned into image files in order.
+"""Finds the image files that the user named: files, folders and globs, in order.
 
-A name that exists is that file, whatever characters it has; only then is it tried as a glob.
+A name that exists is that file, whatever characters it has. Otherwise it is tried as a glob.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SIGNATURE_BYTES = 32
-_BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes a BMP's second header can have
+_BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # possible sizes of a BMP's second header
 
 
 def has_image_signature(head: bytes) -> bool:
-    """Return whether a file that begins so is in one of the image path's formats.
+    """Return whether a file that begins with these bytes is in a format that `load_rgb` reads.
 
     Parameters
     ----------
     head : bytes
-        Its first 32 bytes, fewer where it has fewer.
+        The first 32 bytes of the file; a shorter file has fewer.
     """
     if head[:3] == b"\xff\xd8\xff" or head[:8] == b"\x89PNG\r\n\x1a\n":
         return True
@@ -35,56 +35,61 @@ def has_image_signature(head: bytes) -> bool:
 
 
 def find_images(names: Iterable[str | Path], *, recursive: bool = False) -> Iterator[str]:
-    """Yield the image files that the user named, in the order given.
+    """Yield the image files that the user named, in the given order.
 
     Parameters
     ----------
     names : iterable of str or Path
-        Files are passed on as they are, images or not: an error record will say so. Of a folder
-        the image files, told by their content; other files there are left out silently.
+        A file is yielded even if it is no image. Of a folder, the image files are yielded; their
+        content decides, and other files are left out silently.
     recursive : bool
-        Look into the folders of a folder too.
+        Read the folders inside a folder too.
 
     Yields
     ------
     str
-        As given, or below the folder as given. What names nothing, and a folder without an
-        image, are passed on as well: they become error records.
+        A path as given, or below a folder as given. A name without a file, and a folder without
+        an image, are yielded too: they become error records.
+
+    Examples
+    --------
+    >>> list(find_images(["slides/", "more/*.png"]))  # doctest: +SKIP
+    ['slides/a.jpg', 'slides/b.jpg', 'more/c.png']
     """
     for name in map(str, names):
-        matches = [] if _exists(name) else _matches(name)
+        matches = [] if _exists(name) else _expand_glob(name)
         for match in matches or [name]:
-            yield from _expand(match, recursive)
+            yield from _expand_folder(match, recursive)
 
 
 def _exists(name: str) -> bool:
     try:
         return os.path.lexists(name)
-    except ValueError:  # a NUL inside
+    except ValueError:  # it contains a NUL
         return False
 
 
-def _matches(pattern: str) -> list[str]:
-    """Return what a glob names, in order; nothing where it is no glob."""
+def _expand_glob(pattern: str) -> list[str]:
+    """Return the paths that a glob matches, in order; none if it is no glob."""
     import glob
 
     if not glob.has_magic(pattern):
         return []
     if "**" not in pattern:
-        return sorted(glob.glob(pattern))  # noqa: PTH207 - keeps the spelling that was typed
-    # glob would follow links that lead in circles, for ever; pathlib does not follow them
+        return sorted(glob.glob(pattern))  # noqa: PTH207 - pathlib changes the spelling
+    # pathlib does not follow links; glob would follow links in a circle for ever
     anchor = Path(pattern).anchor
     try:
-        found = sorted(Path(anchor).glob(pattern[len(anchor) :]))
+        paths = sorted(Path(anchor).glob(pattern[len(anchor) :]))
     except (OSError, ValueError, NotImplementedError):
         return []
-    folders = {path for path in found if path.is_dir()}
-    files = [path for path in found if path not in folders and path.parent not in folders]
-    inside = [image for folder in sorted(folders) for image in _inside(folder, False, set())]
+    folders = {path for path in paths if path.is_dir()}
+    files = [path for path in paths if path not in folders and path.parent not in folders]
+    inside = [image for folder in sorted(folders) for image in _images_in(folder, False, set())]
     return list(map(str, inside + files))
 
 
-def _expand(name: str, recursive: bool) -> Iterator[str]:
+def _expand_folder(name: str, recursive: bool) -> Iterator[str]:
     try:
         is_folder = Path(name).is_dir()
     except (OSError, ValueError):
@@ -93,39 +98,39 @@ def _expand(name: str, recursive: bool) -> Iterator[str]:
         yield name
         return
     empty = True
-    for path in _inside(Path(name), recursive, set()):
+    for path in _images_in(Path(name), recursive, set()):
         empty = False
         yield str(path)
     if empty:
         yield name
 
 
-def _inside(folder: Path, recursive: bool, entered: set[str]) -> Iterator[Path]:
-    """Yield the images of a folder by name, then those of its folders; each is entered once."""
-    real = os.path.realpath(folder)
-    if real in entered:
+def _images_in(folder: Path, recursive: bool, entered: set[str]) -> Iterator[Path]:
+    """Yield the images of a folder by name, then those of its folders; enter each folder once."""
+    real_path = os.path.realpath(folder)
+    if real_path in entered:
         return
-    entered.add(real)
+    entered.add(real_path)
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return
-    deeper = []
+    subfolders = []
     for entry in entries:
         try:
             if entry.is_dir():
-                deeper.append(folder / entry.name)
+                subfolders.append(folder / entry.name)
             elif entry.is_file() and _is_image(folder / entry.name):
                 yield folder / entry.name
-        except OSError:  # a link that leads nowhere, or in a circle
+        except OSError:  # a broken link, or a link to itself
             continue
-    for inner in deeper if recursive else ():
-        yield from _inside(inner, recursive, entered)
+    for subfolder in subfolders if recursive else ():
+        yield from _images_in(subfolder, recursive, entered)
 
 
 def _is_image(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             return has_image_signature(stream.read(SIGNATURE_BYTES))
-    except OSError:  # a camera may still write it: no image is left out silently, an error says so
+    except OSError:  # yield it, so that an error record reports it
         return True

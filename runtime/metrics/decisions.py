@@ -1,6 +1,6 @@
-"""From an engine's scores to an answer: temperature, threshold, indeterminate band; numpy only.
+"""From an engine's scores to a label: temperature, threshold, indeterminate band; numpy only.
 
-Fitting them is `alledge.train`'s; they travel in the bundle, one set per format.
+`alledge.train` fits them. The bundle has one set for each format.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SCORE_FLOOR = 1e-7  # no score is taken as nearer to 0 than this before the logarithm
+SCORE_FLOOR = 1e-7  # lower scores are raised to this before the logarithm
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where an answer turns, on the calibrated probability of any positive label.
+    """Thresholds on the calibrated probability of all positive labels together.
 
     Parameters
     ----------
     threshold : float
-        From here on the answer is a positive label, in [0, 1].
+        Least probability that gives a positive label, in [0, 1].
     band : (float, float)
-        From the first up to below the second a person should look; empty where they are equal.
+        Probabilities from the first up to below the second are indeterminate: a person should
+        look. Equal values are an empty band.
     """
 
     threshold: float = 0.5
@@ -32,13 +33,13 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was decided of one image.
+    """The label of one image.
 
     Parameters
     ----------
     label : str
     probability : float
-        Of any positive label, in [0, 1].
+        Of all positive labels together, in [0, 1].
     indeterminate : bool
         True inside the band.
     """
@@ -49,14 +50,14 @@ class Verdict:
 
 
 def apply_temperature(scores: ArrayLike, temperature: float) -> NDArray[np.float64]:
-    """Return scores softened (or sharpened) by a temperature; 1 changes nothing.
+    """Return scores calibrated by a temperature; 1 changes nothing.
 
     Parameters
     ----------
     scores : (N, C) array_like of float
         Probabilities; each row sums to 1.
     temperature : float
-        > 0; above 1 less sure, below 1 surer.
+        > 0. Above 1 the largest score becomes smaller, below 1 larger.
 
     Returns
     -------
@@ -71,21 +72,21 @@ def apply_temperature(scores: ArrayLike, temperature: float) -> NDArray[np.float
     References
     ----------
     C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks",
-    ICML 2017, equation 9, on the logarithm of the scores in place of the logits: softmax does
-    not see the constant by which the two differ.
+    ICML 2017, equation 9. The logarithm of the scores replaces the logits: both differ by a
+    constant, which softmax removes.
     """
     if not 0 < temperature < float("inf"):
         raise ValueError(f"a temperature must be positive and finite, got {temperature}")
     logits = np.log(np.clip(np.asarray(scores, dtype=np.float64), SCORE_FLOOR, 1.0)) / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    softened: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-    return softened
+    calibrated: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return calibrated
 
 
 def positive_score(
     scores: ArrayLike, labels: Sequence[str], positive: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Return the probability of any positive label.
+    """Return the probability of all positive labels together.
 
     Parameters
     ----------
@@ -97,8 +98,8 @@ def positive_score(
     -------
     (N,) ndarray of float64
     """
-    chosen = np.asarray(scores, dtype=float)[:, is_positive(labels, positive)]
-    return np.asarray(chosen.sum(axis=1), dtype=np.float64)
+    columns = np.asarray(scores, dtype=float)[:, is_positive(labels, positive)]
+    return np.asarray(columns.sum(axis=1), dtype=np.float64)
 
 
 def assign_labels(
@@ -107,50 +108,58 @@ def assign_labels(
     positive: Sequence[str],
     threshold: float | NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Return the label each image is given: the likeliest on its side of the threshold.
+    """Return the label of each image.
+
+    If the positive score reaches the threshold it is the likeliest positive label, otherwise the
+    likeliest negative label.
 
     Parameters
     ----------
     scores : (N, C) array_like of float
     labels, positive : sequence of str
     threshold : float or (N,) ndarray of float64
-        An image whose positive score reaches it, or its own, gets a positive label.
+        One for all images, or one for each.
 
     Returns
     -------
     (N,) ndarray of int
         Indices into `labels`.
     """
-    table, side = np.asarray(scores, dtype=float), is_positive(labels, positive)
-    called = positive_score(table, labels, positive) >= threshold
-    allowed = np.where(called[:, None] == side, table, -1.0)
+    table = np.asarray(scores, dtype=float)
+    above = positive_score(table, labels, positive) >= threshold
+    allowed = np.where(above[:, None] == is_positive(labels, positive), table, -1.0)
     return np.asarray(allowed.argmax(axis=1), dtype=np.int64)
 
 
 def is_positive(labels: Sequence[str], positive: Sequence[str]) -> NDArray[np.bool_]:
-    """Return whether each label is one that means leukaemia, (C,)."""
+    """Return for each label whether it means leukaemia, (C,)."""
     return np.array([label in positive for label in labels])
 
 
 def decide(
-    scores: ArrayLike, labels: Sequence[str], positive: Sequence[str], decision: Thresholds
+    scores: ArrayLike, labels: Sequence[str], positive: Sequence[str], thresholds: Thresholds
 ) -> list[Verdict]:
-    """Return what is decided of each image.
+    """Return the verdict on each image.
 
     Parameters
     ----------
     scores : (N, C) array_like of float
         Calibrated, in the order of the labels.
     labels, positive : sequence of str
-    decision : Thresholds
+    thresholds : Thresholds
 
     Returns
     -------
     list of Verdict
+
+    Examples
+    --------
+    >>> decide([[0.3, 0.7]], ["healthy", "blast"], ["blast"], Thresholds(0.5))
+    [Verdict(label='blast', probability=0.7, indeterminate=False)]
     """
-    low, high = decision.band
-    said = assign_labels(scores, labels, positive, decision.threshold)
+    low, high = thresholds.band
+    indices = assign_labels(scores, labels, positive, thresholds.threshold)
     return [
         Verdict(labels[index], float(min(p, 1.0)), bool(low <= p < high))
-        for index, p in zip(said, positive_score(scores, labels, positive), strict=True)
+        for index, p in zip(indices, positive_score(scores, labels, positive), strict=True)
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, ImageError
+from ...errors import AllImagesSeenError, DataError, ImageError
 from ..bundle.seen_images import TrainingImageHashes
 from ..data.datasets import Dataset, Sample, read_dataset
 from ..image_settings import ImageSettings
@@ -39,7 +39,7 @@ class EvaluatedModel:
         On the calibrated positive score, in [0, 1].
     image_settings : ImageSettings
     seen : TrainingImageHashes
-        Images that the model was trained on.
+        Hashes of the images that the model was trained on.
     scores : callable
         Takes (N, S, S, 3) uint8 images and returns (N, C) calibrated probabilities.
     batch_size : int
@@ -93,8 +93,9 @@ def evaluate(
     Raises
     ------
     DataError
-        If the data set has a label that the model does not give, no image can be read, or the
-        model was trained on all that can.
+        If the data set has a label that the model does not give, or no image can be read.
+    AllImagesSeenError
+        If the model was trained on all images that can be read.
     """
     dataset = read_dataset(data, layout)
     _check_labels(dataset, model)
@@ -174,7 +175,7 @@ def _nothing_to_measure(
             f"none of the {len(failed)} images of {data} can be read: {failed[0]['error']}",
             fix="replace or remove them",
         )
-    return DataError(
+    return AllImagesSeenError(
         f"{model.name} was trained on every readable image of {data}: nothing is left to measure",
         fix=f"see its {model.out_of_fold} for figures out of fold, or --include-seen",
     )

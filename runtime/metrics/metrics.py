@@ -1,7 +1,7 @@
-"""Metrics with their intervals; numpy and the standard library only, so that a device has them.
+"""Metrics with confidence intervals; numpy and the standard library only, for use on a device.
 
-Truth is the index of a label, scores are probabilities in the order of the labels, and a
-"positive" score is the sum over the positive labels.
+The truth is the index of a label. Scores are probabilities in the order of the labels. A positive
+score is the sum of the scores of the positive labels.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 ECE_BINS = 10
-TINY = 1e-7  # a probability is never taken as nearer to 0 than this inside a logarithm
+SMALLEST_PROBABILITY = 1e-7  # lower ones are raised to this before the logarithm
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 
 def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Ints:
-    """Return the confusion matrix: rows are truth, columns what was said.
+    """Return the confusion matrix: rows are the truth, columns the predictions.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Ints:
 
 
 def brier(truth: ArrayLike, p: ArrayLike) -> float:
-    """Return the mean squared difference of a probability and what happened.
+    """Return the mean squared difference of the probability and the outcome (0 or 1).
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def brier(truth: ArrayLike, p: ArrayLike) -> float:
 
 
 def mse(truth: ArrayLike, scores: ArrayLike) -> float:
-    """Return the mean squared error over all classes, as the paper and Keras count it.
+    """Return the mean squared error over all classes, as in the paper and Keras.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def mse(truth: ArrayLike, scores: ArrayLike) -> float:
 
 
 def log_loss(truth: ArrayLike, scores: ArrayLike) -> float:
-    """Return the mean negative logarithm of the probability given to the truth.
+    """Return the mean negative logarithm of the probability of the true label.
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ def log_loss(truth: ArrayLike, scores: ArrayLike) -> float:
         In nats; probabilities are clipped at 1e-7.
     """
     table = np.asarray(scores, dtype=float)
-    given = table[np.arange(len(table)), np.asarray(truth, dtype=int)]
-    return float(-np.mean(np.log(np.clip(given, TINY, 1.0))))
+    of_truth = table[np.arange(len(table)), np.asarray(truth, dtype=int)]
+    return float(-np.mean(np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0))))
 
 
 def ece(truth: ArrayLike, scores: ArrayLike, bins: int = ECE_BINS) -> float:
@@ -121,12 +121,12 @@ def ece(truth: ArrayLike, scores: ArrayLike, bins: int = ECE_BINS) -> float:
     truth : (N,) array_like of int
     scores : (N, C) array_like of float
     bins : int
-        Of equal width over [0, 1].
+        Number of bins of equal width over [0, 1].
 
     Returns
     -------
     float
-        In [0, 1]: the mean gap of confidence and accuracy.
+        In [0, 1]: the mean difference of confidence and accuracy.
 
     References
     ----------
@@ -135,9 +135,9 @@ def ece(truth: ArrayLike, scores: ArrayLike, bins: int = ECE_BINS) -> float:
     """
     table = np.asarray(scores, dtype=float)
     confidence = table.max(axis=1)
-    right = (table.argmax(axis=1) == np.asarray(truth, dtype=int)).astype(float)
+    is_right = (table.argmax(axis=1) == np.asarray(truth, dtype=int)).astype(float)
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(index, weights=right - confidence, minlength=bins)
+    gaps = np.bincount(index, weights=is_right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(table))
 
 
@@ -152,7 +152,7 @@ def summarize(
     *,
     seed: int = 0,
 ) -> Json:
-    """Return every metric with its interval, ready for JSON.
+    """Return all metrics with their intervals, ready for JSON.
 
     Parameters
     ----------
@@ -160,24 +160,24 @@ def summarize(
     scores : (N, C) array_like of float
     labels, positive : sequence of str
     threshold : float or (N,) ndarray of float64
-        One for all, or one an image; the summary then names their mean.
+        One for all images, or one for each; the summary contains their mean.
     groups : (N,) array_like
-        What the AUC's bootstrap draws.
+        The bootstrap of the AUC draws whole groups.
     cameras : sequence of str, optional
-        One an image; adds the same figures camera by camera.
+        One for each image; adds the same figures for each camera.
     seed : int
         Of the bootstrap.
 
     Returns
     -------
     dict
-        A proportion is ``{"value", "low", "high", "n"}``; what no image speaks of is null.
+        A proportion is ``{"value", "low", "high", "n"}``, or null if no image counts for it.
     """
     truth, table = np.asarray(truth, dtype=int), np.asarray(scores, dtype=float)
-    units = np.asarray(groups)
-    said = assign_labels(table, labels, positive, threshold)
-    summary = _detection(truth, table, said, labels, positive, units, seed)
-    matrix = confusion(truth, said, len(labels))
+    groups = np.asarray(groups)
+    predicted = assign_labels(table, labels, positive, threshold)
+    summary = _detection(truth, table, predicted, labels, positive, groups, seed)
+    matrix = confusion(truth, predicted, len(labels))
     summary |= {
         "threshold": float(np.mean(threshold)),
         "brier": brier(
@@ -195,10 +195,10 @@ def summarize(
             str(name): _detection(
                 truth[names == name],
                 table[names == name],
-                said[names == name],
+                predicted[names == name],
                 labels,
                 positive,
-                units[names == name],
+                groups[names == name],
                 seed,
             )
             for name in np.unique(names)
@@ -209,26 +209,26 @@ def summarize(
 def _detection(
     truth: Ints,
     table: Floats,
-    said: Ints,
+    predicted: Ints,
     labels: Sequence[str],
     positive: Sequence[str],
     groups: NDArray[Any],
     seed: int,
 ) -> Json:
-    """Return the figures that fit any subset of images: accuracy and the positive side's."""
-    side = is_positive(labels, positive)
-    ill, called = side[truth], side[said]
+    """Return the figures of a subset: accuracy, and those of positive against negative."""
+    positive_labels = is_positive(labels, positive)
+    is_ill, is_called_ill = positive_labels[truth], positive_labels[predicted]
     p = positive_score(table, labels, positive)
-    low, high = bootstrap_auc(ill, p, groups, seed=seed)
-    area = auc(ill, p)
+    low, high = bootstrap_auc(is_ill, p, groups, seed=seed)
+    area = auc(is_ill, p)
     return {
         "images": len(truth),
         "groups": len(np.unique(groups)),
-        "positives": int(ill.sum()),
-        "accuracy": _proportion(truth == said),
-        "sensitivity": _proportion(called[ill]),
-        "specificity": _proportion(~called[~ill]),
-        "precision": _proportion(ill[called]),
+        "positives": int(is_ill.sum()),
+        "accuracy": _proportion_of(truth == predicted),
+        "sensitivity": _proportion_of(is_called_ill[is_ill]),
+        "specificity": _proportion_of(~is_called_ill[~is_ill]),
+        "precision": _proportion_of(is_ill[is_called_ill]),
         "auc": None
         if math.isnan(area)
         else {"value": area, "low": low, "high": high, "n": len(truth)},
@@ -239,28 +239,25 @@ def _per_class(matrix: Ints, labels: Sequence[str]) -> Json:
     """Return precision, recall, F1 and support per class, and their two averages."""
     rows: dict[str, Json] = {}
     for index, label in enumerate(labels):
-        hit, support, named = (
-            int(matrix[index, index]),
-            int(matrix[index].sum()),
-            int(matrix[:, index].sum()),
-        )
+        hits, support = int(matrix[index, index]), int(matrix[index].sum())
+        predicted = int(matrix[:, index].sum())
         rows[label] = {
-            "precision": _of(hit, named),
-            "recall": _of(hit, support),
-            "f1": 2 * hit / (support + named) if support + named else None,
+            "precision": _proportion(hits, predicted),
+            "recall": _proportion(hits, support),
+            "f1": 2 * hits / (support + predicted) if support + predicted else None,
             "support": support,
         }
     supports = [row["support"] for row in rows.values()]
-    even = [1.0 if support else 0.0 for support in supports]
+    equal = [1.0 if support else 0.0 for support in supports]
     return {
         "per_class": rows,
-        "macro": _average(list(rows.values()), even),
+        "macro": _average(list(rows.values()), equal),
         "weighted": _average(list(rows.values()), supports),
     }
 
 
 def _average(rows: list[Json], weights: Sequence[float]) -> Json:
-    """Return the weighted mean of each figure; one that no image speaks of counts as 0."""
+    """Return the weighted mean of each figure; a missing figure counts as 0."""
     total = sum(weights) or 1.0
 
     def mean(values: list[float]) -> float:
@@ -273,11 +270,11 @@ def _average(rows: list[Json], weights: Sequence[float]) -> Json:
     }
 
 
-def _proportion(right: NDArray[np.bool_]) -> Json | None:
-    return _of(int(np.sum(right)), len(right))
+def _proportion_of(successes: NDArray[np.bool_]) -> Json | None:
+    return _proportion(int(np.sum(successes)), len(successes))
 
 
-def _of(successes: int, total: int) -> Json | None:
+def _proportion(successes: int, total: int) -> Json | None:
     if total == 0:
         return None
     low, high = wilson(successes, total)

@@ -1,4 +1,4 @@
-"""Fixtures of the measuring room's tests: a bundle of the tiny network, and a real measurement."""
+"""Fixtures of the benchmark tests: a bundle of a tiny network, and a real measurement of it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """The command line, in this process; what it measures is in processes of their own."""
+    """Runs the command line in this process. The measured processes are real."""
     return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
 
 
 @pytest.fixture(scope="session")
 def maker() -> ModuleType:
-    """The writer of test bundles."""
+    """The module that writes test bundles."""
     return bundles
 
 
@@ -47,20 +47,20 @@ def measured(
 
 @pytest.fixture
 def document(measured: Path) -> Json:
-    """The result of that measurement, a copy that a test may change."""
-    made: Json = json.loads((measured / "benchmark.json").read_text(encoding="utf-8"))
-    return made
+    """The result of that measurement. A test may change it."""
+    content: Json = json.loads((measured / "benchmark.json").read_text(encoding="utf-8"))
+    return content
 
 
 def _elsewhere(document: Json, **changes: Any) -> Json:
-    """Return the document as another machine would have written it."""
+    """Return the document as if another machine had written it."""
     other = copy.deepcopy(document)
     other["machine"].update({"cpu": "Cortex-A76", "board": "Raspberry Pi 5", **changes})
     return other
 
 
 def _estimated(document: Json) -> Json:
-    """Return the document with its rows as estimates for another board."""
+    """Return the document with its rows turned into estimates for another board."""
     other = _elsewhere(document, board="Jetson Nano", cpu="Cortex-A57")
     for row in other["rows"]:
         nothing = dict.fromkeys(("end_to_end", "throughput", "cold_start_ms", "steady_mib"))
@@ -71,27 +71,27 @@ def _estimated(document: Json) -> Json:
 
 @pytest.fixture(scope="session")
 def elsewhere() -> Callable[..., Json]:
-    """What makes a document another machine's."""
+    """Returns a copy of a document as if another machine had written it."""
     return _elsewhere
 
 
 @pytest.fixture(scope="session")
 def estimated() -> Callable[[Json], Json]:
-    """What makes the rows of a document estimates."""
+    """Returns a copy of a document whose rows are estimates."""
     return _estimated
 
 
 @pytest.fixture
 def page(run: Run, measured: Path, document: Json, tmp_path: Path) -> Path:
-    """The page of a measured machine, and of one that was only estimated."""
+    """The report of a measured machine and of a machine with estimates only."""
     document["rows"][0] |= {"model": "<b>tiny</b> & co", "reached_width": True}
     document["rows"][1] |= {"model": "mobilenetv2", "precision": "dynamic", "parity": "fail"}
     document["rows"][1]["reached_width"] = True
     document["rows"][2] |= {"model": "resnet101v2", "reached_width": False, "set_aside": 2}
     files = []
-    for name, made in (("here", document), ("there", _estimated(document))):
+    for name, content in (("here", document), ("there", _estimated(document))):
         files.append(tmp_path / f"{name}.json")
-        files[-1].write_text(json.dumps(made), encoding="utf-8")
-    answer = run("report", *files, "--out", tmp_path / "report.html")
-    assert answer.exit_code == 0, answer.output
+        files[-1].write_text(json.dumps(content), encoding="utf-8")
+    result = run("report", *files, "--out", tmp_path / "report.html")
+    assert result.exit_code == 0, result.output
     return tmp_path / "report.html"

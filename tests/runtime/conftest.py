@@ -36,11 +36,3 @@ def picture(width: int = 320, height: int = 240, seed: int = 0) -> Image.Image:
 def make_picture() -> Callable[..., Image.Image]:
     """The function that draws test pictures."""
     return picture
-
-
-@pytest.fixture(autouse=True)
-def _nothing_from_outside(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    monkeypatch.delenv("ALLEDGE_BUNDLE", raising=False)
-    monkeypatch.setenv("ALLEDGE_CACHE", str(tmp_path_factory.getbasetemp() / "engine-cache"))

@@ -1,12 +1,15 @@
-"""What an engine compiled is kept for the next process, and never trusted unseen."""
+"""The cache of compiled models: used by the next process, checked before use, safe to share."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +59,7 @@ def test_another_bundle_is_another_entry(root: Path, own_bundle: Path, bundles: 
 
 
 @pytest.mark.parametrize("damage", ["flipped bit", "cut", "gone", "sums gone", "foreign file"])
-def test_a_damaged_entry_is_made_anew(
+def test_a_damaged_entry_is_replaced(
     root: Path, bundle: Path, tiny: ModuleType, damage: str
 ) -> None:
     answer(bundle)
@@ -91,13 +94,15 @@ def test_many_processes_may_start_at_once(root: Path, bundle: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code, bundle], stdout=subprocess.PIPE)
         for _ in range(4)
     ]
-    said = [process.communicate()[0] for process in running]
+    outputs = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0] * 4
-    assert len(set(said)) == 1
+    assert len(set(outputs)) == 1
     assert len(entries(root)) == 1
 
 
-def test_off_means_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bundle: Path) -> None:
+def test_the_cache_can_be_switched_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bundle: Path
+) -> None:
     monkeypatch.setenv("ALLEDGE_CACHE", "off")
     monkeypatch.chdir(tmp_path)
     assert cache_root() is None
@@ -124,12 +129,12 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
     assert cache_root() is None
 
 
-def test_an_engine_that_keeps_nothing_leaves_nothing(root: Path) -> None:
+def test_an_engine_that_writes_nothing_leaves_no_entry(root: Path) -> None:
     with_cache("empty", lambda folder: None)
     assert entries(root) == []
 
 
-def test_an_engine_that_fails_leaves_nothing(root: Path) -> None:
+def test_an_engine_that_fails_leaves_no_entry(root: Path) -> None:
     def fail(folder: Path | None) -> None:
         raise RuntimeError("no")
 
@@ -138,21 +143,85 @@ def test_an_engine_that_fails_leaves_nothing(root: Path) -> None:
     assert entries(root) == []
 
 
-def test_old_entries_make_room(root: Path) -> None:
-    def keep(folder: Path | None) -> None:
+def test_the_oldest_entries_are_removed(root: Path) -> None:
+    def fill(folder: Path | None) -> None:
         assert folder is not None
         (folder / "blob").write_bytes(b"x")
 
     for number in range(KEPT_ENTRIES + 3):
-        with_cache(f"entry-{number}", keep)
+        with_cache(f"entry-{number}", fill)
     assert len(entries(root)) == KEPT_ENTRIES
 
 
-def test_threads_that_make_the_same_entry_do_not_meet(root: Path) -> None:
-    def keep(folder: Path | None) -> None:
+def test_threads_that_fill_the_same_entry_do_not_disturb_each_other(root: Path) -> None:
+    def fill(folder: Path | None) -> None:
         if folder is not None and not (folder / "blob").exists():
             (folder / "blob").write_bytes(b"x" * 100_000)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: with_cache("same", keep), range(40)))
+        list(pool.map(lambda _: with_cache("same", fill), range(40)))
     assert entries(root) == ["same"]
+
+
+def write(content: str) -> Callable[[Path | None], None]:
+    def use(folder: Path | None) -> None:
+        assert folder is not None
+        if not (folder / "blob").exists():
+            (folder / "blob").write_text(content, encoding="utf-8")
+
+    return use
+
+
+def test_an_entry_that_another_process_writes_meanwhile_is_not_deleted(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process writes it as soon as this one has seen that there is none."""
+    others: list[Path] = []
+
+    def then_other_writes(method: Callable[..., Any]) -> Callable[..., Any]:
+        def look(path: Path, *args: Any, **options: Any) -> Any:
+            try:
+                return method(path, *args, **options)
+            except FileNotFoundError:
+                if "same" in path.parts and not others:
+                    others.append(root / "same")
+                    with_cache("same", write("the other's"))
+                raise
+
+        return look
+
+    for name in ("stat", "read_text"):
+        monkeypatch.setattr(Path, name, then_other_writes(getattr(Path, name)))
+    with_cache("same", write("mine"))
+    assert others
+    assert (root / "same" / "blob").read_text(encoding="utf-8") == "the other's"
+    assert entries(root) == ["same"]
+
+
+def test_a_damaged_entry_that_another_process_has_replaced_is_not_deleted(root: Path) -> None:
+    with_cache("same", write("damaged"))
+    (root / "same" / "sums.json").unlink()
+
+    def use(folder: Path | None) -> None:
+        write("mine")(folder)
+        with_cache_in_a_thread("same", write("the other's"))
+
+    with_cache("same", use)
+    assert (root / "same" / "blob").read_text(encoding="utf-8") == "the other's"
+    assert entries(root) == ["same"]
+
+
+def with_cache_in_a_thread(name: str, use: Callable[[Path | None], None]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(with_cache, name, use).result()
+
+
+def test_folders_that_killed_processes_left_are_removed_and_no_others(root: Path) -> None:
+    left, features = root / ".openvino-0f.4711.99", root / ".features"
+    for folder in (left, features):
+        folder.mkdir(parents=True)
+        os.utime(folder, (0, 0))
+    recent = root / ".openvino-0f.4712.99"
+    recent.mkdir()
+    with_cache("new", write("x"))
+    assert entries(root) == [features.name, recent.name, "new"]

@@ -17,7 +17,7 @@ from alledge.runtime.backends import BACKENDS
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.classifier import MODES, Classifier, Mode
 from alledge.runtime.imaging import load_rgb
-from alledge.runtime.pipeline import most
+from alledge.runtime.pipeline import max_in_flight
 
 Maker = Callable[..., Image.Image]
 every_mode = pytest.mark.parametrize("mode", MODES)
@@ -46,7 +46,7 @@ def test_every_backend_gives_the_networks_answer(
             assert result.digest == Bundle.open(bundle).digest
 
 
-def test_path_image_and_array_are_answered_alike(bundle: Path, images: list[Path]) -> None:
+def test_path_image_and_array_give_the_same_result(bundle: Path, images: list[Path]) -> None:
     with Classifier.load(bundle) as classifier, Image.open(images[0]) as image:
         array = np.asarray(image)
         answers = [classifier.classify(given) for given in (images[0], str(images[0]), array)]
@@ -78,7 +78,7 @@ def test_an_endless_iterable_is_read_only_as_answers_are_taken(
         answers = classifier.classify(endless())
         for _ in range(5):
             next(answers)
-    assert 5 <= read <= 5 + most(2)
+    assert 5 <= read <= 5 + max_in_flight(2)
 
 
 def test_a_stack_of_arrays_is_many_images(bundle: Path, images: list[Path]) -> None:
@@ -120,7 +120,7 @@ def test_an_unknown_mode_names_the_nearest(bundle: Path) -> None:
         Classifier.load(bundle, mode="latancy")  # type: ignore[arg-type]
 
 
-def test_a_bundle_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is not a bundle"):
         Classifier.load(tmp_path)
 
@@ -147,18 +147,18 @@ def test_the_temperature_of_the_format_is_applied(
 @pytest.mark.parametrize(
     "answer", [[[np.nan, np.nan]], [[np.inf, 0.0]], [[0.2, 0.3, 0.5]], [[[0.5, 0.5]]]]
 )
-def test_an_engine_that_answers_no_scores_is_no_healthy_image(
+def test_outputs_that_are_not_scores_are_an_error_and_no_healthy_image(
     bundle: Path, images: list[Path], monkeypatch: pytest.MonkeyPatch, answer: list[object]
 ) -> None:
     with Classifier.load(bundle) as classifier:
-        told = np.array(answer, np.float32)
-        monkeypatch.setattr(classifier.backend, "predict", lambda batch: told)
+        raw = np.array(answer, np.float32)
+        monkeypatch.setattr(classifier.backend, "predict", lambda batch: raw)
         with pytest.raises(BackendError, match="answered"):
             classifier.classify(images[0])
 
 
 @pytest.mark.parametrize("source", [None, b"bytes", 7])
-def test_what_is_no_image_is_a_record_and_the_others_are_answered(
+def test_a_source_that_is_no_image_is_an_error_record_and_the_others_are_classified(
     bundle: Path, images: list[Path], source: object
 ) -> None:
     with Classifier.load(bundle) as classifier:
@@ -175,3 +175,28 @@ def test_a_given_image_is_left_as_it_was(bundle: Path, tmp_path: Path, make_pict
         assert image.size == (1800, 1400)
         assert image.getpixel((1700, 1300)) is not None
         assert result.probability == classifier.classify(path).probability
+
+
+@every_mode
+def test_a_given_image_that_cannot_be_decoded_is_an_error_record_and_the_others_are_classified(
+    bundle: Path, tmp_path: Path, make_picture: Maker, mode: Mode
+) -> None:
+    path, cut = tmp_path / "field.jpg", tmp_path / "cut.png"
+    make_picture().save(path)
+    make_picture().save(cut)
+    cut.write_bytes(cut.read_bytes()[:-200])
+    with path.open("rb") as stream:
+        closed_file = Image.open(stream)
+    with Image.open(path) as closed_image:
+        pass
+    moved = make_picture()
+    moved.load = raise_os_error  # type: ignore[method-assign]
+    sources = [path, closed_file, closed_image, Image.open(cut), moved, path]
+    with Classifier.load(bundle, threads=2, mode=mode) as classifier:
+        results = list(classifier.classify(sources))
+    assert [result.status == "error" for result in results] == [False, *[True] * 4, False]
+    assert "the given image cannot be decoded" in str(results[1].error)
+
+
+def raise_os_error() -> None:
+    raise OSError("the share is gone")

@@ -22,7 +22,8 @@ from PIL import Image
 from alledge import runtime
 from alledge.cli import main
 from alledge.runtime.digests import SMALL_BYTES
-from alledge.runtime.guards.guards import fit_guards, image_statistics
+from alledge.runtime.guards.fitting import fit_guards
+from alledge.runtime.guards.image_statistics import image_statistics
 
 SCHEMAS = Path(runtime.__file__).parent / "schemas"
 Maker = Callable[..., Image.Image]
@@ -64,7 +65,7 @@ def test_json_is_a_valid_record_a_line(folder: Path, bundle: Path) -> None:
     assert [record["status"] == "error" for record in records] == [False] * 3 + [True] * 2
 
 
-def test_all_well_is_exit_code_zero(folder: Path, bundle: Path) -> None:
+def test_the_exit_code_is_zero_without_errors(folder: Path, bundle: Path) -> None:
     assert run("classify", folder, "--bundle", bundle).exit_code == 0
 
 
@@ -89,10 +90,10 @@ def test_text_names_the_bundle_once(folder: Path, bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["latency", "throughput"])
-def test_both_modes_say_the_same(folder: Path, bundle: Path, mode: str) -> None:
+def test_both_modes_give_the_same_results(folder: Path, bundle: Path, mode: str) -> None:
     common = ("classify", folder, "--bundle", bundle, "--json")
-    found = lines(run(*common, "--mode", mode, "--threads", 2))
-    assert [r["scores"] for r in found] == [r["scores"] for r in lines(run(*common))]
+    records = lines(run(*common, "--mode", mode, "--threads", 2))
+    assert [r["scores"] for r in records] == [r["scores"] for r in lines(run(*common))]
 
 
 def test_the_environments_bundle_is_found(
@@ -149,8 +150,8 @@ def test_a_name_with_a_leading_dash_is_a_file_after_two_dashes(
 ) -> None:
     monkeypatch.chdir(folder)
     (folder / "0.jpg").rename(folder / "-0.jpg")
-    found = lines(run("classify", "--bundle", bundle, "--json", "--", "-0.jpg"))
-    (record,) = found
+    records = lines(run("classify", "--bundle", bundle, "--json", "--", "-0.jpg"))
+    (record,) = records
     assert record["image"] == "-0.jpg"
     assert record["status"] in ("ok", "review")
 
@@ -183,7 +184,7 @@ def test_the_device_path_imports_nothing_heavy(
 
 
 @pytest.mark.parametrize("names", [["0.jpg"], ["0.jpg", "1.jpg", "missing.jpg"]])
-def test_a_process_ends_as_the_command_says_and_loses_no_line(
+def test_the_exit_code_is_that_of_the_command_and_no_line_is_lost(
     folder: Path, bundle: Path, names: list[str]
 ) -> None:
     done = subprocess.run(
@@ -201,7 +202,7 @@ def test_a_process_ends_as_the_command_says_and_loses_no_line(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
-def test_records_that_could_not_be_written_are_no_success(folder: Path, bundle: Path) -> None:
+def test_the_exit_code_is_1_if_records_cannot_be_written(folder: Path, bundle: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "alledge", "classify", "0.jpg", "--bundle", str(bundle)],
@@ -223,7 +224,7 @@ DEAR = (
 )
 
 
-def test_a_cold_start_loads_nothing_dear(
+def test_a_cold_start_imports_nothing_slow(
     own_bundle: Path, bundles: ModuleType, folder: Path
 ) -> None:
     rng = np.random.default_rng(0)

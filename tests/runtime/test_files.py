@@ -1,4 +1,4 @@
-"""A file is there whole or not at all, even if the power goes."""
+"""Files are written atomically: after a failure or a power cut, the old file is there."""
 
 import os
 from pathlib import Path
@@ -8,17 +8,17 @@ import pytest
 from alledge.runtime.files import replace_file, write_json
 
 
-def test_what_was_written_is_on_the_disk_before_it_takes_its_place(
+def test_the_content_is_on_the_disk_before_the_file_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, flush, standing = tmp_path / "a.json", os.fsync, []
     path.write_text("old", encoding="utf-8")
 
-    def told(handle: int) -> None:
+    def record_fsync(handle: int) -> None:
         standing.append(path.read_text(encoding="utf-8"))
         flush(handle)
 
-    monkeypatch.setattr(os, "fsync", told)
+    monkeypatch.setattr(os, "fsync", record_fsync)
     write_json(path, 1)
     assert standing[0] == "old"
     assert standing[1:] == (["1\n"] if os.name == "posix" else [])

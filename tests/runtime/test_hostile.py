@@ -1,4 +1,4 @@
-"""More than 500 files made to trip a decoder: each gives one record, and nothing else happens."""
+"""More than 500 malformed files: each gives one record, and nothing else happens."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CLOSE = 0.06  # in probability: what a lossy format and another decode may move
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    made: dict[str, str] = hostile.make(tmp_path_factory.mktemp("hostile") / "corpus")
-    return made
+    files: dict[str, str] = hostile.make(tmp_path_factory.mktemp("hostile") / "corpus")
+    return files
 
 
 def classify(bundle: Path, *arguments: str) -> tuple[list[dict[str, Any]], str, int]:
@@ -54,7 +54,7 @@ def answers(corpus: dict[str, str], bundle: Path) -> tuple[list[dict[str, Any]],
     return classify(bundle, "--threads", "2", "--", *corpus)
 
 
-def test_the_corpus_is_as_large_as_promised(corpus: dict[str, str]) -> None:
+def test_there_are_more_than_500_malformed_files(corpus: dict[str, str]) -> None:
     assert len(corpus) >= 500
 
 
@@ -65,11 +65,11 @@ def test_every_file_gives_exactly_one_record_in_order(
     assert answers[2] == 1
 
 
-def test_nothing_is_said_on_stderr(answers: tuple[list[dict[str, Any]], str, int]) -> None:
+def test_nothing_is_printed_on_stderr(answers: tuple[list[dict[str, Any]], str, int]) -> None:
     assert answers[1] == ""
 
 
-def test_every_record_is_an_answer_or_a_reason(
+def test_every_record_has_a_label_or_an_error(
     answers: tuple[list[dict[str, Any]], str, int],
 ) -> None:
     for record in answers[0]:
@@ -82,14 +82,14 @@ def test_every_record_is_an_answer_or_a_reason(
             assert 0 <= record["probability"] <= 1
 
 
-def test_what_must_be_refused_is_refused(
+def test_files_that_cannot_be_read_correctly_are_refused(
     corpus: dict[str, str], answers: tuple[list[dict[str, Any]], str, int]
 ) -> None:
     passed = [r["image"] for r in answers[0] if corpus[r["image"]] == "error" != r["status"]]
     assert passed == []
 
 
-def test_whole_images_stand_upright_whatever_they_are_called(
+def test_intact_images_are_upright_whatever_their_names_are(
     corpus: dict[str, str],
     answers: tuple[list[dict[str, Any]], str, int],
     tiny: ModuleType,
@@ -109,8 +109,8 @@ def test_whole_images_stand_upright_whatever_they_are_called(
 
 def test_the_folder_itself_can_be_named(corpus: dict[str, str], bundle: Path) -> None:
     folder = os.path.commonpath(list(corpus))
-    records, said, _ = classify(bundle, "--recursive", folder)
+    records, stderr, _ = classify(bundle, "--recursive", folder)
     names = [record["image"] for record in records]
     assert len(names) == len(set(names)) > 300
-    assert said == ""
+    assert stderr == ""
     assert not any(name.endswith(("pipe.jpg", "endless.jpg", "text.jpg")) for name in names)

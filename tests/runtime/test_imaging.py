@@ -1,4 +1,4 @@
-"""The image path: every kind of file becomes the same upright RGB square, or one clear error."""
+"""Image loading: every kind of file becomes the same upright RGB square, or one clear error."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def wanted(picture: Image.Image) -> RGB:
 def test_every_format_is_read(tmp_path: Path, picture: Image.Image, wanted: RGB, form: str) -> None:
     file = tmp_path / "no suffix at all"
     picture.save(file, form)
-    found = load_rgb(file)
-    assert found.shape == (224, 224, 3)
-    assert found.dtype == np.uint8
+    pixels = load_rgb(file)
+    assert pixels.shape == (224, 224, 3)
+    assert pixels.dtype == np.uint8
     bound = 0 if form in LOSSLESS else 12 if form != "GIF" else 80
-    assert np.abs(found.astype(int) - wanted).mean() <= bound
+    assert np.abs(pixels.astype(int) - wanted).mean() <= bound
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_all_eight_orientations_stand_upright(
+def test_all_eight_orientations_become_upright(
     tmp_path: Path, picture: Image.Image, wanted: RGB, form: str, orientation: int
 ) -> None:
     stored = {
@@ -87,11 +87,11 @@ def test_every_pixel_mode_becomes_rgb(tmp_path: Path, picture: Image.Image, mode
         image = Image.fromarray(grey)
     else:
         image = picture.convert("RGBA" if mode == "PA" else "RGB").convert(mode)
-    found = load_rgb(image)
-    assert found.shape == (224, 224, 3)
+    pixels = load_rgb(image)
+    assert pixels.shape == (224, 224, 3)
     reference = load_rgb(picture if mode in ("CMYK", "YCbCr", "RGBA") else picture.convert("L"))
     bound = {"1": 128, "P": 90, "PA": 90, "I;16": 1}.get(mode, 3)
-    assert np.abs(found.astype(int).mean(2) - reference.astype(int).mean(2)).mean() <= bound
+    assert np.abs(pixels.astype(int).mean(2) - reference.astype(int).mean(2)).mean() <= bound
 
 
 def test_sixteen_bits_are_divided_by_257(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_sixteen_bits_are_divided_by_257(tmp_path: Path) -> None:
         assert (load_rgb(tmp_path / f"x{suffix}") == 128).all()
 
 
-def test_transparency_lies_on_white(tmp_path: Path) -> None:
+def test_transparent_pixels_become_white(tmp_path: Path) -> None:
     Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert (load_rgb(tmp_path / "clear.png") == 255).all()
     Image.new("RGBA", (40, 40), (0, 0, 0, 255)).save(tmp_path / "solid.png")
@@ -109,7 +109,7 @@ def test_transparency_lies_on_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["TIFF", "GIF", "PNG", "WEBP"])
-def test_of_many_frames_the_first_is_seen(tmp_path: Path, form: str) -> None:
+def test_of_many_frames_the_first_is_loaded(tmp_path: Path, form: str) -> None:
     frames = [Image.new("RGB", (60, 40), colour) for colour in ("red", "blue", "green")]
     file = tmp_path / "many"
     extra = {"lossless": True} if form == "WEBP" else {}
@@ -133,14 +133,16 @@ def test_crop_keeps_the_aspect_ratio_and_squash_does_not(make_picture: Maker) ->
     assert abs(2 * squashed.any(0).sum() - squashed.any(1).sum()) <= 2
 
 
-def test_a_reduced_decode_stays_near_the_full_one(tmp_path: Path, make_picture: Maker) -> None:
+def test_a_jpeg_decoded_at_reduced_scale_is_close_to_the_full_scale(
+    tmp_path: Path, make_picture: Maker
+) -> None:
     make_picture(2592, 1944).save(tmp_path / "field.jpg", quality=95)
     reduced = load_rgb(tmp_path / "field.jpg").astype(int)
     full = load_rgb(tmp_path / "field.jpg", ImageSettings(draft=4096))
     assert np.abs(reduced - full).max() <= 8
 
 
-def test_settings_survive_json() -> None:
+def test_settings_are_the_same_after_json() -> None:
     chosen = ImageSettings(size=96, geometry="crop", draft=200)
     assert ImageSettings.from_json(chosen.to_json()) == chosen
 
@@ -164,7 +166,7 @@ def png_of_declared_size(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
 
 
-def test_a_bomb_is_refused_from_its_header(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused_from_its_header(tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(png_of_declared_size(50_000))
     with pytest.raises(ImageError, match="200 megapixels"):
         load_rgb(tmp_path / "bomb.png")
@@ -283,10 +285,10 @@ def test_any_image_gives_the_square(
 ) -> None:
     image = Image.new("RGB", (width, height), (200, 30, 90)).convert(mode)
     image.getexif()[ExifTags.Base.Orientation] = orientation
-    found = load_rgb(image, ImageSettings(size=size, geometry=geometry))
-    assert found.shape == (size, size, 3)
-    assert found.dtype == np.uint8
-    assert found.std(axis=(0, 1)).max() < 1 or mode in ("1", "P")
+    pixels = load_rgb(image, ImageSettings(size=size, geometry=geometry))
+    assert pixels.shape == (size, size, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.std(axis=(0, 1)).max() < 1 or mode in ("1", "P")
 
 
 @settings(max_examples=300, deadline=None)

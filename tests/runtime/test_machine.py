@@ -1,4 +1,4 @@
-"""Cores and memory are what the process may use: cgroups v1 and v2, hyper-threads, Windows."""
+"""Cores and memory that the process may use: cgroups v1 and v2, hyper-threads, Windows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_v2_quota_is_read(tmp_path: Path) -> None:
     assert machine.cpu_quota(lay(tmp_path, files)) == 1.5
 
 
-def test_the_tightest_group_above_counts(tmp_path: Path) -> None:
+def test_the_smallest_quota_of_the_parent_groups_counts(tmp_path: Path) -> None:
     files = {
         "proc/self/cgroup": "0::/a/b\n",
         "sys/fs/cgroup/a/cpu.max": "200000 100000",
@@ -60,7 +60,7 @@ def test_a_v1_group_without_limit_is_no_quota(tmp_path: Path) -> None:
 def test_a_system_without_cgroups_has_no_quota(tmp_path: Path) -> None:
     assert machine.cpu_quota(tmp_path) is None
     assert machine.memory_mib(tmp_path) is None
-    assert not machine.is_small(tmp_path)
+    assert not machine.has_little_memory(tmp_path)
 
 
 def test_half_a_core_still_gives_one_thread(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_half_a_core_still_gives_one_thread(tmp_path: Path) -> None:
 
 
 def test_hyperthreads_count_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_bound_cpus", lambda: {0, 1, 2, 3})
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
     for cpu in range(4):
         pair = f"{cpu % 2},{cpu % 2 + 2}\n"
         lay(tmp_path, {f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list": pair})
@@ -102,7 +102,7 @@ def test_a_containers_memory_limit_counts(tmp_path: Path) -> None:
         "sys/fs/cgroup/memory.max": str(512 * 2**20),
     }
     assert machine.memory_mib(lay(tmp_path, files)) == 512
-    assert machine.is_small(tmp_path)
+    assert machine.has_little_memory(tmp_path)
 
 
 @pytest.mark.parametrize(

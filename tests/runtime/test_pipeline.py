@@ -1,37 +1,38 @@
-"""Two steps on several threads: in order, bounded, back to back, and nothing is left waiting."""
+"""The pipeline of two steps in several threads: order, bounded memory, errors, time limits."""
 
 from __future__ import annotations
 
 import itertools
+import operator
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from alledge.runtime.pipeline import TOGETHER, in_order, most
+from alledge.runtime.pipeline import MAX_PREPARED, in_order, max_in_flight
 
 LONG_S = 10.0
 
 
 def test_results_come_in_order_whatever_a_step_takes() -> None:
+    prepared = [threading.Event() for _ in range(60)]
+
     def prepare(number: int) -> int:
-        time.sleep(0.002 * (number % 3))
+        if number % 3 == 0:  # ends after the next item
+            assert prepared[number + 1].wait(LONG_S)
+        prepared[number].set()
         return number
 
-    def answer(number: int) -> int:
-        time.sleep(0.002 * (number % 2))
-        return -number
-
-    assert list(in_order(range(60), prepare, answer, 3)) == [-number for number in range(60)]
+    assert list(in_order(range(60), prepare, operator.neg, 3)) == [-number for number in range(60)]
 
 
-@pytest.mark.parametrize("count", [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1])
-def test_few_items_are_answered_too(count: int) -> None:
+@pytest.mark.parametrize("count", [0, 1, MAX_PREPARED - 1, MAX_PREPARED, MAX_PREPARED + 1])
+def test_few_items_give_results_too(count: int) -> None:
     assert list(in_order(range(count), float, str, 2)) == [str(float(n)) for n in range(count)]
 
 
-def test_quick_answers_are_given_back_to_back() -> None:
+def test_short_second_steps_run_back_to_back() -> None:
     steps: list[str] = []
 
     def prepare(number: int) -> int:
@@ -43,12 +44,12 @@ def test_quick_answers_are_given_back_to_back() -> None:
         steps.append("answer")
         return number
 
-    list(in_order(range(8 * TOGETHER), prepare, answer, 1))
+    list(in_order(range(8 * MAX_PREPARED), prepare, answer, 1))
     runs = [len(list(run)) for step, run in itertools.groupby(steps) if step == "answer"]
-    assert max(runs) == TOGETHER
+    assert max(runs) == MAX_PREPARED
 
 
-def test_long_answers_wait_for_no_others() -> None:
+def test_long_second_steps_wait_for_no_others() -> None:
     steps: list[str] = []
 
     def answer(number: int) -> int:
@@ -60,11 +61,11 @@ def test_long_answers_wait_for_no_others() -> None:
         steps.append("prepare")
         return number
 
-    list(in_order(range(3 * TOGETHER), prepare, answer, 1))
-    assert steps == ["prepare", "answer"] * (3 * TOGETHER)
+    list(in_order(range(3 * MAX_PREPARED), prepare, answer, 1))
+    assert steps == ["prepare", "answer"] * (3 * MAX_PREPARED)
 
 
-def test_an_endless_source_is_read_only_so_far() -> None:
+def test_an_endless_source_is_read_only_a_few_items_ahead() -> None:
     read = 0
 
     def endless() -> Iterator[int]:
@@ -75,11 +76,11 @@ def test_an_endless_source_is_read_only_so_far() -> None:
 
     results = in_order(endless(), int, int, 2)
     assert [next(results) for _ in range(50)] == list(range(1, 51))
-    assert 50 <= read <= 50 + most(2)
+    assert 50 <= read <= 50 + max_in_flight(2)
     results.close()  # type: ignore[attr-defined]
 
 
-def test_a_slow_source_gets_each_answer_before_its_next_item_but_one() -> None:
+def test_a_result_does_not_wait_for_the_next_item_of_a_slow_source() -> None:
     answered = threading.Semaphore(0)
     given: list[int] = []
 
@@ -110,18 +111,20 @@ def test_what_a_step_raises_is_raised_in_its_place(step: str) -> None:
         next(results)
 
 
-def test_no_more_are_worked_on_than_there_are_workers() -> None:
+def test_no_more_items_are_in_work_than_there_are_workers() -> None:
     at_once, highest, lock = 0, 0, threading.Lock()
+    together = threading.Barrier(3)
 
     def step(number: int) -> int:
         nonlocal at_once, highest
         with lock:
             at_once += 1
             highest = max(highest, at_once)
-        time.sleep(0.001)
+        if number < 3:
+            together.wait(LONG_S)  # passes only when three steps run at once
         with lock:
             at_once -= 1
         return number
 
-    list(in_order(range(60), step, step, 3))
-    assert 2 <= highest <= 3
+    list(in_order(range(60), step, int, 3))
+    assert highest == 3

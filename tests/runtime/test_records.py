@@ -1,4 +1,4 @@
-"""Records are written with the exact keys of the contract, whatever an image is called."""
+"""Records have the exact keys of the contract, whatever the name of an image is."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_text_of_one_image_stays_on_one_line() -> None:
     assert printable("a\x1b[31m\n") == "a\\x1b[31m\\n"
 
 
-def test_the_first_line_says_where_nothing_guards_the_images() -> None:
+def test_the_first_line_says_if_there_are_no_guards() -> None:
     table = TextTable(("healthy", "blast"))
     assert "no guards" in table.header("b", "sha256:0", "engine", guarded=False)
     assert "guards" not in table.header("b", "sha256:0", "engine", guarded=True)

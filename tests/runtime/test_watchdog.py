@@ -1,13 +1,15 @@
-"""The watchdog: work that hangs ends in an error, and the process goes on and ends."""
+"""The watchdog: work that hangs ends in an error, and the process continues and ends."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from alledge.errors import UsageError
 from alledge.runtime.classifier import MODES, Classifier, Mode
 from alledge.runtime.first_use import FirstUse
 from alledge.runtime.pipeline import in_order
+from alledge.runtime.records import Result
 from alledge.runtime.watchdog import StepTimeoutError, Watchdog, report_progress
 
 LIMIT_S, LONG_S = 0.3, 20.0
@@ -39,7 +42,7 @@ def images(tmp_path: Path, make_picture: Callable[..., Image.Image]) -> list[Pat
     return paths
 
 
-def test_a_function_that_hangs_is_given_up(never: threading.Event) -> None:
+def test_a_function_that_hangs_raises_a_timeout(never: threading.Event) -> None:
     watchdog = Watchdog(LIMIT_S)
     with pytest.raises(StepTimeoutError):
         watchdog.run(lambda: never.wait(LONG_S))
@@ -127,7 +130,7 @@ def test_an_item_that_waits_behind_threads_that_hang_is_answered(never: threadin
     assert list(results) == [0, -1, -2, 3]
 
 
-def test_a_slow_source_is_no_late_image(never: threading.Event) -> None:
+def test_waiting_for_a_slow_source_exceeds_no_limit(never: threading.Event) -> None:
     def source() -> Iterator[int]:
         yield 1
         time.sleep(3 * LIMIT_S)
@@ -137,7 +140,7 @@ def test_a_slow_source_is_no_late_image(never: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("limit_s", [0, -1.0, float("nan"), float("inf")])
-def test_a_limit_that_is_none_is_refused(bundle: Path, limit_s: float) -> None:
+def test_a_time_limit_that_is_not_positive_is_refused(bundle: Path, limit_s: float) -> None:
     with pytest.raises(UsageError, match="time limit"):
         Classifier.load(bundle, timeout_s=limit_s)
 
@@ -146,22 +149,54 @@ FROZEN = """
 import ctypes, sys, threading
 from alledge.runtime import watchdog
 watchdog.FROZEN_GRACE_S = 0.1
-watchdog.end_process_when_frozen()
 def freeze():
     print("started", flush=True)
     ctypes.PyDLL(None).pause()  # waits while it holds the interpreter lock
-watchdog.Watchdog(0.2).run(freeze)
+with watchdog.FreezeTimer(0.2):
+    run(freeze)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pause() on Windows")
-def test_a_frozen_process_ends_with_exit_code_1_and_a_stack() -> None:
+@pytest.mark.parametrize(
+    "run",
+    [
+        "watchdog.Watchdog(0.2).run",
+        # the main thread waits for something else
+        "lambda work: (threading.Thread(target=work, daemon=True).start(), input())",
+    ],
+)
+def test_a_frozen_process_ends_with_exit_code_1_and_a_stack(run: str) -> None:
+    code = FROZEN.replace("run(freeze)", f"({run})(freeze)")
     done = subprocess.run(
-        [sys.executable, "-c", FROZEN], capture_output=True, text=True, timeout=60, check=False
-    )
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
     assert done.returncode == 1
     assert done.stdout == "started\n"
     assert "in freeze" in done.stderr
+
+
+NOT_FROZEN = """
+import faulthandler, threading
+from alledge.runtime import watchdog
+watchdog.FROZEN_GRACE_S = 0.2
+set_again, start_timer = threading.Semaphore(0), faulthandler.dump_traceback_later
+def start(*arguments, **options):
+    start_timer(*arguments, **options)
+    set_again.release()
+faulthandler.dump_traceback_later = start
+with watchdog.FreezeTimer(0.1):
+    for _ in range(8):  # more than 0.3 s
+        set_again.acquire()
+"""
+
+
+def test_a_process_that_waits_is_not_frozen() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NOT_FROZEN], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_command_ends_although_an_image_hangs(bundle: Path, images: list[Path]) -> None:
@@ -207,6 +242,86 @@ def test_the_first_use_is_made_by_one_thread_alone() -> None:
     assert highest == 1
     _on_threads(3, lambda: use(True))
     assert highest == 3
+
+
+def test_threads_that_use_a_closed_watchdog_end() -> None:
+    watchdog = Watchdog(LONG_S)
+    watchdog.close()
+    thread = watchdog.run(threading.current_thread)
+    thread.join(LONG_S)
+    assert not thread.is_alive()
+
+
+def test_many_threads_may_run_functions_at_once() -> None:
+    watchdog = Watchdog(LONG_S)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda n: watchdog.run(lambda: n), range(400))) == list(range(400))
+
+
+@every_mode
+def test_an_engine_that_answers_late_is_used_again(
+    bundle: Path, images: list[Path], mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, resume = threading.Event(), threading.Event()
+    with Classifier.load(bundle, threads=2, mode=mode, timeout_s=LIMIT_S) as classifier:
+        predict, calls = classifier.backend.predict, itertools.count()
+
+        def slow(batch: object) -> object:
+            if next(calls) < 2:
+                resume.wait(LONG_S)
+                answered.set()
+            return predict(batch)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(classifier.backend, "predict", slow)
+        late = list(classifier.classify(images[:2]))
+        resume.set()
+        assert answered.wait(LONG_S)
+        results = wait_for(lambda: [classifier.classify(path) for path in images])
+    assert [result.status for result in late] == ["error"] * 2
+    assert "error" not in [result.status for result in results]
+
+
+def wait_for(classify: Callable[[], list[Result]]) -> list[Result]:
+    """Return the results when no error is among them, or the last ones after `LONG_S`."""
+    ends_s = time.monotonic() + LONG_S
+    results = classify()
+    while "error" in [result.status for result in results] and time.monotonic() < ends_s:
+        results = classify()
+    return results
+
+
+def test_the_first_use_that_hangs_does_not_stop_the_others(never: threading.Event) -> None:
+    first_use, inside = FirstUse(), threading.Event()
+
+    def hang() -> None:
+        with first_use.alone():
+            inside.set()
+            never.wait(LONG_S)
+
+    threading.Thread(target=hang, daemon=True).start()
+    assert inside.wait(LONG_S)
+    for _ in range(2):  # the second time without a wait
+        with first_use.alone(max_wait_s=LIMIT_S):
+            assert not never.is_set()
+
+
+def test_waiting_for_the_first_use_is_not_counted_by_the_time_limit(
+    never: threading.Event,
+) -> None:
+    first_use, inside = FirstUse(), threading.Event()
+
+    def hang() -> None:
+        with first_use.alone():
+            inside.set()
+            never.wait(LONG_S)
+
+    def work() -> str:
+        with first_use.alone(max_wait_s=3 * LIMIT_S):
+            return "done"
+
+    threading.Thread(target=hang, daemon=True).start()
+    assert inside.wait(LONG_S)
+    assert Watchdog(LIMIT_S).run(work) == "done"
 
 
 def _on_threads(count: int, work: Callable[[], None]) -> None:

@@ -1,13 +1,12 @@
-"""Environments of their own, for packages that do not go together with the development ones.
+"""Virtual environments for packages that conflict with the development ones.
 
-Made once by pip and kept under ``.cache``; a test that needs one is skipped with a reason where
-it cannot be made.
+pip builds each one once; it stays under ``.cache``. A test that needs one is skipped, with the
+reason, where it cannot be built.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -17,37 +16,45 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.build_cache import CACHE
+
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 INSTALL_S = 300
 
 
 def interpreter(name: str, *packages: str) -> Path:
-    """Return the interpreter of an environment that holds these packages."""
-    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]  # other pins, another place
-    place = ROOT / ".cache" / f"{name}-{PYTHON}-{key}"
-    program = place / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not program.is_file():
-        making = place.with_name(f".{place.name}.{os.getpid()}")
-        try:
-            venv.create(making, with_pip=True, symlinks=sys.platform != "win32")
-            pip = [str(making / program.relative_to(place)), "-m", "pip", "install", "-q"]
-            done = subprocess.run(
-                [*pip, "--only-binary", ":all:", *packages],
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_S,
-            )
-            if done.returncode:
-                why = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-                pytest.skip(f"pip cannot install {packages[0]} here: {' '.join(why[:1])}")
-            making.rename(place)
-        except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"no environment can be made here: {error}")
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-    return program
+    """Return the Python interpreter of an environment that holds these packages."""
+    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
+    folder = CACHE / f"{name}-{PYTHON}-{key}"
+    program = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+    CACHE.mkdir(exist_ok=True)
+    with FileLock(CACHE / f"{folder.name}.lock"):
+        if not (folder / program).is_file():
+            partial = folder.with_name(f"{folder.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            try:
+                _install(partial, program, packages)
+                partial.rename(folder)
+            except (OSError, subprocess.SubprocessError) as error:
+                pytest.skip(f"no environment can be made here: {error}")
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    return folder / program
+
+
+def _install(folder: Path, program: str, packages: tuple[str, ...]) -> None:
+    venv.create(folder, with_pip=True, symlinks=sys.platform != "win32")
+    done = subprocess.run(
+        [folder / program, "-m", "pip", "install", "-q", "--only-binary", ":all:", *packages],
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_S,
+    )
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        pytest.skip(f"pip cannot install {packages[0]} here: {' '.join(errors[:1])}")
 
 
 def pinned(package: str) -> str:
@@ -55,7 +62,7 @@ def pinned(package: str) -> str:
     return f"{package}=={version(package)}"
 
 
-def missing_library(said: str) -> str | None:
-    """Return the shared library that a package did not find on this machine."""
-    found = re.search(r"(lib[\w.+-]+): cannot open shared object file", said)
-    return found[1] if found else None
+def missing_library(output: str) -> str | None:
+    """Return the shared library that a package did not find, from what it printed."""
+    match = re.search(r"(lib[\w.+-]+): cannot open shared object file", output)
+    return match[1] if match else None

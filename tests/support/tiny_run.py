@@ -44,7 +44,8 @@ def _draw(root: Path) -> None:
 
 def _train(path: Path, data: Any) -> None:
     from alledge.runtime.bundle.seen_images import pixel_hash
-    from alledge.runtime.guards.guards import fit_guards, image_statistics
+    from alledge.runtime.guards.fitting import fit_guards
+    from alledge.runtime.guards.image_statistics import image_statistics
     from alledge.runtime.image_settings import ImageSettings
     from alledge.runtime.imaging import load_rgb
 

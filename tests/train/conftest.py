@@ -1,6 +1,5 @@
 """A tiny order that trains in seconds: VGG16 at 32 pixels on a few generated smears."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +9,6 @@ from alledge.runtime.data.datasets import Dataset
 from alledge.runtime.image_settings import ImageSettings
 from alledge.train.fitting.recipe import FINE_TUNING
 from alledge.train.runs.session import TrainOptions
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing of what tests keep gets into the user's cache, nor comes from there."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALLEDGE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="session")

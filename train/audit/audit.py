@@ -48,14 +48,13 @@ class _AuditedSet:
     """
 
     def __init__(self, root: Path, layout: str | None, first: int, progress: Progress) -> None:
-        unreadable: dict[Path, str] = {}
-        self.dataset: Dataset = read_dataset(root, layout, unreadable=unreadable)
+        self.dataset: Dataset = read_dataset(root, layout, skip_unreadable=True)
         self.first = first
         self.samples: list[Sample] = []
         self.features: list[ShortcutFeatures] = []
         self.unreadable: list[UnreadableFile] = [
             {"image": path.relative_to(root).as_posix(), "error": reason}
-            for path, reason in unreadable.items()
+            for path, reason in self.dataset.unreadable.items()
         ]
         for index, sample in enumerate(self.dataset.samples):
             try:

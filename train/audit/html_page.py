@@ -81,7 +81,7 @@ def _framed(path: Path, size: tuple[int, int], box: tuple[int, int, int, int]) -
 
 def _masks(dataset: Json) -> list[Json]:
     """Return images of each label beside what is left of them when cells are masked out."""
-    read: Dataset = read_dataset(dataset["root"], dataset["layout"], unreadable={})
+    read: Dataset = read_dataset(dataset["root"], dataset["layout"], skip_unreadable=True)
     broken = {row["image"] for row in dataset["unreadable"]}
     rows = []
     for label in read.labels:

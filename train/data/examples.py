@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError
 from ...runtime.data.datasets import Dataset
-from ...runtime.guards.guards import Statistics, image_statistics
+from ...runtime.guards.image_statistics import image_statistics
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_image
+from ...runtime.types import Statistics
 from .connected_sets import connected_components
 
 NAMED_AT_MOST = 3  # broken files or wrong rows that an error message names

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import UsageError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.files import write_json
-from ...runtime.guards.guards import fit_guards
+from ...runtime.guards.fitting import fit_guards
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import is_positive, positive_score
 from ...runtime.metrics.metrics import Json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from ...runtime.types import GuardsRecord
 from ..provenance import CodeVersion
 
 
@@ -74,7 +75,7 @@ class RunRecord(RunSettings):
     oof: dict[str, Any]
     against_probe: dict[str, Any] | None
     directions: list[dict[str, Any]]
-    guards: dict[str, Any] | None
+    guards: GuardsRecord | None
     seen: dict[str, Any]
     code: CodeVersion
     versions: dict[str, str]

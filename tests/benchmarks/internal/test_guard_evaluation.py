@@ -1,4 +1,4 @@
-"""What is measured of the guards: every image is judged by guards that have not seen it."""
+"""`guard_evaluation`: each image is evaluated by guards that were fitted without it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageDraw
 
-from alledge.benchmarks.internal.guard_evaluation import main, out_of_fold
+from alledge.benchmarks.internal.guard_evaluation import evaluate_out_of_fold, main
 from alledge.benchmarks.internal.non_smear_images import KINDS, is_untouched
 from alledge.errors import DataError
 from alledge.runtime.data.datasets import read_dataset
-from alledge.runtime.guards.guards import fit_guards, image_statistics
+from alledge.runtime.guards.fitting import fit_guards
+from alledge.runtime.guards.image_statistics import image_statistics
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_image
 
@@ -57,41 +58,43 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_document_is_as_its_schema_says(run: Path, data: Path, tmp_path: Path) -> None:
+def test_the_document_agrees_with_its_schema(run: Path, data: Path, tmp_path: Path) -> None:
     Image.new("RGB", (300, 200), (200, 150, 160)).save(tmp_path / "other.png")
     arguments = [str(run), "--data", str(data), "--smears", str(tmp_path), "--json"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    found = json.loads(result.stdout)
-    jsonschema.validate(found, json.loads(SCHEMA.read_text(encoding="utf-8")))
-    assert found["false_alarms"]["images"] == IMAGES
-    pairs = [(row["fitted_on"], row["asked"]) for row in found["between_cameras"]]
+    evaluation = json.loads(result.stdout)
+    jsonschema.validate(evaluation, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert evaluation["false_alarms"]["images"] == IMAGES
+    pairs = [(row["fitted_on"], row["asked"]) for row in evaluation["between_cameras"]]
     assert pairs == [CAMERAS, CAMERAS[::-1]]
-    for row in found["between_cameras"]:
+    for row in evaluation["between_cameras"]:
         assert row["named"]["flags"]["any"]["count"] == IMAGES // 2
         assert row["nameless"]["flags"]["any"]["count"] < IMAGES // 4
-    assert found["smears"]["images"] == 1
-    assert not set(found["foreign"]["untouched"]["kinds"]) & set(
-        found["foreign"]["tuned_on"]["kinds"]
+    assert evaluation["smears"]["images"] == 1
+    assert not set(evaluation["foreign"]["untouched"]["kinds"]) & set(
+        evaluation["foreign"]["tuned_on"]["kinds"]
     )
 
 
-def test_the_page_leaves_out_what_was_not_named(run: Path) -> None:
+def test_the_table_skips_parts_without_data(run: Path) -> None:
     result = CliRunner().invoke(main, [str(run)], catch_exceptions=False)
     assert "no smear, untouched" in result.stdout
     assert "false alarms" not in result.stdout
     assert "caught of the untouched half" in result.stdout
 
 
-def test_an_image_is_never_judged_by_guards_that_saw_it() -> None:
+def test_an_image_is_never_evaluated_by_guards_fitted_on_it() -> None:
     usual = {
         str(n): {**_statistics(n), "camera": "only here" if n < 4 else "usual"} for n in range(40)
     }
     folds = {name: "0" if int(name) < 4 else "1" for name in usual}
     with pytest.raises(DataError, match="4 images left"):
-        out_of_fold(usual, folds)
+        evaluate_out_of_fold(usual, folds)
     folds = {name: str(int(name) // 4 % 2) for name in usual}
-    found = out_of_fold(usual, folds)
-    assert found["flags"]["unfamiliar_microscope"]["count"] >= 4  # the camera of its own fold alone
+    counts = evaluate_out_of_fold(usual, folds)
+    assert (
+        counts["flags"]["unfamiliar_microscope"]["count"] >= 4
+    )  # the camera of its own fold alone
 
 
 def _statistics(seed: int) -> dict[str, object]:

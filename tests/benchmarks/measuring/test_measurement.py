@@ -1,4 +1,4 @@
-"""`alledge benchmark`, as it is typed: real engines, real processes, a tiny network."""
+"""`alledge benchmark` with real engines, real processes and a tiny network."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import Result
+from PIL import Image
 
 from alledge import runtime
 from alledge.benchmarks.measuring import runner
-from alledge.benchmarks.measuring.configurations import Configuration, Settings
-from alledge.benchmarks.measuring.processes import _run as run_process
-from alledge.benchmarks.measuring.rounds_log import Ledger
-from alledge.benchmarks.result_file import document
+from alledge.benchmarks.measuring.configurations import BenchmarkOptions, Configuration
+from alledge.benchmarks.measuring.processes import run_process
+from alledge.benchmarks.measuring.rounds_log import RoundsLog
+from alledge.benchmarks.measuring.runner import AccuracyData
+from alledge.benchmarks.result_file import build_result
 from alledge.errors import BackendError
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.seen_images import pixel_hash
@@ -36,23 +38,23 @@ Json = dict[str, Any]
 Run = Callable[..., Result]
 
 
-def ledger(out: Path) -> list[Json]:
+def read_log(out: Path) -> list[Json]:
     lines = (out / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
 def result(out: Path) -> Json:
-    made: Json = json.loads((out / "benchmark.json").read_text(encoding="utf-8"))
+    content: Json = json.loads((out / "benchmark.json").read_text(encoding="utf-8"))
     schema = json.loads((SCHEMAS / "benchmark.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(made)
-    return made
+    jsonschema.Draft202012Validator(schema).validate(content)
+    return content
 
 
 def test_a_result_is_valid_and_has_every_figure_of_every_engine(measured: Path) -> None:
-    made = result(measured)
-    assert made["complete"]
-    assert {row["backend"] for row in made["rows"]} == {"tflite", "onnx", "openvino"}
-    for row in made["rows"]:
+    content = result(measured)
+    assert content["complete"]
+    assert {row["backend"] for row in content["rows"]} == {"tflite", "onnx", "openvino"}
+    for row in content["rows"]:
         assert row["status"] == "ok"
         assert row["rounds"] == 2
         for block in (row["latency"], row["end_to_end"]):
@@ -68,12 +70,10 @@ def test_a_result_is_valid_and_has_every_figure_of_every_engine(measured: Path) 
             assert 0 < row["steady_mib"] <= row["peak_mib"]
 
 
-def test_accuracy_is_of_the_artifact_on_images_it_has_not_seen(
-    measured: Path, smears: Dataset
-) -> None:
-    made = result(measured)
-    assert made["data"]["generated"]
-    for row in made["rows"]:
+def test_accuracy_is_measured_on_unseen_images(measured: Path, smears: Dataset) -> None:
+    content = result(measured)
+    assert content["data"]["generated"]
+    for row in content["rows"]:
         assert row["accuracy"]["images"] == len(smears.samples)
         assert not row["accuracy"]["include_seen"]
         for name in ("accuracy", "sensitivity", "specificity", "auc"):
@@ -81,11 +81,11 @@ def test_accuracy_is_of_the_artifact_on_images_it_has_not_seen(
             assert figure["low"] <= figure["value"] <= figure["high"]
 
 
-def test_images_the_model_was_trained_on_leave_no_accuracy_and_say_so(
+def test_without_an_unseen_image_there_is_no_accuracy_and_the_row_is_ok(
     run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
 ) -> None:
-    made = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
-    pixels = [load_rgb(sample.path, made.image_settings) for sample in smears.samples]
+    plain = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
+    pixels = [load_rgb(sample.path, plain.image_settings) for sample in smears.samples]
     seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", one) for one in pixels]}
     bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
     out = tmp_path / "out"
@@ -98,11 +98,28 @@ def test_images_the_model_was_trained_on_leave_no_accuracy_and_say_so(
     assert row["latency"]["p50_ms"] > 0
 
 
-def test_images_left_out_as_seen_are_counted_on_the_terminal(
+def test_a_data_set_without_a_readable_image_is_a_failed_row(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
+    for label in ("healthy", "blast"):
+        file = tmp_path / "data" / label / "0.png"
+        file.parent.mkdir(parents=True)
+        Image.effect_noise((200, 200), 60).save(file)
+        file.write_bytes(file.read_bytes()[:2000])
+    out = tmp_path / "out"
+    answer = run("benchmark", bundle, "--data", tmp_path / "data", "--out", out, *QUICK, *TFLITE)
+    assert answer.exit_code == 1
+    rows = result(out)["rows"]
+    assert [row["status"] for row in rows] == ["failed"]
+    assert "can be read" in rows[0]["why"]
+    assert "trained on" not in rows[0]["why"]
+
+
+def test_the_terminal_counts_the_seen_images_that_were_left_out(
     run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
 ) -> None:
-    made = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
-    pixels = load_rgb(smears.samples[0].path, made.image_settings)
+    plain = Bundle.open(maker.write_bundle(tmp_path / "tiny", artifacts))
+    pixels = load_rgb(smears.samples[0].path, plain.image_settings)
     seen = {"salt": "00ff", "hashes": [pixel_hash("00ff", pixels)]}
     bundle = maker.write_bundle(tmp_path / "seen", artifacts, seen=seen)
     words = ("benchmark", bundle, "--data", smears.root, *QUICK, *TFLITE, "--out")
@@ -121,7 +138,9 @@ def test_without_data_the_accuracy_is_not_measured(run: Run, bundle: Path, tmp_p
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
-def test_a_killed_run_resumes_and_repeats_nothing(run: Run, bundle: Path, tmp_path: Path) -> None:
+def test_a_killed_measurement_continues_without_repeating_a_round(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
     words = ("benchmark", str(bundle), "--out", str(tmp_path), *QUICK)
     process = subprocess.Popen(
         [sys.executable, "-m", "alledge", *words],
@@ -129,33 +148,33 @@ def test_a_killed_run_resumes_and_repeats_nothing(run: Run, bundle: Path, tmp_pa
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    ledger_file = tmp_path / "rounds.jsonl"
+    log_file = tmp_path / "rounds.jsonl"
     for _ in range(600):
-        if ledger_file.is_file() and ledger_file.read_bytes().count(b"\n") >= 2:
+        if log_file.is_file() and log_file.read_bytes().count(b"\n") >= 2:
             break
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    before = ledger(tmp_path)
+    before = read_log(tmp_path)
     assert 2 <= len(before) < 6
-    with ledger_file.open("ab") as stream:
+    with log_file.open("ab") as stream:
         stream.write(b'{"work": "round", "key": "cut sh')  # what a kill may leave
     assert run(*words).exit_code == 0
-    after = ledger(tmp_path)
+    after = read_log(tmp_path)
     assert after[: len(before)] == before
     rounds = [(record["key"], record["round"]) for record in after]
     assert len(rounds) == len(set(rounds)) == 6
     assert result(tmp_path)["complete"]
     again = run(*words)
-    assert ledger(tmp_path) == after
+    assert read_log(tmp_path) == after
     assert "round" not in again.stderr.replace("rounds", "")
 
 
-def test_a_time_limit_leaves_something_to_go_on_with(
+def test_a_measurement_that_reached_its_time_limit_can_be_continued(
     run: Run, bundle: Path, tmp_path: Path
 ) -> None:
     answer = run("benchmark", bundle, "--out", tmp_path, "--minutes", "0", *QUICK, *TFLITE)
-    assert "the same command goes on" in answer.stderr
+    assert "the same command continues" in answer.stderr
     assert not result(tmp_path)["complete"]
     assert run("benchmark", bundle, "--out", tmp_path, *QUICK, *TFLITE).exit_code == 0
     assert result(tmp_path)["complete"]
@@ -163,7 +182,7 @@ def test_a_time_limit_leaves_something_to_go_on_with(
 
 @pytest.fixture
 def crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every process that imports ONNX Runtime dies at once, as with an illegal instruction."""
+    """Makes every process abort that imports ONNX Runtime, as an illegal instruction does."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
         "class Crash:\n"
@@ -173,7 +192,7 @@ def crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "sys.meta_path.insert(0, Crash())\n",
         encoding="utf-8",
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
 
 
 @pytest.mark.usefixtures("crash")
@@ -190,14 +209,14 @@ def test_a_bundle_that_crashes_its_engine_is_one_failed_row(
     assert "crashed" in rows["onnx"]["why"]
     assert rows["onnx"]["latency"] is rows["onnx"]["accuracy"] is None
     assert [rows[name]["status"] for name in ("tflite", "openvino")] == ["ok", "ok"]
-    assert sum("onnx" in record["key"] for record in ledger(tmp_path / "out")) == 1
+    assert sum("onnx" in record["key"] for record in read_log(tmp_path / "out")) == 1
     page = tmp_path / "report.html"
     assert run("report", tmp_path / "out", "--out", page).exit_code == 0
     assert "crashed" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("judged", [False, True])
-def test_an_artifact_that_was_changed_is_a_failed_row(
+def test_a_changed_artifact_is_a_failed_row(
     run: Run, own_bundle: Path, smears: Dataset, tmp_path: Path, judged: bool
 ) -> None:
     with (own_bundle / "model.tflite").open("ab") as stream:
@@ -208,7 +227,7 @@ def test_an_artifact_that_was_changed_is_a_failed_row(
     assert "is not the file that was exported" in result(tmp_path / "out")["rows"][0]["why"]
 
 
-def test_data_of_other_labels_is_a_failed_row(
+def test_a_data_set_with_other_labels_is_a_failed_row(
     run: Run, artifacts: Path, maker: ModuleType, smears: Dataset, tmp_path: Path
 ) -> None:
     changes = {"labels": ["cat", "dog"], "positive": ["dog"]}
@@ -222,24 +241,24 @@ def test_data_of_other_labels_is_a_failed_row(
 
 
 @pytest.mark.parametrize(("images", "timeout_s"), [(3, 600.0), (200, 2000.0)])
-def test_judging_many_images_has_the_time_it_takes(
+def test_the_time_limit_of_accuracy_grows_with_the_number_of_images(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: int, timeout_s: float
 ) -> None:
-    given: list[float] = []
+    limits: list[float] = []
 
-    def work(job: Json, limit_s: float, cache: Path) -> Json:
-        given.append(limit_s)
+    def fail(work: str, job: Json, limit_s: float, cache: Path) -> Json:
+        limits.append(limit_s)
         raise BackendError("no answer")
 
-    monkeypatch.setattr(runner, "run_worker", work)
-    data = {"data": "D", "layout": None, "include_seen": False, "images": images}
-    one = Configuration(Bundle.open(bundle), "tflite", 1)
-    made = runner.Runner(Ledger(tmp_path, {}), Settings(), tmp_path, data)
-    assert list(made.run([one])) == [True]
-    assert given == [timeout_s]
+    monkeypatch.setattr(runner, "run_worker", fail)
+    data = AccuracyData("D", layout=None, include_seen=False, images=images)
+    configuration = Configuration(Bundle.open(bundle), "tflite", 1)
+    measuring = runner.Runner(RoundsLog(tmp_path, {}), BenchmarkOptions(), tmp_path, data)
+    assert list(measuring.run([configuration])) == [True]
+    assert limits == [timeout_s]
 
 
-def test_the_verdict_of_the_desk_stands_in_the_row(
+def test_the_row_has_the_parity_verdict_of_the_export(
     run: Run, own_bundle: Path, measured: Path, tmp_path: Path
 ) -> None:
     assert {row["parity"] for row in result(measured)["rows"]} == {"pass"}
@@ -250,43 +269,47 @@ def test_the_verdict_of_the_desk_stands_in_the_row(
     assert result(tmp_path / "out")["rows"][0]["parity"] == "fail"
 
 
-def test_disturbed_rounds_are_set_aside_once_enough_are_quiet(
+def test_disturbed_rounds_are_excluded_if_enough_undisturbed_rounds_exist(
     bundle: Path, measured: Path, tmp_path: Path
 ) -> None:
-    first = next(record for record in ledger(measured) if record["work"] == "round")
-    one = Configuration(Bundle.open(bundle), first["key"].split()[1], 1)
-    kept = Ledger(tmp_path, {})
-    order = {"settings": {"min_rounds": 2, "width": 0.05}}
+    first = next(record for record in read_log(measured) if record["work"] == "round")
+    configuration = Configuration(Bundle.open(bundle), first["key"].split()[1], 1)
+    log = RoundsLog(tmp_path, {})
+    conditions = {"settings": {"min_rounds": 2, "width": 0.05}}
     for others in (0.0, 1.0, 0.0):
         noise = {**first["noise"], "others_cores": others, "stolen_cores": 0.0}
-        kept.add({**first, "noise": noise})
-        row = document(kept, [one], order, True)["rows"][0]
+        log.add({**first, "noise": noise})
+        row = build_result(log, [configuration], conditions, True)["rows"][0]
     assert (row["rounds"], row["set_aside"]) == (2, 1)
-    alone = Ledger(tmp_path / "alone", {})
+    alone = RoundsLog(tmp_path / "alone", {})
     for others in (0.0, 1.0):
         noise = {**first["noise"], "others_cores": others, "stolen_cores": 0.0}
         alone.add({**first, "noise": noise})
-    row = document(alone, [one], order, True)["rows"][0]
+    row = build_result(alone, [configuration], conditions, True)["rows"][0]
     assert (row["rounds"], row["set_aside"]) == (2, 0)
     assert row["latency"]["ci"] is not None
 
 
-def test_rounds_of_another_order_are_refused(run: Run, measured: Path, bundle: Path) -> None:
+def test_a_folder_with_rounds_under_other_conditions_is_refused(
+    run: Run, measured: Path, bundle: Path
+) -> None:
     answer = run("benchmark", bundle, "--out", measured, *QUICK)
     assert answer.exit_code == 2
-    assert "holds rounds of another order: the settings (image)" in answer.output
+    assert "under other conditions: the settings (image) was not the same" in answer.output
 
 
 def test_the_same_bundle_twice_is_wrong_usage(run: Run, bundle: Path, tmp_path: Path) -> None:
     assert run("benchmark", bundle, bundle, "--out", tmp_path, *QUICK).exit_code == 2
 
 
-def test_thread_counts_are_whole_numbers(run: Run, bundle: Path, tmp_path: Path) -> None:
+def test_a_thread_count_that_is_no_number_is_wrong_usage(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
     assert run("benchmark", bundle, "--out", tmp_path, "--threads", "two").exit_code == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has exit codes instead of signals")
-def test_a_crash_is_told_with_its_signal(tmp_path: Path) -> None:
+def test_a_crash_is_reported_with_its_signal(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="killed by SIGABRT"):
         run_process([sys.executable, "-c", "import os; os.abort()"], 60, tmp_path)
 

@@ -1,4 +1,4 @@
-"""Every backend obeys the protocol on a real artifact; none is ever swapped for another."""
+"""Every backend obeys the protocol with a real artifact; none is replaced by another."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def test_every_backend_computes_the_network(artifacts: Path, tiny: ModuleType, n
 
 @every_backend
 @pytest.mark.parametrize("requests", [1, 3])
-def test_every_backend_answers_many_threads_alike(
+def test_every_backend_gives_all_threads_the_same_scores(
     artifacts: Path, tiny: ModuleType, name: str, requests: int
 ) -> None:
     backend = load_backend(name, artifact(artifacts, name), threads=1, requests=requests)
     order = RNG.integers(0, len(BATCHES), 200)
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
-    assert found == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
+        scores = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
+    assert scores == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
 
 
 @pytest.mark.parametrize(("copies_mib", "models"), [(64, 3), (0, 1)])
-def test_openvino_is_compiled_for_each_thread_where_that_is_small(
+def test_a_small_model_is_compiled_by_openvino_for_each_thread(
     artifacts: Path,
     tiny: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
@@ -66,33 +66,33 @@ def test_openvino_is_compiled_for_each_thread_where_that_is_small(
     from alledge.runtime.backends import openvino
 
     monkeypatch.setattr(openvino, "COPIES_MIB", copies_mib)
-    made: list[object] = []
+    compiled: list[object] = []
     compile_model = openvino.openvino.Core.compile_model
     monkeypatch.setattr(
         openvino.openvino.Core,
         "compile_model",
-        lambda *given: made.append(compile_model(*given)) or made[-1],
+        lambda *given: compiled.append(compile_model(*given)) or compiled[-1],
     )
     file = artifact(artifacts, "openvino")
     backend = load_backend("openvino", file, threads=1, requests=3)
-    assert len(made) == models
+    assert len(compiled) == models
     order = RNG.integers(0, len(BATCHES), 50)
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
-    assert found == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
+        scores = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
+    assert scores == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
 
 
 @every_backend
-def test_a_score_outlives_the_next_prediction(artifacts: Path, name: str) -> None:
+def test_scores_are_unchanged_after_the_next_prediction(artifacts: Path, name: str) -> None:
     backend = load_backend(name, artifact(artifacts, name), threads=1)
     first = backend.predict(BATCHES[0])
-    kept = first.copy()
+    copy = first.copy()
     backend.predict(BATCHES[1])
-    assert (first == kept).all()
+    assert (first == copy).all()
 
 
 @every_backend
-def test_a_closed_backend_says_so(artifacts: Path, name: str) -> None:
+def test_a_closed_backend_raises_an_error(artifacts: Path, name: str) -> None:
     backend = load_backend(name, artifact(artifacts, name))
     backend.close()
     with pytest.raises(BackendError, match="closed"):
@@ -124,7 +124,7 @@ def test_a_missing_package_names_the_extra(
 
 
 @every_backend
-def test_a_package_that_lacks_another_is_not_called_missing(
+def test_a_package_without_one_of_its_own_requirements_is_called_incomplete(
     artifacts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     package = BACKENDS[name].packages[0][0]
@@ -153,7 +153,7 @@ def test_an_unknown_backend_names_the_nearest(artifacts: Path) -> None:
 
 
 @pytest.mark.parametrize(("threads", "requests"), [(0, 1), (1, 0)])
-def test_no_threads_cannot_compute(artifacts: Path, threads: int, requests: int) -> None:
+def test_zero_threads_are_refused(artifacts: Path, threads: int, requests: int) -> None:
     with pytest.raises(UsageError, match="threads"):
         load_backend("onnx", artifacts / "model.onnx", threads, requests)
 
@@ -200,9 +200,9 @@ def test_a_tampered_artifact_is_never_loaded(own_bundle: Path, name: str) -> Non
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is caught there")
-def test_a_child_begun_while_the_engine_loads_is_not_waited_for() -> None:
+def test_a_child_process_that_starts_while_the_engine_loads_is_not_waited_for() -> None:
     tflite = pytest.importorskip("alledge.runtime.backends.tflite")
-    with tflite._without_chatter():  # the child's stderr is the pipe, until it ends
+    with tflite.without_info_lines():  # the child's stderr is the pipe, until it ends
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
         )

@@ -1,4 +1,4 @@
-"""The bare scripts that alledge is measured against run, and answer as alledge does."""
+"""The scripts that alledge is compared with run, and give the same scores as alledge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from alledge.benchmarks.internal import cold_start, steady_state
-from alledge.benchmarks.internal.bare_scripts import script
+from alledge.benchmarks.internal.bare_scripts import classify_script
 from alledge.runtime.backends import BACKENDS
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.imaging import load_rgb
@@ -34,7 +34,7 @@ def test_the_bare_script_gives_the_networks_answer(
 ) -> None:
     artifact = bundle / Bundle.open(bundle).formats[backend].file
     done = subprocess.run(
-        [sys.executable, "-c", script(backend, 2), artifact, field],
+        [sys.executable, "-c", classify_script(backend, 2), artifact, field],
         capture_output=True,
         text=True,
         check=True,

@@ -1,4 +1,4 @@
-"""Which of ONNX Runtime's providers are asked for: logic alone, no GPU was ever at hand."""
+"""The choice of ONNX Runtime's providers; no test runs on a GPU."""
 
 import importlib.machinery
 from pathlib import Path
@@ -16,7 +16,7 @@ from alledge.runtime.backends.onnx import (
     choose_providers,
     engines_entry,
     gpu_name,
-    left_out,
+    unused_providers,
 )
 
 
@@ -29,9 +29,9 @@ def test_tensorrt_comes_before_cuda_and_the_cpu_last():
     assert names == [TENSORRT, CUDA, CPU]
 
 
-def test_tensorrt_keeps_its_engines_where_there_is_a_cache():
-    (_, kept), *_ = choose_providers([TENSORRT, CPU], Path("engines"))
-    assert kept == {"trt_engine_cache_enable": "1", "trt_engine_cache_path": "engines"}
+def test_tensorrt_stores_its_engines_if_there_is_a_cache():
+    (_, options), *_ = choose_providers([TENSORRT, CPU], Path("engines"))
+    assert options == {"trt_engine_cache_enable": "1", "trt_engine_cache_path": "engines"}
     assert choose_providers([TENSORRT, CPU])[0] == (TENSORRT, {})
 
 
@@ -41,11 +41,11 @@ def test_cuda_computes_true_float32():
 
 def test_a_provider_that_does_not_start_is_noticed():
     wanted = choose_providers([TENSORRT, CUDA, CPU])
-    assert left_out(wanted, [CPU]) == [TENSORRT, CUDA]
-    assert not left_out(wanted, [TENSORRT, CUDA, CPU])
+    assert unused_providers(wanted, [CPU]) == [TENSORRT, CUDA]
+    assert not unused_providers(wanted, [TENSORRT, CUDA, CPU])
 
 
-def test_here_the_cpu_computes_and_nothing_is_said(artifacts, capsys):
+def test_the_cpu_computes_without_a_message(artifacts, capsys):
     backend = load_backend("onnx", artifacts / "model.onnx", threads=1)
     backend.close()
     assert "(" not in backend.engine
@@ -53,8 +53,8 @@ def test_here_the_cpu_computes_and_nothing_is_said(artifacts, capsys):
 
 
 @pytest.mark.parametrize("small", [True, False])
-def test_a_small_machine_goes_without_the_arena(artifacts, monkeypatch, small):
-    monkeypatch.setattr(module, "is_small", lambda: small)
+def test_there_is_no_arena_on_a_machine_with_little_memory(artifacts, monkeypatch, small):
+    monkeypatch.setattr(module, "has_little_memory", lambda: small)
     backend = load_backend("onnx", artifacts / "model.onnx", threads=1)
     options = backend._session.get_session_options()
     backend.close()
@@ -70,9 +70,9 @@ def test_a_provider_that_raises_is_named_on_stderr_and_the_next_one_tried(
     monkeypatch.setattr(module, "choose_providers", lambda available, engines: broken)
     backend = load_backend("onnx", artifacts / "model.onnx", threads=1)
     backend.close()
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "AzureExecutionProvider does not start" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "AzureExecutionProvider does not start" in output.err
 
 
 def test_a_model_that_nothing_loads_is_an_error_and_prints_nothing(tmp_path, capsys):

@@ -1,9 +1,10 @@
-"""The pool: each thread has an object of its own, nobody waits for ever."""
+"""The pool: each thread has its own object, and no thread waits for ever."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,25 +16,25 @@ LONG_S = 10.0  # a thread that has not ended by then waits for ever
 
 
 def counted(most: int) -> tuple[Pool[int], list[int]]:
-    made: list[int] = []
+    created: list[int] = []
 
     def make() -> int:
-        made.append(len(made))
-        return made[-1]
+        created.append(len(created))
+        return created[-1]
 
-    return Pool(make, most), made
+    return Pool(make, most), created
 
 
-def test_a_thread_gets_back_what_it_had() -> None:
-    pool, made = counted(3)
+def test_a_thread_gets_the_object_that_it_had_before() -> None:
+    pool, created = counted(3)
     for _ in range(5):
         with pool.lend() as one:
             assert one == 0
-    assert made == [0]
+    assert created == [0]
 
 
-def test_no_more_are_made_than_were_allowed() -> None:
-    pool, made = counted(2)
+def test_no_more_objects_are_created_than_the_size_of_the_pool() -> None:
+    pool, created = counted(2)
     using = 0
     most = 0
     lock = threading.Lock()
@@ -55,21 +56,21 @@ def test_no_more_are_made_than_were_allowed() -> None:
         thread.join(LONG_S)
     assert not any(thread.is_alive() for thread in threads)
     assert most <= 2
-    assert len(made) <= 2
+    assert len(created) <= 2
 
 
-def test_closing_wakes_whoever_waits() -> None:
+def test_closing_wakes_waiting_threads() -> None:
     pool, _ = counted(1)
-    said: list[str] = []
+    outcomes: list[str] = []
     waiting = threading.Event()
 
     def wait() -> None:
         waiting.set()
         try:
             with pool.lend():
-                said.append("lent")
+                outcomes.append("lent")
         except BackendError as error:
-            said.append(str(error))
+            outcomes.append(str(error))
 
     with pool.lend():
         thread = threading.Thread(target=wait)
@@ -78,10 +79,10 @@ def test_closing_wakes_whoever_waits() -> None:
         pool.close()
         thread.join(LONG_S)
     assert not thread.is_alive()
-    assert "closed" in said[0]
+    assert "closed" in outcomes[0]
 
 
-def test_what_cannot_be_made_is_reported_at_once() -> None:
+def test_an_object_that_cannot_be_created_is_reported_at_once() -> None:
     def make() -> str:
         raise ValueError("no memory")
 
@@ -89,7 +90,7 @@ def test_what_cannot_be_made_is_reported_at_once() -> None:
         Pool(make, 1)
 
 
-def test_what_could_not_be_made_is_tried_again() -> None:
+def test_creating_an_object_is_tried_again_after_a_failure() -> None:
     outcomes = ["first", ValueError("no memory"), "second"]
 
     def make() -> str:
@@ -110,18 +111,13 @@ def _lent(pool: Pool[str]) -> str:
         return one
 
 
-def test_objects_are_made_one_at_a_time() -> None:
-    at_once, highest, lock = 0, 0, threading.Lock()
-    barrier = threading.Barrier(4)
+def test_objects_are_created_one_at_a_time() -> None:
+    barrier, two_creators, overlap = threading.Barrier(4), threading.Barrier(2), threading.Event()
 
     def make() -> object:
-        nonlocal at_once, highest
-        with lock:
-            at_once += 1
-            highest = max(highest, at_once)
-        time.sleep(0.01)
-        with lock:
-            at_once -= 1
+        with contextlib.suppress(threading.BrokenBarrierError):
+            two_creators.wait(0.2)  # passes only if a second thread creates an object too
+            overlap.set()
         return object()
 
     pool = Pool(make, 4)
@@ -132,4 +128,27 @@ def test_objects_are_made_one_at_a_time() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: work(), range(4)))
-    assert highest == 1
+    assert not overlap.is_set()
+
+
+def test_a_thread_that_waits_is_served_before_one_that_comes_later() -> None:
+    pool, _ = counted(1)
+    started, served = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        started.set()
+        with pool.lend():
+            served.set()
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # a thread keeps the interpreter lock until it waits
+    try:
+        with pool.lend():
+            thread = threading.Thread(target=wait)
+            thread.start()
+            assert started.wait(LONG_S)
+        with pool.lend():
+            assert served.is_set()
+    finally:
+        sys.setswitchinterval(interval_s)
+        thread.join(LONG_S)

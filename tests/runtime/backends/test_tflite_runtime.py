@@ -1,4 +1,4 @@
-"""The package the project names, tflite-runtime, in an environment of its own with numpy < 2."""
+"""The package tflite-runtime, in its own environment with numpy < 2."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_verify_passes_and_names_the_runtime(
     assert row["engine"].startswith("tflite-runtime 2.")
 
 
-def test_classify_answers_and_says_nothing_else(
+def test_classify_prints_the_record_and_nothing_else(
     run: Callable[..., subprocess.CompletedProcess[str]],
     bundle: Path,
     tmp_path: Path,
@@ -65,7 +65,7 @@ def test_classify_answers_and_says_nothing_else(
     assert done.stderr == ""
 
 
-def test_a_backend_that_is_not_there_names_its_extra(
+def test_a_backend_that_is_not_installed_names_its_extra(
     run: Callable[..., subprocess.CompletedProcess[str]], bundle: Path
 ) -> None:
     done = run("classify", "slide.jpg", "--bundle", bundle, "--backend", "onnx")

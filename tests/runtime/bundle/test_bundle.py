@@ -18,7 +18,7 @@ from alledge.runtime.bundle.bundle import Bundle, find_bundle
 from alledge.runtime.digests import SMALL_BYTES, file_digest
 
 
-def test_a_bundle_says_what_its_record_says(bundle: Path) -> None:
+def test_a_bundle_has_the_values_of_its_record(bundle: Path) -> None:
     opened = Bundle.open(bundle)
     assert opened.name == "tiny-float32"
     assert (opened.labels, opened.positive) == (("healthy", "blast"), ("blast",))
@@ -54,7 +54,7 @@ def test_a_changed_file_is_named_with_both_digests(own_bundle: Path, name: str) 
     assert hashlib.sha256(content).hexdigest() in str(caught.value)
 
 
-def test_a_half_copied_file_is_refused(own_bundle: Path) -> None:
+def test_an_incomplete_file_is_refused(own_bundle: Path) -> None:
     file = own_bundle / "model.onnx"
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(TamperedError, match=r"model\.onnx"):
@@ -116,7 +116,7 @@ def test_a_record_that_cannot_be_meant_is_refused(
         Bundle.open(own_bundle)
 
 
-def test_every_key_of_the_record_can_be_missing_without_a_traceback(own_bundle: Path) -> None:
+def test_a_record_without_one_of_its_keys_is_refused_without_a_traceback(own_bundle: Path) -> None:
     file = own_bundle / "bundle.json"
     record = json.loads(file.read_text(encoding="utf-8"))
     for key in ("schema", "task", "labels", "positive", "image_path", "formats", "files", "name"):
@@ -139,12 +139,12 @@ def test_the_environment_comes_before_the_installed_bundle(
     assert find_bundle() == Path("from-environment")
 
 
-def test_the_only_bundle_here_is_taken(monkeypatch: pytest.MonkeyPatch, own_bundle: Path) -> None:
+def test_the_only_bundle_is_taken(monkeypatch: pytest.MonkeyPatch, own_bundle: Path) -> None:
     monkeypatch.chdir(own_bundle.parents[1])
     assert find_bundle() == Path("bundles") / own_bundle.name
 
 
-def test_of_several_bundles_none_is_guessed(
+def test_several_bundles_are_an_error_that_lists_them(
     monkeypatch: pytest.MonkeyPatch, own_bundle: Path
 ) -> None:
     other = own_bundle.with_name("other")
@@ -166,13 +166,13 @@ def test_no_bundle_at_all_says_what_to_type(
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1])
-def test_every_size_has_the_hash_that_everybody_computes(tmp_path: Path, size: int) -> None:
+def test_files_of_every_size_have_the_hash_of_hashlib(tmp_path: Path, size: int) -> None:
     content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     (tmp_path / "file").write_bytes(content)
     assert file_digest(tmp_path / "file") == hashlib.sha256(content).hexdigest()
 
 
-def test_files_checked_beside_other_work_are_refused_all_the_same(own_bundle: Path) -> None:
+def test_tampered_files_are_refused_by_a_check_in_the_background(own_bundle: Path) -> None:
     (own_bundle / "model.tflite").write_bytes(b"another model")
     opened, done = Bundle.open(own_bundle), []
     with pytest.raises(TamperedError, match=r"model\.tflite"), opened.checking(["model.tflite"]):
@@ -180,7 +180,7 @@ def test_files_checked_beside_other_work_are_refused_all_the_same(own_bundle: Pa
     assert done == ["the work"]
 
 
-def test_a_check_that_was_begun_before_is_asked_for_its_end_once(
+def test_a_check_that_was_started_before_is_used_once(
     own_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
@@ -195,7 +195,7 @@ def test_a_check_that_was_begun_before_is_asked_for_its_end_once(
     assert len(asked) == 2
 
 
-def test_files_whose_check_was_begun_before_are_refused_all_the_same(own_bundle: Path) -> None:
+def test_tampered_files_are_refused_by_a_check_that_was_started_before(own_bundle: Path) -> None:
     (own_bundle / "model.tflite").write_bytes(b"another model")
     opened = Bundle.open(own_bundle)
     opened.begin_check(["model.tflite"])
@@ -220,7 +220,7 @@ def test_a_bundle_is_opened_and_its_engine_chosen_without_numpy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_check_that_cannot_be_made_is_no_passed_one(
+def test_a_check_that_fails_to_run_does_not_pass(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""`verify` finds an artifact that computes something else here, and says which question failed."""
+"""`verify` detects an artifact with other outputs here, and says which comparison failed."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def change_outputs(folder: Path, bundles: ModuleType, name: str, shift: float) -
     reseal(folder, bundles)
 
 
-def test_an_artifact_that_answers_otherwise_here_fails(
-    own_bundle: Path, bundles: ModuleType
-) -> None:
+def test_an_artifact_with_other_outputs_here_fails(own_bundle: Path, bundles: ModuleType) -> None:
     change_outputs(own_bundle, bundles, "onnx", 0.02)
     document = verify_bundle(own_bundle)
     assert document["verdict"] == "fail"
@@ -51,7 +49,7 @@ def test_an_artifact_that_answers_otherwise_here_fails(
     assert document["backends"]["onnx"]["here"]["max_dp"] == pytest.approx(0.02, abs=1e-3)
 
 
-def test_a_price_of_quantization_the_desk_refused_fails(
+def test_a_cost_of_quantization_that_the_gate_refused_fails(
     own_bundle: Path, bundles: ModuleType
 ) -> None:
     change_parity(own_bundle, bundles, "tflite", verdict="fail", lost_positives=3)
@@ -61,7 +59,7 @@ def test_a_price_of_quantization_the_desk_refused_fails(
     assert "3 lost positives: fail" in verify_text(document)
 
 
-def test_other_kernels_that_the_desk_foresaw_pass_and_are_named(
+def test_outputs_of_other_kernels_of_the_engine_pass_and_the_kernels_are_named(
     own_bundle: Path, bundles: ModuleType
 ) -> None:
     file = own_bundle / "reference" / "outputs.npz"
@@ -89,21 +87,21 @@ def test_outputs_of_other_kernels_that_are_missing_are_one_clear_error(
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "text"),
     [
         ({"figures": "cross-fitted", "gate": "passed"}, ", cross-fitted: max"),
         ({"figures": "gate", "gate": "passed"}, ", which chose the recipe too: max"),
         ({"gate": "not evaluated"}, "pass, gate not evaluated"),
     ],
 )
-def test_what_the_desk_s_figures_are_is_said(
-    own_bundle: Path, bundles: ModuleType, changes: dict[str, str], said: str
+def test_the_text_says_what_the_figures_of_the_desk_are(
+    own_bundle: Path, bundles: ModuleType, changes: dict[str, str], text: str
 ) -> None:
     change_parity(own_bundle, bundles, "tflite", **changes)
-    assert said in verify_text(verify_bundle(own_bundle))
+    assert text in verify_text(verify_bundle(own_bundle))
 
 
-def test_references_that_prove_nothing_are_not_called_a_pass(
+def test_references_that_are_not_informative_are_no_pass(
     own_bundle: Path, bundles: ModuleType
 ) -> None:
     change_parity(own_bundle, bundles, "tflite", verdict="not informative")
@@ -120,7 +118,9 @@ def test_a_format_whose_package_is_missing_is_named(
     assert "not installed" in verify_text(document)
 
 
-def test_no_backend_at_all_names_an_extra(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_backend_the_error_names_an_extra(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(verify, "installed_backends", lambda: [])
     with pytest.raises(MissingPackageError, match="alledge"):
         verify_bundle(bundle)

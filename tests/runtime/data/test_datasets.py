@@ -1,4 +1,4 @@
-"""Data sets are found by looking, whatever lies around them."""
+"""The layout, labels and groups of a data set are read from its folders and file names."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def test_all_idb1_with_its_centroids(lay: Callable[..., Path]) -> None:
     (root / "xyc").mkdir()
     (root / "xyc" / "Im001_1.xyc").write_text("10\t20\n30 12\n\n", encoding="ascii")
     (root / "xyc" / "Im034_0.xyc").touch()
-    found = read_dataset(root)
-    assert (found.layout, found.labels, found.positive) == (
+    dataset = read_dataset(root)
+    assert (dataset.layout, dataset.labels, dataset.positive) == (
         "all-idb1", ("healthy", "blast"), ("blast",),
     )  # fmt: skip
-    blast, healthy = found.samples
+    blast, healthy = dataset.samples
     assert (blast.label, blast.group, blast.camera) == ("blast", "Im001_1", "C2500L")
     assert blast.centroids == ((10, 20), (30, 12))
     assert (healthy.label, healthy.centroids) == ("healthy", ())
     assert (blast.width, blast.height) == (40, 30)
-    assert found.relative(blast) == "im/Im001_1.jpg"
+    assert dataset.relative(blast) == "im/Im001_1.jpg"
 
 
 def test_all_idb1_one_folder_deeper(lay: Callable[..., Path]) -> None:
     assert len(read_dataset(lay("ALL_IDB1/im/Im1_1.jpg", "ALL_IDB1/im/Im2_0.jpg")).samples) == 2
 
 
-def test_two_sets_side_by_side_are_not_mixed(lay: Callable[..., Path]) -> None:
+def test_two_data_sets_side_by_side_are_not_mixed(lay: Callable[..., Path]) -> None:
     root = lay("a/im/Im1_1.jpg", "a/im/Im2_0.jpg", "b/im/Im1_1.jpg", "b/im/Im2_0.jpg")
     with pytest.raises(DataError, match="several sets"):
         read_dataset(root)
@@ -61,15 +61,15 @@ def test_all_idb2(lay: Callable[..., Path]) -> None:
 
 
 def test_c_nmc_groups_by_subject(lay: Callable[..., Path]) -> None:
-    found = read_dataset(
+    dataset = read_dataset(
         lay(
             "fold_0/all/UID_12_1_1_all.bmp",
             "fold_0/all/UID_12_2_1_all.bmp",
             "fold_0/hem/UID_H12_1_1_hem.bmp",
         )
     )
-    assert (found.layout, found.subjects) == ("c-nmc", True)
-    assert sorted(sample.group for sample in found.samples) == ["12", "12", "H12"]
+    assert (dataset.layout, dataset.subjects) == ("c-nmc", True)
+    assert sorted(sample.group for sample in dataset.samples) == ["12", "12", "H12"]
 
 
 def test_a_folder_per_class_with_brackets_and_equal_stems(lay: Callable[..., Path]) -> None:
@@ -78,10 +78,10 @@ def test_a_folder_per_class_with_brackets_and_equal_stems(lay: Callable[..., Pat
         "Blood cell Cancer [ALL]/[Malignant] Pre-B/Sap_013 (1).jpg",
         "Blood cell Cancer [ALL]/[Malignant] Pro-B/Sap_013 (1).jpg",
     )
-    found = read_dataset(root)
-    assert found.labels == ("Benign", "[Malignant] Pre-B", "[Malignant] Pro-B")
-    assert found.positive == found.labels[1:]
-    assert len({sample.group for sample in found.samples}) == 3
+    dataset = read_dataset(root)
+    assert dataset.labels == ("Benign", "[Malignant] Pre-B", "[Malignant] Pro-B")
+    assert dataset.positive == dataset.labels[1:]
+    assert len({sample.group for sample in dataset.samples}) == 3
 
 
 def test_a_layout_can_be_named(lay: Callable[..., Path]) -> None:
@@ -143,7 +143,7 @@ def test_the_one_class_there_is_and_the_empty_one_are_named(lay: Callable[..., P
 
 
 @pytest.mark.parametrize("classes", [("a", "b"), ("healthy", "normal")])
-def test_classes_that_are_all_ill_or_all_healthy_are_refused(
+def test_classes_that_are_all_positive_or_all_healthy_are_refused(
     lay: Callable[..., Path], classes: tuple[str, str]
 ) -> None:
     with pytest.raises(DataError, match="mean healthy"):
@@ -155,3 +155,14 @@ def test_images_that_cannot_be_opened_are_counted_and_named(lay: Callable[..., P
     (root / "blast" / "c.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"1 of 3 .*c\.png"):
         read_dataset(root)
+    dataset = read_dataset(root, skip_unreadable=True)
+    assert (len(dataset.samples), list(dataset.unreadable)) == (2, [root / "blast" / "c.png"])
+
+
+def test_a_data_set_of_which_no_image_can_be_opened_says_so(lay: Callable[..., Path]) -> None:
+    root = lay("healthy/a.png", "blast/b.png")
+    for path in root.rglob("*.png"):
+        path.write_bytes(b"no image")
+    for skip in (False, True):
+        with pytest.raises(DataError, match=r"^2 of 2 images cannot be opened: .*b\.png"):
+            read_dataset(root, skip_unreadable=skip)

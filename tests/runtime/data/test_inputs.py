@@ -1,4 +1,4 @@
-"""Names become image files: literal first, folders by content, globs last."""
+"""Names become image files: an existing file first, then folders by content, then globs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def folder(tmp_path: Path, make_picture: Maker) -> Path:
     return tmp_path
 
 
-def names(found: list[str]) -> list[str]:
-    return [Path(one).name for one in found]
+def names(paths: list[str]) -> list[str]:
+    return [Path(one).name for one in paths]
 
 
 @pytest.mark.parametrize("form", IMAGE_FORMATS)
-def test_every_format_of_the_image_path_is_known_by_content(
+def test_every_image_format_is_recognised_by_its_content(
     tmp_path: Path, make_picture: Maker, form: str
 ) -> None:
     make_picture(32, 24).save(tmp_path / "x", form)
@@ -50,17 +50,17 @@ def test_a_folder_gives_its_images_by_content_in_order(folder: Path) -> None:
     assert names(list(find_images([folder]))) == ["a.png", "b.jpg", "no suffix"]
 
 
-def test_recursive_goes_deeper(folder: Path) -> None:
-    found = list(find_images([folder], recursive=True))
-    assert names(found) == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+def test_recursive_reads_the_folders_inside_a_folder(folder: Path) -> None:
+    paths = list(find_images([folder], recursive=True))
+    assert names(paths) == ["a.png", "b.jpg", "no suffix", "c.bmp"]
 
 
-def test_named_files_are_passed_on_whatever_they_are(folder: Path) -> None:
+def test_named_files_are_yielded_whatever_they_are(folder: Path) -> None:
     named = [str(folder / "notes.jpg"), str(folder / "nothing")]
     assert list(find_images(named)) == named
 
 
-def test_a_folder_without_images_is_passed_on(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_yielded(tmp_path: Path) -> None:
     assert list(find_images([tmp_path])) == [str(tmp_path)]
 
 
@@ -75,7 +75,9 @@ def test_a_name_that_exists_is_never_a_glob(tmp_path: Path, make_picture: Maker)
     assert names(list(find_images([str(tmp_path / "[ab].jpg")]))) == ["[ab].jpg"]
 
 
-def test_order_and_spelling_are_the_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_and_spelling_of_names_are_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folder)
     spelled = [os.path.join(".", "b.jpg"), "a.png", "b.jpg"]  # noqa: PTH118
     assert list(find_images(spelled)) == spelled
@@ -87,12 +89,12 @@ def test_a_loop_of_links_ends(folder: Path) -> None:
         (folder / "round").symlink_to(folder / "round")
     except OSError:
         pytest.skip("no right to make links here")
-    found = names(list(find_images([folder], recursive=True)))
-    assert found == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+    paths = names(list(find_images([folder], recursive=True)))
+    assert paths == ["a.png", "b.jpg", "no suffix", "c.bmp"]
 
 
 @pytest.mark.parametrize("recursive", [True, False])
-def test_links_that_lead_to_each_other_are_entered_once(
+def test_folders_that_link_to_each_other_are_entered_once(
     tmp_path: Path, make_picture: Maker, recursive: bool
 ) -> None:
     folders = [tmp_path / f"f{number}" for number in range(8)]
@@ -109,12 +111,12 @@ def test_links_that_lead_to_each_other_are_entered_once(
     assert sorted(names(list(find_images([str(asked)], recursive=recursive)))) == wanted
 
 
-def test_two_stars_name_each_image_once(folder: Path) -> None:
-    found = names(list(find_images([str(folder / "**")])))
-    assert found == ["a.png", "b.jpg", "no suffix", "c.bmp"]
+def test_a_recursive_glob_yields_each_image_once(folder: Path) -> None:
+    paths = names(list(find_images([str(folder / "**")])))
+    assert paths == ["a.png", "b.jpg", "no suffix", "c.bmp"]
 
 
-def test_an_image_that_cannot_be_opened_is_not_left_out(
+def test_an_image_that_cannot_be_opened_is_yielded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = Path.open
@@ -128,12 +130,12 @@ def test_an_image_that_cannot_be_opened_is_not_left_out(
     assert "b.jpg" in names(list(find_images([folder])))
 
 
-def test_a_fifo_in_a_folder_is_left_out(folder: Path) -> None:
+def test_a_fifo_in_a_folder_is_not_yielded(folder: Path) -> None:
     if not hasattr(os, "mkfifo"):
         pytest.skip("no FIFOs here")
     os.mkfifo(folder / "pipe.jpg")
     assert "pipe.jpg" not in names(list(find_images([folder])))
 
 
-def test_a_nul_in_a_name_is_passed_on() -> None:
+def test_a_name_with_a_nul_is_yielded() -> None:
     assert list(find_images(["a\0*b"])) == ["a\0*b"]

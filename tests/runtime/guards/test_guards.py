@@ -1,4 +1,4 @@
-"""The guards let through what they were fitted on, and speak up about the rest."""
+"""The guards flag no image like the training images, and flag others."""
 
 from __future__ import annotations
 
@@ -13,13 +13,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from alledge.benchmarks.internal.non_smear_images import KINDS, is_untouched
 from alledge.errors import BundleError
-from alledge.runtime.guards.guards import (
-    MIN_IMAGES,
-    Guards,
-    _percentiles,
-    fit_guards,
-    image_statistics,
-)
+from alledge.runtime.guards.fitting import MIN_IMAGES, fit_guards
+from alledge.runtime.guards.guards import Guards
+from alledge.runtime.guards.image_statistics import image_statistics, percentiles
 from alledge.runtime.imaging import Header, load_rgb
 from alledge.runtime.types import RGB
 
@@ -61,13 +57,13 @@ def test_few_images_of_the_same_kind_are_flagged(guards: Guards) -> None:
     assert sum(map(bool, flagged)) <= 4
 
 
-def test_a_blurred_image_is_blurred(guards: Guards) -> None:
+def test_a_blurred_image_is_flagged(guards: Guards) -> None:
     soft = Image.fromarray(smear(1)).filter(ImageFilter.GaussianBlur(1.5))
     assert "blurred" in guards.flags(image_statistics(np.asarray(soft), CANON))
 
 
 @pytest.mark.parametrize("gain", [0.15, 1.9])
-def test_a_dark_or_clipped_image_is_an_exposure(guards: Guards, gain: float) -> None:
+def test_a_dark_or_clipped_image_is_flagged_for_its_exposure(guards: Guards, gain: float) -> None:
     pixels = np.clip(smear(1) * gain, 0, 255).astype(np.uint8)
     assert "exposure" in guards.flags(image_statistics(pixels, CANON))
 
@@ -78,21 +74,21 @@ TUNED_ON = [kind for kind in KINDS if not is_untouched(f"drawn/{kind}")]
 
 
 @pytest.mark.parametrize("kind", TUNED_ON)
-def test_no_kind_of_foreign_picture_passes(guards: Guards, kind: str) -> None:
+def test_every_kind_of_non_smear_picture_is_flagged(guards: Guards, kind: str) -> None:
     for seed in range(3):
         picture = KINDS[kind](np.random.default_rng(seed))
         assert guards.flags(image_statistics(load_rgb(picture))), kind
 
 
 @pytest.mark.parametrize("kind", ["white_noise", "page", "checks", "landscape", "tissue", "blank"])
-def test_what_is_no_smear_is_off_domain(guards: Guards, kind: str) -> None:
+def test_a_picture_that_is_no_smear_is_off_domain(guards: Guards, kind: str) -> None:
     picture = KINDS[kind](np.random.default_rng(0))
     flags = guards.flags(image_statistics(load_rgb(picture)))
     assert "off_domain" in flags
     assert "unfamiliar_microscope" not in flags
 
 
-def test_another_light_is_an_unfamiliar_microscope(guards: Guards) -> None:
+def test_another_colour_of_the_background_is_an_unfamiliar_microscope(guards: Guards) -> None:
     flags = guards.flags(image_statistics(smear(1, light=(240, 205, 150))))
     assert "unfamiliar_microscope" in flags or "off_domain" in flags
 
@@ -102,13 +98,13 @@ def test_another_camera_is_an_unfamiliar_microscope(guards: Guards) -> None:
     assert guards.flags(statistics) == ("unfamiliar_microscope",)
 
 
-def test_no_named_camera_is_no_reproach(guards: Guards) -> None:
+def test_an_image_without_a_camera_gets_no_flag_for_it(guards: Guards) -> None:
     assert guards.flags(image_statistics(smear(1))) == guards.flags(
         image_statistics(smear(1), CANON)
     )
 
 
-def test_cameras_say_nothing_where_training_did_not_know_them(record: dict[str, Any]) -> None:
+def test_cameras_are_ignored_if_training_images_had_none(record: dict[str, Any]) -> None:
     silent = Guards({**record, "cameras": []})
     assert silent.flags(image_statistics(smear(1), Header(640, 480, "C2500L"))) == ()
 
@@ -120,7 +116,7 @@ def test_too_few_images_make_no_guards() -> None:
     assert not Guards(None).active
 
 
-def test_images_all_alike_still_make_guards() -> None:
+def test_guards_can_be_fitted_to_identical_images() -> None:
     one = image_statistics(smear(3))
     fitted = Guards(fit_guards([one] * MIN_IMAGES))
     assert fitted.flags(one) == ()
@@ -155,8 +151,8 @@ def test_any_pixels_have_finite_statistics(seed: int, low: int, size: int) -> No
     pixels = np.random.default_rng(seed).integers(low, 256, (size, size, 3), dtype=np.uint8)
     if seed % 3 == 0:
         pixels[:] = pixels[0, 0]
-    found = image_statistics(pixels)
-    assert all(np.isfinite(value) for name, value in found.items() if name != "camera")
+    statistics = image_statistics(pixels)
+    assert all(np.isfinite(value) for name, value in statistics.items() if name != "camera")
 
 
 @settings(max_examples=60, deadline=None)
@@ -164,4 +160,4 @@ def test_any_pixels_have_finite_statistics(seed: int, low: int, size: int) -> No
 def test_percentiles_are_those_of_numpy(seed: int, count: int, rows: int) -> None:
     values = np.random.default_rng(seed).random((rows, count), dtype=np.float32)
     wanted = np.percentile(values, (0, 50, 90, 100), axis=1)
-    assert np.allclose(_percentiles(values, (0, 50, 90, 100)), wanted, atol=1e-6)
+    assert np.allclose(percentiles(values, (0, 50, 90, 100)), wanted, atol=1e-6)

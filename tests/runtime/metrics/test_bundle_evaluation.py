@@ -1,4 +1,4 @@
-"""A bundle is measured as it runs, without the images it was trained on."""
+"""A bundle is measured with its own engine, without the images it was trained on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
-from alledge.errors import DataError
+from alledge.errors import AllImagesSeenError, DataError
 from alledge.runtime.bundle.seen_images import pixel_hash
 from alledge.runtime.imaging import load_rgb
 from alledge.runtime.metrics.bundle_evaluation import evaluate_bundle
@@ -57,7 +57,7 @@ def test_nothing_left_to_measure_is_an_error(
 ) -> None:
     hashes = [pixel_hash("00", load_rgb(path)) for path in data.rglob("*.png")]
     bundles.edit(own_bundle, seen={"salt": "00", "hashes": hashes})
-    with pytest.raises(DataError, match="--include-seen"):
+    with pytest.raises(AllImagesSeenError, match="--include-seen"):
         evaluate_bundle(own_bundle, data)
 
 
@@ -78,5 +78,6 @@ def test_a_file_damaged_beyond_its_header_is_named(bundle: Path, data: Path) -> 
 def test_a_data_set_without_a_readable_image_is_not_called_seen(bundle: Path, data: Path) -> None:
     for file in data.rglob("*.png"):
         file.write_bytes(file.read_bytes()[:2000])
-    with pytest.raises(DataError, match=r"none of the 8 images of .* can be read"):
+    with pytest.raises(DataError, match=r"none of the 8 images of .* can be read") as caught:
         evaluate_bundle(bundle, data)
+    assert not isinstance(caught.value, AllImagesSeenError)

@@ -1,4 +1,4 @@
-"""Scores become answers: temperature, threshold, band."""
+"""Scores become labels: temperature, threshold, band."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def test_calibration_keeps_the_order_and_sums_to_one(p: float, temperature: floa
     assert (soft[1] - 0.5) * (p - 0.5) >= 0
 
 
-def test_a_temperature_above_one_is_less_sure() -> None:
+def test_a_temperature_above_one_lowers_the_largest_score() -> None:
     assert 0.5 < apply_temperature([[0.1, 0.9]], 2.0)[0, 1] < 0.9
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_temperature_that_cannot_be_is_refused(temperature: float) -> None:
+def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature"):
         apply_temperature([[0.5, 0.5]], temperature)
 

@@ -1,4 +1,4 @@
-"""Metrics and intervals: against known values, against scikit-learn, and as rules."""
+"""Metrics and intervals: against known values, against scikit-learn, and their properties."""
 
 import json
 import math
@@ -33,7 +33,7 @@ def test_wilson_gives_the_published_intervals(
     assert metrics.wilson(successes, total) == pytest.approx((low, high), abs=6e-4)
 
 
-def test_wilson_of_nothing_says_nothing() -> None:
+def test_wilson_interval_of_no_trial_is_zero_to_one() -> None:
     assert metrics.wilson(0, 0) == (0.0, 1.0)
 
 
@@ -61,13 +61,13 @@ def test_figures_agree_with_scikit_learn(noisy: tuple[np.ndarray, np.ndarray]) -
     truth, p = noisy
     scores = np.column_stack([1 - p, p])
     summary = metrics.summarize(truth, scores, LABELS, POSITIVE, 0.5, np.arange(120))
-    said = (p >= 0.5).astype(int)
-    report = sk.classification_report(truth, said, target_names=LABELS, output_dict=True)
+    predicted = (p >= 0.5).astype(int)
+    report = sk.classification_report(truth, predicted, target_names=LABELS, output_dict=True)
     assert summary["auc"]["value"] == pytest.approx(sk.roc_auc_score(truth, p))
     assert summary["brier"] == pytest.approx(sk.brier_score_loss(truth, p))
     assert summary["mse"] == pytest.approx(summary["brier"])
     assert summary["log_loss"] == pytest.approx(sk.log_loss(truth, np.clip(p, 1e-7, 1 - 1e-7)))
-    assert summary["confusion"]["counts"] == sk.confusion_matrix(truth, said).tolist()
+    assert summary["confusion"]["counts"] == sk.confusion_matrix(truth, predicted).tolist()
     for label in LABELS:
         ours = summary["per_class"][label]
         assert ours["precision"]["value"] == pytest.approx(report[label]["precision"])
@@ -92,7 +92,7 @@ def test_bootstrap_draws_groups_and_is_wider_for_copies(
     assert loose[1] - loose[0] < 0.7 * (high - low)
 
 
-def test_perfect_separation_is_no_certainty() -> None:
+def test_the_interval_of_a_perfect_auc_has_a_width() -> None:
     truth = [0] * 59 + [1] * 49
     low, high = metrics.bootstrap_auc(truth, truth, np.arange(108), seed=0)
     assert (low, high) == (pytest.approx(0.963, abs=1e-3), 1.0)
@@ -102,7 +102,7 @@ def test_perfect_separation_is_no_certainty() -> None:
     assert worst == (0.0, pytest.approx(1 - low))
 
 
-def test_paired_difference_of_a_score_with_itself_is_nothing(
+def test_paired_difference_of_a_score_with_itself_is_zero(
     noisy: tuple[np.ndarray, np.ndarray],
 ) -> None:
     truth, p = noisy
@@ -112,7 +112,7 @@ def test_paired_difference_of_a_score_with_itself_is_nothing(
     assert 0 < low < difference < high
 
 
-def test_ece_of_honest_and_of_boastful_scores() -> None:
+def test_ece_of_calibrated_and_of_overconfident_scores() -> None:
     truth = np.array([0] * 3 + [1] * 7)
     honest = np.tile([0.3, 0.7], (10, 1))
     boastful = np.tile([0.0, 1.0], (10, 1))
@@ -129,7 +129,7 @@ def test_several_positive_labels_are_one_side_of_the_threshold() -> None:
     assert metrics.assign_labels(scores, labels, positive, 0.3).tolist() == [2, 1]
 
 
-def test_summary_keeps_to_its_schema_where_a_camera_has_one_class() -> None:
+def test_the_summary_obeys_its_schema_if_a_camera_has_one_class() -> None:
     truth = np.array([0, 0, 1, 1])
     scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     cameras = ["a", "a", "a", "b"]

@@ -1,4 +1,4 @@
-"""Overlays show what the answer rests on: the corner the tiny network looks at."""
+"""Overlays show the regions that the label rests on; the tiny network uses one corner."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alledge.errors import UsageError
 from alledge.runtime.backends import BACKENDS
 from alledge.runtime.classifier import Classifier
 from alledge.runtime.imaging import load_rgb
-from alledge.runtime.overlay.overlay import LEAST_LOSS, LONGEST_PIXELS, Overlays, evidence
+from alledge.runtime.overlay.overlay import LEAST_EVIDENCE, LONGEST_PIXELS, Overlays, evidence_map
 from alledge.runtime.types import RGB
 
 Maker = Callable[..., Image.Image]
@@ -32,21 +32,21 @@ def slide(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_place_that_carries_the_answer_is_found(
+def test_the_evidence_is_at_the_place_that_the_network_uses(
     bundle: Path, slide: Path, backend: str
 ) -> None:
     with Classifier.load(bundle, backend) as classifier:
         assert classifier.classify(slide).label == "blast"
-        found = evidence(classifier, load_rgb(slide), 1)
-    y, x = np.unravel_index(found.argmax(), found.shape)
+        evidence = evidence_map(classifier, load_rgb(slide), 1)
+    y, x = np.unravel_index(evidence.argmax(), evidence.shape)
     assert y < 56
     assert x < 56
-    assert found[:56, :56].mean() > 5 * found[112:, 112:].mean()
+    assert evidence[:56, :56].mean() > 5 * evidence[112:, 112:].mean()
 
 
-def test_what_carries_one_label_speaks_against_the_other(bundle: Path, slide: Path) -> None:
+def test_evidence_for_one_label_is_evidence_against_the_other(bundle: Path, slide: Path) -> None:
     with Classifier.load(bundle) as classifier:
-        blast, healthy = (evidence(classifier, load_rgb(slide), index) for index in (1, 0))
+        blast, healthy = (evidence_map(classifier, load_rgb(slide), index) for index in (1, 0))
     assert np.allclose(blast, -healthy, atol=1e-3)
 
 
@@ -54,18 +54,18 @@ class TwoCells:
     """Sure of a blast as long as one of two places is dark: hiding either changes nothing."""
 
     def scores(self, rgb: RGB) -> NDArray[np.float64]:
-        found = any(rgb[at : at + 32, at : at + 32].mean() < 100 for at in (32, 160))
-        return np.array([0.01, 0.99] if found else [0.99, 0.01])
+        evidence = any(rgb[at : at + 32, at : at + 32].mean() < 100 for at in (32, 160))
+        return np.array([0.01, 0.99] if evidence else [0.99, 0.01])
 
 
-def test_where_several_places_carry_the_answer_each_is_shown_alone() -> None:
+def test_if_several_places_carry_the_label_each_is_shown_alone() -> None:
     rgb = np.full((224, 224, 3), 220, np.uint8)
     for at in (32, 160):
         rgb[at : at + 32, at : at + 32] = 20
-    assert np.abs(evidence(TwoCells(), rgb, 1)).max() < LEAST_LOSS
-    found = evidence(TwoCells(), rgb, 1, alone=True)
-    cells = [found[at : at + 32, at : at + 32].mean() for at in (32, 160)]
-    assert min(cells) > 10 * max(float(found[160:192, 32:64].max()), 0.01)
+    assert np.abs(evidence_map(TwoCells(), rgb, 1)).max() < LEAST_EVIDENCE
+    evidence = evidence_map(TwoCells(), rgb, 1, alone=True)
+    cells = [evidence[at : at + 32, at : at + 32].mean() for at in (32, 160)]
+    assert min(cells) > 10 * max(float(evidence[160:192, 32:64].max()), 0.01)
 
 
 def test_an_overlay_keeps_the_image_and_adds_a_caption(
@@ -127,7 +127,7 @@ def test_odd_names_make_safe_file_names(
     assert written.name.isprintable()
 
 
-def test_an_answer_no_region_carries_is_drawn_too(bundle: Path, tmp_path: Path) -> None:
+def test_a_label_without_evidence_in_any_region_is_drawn_too(bundle: Path, tmp_path: Path) -> None:
     Image.new("RGB", (300, 200), (128, 128, 128)).save(tmp_path / "grey.png")
     with Classifier.load(bundle) as classifier:
         classifier.classify(tmp_path / "grey.png", overlay=tmp_path / "out")

@@ -16,7 +16,8 @@ from PIL import Image
 from alledge.errors import RunError, UsageError
 from alledge.runtime.bundle.seen_images import TrainingImageHashes
 from alledge.runtime.data.datasets import Dataset
-from alledge.runtime.guards.guards import Guards, image_statistics
+from alledge.runtime.guards.guards import Guards
+from alledge.runtime.guards.image_statistics import image_statistics
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_image, load_rgb
 from alledge.train import progress

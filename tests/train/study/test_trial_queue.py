@@ -6,11 +6,13 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
 
 from alledge.runtime.metrics.metrics import Json
+from alledge.train.study import trial_queue
 from alledge.train.study.trial_queue import (
     GRACE,
     RESULT,
@@ -57,8 +59,11 @@ def test_workers_that_share_a_file_run_each_slot_once(tmp_path: Path) -> None:
 
 
 def test_a_trial_taken_by_a_process_that_died_before_its_first_heartbeat_is_offered_again(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now_s, sleep=time.sleep)
+    monkeypatch.setattr(trial_queue, "time", clock)
     url = sqlite_url(tmp_path / "study.db")
     dead = TrialQueue(open_storage(url, heartbeat_s=1), "tuning")
     dead.offer({0: {}})
@@ -70,7 +75,7 @@ def test_a_trial_taken_by_a_process_that_died_before_its_first_heartbeat_is_offe
         done.append(queue.work(lambda _: (0.0, {}), lambda trial: {}))
         if done[-1]:
             break
-        time.sleep(0.5)
+        now_s += 0.5
     assert done[0] is False  # it might have been alive
     assert sorted(queue.finished()) == [0]
     states = [trial.state.name for trial in queue.study.get_trials()]
