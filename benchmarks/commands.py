@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
 
 import click
 
@@ -129,7 +128,7 @@ def benchmark(
         minutes=minutes,
         report_progress=lambda line: None if quiet else click.echo(line, err=True),
     )
-    click.echo(json.dumps(result, indent=2) if as_json else terminal(cast(dict[str, Any], result)))
+    click.echo(json.dumps(result, indent=2) if as_json else terminal(result))
     if not result["complete"]:
         click.echo("not complete: the same command continues the measurement", err=True)
     if any(row["status"] == "failed" for row in result["rows"]):

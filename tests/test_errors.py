@@ -1,6 +1,5 @@
 """The exceptions: each is documented and raised, and its message names the fix."""
 
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from alledge.runtime.data.datasets import read_dataset
 from alledge.runtime.imaging import load_rgb
 from alledge.runtime.metrics.bundle_evaluation import evaluate_bundle
 from alledge.train.runs.run_folder import load_run
+from support.bundles import edit
 
 FAMILY = [
     kind
@@ -54,12 +54,22 @@ def damaged(bundle: Path) -> Path:
     return bundle
 
 
+def measured_on_training_images(bundle: Path) -> object:
+    """Measure a bundle on a data set that consists of its training images."""
+    data = bundle.with_name("data")
+    for label in ("healthy", "blast"):
+        (data / label).mkdir(parents=True)
+        Image.new("RGB", (64, 48), "purple").save(data / label / "image.png")
+    hashes = [pixel_hash("00", load_rgb(path)) for path in data.rglob("*.png")]
+    return evaluate_bundle(edit(bundle, seen={"salt": "00", "hashes": hashes}), data)
+
+
 # What raises each error, given a copy of a bundle and a path where nothing is.
 CAUSES: dict[type[AlledgeError], Callable[[Path, Path], object]] = {
     UsageError: lambda bundle, missing: load_backend("tfltie", missing),
     ImageError: lambda bundle, missing: load_rgb(missing),
     DataError: lambda bundle, missing: read_dataset(missing),
-    AllImagesSeenError: lambda bundle, missing: evaluate_bundle(*trained_on(bundle, missing)),
+    AllImagesSeenError: lambda bundle, missing: measured_on_training_images(bundle),
     BundleError: lambda bundle, missing: Bundle.open(missing),
     TamperedError: lambda bundle, missing: Bundle.open(damaged(bundle)).check(),
     UntrustedError: lambda bundle, missing: trusted_keys(missing),
@@ -77,18 +87,6 @@ def without_probabilities() -> object:
     return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
 
 
-def trained_on(bundle: Path, data: Path) -> tuple[Path, Path]:
-    """Write a data set, and note in the bundle that its model was trained on all of it."""
-    for label in ("healthy", "blast"):
-        (data / label).mkdir(parents=True)
-        Image.new("RGB", (8, 8)).save(data / label / "black.png")
-    black = pixel_hash("00", load_rgb(data / "blast" / "black.png"))
-    record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    record["seen"] = {"salt": "00", "hashes": [black]}
-    (bundle / "bundle.json").write_text(json.dumps(record), encoding="utf-8")
-    return bundle, data
-
-
 @pytest.mark.parametrize("kind", CAUSES, ids=lambda kind: kind.__name__)
 def test_every_exception_is_raised(kind, own_bundle, tmp_path, monkeypatch):
     if kind is MissingPackageError:
@@ -99,7 +97,7 @@ def test_every_exception_is_raised(kind, own_bundle, tmp_path, monkeypatch):
     assert caught.type is kind
 
 
-def test_there_is_a_cause_for_every_exception():
+def test_every_exception_has_a_cause():
     assert {AlledgeError, *CAUSES} == set(FAMILY)
 
 

@@ -83,7 +83,7 @@ def audit(
         if html is not None:
             from .audit.html_page import write_page
 
-            write_page(html, dict(document))
+            write_page(html, document)
     click.echo(json.dumps(document, indent=2) if as_json else audit_text(document))
     if any(dataset["unreadable"] for dataset in document["datasets"]):
         context.exit(1)

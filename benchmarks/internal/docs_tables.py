@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
 
 import click
 
 from ...runtime.backends import BACKENDS
 from ..reporting.formatting import machine_line
+from ..reporting.markdown_report import short_table
 from ..reporting.result_merging import merge
-from ..reporting.table_columns import NAMED
-from ..reporting.text_tables import short_table
+from ..reporting.table_columns import COLUMN_BY_NAME
+from ..reporting.types import Row
 from ..result_file import read_result
 from ..types import Result
 
-Json = dict[str, Any]
 PRECISIONS = ("float32", "float16", "dynamic", "int8")  # in the order of the tables
 METRICS = ("accuracy", "sensitivity", "specificity", "AUC")
 
@@ -32,7 +31,7 @@ def short_tables(results: Iterable[Result]) -> str:
     results : iterable of Result
     """
     parts = []
-    for site in merge(cast(Iterable[Json], results)):
+    for site in merge(results):
         measured = [row for row in site.rows if row["status"] == "ok"]
         parts += [machine_line(site.machine), short_table(_sorted(measured))]
         if evaluated := [row for row in measured if row["accuracy"]]:
@@ -40,12 +39,12 @@ def short_tables(results: Iterable[Result]) -> str:
     return "\n\n".join(parts)
 
 
-def _accuracy_table(rows: list[Json]) -> str:
+def _accuracy_table(rows: list[Row]) -> str:
     """Return a Markdown table. Engines whose metrics are equal share a line."""
     engines: dict[tuple[str, ...], dict[str, None]] = {}  # the inner dict is an ordered set
     for row in _sorted(rows):
-        metrics = (NAMED[column].whole(row) for column in METRICS)
-        key = (NAMED["model"].text(row), row["precision"], *metrics)
+        metrics = (COLUMN_BY_NAME[column].whole(row) for column in METRICS)
+        key = (COLUMN_BY_NAME["model"].text(row), row["precision"], *metrics)
         engines.setdefault(key, {})[row["backend"]] = None
     lines = [["model", "precision", "on", *METRICS], ["---"] * (3 + len(METRICS))]
     for (model, precision, *cells), backends in engines.items():
@@ -53,7 +52,7 @@ def _accuracy_table(rows: list[Json]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _sorted(rows: list[Json]) -> list[Json]:
+def _sorted(rows: list[Row]) -> list[Row]:
     """Return rows sorted by model (in order of appearance), precision and engine."""
     models = list(dict.fromkeys(row["model"] for row in rows))
     return sorted(

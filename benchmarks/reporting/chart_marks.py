@@ -1,121 +1,144 @@
-"""The marks of the pictures and their legend as SVG text; standard library only.
-
-Colours come from the page's style sheet by class, so that light and dark are one picture.
-"""
+"""Marks, tooltips and legend that the charts of a report share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from html import escape
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from ...runtime.pages.svg import plain_text
 from .formatting import mib, milliseconds
 from .result_merging import Site
-from .selection_criteria import is_model_alone, name, wait_is, wait_ms
+from .selection_criteria import (
+    configuration_name,
+    failed_parity,
+    is_model_alone,
+    wait_is,
+    wait_ms,
+)
+from .types import Row
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from matplotlib.lines import Line2D
 
 ENGINES = ("tflite", "onnx", "openvino")
-SHAPES = {"float32": "circle", "int8": "square", "float16": "diamond", "dynamic": "triangle"}
-# corners of shapes whose area is that of a circle of radius 1
-CORNERS = {
-    "square": ((-0.886, -0.886), (0.886, -0.886), (0.886, 0.886), (-0.886, 0.886)),
-    "diamond": ((0, -1.253), (1.253, 0), (0, 1.253), (-1.253, 0)),
-    "triangle": ((0, -1.555), (1.347, 0.778), (-1.347, 0.778)),
-}
-LARGEST = 12.0  # pixels: radius of the heaviest mark
-UNKNOWN = 3.0  # radius of a mark whose memory is not known
-SAMPLE = 5.5  # radius in the legend
-ROUND_MIB = tuple(step * 10**power for power in range(5) for step in (1, 2, 5))
-SIZES = 3  # so many in the legend of sizes
-CHARACTER = 8.2  # pixels a character of a label takes at most, on average
+PRECISION_MARKERS = {"float32": "o", "int8": "s", "float16": "D", "dynamic": "^"}
+# Width of each marker relative to that of a circle of the same area.
+MARKER_WIDTHS = {"o": 1.0, "s": 0.886, "D": 0.886, "^": 1.253}
+LARGEST_RADIUS = 12.0  # pixels: radius of the mark of the largest memory
+UNKNOWN_RADIUS = 3.0  # pixels: radius of a mark whose memory is not known
+LEGEND_RADIUS = 5.5  # pixels
+LEGEND_SIZES_MIB = tuple(step * 10**power for power in range(5) for step in (1, 2, 5))
+LEGEND_SIZES_SHOWN = 3
 
 
-def heaviest(sites: Sequence[Site]) -> float:
-    """Return the most memory of any row, MiB: one scale of areas for all sites."""
+def largest_peak_mib(sites: Sequence[Site]) -> float:
+    """Return the largest peak memory of all rows, MiB; 1.0 if none is known.
+
+    All charts of a report use it, so that areas can be compared between sites.
+    """
     return max((row["peak_mib"] or 0.0 for site in sites for row in site.rows), default=0) or 1.0
 
 
-def radius(mib: float | None, biggest: float) -> float:
-    """Return the radius of a mark: its area is proportional to the memory."""
-    return LARGEST * math.sqrt(mib / biggest) if mib else UNKNOWN
+def mark_radius(peak_mib: float | None, largest_mib: float) -> float:
+    """Return the radius of a mark in pixels: its area is proportional to the peak memory."""
+    return LARGEST_RADIUS * math.sqrt(peak_mib / largest_mib) if peak_mib else UNKNOWN_RADIUS
 
 
-def shape(kind: str, attributes: str, x: float, y: float, r: float, inner: str = "") -> str:
-    """Return a shape of the area of a circle of radius `r`."""
-    if kind == "circle":
-        return f'<circle {attributes} cx="{x}" cy="{y:.1f}" r="{r:.2f}">{inner}</circle>'
-    points = " ".join(f"{x + r * dx:.1f},{y + r * dy:.1f}" for dx, dy in CORNERS[kind])
-    return f'<polygon {attributes} points="{points}">{inner}</polygon>'
+def engine_colour(row: Row, colour: Mapping[str, str]) -> str:
+    """Return the colour of a row's engine; grey for an engine that alledge does not have."""
+    return colour[row["backend"] if row["backend"] in ENGINES else "soft"]
 
 
-def mark(row: Json, x: float, y: float, biggest: float) -> str:
-    """Return a mark: shape is precision, colour the engine, area the memory, hollow an estimate."""
-    tint = f'class="mark {row["backend"]} {row["kind"]}{_fault(row)}"'
-    kind = SHAPES.get(row["precision"], "circle")
-    inner = f"<title>{escape(tip(row))}</title>"
-    return shape(kind, tint, x, y, radius(row["peak_mib"], biggest), inner)
+def mark(row: Row, x: float, y: float, largest_mib: float, colour: Mapping[str, str]) -> Line2D:
+    """Return the mark of a row.
 
-
-def _fault(row: Json) -> str:
-    return " unsound" if row.get("parity") == "fail" else ""
-
-
-def tip(row: Json) -> str:
-    """Return what a mark or bar says when it is pointed at."""
-    wait = f"{milliseconds(wait_ms(row))} ms, {wait_is(row)}"
-    alone = ""
-    if row["latency"] and not is_model_alone(row):
-        alone = f"{milliseconds(row['latency']['p50_ms'])} ms the model alone, median"
-    parts = [
-        name(row),
-        wait,
-        alone,
-        f"{mib(row['peak_mib'])} MiB at its most",
-        "failed parity" if _fault(row) else "",
-        "estimated, not measured" if row["kind"] == "estimated" else "",
-    ]
-    return "\n".join(part for part in parts if part)
-
-
-def legend(sites: Sequence[Site], biggest: float) -> list[tuple[str, float, str]]:
-    """Return the legend of the pictures.
-
-    Returns
-    -------
-    list of (str, float, str)
-        An SVG shape in a box of that width and 26 pixels' height, and what it stands for.
+    The shape is the precision, the colour the engine and the area the peak memory. An estimate is
+    hollow. A row that failed parity is pale with a dotted outline.
     """
-    rows = [row for site in sites for row in site.rows if row["status"] == "ok"]
-    engines = [one for one in ENGINES if any(row["backend"] == one for row in rows)]
+    engine = engine_colour(row, colour)
+    marker = PRECISION_MARKERS.get(row["precision"], "o")
+    radius = mark_radius(row["peak_mib"], largest_mib)
+    if row["kind"] == "estimated":
+        return _shape(marker, radius, x, y, fill="none", edge=engine, width=1.8)
+    if failed_parity(row):
+        return _shape(marker, radius, x, y, fill=engine, edge=colour["ink"], alpha=0.4)
+    return _shape(marker, radius, x, y, fill=engine, edge=colour["card"], alpha=0.9)
+
+
+def tooltip(row: Row) -> str:
+    """Return what is shown when the pointer is on the mark or bar of a row."""
+    lines = [
+        configuration_name(row),
+        f"{milliseconds(wait_ms(row))} ms, {wait_is(row)}",
+        f"peak memory {mib(row['peak_mib'])} MiB",
+    ]
+    if row["latency"] and not is_model_alone(row):
+        alone = f"{milliseconds(row['latency']['p50_ms'])} ms, the model alone, median"
+        lines.insert(2, alone)
+    if failed_parity(row):
+        lines.append("failed parity")
+    if row["kind"] == "estimated":
+        lines.append("estimated, not measured")
+    return "\n".join(lines)
+
+
+def bundle_label(row: Row) -> str:
+    """Return the label of a row in a chart: model and precision."""
+    return plain_text(f"{row['model']} {row['precision']}")
+
+
+def legend_entries(
+    rows: Sequence[Row], largest_mib: float, colour: Mapping[str, str]
+) -> list[tuple[Line2D, str]]:
+    """Return the legend of `mark` for some rows: a sample mark and its meaning."""
+    soft = colour["soft"]
+    engines = [name for name in ENGINES if any(row["backend"] == name for row in rows)]
     precisions = {row["precision"] for row in rows}
-    parts = [
-        (f'<rect class="{engine}" x="2" y="7" width="12" height="12" rx="3"/>', 16.0, engine)
+    entries = [
+        (_shape("s", LEGEND_RADIUS, fill=colour[engine], edge=colour["card"]), engine)
         for engine in engines
     ]
-    parts += [
-        (shape(kind, 'class="plain"', 8, 13, SAMPLE), 16.0, precision)
-        for precision, kind in SHAPES.items()
+    entries += [
+        (_shape(marker, LEGEND_RADIUS, fill=soft, edge=colour["card"]), precision)
+        for precision, marker in PRECISION_MARKERS.items()
         if precision in precisions
     ]
     if any(row["kind"] == "estimated" for row in rows):
-        hollow = f'class="mark estimated {engines[0]}"'
-        parts.append((shape("circle", hollow, 8, 13, SAMPLE), 16.0, "hollow: estimated"))
-    if any(map(_fault, rows)):
-        cross = f'class="mark unsound {engines[0]}"'
-        parts.append((shape("circle", cross, 8, 13, SAMPLE), 16.0, "dotted: failed parity"))
-    for size in [size for size in ROUND_MIB if size <= biggest][-SIZES:]:
-        r = radius(size, biggest)
-        parts.append((shape("circle", 'class="size"', r + 1, 13, r), 2 * r + 2, f"{size} MiB"))
-    return parts
+        hollow = _shape("o", LEGEND_RADIUS, fill="none", edge=soft, width=1.8)
+        entries.append((hollow, "hollow: estimated"))
+    if any(map(failed_parity, rows)):
+        pale = _shape("o", LEGEND_RADIUS, fill=soft, edge=colour["ink"], alpha=0.4)
+        entries.append((pale, "pale: failed parity"))
+    sizes = [size for size in LEGEND_SIZES_MIB if size <= largest_mib][-LEGEND_SIZES_SHOWN:]
+    for size in sizes:
+        circle = _shape("o", mark_radius(size, largest_mib), fill="none", edge=soft, width=1.2)
+        entries.append((circle, f"{size} MiB"))
+    return entries
 
 
-def svg(parts: Sequence[str], width: float, height: float, label: str) -> str:
-    """Return a picture of parts."""
-    return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'role="img" aria-label="{escape(label)}" xmlns="http://www.w3.org/2000/svg">'
-        + "".join(parts)
-        + "</svg>"
+def _shape(
+    marker: str,
+    radius: float,
+    x: float = math.nan,
+    y: float = math.nan,
+    *,
+    fill: str,
+    edge: str,
+    width: float = 1.0,
+    alpha: float = 1.0,
+) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    return Line2D(
+        [x],
+        [y],
+        linestyle="none",
+        marker=marker,
+        markersize=2 * radius * MARKER_WIDTHS[marker],
+        markerfacecolor=fill,
+        markeredgecolor=edge,
+        markeredgewidth=width,
+        alpha=alpha,
+        clip_on=False,
     )

@@ -1,32 +1,57 @@
-"""Estimates of a board that nobody has measured, as rows of a report; always told apart."""
+"""Estimates for a board that nobody has measured, as rows of a report."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ...devices.estimates.recommend import estimated_rows
 from ...devices.profiles import Profile, get_profile
 from ...errors import UsageError
+from ..types import Machine
 from .result_merging import Site
-
-Json = dict[str, Any]
+from .types import Row
 
 MODEL_ALONE = "the model alone: decoding and resizing the file are not in it"
+NOT_ESTIMATED = [
+    "why",
+    "head",
+    "engine",
+    "digest",
+    "parity",
+    "file_bytes",
+    "accuracy",
+    "end_to_end",
+    "throughput",
+    "cold_start_ms",
+    "steady_mib",
+    "cpu_ms",
+    "reached_width",
+]
+TIMES_NOT_ESTIMATED = [
+    "load_ms",
+    "first_ms",
+    "p90_ms",
+    "p95_ms",
+    "p99_ms",
+    "mean_ms",
+    "sd_ms",
+    "ci",
+]
 
 
 def estimated_site(name: str) -> Site:
-    """Return what is estimated of a board.
+    """Return the estimates for a board.
 
     Parameters
     ----------
     name : str
-        Of a device profile.
+        Name of a device profile.
 
     Returns
     -------
     Site
-        A row for every model and precision that estimates know, each with its basis and the band
-        of their error; no settings and no documents, since nothing was measured.
+        One row for each model and precision, with the basis and the error band of the estimate.
+        `settings` is None and `documents` is empty, because nothing was measured.
 
     Raises
     ------
@@ -44,7 +69,7 @@ def estimated_site(name: str) -> Site:
     )
 
 
-def _machine(profile: Profile) -> Json:
+def _machine(profile: Profile) -> Machine:
     return {
         "board": profile.title,
         "arch": profile.arch,
@@ -57,22 +82,24 @@ def _machine(profile: Profile) -> Json:
     }
 
 
-def _row(found: Json) -> Json:
-    """Return an estimate as a row of a result, by the schema's names."""
-    unknown = ("load_ms", "first_ms", "p90_ms", "p95_ms", "p99_ms", "mean_ms", "sd_ms", "ci")
-    nothing = ("why", "head", "engine", "digest", "parity", "file_bytes", "accuracy")
-    unmeasured = ("end_to_end", "throughput", "cold_start_ms", "steady_mib", "cpu_ms")
-    return {
-        **dict.fromkeys((*nothing, *unmeasured, "reached_width")),
-        **{key: found[key] for key in ("kind", "model", "precision", "backend", "threads")},
-        "basis": f"{found['basis']}; {MODEL_ALONE}",
-        "band_ms": {"low": round(found["low_ms"], 4), "high": round(found["high_ms"], 4)},
+def _row(estimate: dict[str, Any]) -> Row:
+    """Return an estimate with the keys of a measured row."""
+    row = {
+        **dict.fromkeys(NOT_ESTIMATED),
+        **{key: estimate[key] for key in ("kind", "model", "precision", "backend", "threads")},
+        "basis": f"{estimate['basis']}; {MODEL_ALONE}",
+        "band_ms": {"low": round(estimate["low_ms"], 4), "high": round(estimate["high_ms"], 4)},
         "status": "ok",
-        "bundle": f"{found['model']}-{found['precision']}",
+        "bundle": f"{estimate['model']}-{estimate['precision']}",
         "accuracy_note": "estimated, not measured",
-        "latency": {**dict.fromkeys(unknown), "p50_ms": round(found["ms"], 4), "n": 0},
-        "peak_mib": round(found["memory_mib"], 1),
+        "latency": {
+            **dict.fromkeys(TIMES_NOT_ESTIMATED),
+            "p50_ms": round(estimate["ms"], 4),
+            "n": 0,
+        },
+        "peak_mib": round(estimate["memory_mib"], 1),
         "rounds": 0,
         "noise": [],
         "measured_at": "",
     }
+    return cast(Row, row)

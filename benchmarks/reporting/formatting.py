@@ -1,40 +1,43 @@
-"""How figures are worded, on the page, in Markdown and on the terminal: one place for all."""
+"""Formats figures, machines and documents as text, for the page, Markdown and the terminal."""
 
 from __future__ import annotations
 
-from typing import Any
-
-Json = dict[str, Any]
+from ..types import DataBlock, Machine
+from .types import DocumentFacts, Row
 
 NONE, NOT_MEASURED = "–", "not measured"
-DAY = len("2026-01-31")
+DATE_CHARACTERS = len("2026-01-31")
 
 
 def milliseconds(value: float | None) -> str:
-    """Word a time: three figures are what it is worth."""
+    """Return a time with about three significant digits; a dash for None.
+
+    >>> milliseconds(3.14159), milliseconds(12.34), milliseconds(1234.5)
+    ('3.14', '12.3', '1234')
+    """
     if value is None:
         return NONE
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def mib(value: float | None) -> str:
-    """Word an amount of memory."""
+    """Return an amount of memory in MiB; a dash for None."""
     return NONE if value is None else f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def day(moment: str) -> str:
-    """Word a moment of a document: its day."""
-    return moment[:DAY] or NONE
+    """Return the date of an ISO time stamp; a dash if it is empty."""
+    return moment[:DATE_CHARACTERS] or NONE
 
 
-def band(row: Json) -> str:
-    """Word how far estimates have been off; empty for what was measured."""
+def band(row: Row) -> str:
+    """Return the error band of an estimate; empty for a measured row."""
     ends = row.get("band_ms")
     return f"({milliseconds(ends['low'])}–{milliseconds(ends['high'])})" if ends else ""
 
 
-def machine_line(machine: Json) -> str:
-    """Word a machine in a line."""
+def machine_line(machine: Machine) -> str:
+    """Return a machine in one line."""
     cores = machine.get("cores_physical") or machine.get("cores_logical")
     parts = [machine.get("board"), machine.get("cpu"), f"{cores} cores" if cores else None]
     if machine.get("quota_cores"):
@@ -46,55 +49,49 @@ def machine_line(machine: Json) -> str:
     return ", ".join(str(part) for part in dict.fromkeys(parts) if part)
 
 
-def data_line(data: Json) -> str:
-    """Word a data set in a line."""
-    made = ", generated: no real smear" if data["generated"] else ""
-    return f"{data['name']}, {data['images']} images{made}"
+def data_line(data: DataBlock) -> str:
+    """Return a data set in one line."""
+    generated = ", generated: no real smear" if data["generated"] else ""
+    return f"{data['name']}, {data['images']} images{generated}"
 
 
-def document_line(document: Json) -> str:
-    """Word which source wrote a document, and when."""
+def document_line(document: DocumentFacts) -> str:
+    """Return when, and by which version of the code, a result was written."""
     source = f"commit {document['commit']}" if document["commit"] else "no git checkout"
-    rest = "" if document["complete"] is not False else ", not complete"
-    return f"{day(document['created'])}, alledge {document['alledge']}, {source}{rest}"
+    incomplete = ", not complete" if document["complete"] is False else ""
+    return f"{day(document['created'])}, alledge {document['alledge']}, {source}{incomplete}"
 
 
-def notes(row: Json) -> list[tuple[str, str]]:
-    """Return what a reader must know of a row's figures: a tag's word, and a sentence.
-
-    Parameters
-    ----------
-    row : dict
-        Of a document, or as `merge` returns it.
-    """
-    found = []
+def notes(row: Row) -> list[tuple[str, str]]:
+    """Return remarks on the figures of a row: a short tag and a sentence for each."""
+    remarks = []
     if row["kind"] == "estimated":
-        found.append(("estimated", row.get("basis") or "not measured"))
+        remarks.append(("estimated", row.get("basis") or "not measured"))
     if row.get("parity") == "fail":
-        found.append(("parity: fail", "it does not compute what the float model computes"))
+        remarks.append(("parity: fail", "it does not compute what the float model computes"))
     if row["noise"]:
-        found.append(("noisy", "; ".join(row["noise"])))
-    if row.get("set_aside"):
-        count = row["set_aside"]
+        remarks.append(("noisy", "; ".join(row["noise"])))
+    if count := row.get("set_aside"):
         rounds = "disturbed round is" if count == 1 else "disturbed rounds are"
-        found.append(("set aside", f"{count} {rounds} not in the figures"))
+        remarks.append(("set aside", f"{count} {rounds} not in the figures"))
     if row["reached_width"] is False:
-        found.append(("wide", "an interval is wider than was asked for"))
+        remarks.append(("wide", "an interval is wider than was asked for"))
     if "repeats" in row:
         ends = row["repeats"]
         why = f"measured {ends['times']} times: medians {ends['low_ms']} to {ends['high_ms']} ms"
-        found.append(("newest", why))
-    return found + _accuracy_notes(row)
+        remarks.append(("newest", why))
+    return remarks + _accuracy_notes(row)
 
 
-def _accuracy_notes(row: Json) -> list[tuple[str, str]]:
-    found = []
-    accuracy, judged = row["accuracy"] or {}, row.get("judged") or {}
+def _accuracy_notes(row: Row) -> list[tuple[str, str]]:
+    remarks = []
+    accuracy = row["accuracy"] or {}
     if accuracy.get("include_seen"):
         count = accuracy.get("seen_included", "some")
-        found.append(("seen images", f"{count} images it was trained on are in its accuracy"))
+        remarks.append(("seen images", f"{count} images it was trained on are in its accuracy"))
     if accuracy.get("failed"):
-        found.append(("unreadable", f"{accuracy['failed']} images could not be read"))
-    if judged and judged["at"] != row["measured_at"]:
-        found.append(("older accuracy", f"its accuracy was measured on {day(judged['at'])}"))
-    return found
+        remarks.append(("unreadable", f"{accuracy['failed']} images could not be read"))
+    if "judged" in row and row["judged"]["at"] != row["measured_at"]:
+        when = day(row["judged"]["at"])
+        remarks.append(("older accuracy", f"its accuracy was measured on {when}"))
+    return remarks

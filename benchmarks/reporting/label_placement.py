@@ -1,71 +1,97 @@
-"""Names put beside the marks of a picture so that none lies upon another; no SVG of the marks."""
+"""Places the labels of marks in a chart, with adjustText."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom
+from ...errors import MissingPackageError
 
-WIDTH, HEIGHT = 7.6, 14.0  # pixels of a character, and of a line
-AWAY = (14, 28, 42, 56, 70, 84, 98)  # pixels from the mark, tried one after the other
-ASIDE = (0, 20, -20, 40, -40, 60, -60, 80, -80)  # pixels to the side, no more than away
-NEAR = 8  # from further away a line leads to the mark
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
+
+ITERATIONS = 400  # a number of steps and not a time, so that a chart is reproducible
+# Labels repel one another and the marks. They do not return to their mark, which would bring them
+# among the marks again: a line leads to it.
+FORCES = {"force_text": (0.3, 0.5), "force_static": (0.1, 0.8), "force_pull": (0.0, 0.0)}
 
 
-def place(
-    wanted: Iterable[tuple[str, float, float, float]], marks: Sequence[Box], room: Box
-) -> list[str]:
-    """Return the names as SVG text, each at the nearest free place; one without any is left out.
+@dataclass(frozen=True)
+class Label:
+    """The label of a mark at (x, y), in data coordinates."""
+
+    text: str
+    x: float
+    y: float
+
+
+def place_labels(
+    figure: Figure,
+    axes: Axes,
+    labels: Sequence[Label],
+    marks: Sequence[object],
+    line_colour: str,
+    levels: Sequence[float],
+) -> None:
+    """Write labels above the marks, with lines to them.
+
+    The labels are moved until they cover neither marks nor one another. A label for which there is
+    no space is left out.
 
     Parameters
     ----------
-    wanted : iterable of (str, float, float, float)
-        The name, and the mark's middle and radius; the most important first.
-    marks : sequence of Box
-        What no name may cover.
-    room : Box
-        What no name may leave.
+    figure : matplotlib.figure.Figure
+        Its layout is final afterwards.
+    axes : matplotlib.axes.Axes
+        The space for labels is above y = 1.
+    labels : sequence of Label
+        The most important first.
+    marks : sequence of Artist
+    line_colour : str
+    levels : sequence of float
+        Shares of the height of the space at which labels start, in turns from left to right.
+
+    Raises
+    ------
+    MissingPackageError
+        If adjustText is not installed.
     """
-    taken, parts = list(marks), []
-    for text, x, y, r in wanted:
-        for box in _places(len(text) * WIDTH, x, y, r):
-            if _inside(box, room) and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                parts += _draw(text, box, x, y, r)
-                break
-    return parts
-
-
-def _places(width: float, x: float, y: float, r: float) -> Iterable[Box]:
-    """Yield boxes for a name: beside the mark, then further and further above it, then below."""
-    for left in (x + r + 4, x - r - 4 - width):
-        yield left, y - HEIGHT / 2, left + width, y + HEIGHT / 2
-    for way in (-1, 1):
-        for away in (step for step in AWAY if step >= r + HEIGHT / 2):
-            middle = y + way * away
-            for aside in (step for step in ASIDE if abs(step) <= away):
-                left = x - width / 2 + aside
-                yield left, middle - HEIGHT / 2, left + width, middle + HEIGHT / 2
-
-
-def _draw(text: str, box: Box, x: float, y: float, r: float) -> list[str]:
-    left, top, right, bottom = box
-    parts = []
-    if top - y > NEAR or y - bottom > NEAR:
-        end = top if top > y else bottom
-        start, at = y + r if top > y else y - r, min(max(x, left + 4), right - 4)
-        parts.append(f'<line class="lead" x1="{x}" x2="{at:.1f}" y1="{start:.1f}" y2="{end:.1f}"/>')
-    parts.append(
-        f'<text class="pin" x="{(left + right) / 2:.1f}" y="{(top + bottom) / 2 + 4:.1f}" '
-        f'text-anchor="middle">{escape(text)}</text>'
+    try:
+        from adjustText import adjust_text
+    except ModuleNotFoundError:
+        raise MissingPackageError("adjustText", "report", "the chart of a report") from None
+    if not labels:
+        return
+    figure.draw_without_rendering()  # the layout must be final before labels are placed
+    figure.set_layout_engine("none")
+    space = axes.get_ylim()[1] - 1
+    order = sorted(label.x for label in labels)
+    texts = []
+    for number, label in enumerate(labels):
+        level = levels[order.index(label.x) % len(levels)]
+        text = axes.text(label.x, 1 + level * space, label.text, fontweight="bold", ha="center")
+        text.set_gid(f"pin:{number}")
+        texts.append(text)
+    _, lines = adjust_text(
+        texts,
+        objects=list(marks),
+        target_x=[label.x for label in labels],
+        target_y=[label.y for label in labels],
+        ax=axes,
+        expand=(1.05, 1.3),
+        iter_lim=ITERATIONS,
+        arrowprops={"arrowstyle": "-", "color": line_colour, "linewidth": 0.8},
+        **FORCES,
     )
-    return parts
-
-
-def _inside(box: Box, room: Box) -> bool:
-    return box[0] >= room[0] and box[1] >= room[1] and box[2] <= room[2] and box[3] <= room[3]
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    placed: list[Bbox] = []
+    for text in texts:
+        box = text.get_window_extent()
+        if any(box.overlaps(other) for other in placed):
+            text.set_visible(False)
+            for line in lines:
+                line.set_visible(line.get_visible() and line.patchA is not text)
+        else:
+            placed.append(box)

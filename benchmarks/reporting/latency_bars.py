@@ -1,105 +1,108 @@
-"""The bars of a site as SVG text: what a person waits for, on the quickest engine of each artifact.
-
-Colours come from the page's style sheet by class.
-"""
+"""The bar chart of a site: the median waiting time of each artifact on its quickest engine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
-from typing import Any
 
-from .chart_marks import CHARACTER, svg, tip
+from ...runtime.pages.svg import DPI, chart_style, figure_svg, plain_text
+from .chart_marks import bundle_label, engine_colour, tooltip
 from .formatting import milliseconds
-from .pareto_chart import quickest
+from .pareto_chart import NARROW_PX, quickest_threads
 from .result_merging import Site
 from .selection_criteria import is_model_alone
+from .types import Row
 
-Json = dict[str, Any]
-
-BAR, GAP, ABOVE = 15, 7, 16  # pixels; a narrow picture has names above the bars
-NARROW = 600
+BAR_PX, EDGE_PX = 22, 12
 
 
-def scale(site: Site, sites: Sequence[Site]) -> float:
-    """Return the milliseconds of the longest bar of all sites that show the same as this one.
+def longest_bar_ms(site: Site, sites: Sequence[Site]) -> float:
+    """Return the longest bar of all sites that show the same as this one, in milliseconds.
 
-    A site of which only the model alone is known has a scale apart from those with the whole way.
+    Sites of which only the model alone is known have a scale of their own.
     """
-    alike = [one for one in sites if is_alone(one) == is_alone(site)]
-    return max((_median(row) for one in alike for row in fastest_engines(one)), default=1.0)
+    alike = [other for other in sites if shows_model_alone(other) == shows_model_alone(site)]
+    return max((_median_ms(row) for one in alike for row in fastest_engines(one)), default=1.0)
 
 
-def is_alone(site: Site) -> bool:
-    """Return whether only the model alone is known of everything on a site."""
+def shows_model_alone(site: Site) -> bool:
+    """Return whether only the model alone is known of every row of a site."""
     return all(is_model_alone(row) for row in site.rows if row["status"] == "ok")
 
 
-def bars(site: Site, width: int, longest: float) -> str:
-    """Return the bars of a site: each artifact on its quickest engine.
+def latency_chart(site: Site, width: int, longest_ms: float) -> str:
+    """Return the bar chart of a site as SVG; empty if the site has no row without a failure.
 
     Parameters
     ----------
     site : Site
     width : int
-    longest : float
-        Milliseconds of the longest bar, as `scale` returns it.
+        Width in pixels that the chart is drawn for.
+    longest_ms : float
+        Milliseconds of the longest bar, as `longest_bar_ms` returns it.
     """
     rows = fastest_engines(site)
     if not rows:
         return ""
-    narrow = width < NARROW
-    names = [f"{row['model']} {row['precision']}" for row in rows]
-    said = [_said(row, narrow, is_alone(site)) for row in rows]
-    left = 0.0 if narrow else max(map(len, names)) * CHARACTER + 10
-    room = width - left - max(map(len, said)) * CHARACTER - 10
-    step = BAR + GAP + (ABOVE if narrow else 0)
-    parts: list[str] = []
-    for number, (row, text, words) in enumerate(zip(rows, names, said, strict=True)):
-        y = number * step + 4
-        label = f'<text class="label" x="{left - 8:.1f}" y="{y + 12}" text-anchor="end">'
-        if narrow:
-            label = f'<text class="label" x="0" y="{y + 11}">'
-            told = is_alone(site) or not is_model_alone(row)
-            text += f" · {row['backend']}" + ("" if told else " · the model alone")
-            y += ABOVE
-        end = left + max(room * _median(row) / longest, 1) + 6
-        parts += [f"{label}{escape(text)}</text>", *_bar(row, left, y, room / longest)]
-        parts.append(f'<text class="value" x="{end:.1f}" y="{y + 12}">{escape(words)}</text>')
-    return svg(parts, width, len(rows) * step + 8, f"{site.title}: median waiting time")
+    with chart_style() as colour:
+        from matplotlib.figure import Figure
+
+        height = BAR_PX * len(rows) + EDGE_PX
+        figure = Figure(figsize=(width / DPI, height / DPI), layout="constrained")
+        axes = figure.subplots()
+        axes.set_xlim(0, longest_ms)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.spines[:].set_visible(False)
+        axes.set_xticks([])
+        names = [bundle_label(row) for row in rows]
+        size = 9 if width < NARROW_PX else 12
+        axes.set_yticks(range(len(rows)), names, color=colour["ink"], fontsize=size)
+        tooltips = {}
+        for number, row in enumerate(rows):
+            for part, length_ms, alpha in _bar_parts(row):
+                tint = engine_colour(row, colour)
+                (bar,) = axes.barh(number, length_ms, 0.68, color=tint, alpha=alpha)
+                bar.set_gid(f"{part}:{number}")
+                tooltips[f"{part}:{number}"] = tooltip(row)
+            words = _end_of_bar(row, width < NARROW_PX, shows_model_alone(site))
+            axes.annotate(
+                words,
+                (_median_ms(row), number),
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=size - 1,
+            )
+        return figure_svg(figure, f"{site.title}: median waiting time", tooltips)
 
 
-def _said(row: Json, narrow: bool, told: bool) -> str:
-    """Word what stands behind a bar; `told` is whether the heading says "the model alone"."""
-    if narrow:
-        return milliseconds(_median(row))
-    alone = " · model alone" if is_model_alone(row) and not told else ""
-    plural = "" if row["threads"] == 1 else "s"
-    what = f"{row['backend']}, {row['threads']} thread{plural}"
-    return f"{milliseconds(_median(row))} ms · {what}{alone}"
-
-
-def _bar(row: Json, left: float, y: float, per_ms: float) -> list[str]:
-    whole = _median(row)
-    model = min(row["latency"]["p50_ms"], whole) if row["latency"] else whole
-    parts = [f'<g class="{row["backend"]} {row["kind"]}"><title>{escape(tip(row))}</title>']
-    for kind, ms in (("rest", whole), ("bar", model)):
-        parts.append(
-            f'<rect class="{kind}" x="{left:.1f}" y="{y}" height="{BAR}" '
-            f'width="{max(per_ms * ms, 1):.1f}"/>'
-        )
-    return [*parts, "</g>"]
-
-
-def fastest_engines(site: Site) -> list[Json]:
-    """Return each bundle's row on the engine that answers soonest, quickest first."""
-    best: dict[str, Json] = {}
-    for row in quickest(site.rows):
+def fastest_engines(site: Site) -> list[Row]:
+    """Return the row of each bundle on the engine that answers soonest, quickest first."""
+    best: dict[str, Row] = {}
+    for row in quickest_threads(site.rows):
         key = f"{row['digest'] or row['bundle']} {row['kind']}"
-        if key not in best or _median(row) < _median(best[key]):
+        if key not in best or _median_ms(row) < _median_ms(best[key]):
             best[key] = row
-    return sorted(best.values(), key=lambda row: (is_model_alone(row), _median(row)))
+    return sorted(best.values(), key=lambda row: (is_model_alone(row), _median_ms(row)))
 
 
-def _median(row: Json) -> float:
-    return float((row["end_to_end"] or row["latency"])["p50_ms"])
+def _median_ms(row: Row) -> float:
+    times = row["end_to_end"] or row["latency"]
+    return float(times["p50_ms"] or 0.0) if times else 0.0
+
+
+def _bar_parts(row: Row) -> list[tuple[str, float, float]]:
+    """Return class, length in milliseconds and opacity: the whole way, then the model alone."""
+    whole = _median_ms(row)
+    model = min(row["latency"]["p50_ms"] or whole, whole) if row["latency"] else whole
+    opacity = 0.4 if row["kind"] == "estimated" else 1.0
+    return [("rest", whole, 0.32 * opacity), ("bar", model, opacity)]
+
+
+def _end_of_bar(row: Row, narrow: bool, heading_says_alone: bool) -> str:
+    """Return what stands at the end of a bar: time, engine, threads."""
+    alone = " · model alone" if is_model_alone(row) and not heading_says_alone else ""
+    median, engine = milliseconds(_median_ms(row)), plain_text(row["backend"])
+    if narrow:
+        return f"{median} {engine}{alone}"
+    plural = "" if row["threads"] == 1 else "s"
+    return f"{median} ms · {engine}, {row['threads']} thread{plural}{alone}"

@@ -1,9 +1,9 @@
-"""What the paper reports of the six models, for context beside what is measured; data only."""
+"""Accuracy that the paper reports for the six models; data only."""
 
 from __future__ import annotations
 
-# Comparative Analysis of CNN Models for ALL Diagnosis: accuracy as reported, in per cent. The same
-# paper prints confusion matrices with all of its 22 test images right.
+# "Comparative Analysis of CNN Models for ALL Diagnosis": accuracy in per cent, as reported. The
+# same paper prints confusion matrices with all of its 22 test images right.
 REPORTED = {
     "densenet201": 94.30,
     "resnet101v2": 92.50,

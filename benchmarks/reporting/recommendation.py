@@ -1,19 +1,25 @@
-"""What to take under given limits, and why, in words; no engine, no page."""
+"""Chooses which configuration to use under given limits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from .recommendation_text import UNJUDGED, judged_reasons, limit_reasons, missed_reasons, row_reason
 from .result_merging import Site
-from .selection_criteria import Limits, data_of, name, sensitivity, specificity, wait_ms
+from .selection_criteria import (
+    Limits,
+    configuration_name,
+    data_of,
+    sensitivity,
+    specificity,
+    wait_ms,
+)
+from .types import Row
 
-Json = dict[str, Any]
-Candidate = tuple[Site, Json]
+Candidate = tuple[Site, Row]
 
-AS_QUICK = 1.05  # within so much of the quickest, the smaller one is taken
+EQUALLY_QUICK = 1.05  # times the quickest waiting time; within it the smaller one is chosen
 
 
 @dataclass(frozen=True)
@@ -23,24 +29,24 @@ class Advice:
     Parameters
     ----------
     site : Site or None
-        None where nothing is within the limits.
-    row : dict or None
+        None where no configuration is within the limits.
+    row : Row or None
     kicker : str
-        What kind of advice it is: a recommendation only where a sensitivity was measured.
+        The kind of advice. It is a recommendation only where a sensitivity was measured.
     title : str
     reasons : tuple of str
         Sentences.
     """
 
     site: Site | None
-    row: Json | None
+    row: Row | None
     kicker: str
     title: str
     reasons: tuple[str, ...]
 
 
 def recommend(sites: Sequence[Site], limits: Limits) -> Advice:
-    """Return what to take.
+    """Return which configuration to use.
 
     Parameters
     ----------
@@ -50,59 +56,70 @@ def recommend(sites: Sequence[Site], limits: Limits) -> Advice:
     Returns
     -------
     Advice
-        Of the rows within the limits the one with the highest measured sensitivity, of equal ones
-        the highest specificity, of those the quickest, of about equally quick ones the smallest.
-        Measured rows come before estimated ones, judged ones before others. Accuracies of unlike
-        data sets are not ranked: real images come before generated ones, then the larger set.
-        What failed parity is never taken.
+        Of the rows within the limits: the highest sensitivity, then the highest specificity, then
+        the quickest, and of about equally quick ones the smallest. Measured rows come before
+        estimated ones, and judged rows before others. Accuracies on different data sets are not
+        ranked: real images come before generated ones, then the larger set. A row that failed
+        parity is never chosen.
     """
     every = [(site, row) for site in sites for row in site.rows if row["status"] == "ok"]
-    sound = [one for one in every if one[1].get("parity") != "fail"]
-    within = [one for one in sound if not limits.broken_by(one[1])]
+    sound = [(site, row) for site, row in every if row.get("parity") != "fail"]
+    within = [(site, row) for site, row in sound if not limits.broken_by(row)]
     if not within:
-        return _nothing([row for _, row in every], sound, limits)
-    measured = [one for one in within if one[1]["kind"] == "measured"] or within
-    judged = [one for one in measured if sensitivity(one[1]) is not None]
-    alike = _same_data(judged)
-    sharp = [one for one in alike if rank(one[1]) == max(rank(row) for _, row in alike)] or measured
-    quickest = min(wait_ms(row) for _, row in sharp)
-    quick = [one for one in sharp if wait_ms(one[1]) <= AS_QUICK * quickest]
+        return _no_advice([row for _, row in every], sound, limits)
+    measured = [(site, row) for site, row in within if row["kind"] == "measured"] or within
+    judged = [(site, row) for site, row in measured if sensitivity(row) is not None]
+    same_data = _judged_on_best_data(judged)
+    best_rank = max((rank(row) for _, row in same_data), default=None)
+    best = [(site, row) for site, row in same_data if rank(row) == best_rank] or measured
+    shortest = min(wait_ms(row) for _, row in best)
+    quick = [(site, row) for site, row in best if wait_ms(row) <= EQUALLY_QUICK * shortest]
     site, row = min(quick, key=lambda one: (one[1]["peak_mib"] or float("inf"), wait_ms(one[1])))
     reasons = [row_reason(site.title, row)]
     reasons += limit_reasons(row, limits, len(every), len(sound), len(within))
     if judged:
-        groups = tuple([one for _, one in group] for group in (judged, alike, sharp))
+        groups = tuple([row for _, row in group] for group in (judged, same_data, best))
         reasons += judged_reasons(row, groups, limits)
     else:
         reasons.append(UNJUDGED)
     if row["noise"]:
         reasons.append(f"While it was measured, {'; '.join(row['noise'])}.")
-    return Advice(site, row, _kicker(row, limits), name(row), tuple(reasons))
+    return Advice(site, row, _kicker(row, limits), configuration_name(row), tuple(reasons))
 
 
-def rank(row: Json) -> tuple[float, float]:
+def rank(row: Row) -> tuple[float, float]:
     """Return what judged rows are ranked by: sensitivity, then specificity."""
     return sensitivity(row) or 0.0, specificity(row) or 0.0
 
 
-def _same_data(judged: Sequence[Candidate]) -> list[Candidate]:
-    """Return the rows judged on one data set: a real one, of several the largest."""
-    sets = {data_of(row).get("fingerprint"): data_of(row) for _, row in judged}
-    order = sorted(
-        sets, key=lambda key: (sets[key].get("generated", 0), -sets[key].get("images", 0))
-    )
-    return [one for one in judged if data_of(one[1]).get("fingerprint") == order[0]]
+def _judged_on_best_data(judged: Sequence[Candidate]) -> list[Candidate]:
+    """Return the rows judged on one data set: a real one if there is one, then the largest."""
+    sets = {_fingerprint(row): data_of(row) for _, row in judged}
+    if not sets:
+        return []
+
+    def preference(fingerprint: str | None) -> tuple[bool, int]:
+        data = sets[fingerprint]
+        return (data["generated"], -data["images"]) if data else (False, 0)
+
+    first = min(sets, key=preference)
+    return [(site, row) for site, row in judged if _fingerprint(row) == first]
 
 
-def _kicker(row: Json, limits: Limits) -> str:
-    if sensitivity(row) is not None:
-        made = ", on generated images" if data_of(row).get("generated") else ""
-        return f"Recommendation{made}"
-    return "Quickest within the limits" if limits != Limits() else "Quickest of all"
+def _fingerprint(row: Row) -> str | None:
+    data = data_of(row)
+    return data["fingerprint"] if data else None
 
 
-def _nothing(every: Sequence[Json], sound: Sequence[Candidate], limits: Limits) -> Advice:
-    """Return what to say where no row is left."""
+def _kicker(row: Row, limits: Limits) -> str:
+    if sensitivity(row) is None:
+        return "Quickest within the limits" if limits != Limits() else "Quickest of all"
+    data = data_of(row)
+    return "Recommendation" + (", on generated images" if data and data["generated"] else "")
+
+
+def _no_advice(every: Sequence[Row], sound: Sequence[Candidate], limits: Limits) -> Advice:
+    """Return the advice for the case that no row is left."""
     if not every:
         empty = ("No configuration was measured.",)
         return Advice(None, None, "Recommendation", "Nothing to recommend", empty)
@@ -115,6 +132,6 @@ def _nothing(every: Sequence[Json], sound: Sequence[Candidate], limits: Limits) 
 
         site, row = min(sound, key=excess)
         nearest = site.title, row
-    title = "Nothing is within the limits" if sound else "Nothing computes what it should"
+    title = "Nothing is within the limits" if sound else "Every configuration failed parity"
     reasons = missed_reasons(every, [row for _, row in sound], limits, nearest)
     return Advice(None, None, "Recommendation", title, tuple(reasons))

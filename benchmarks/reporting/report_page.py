@@ -1,34 +1,37 @@
-"""The report as one HTML page that needs no network: sites, pictures and tables put together."""
+"""The report as one HTML page: the values of its template."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ... import __version__
-from ...errors import MissingPackageError
 from ...runtime.metrics.intervals import wilson
-from .chart_marks import heaviest, legend
+from ...runtime.pages.environment import render_page
+from ..types import SettingsBlock
+from .chart_marks import largest_peak_mib
 from .formatting import data_line, document_line, machine_line, notes
-from .latency_bars import bars, is_alone, scale
+from .latency_bars import latency_chart, longest_bar_ms, shows_model_alone
 from .paper_figures import REPORTED, TEST_IMAGES
-from .pareto_chart import pareto
+from .pareto_chart import pareto_chart
 from .recommendation import Advice
 from .result_merging import Site
-from .selection_criteria import Limits, sensitivity, wait_ms
-from .table_columns import COLUMNS, WHAT, Column, shown
+from .selection_criteria import Limits, sensitivity, unseen_figure, wait_ms
+from .table_columns import COLUMNS, CONFIGURATION, Column, shown
+from .types import Row
 
-Json = dict[str, Any]
+TEMPLATE = Path(__file__).resolve().parent / "templates" / "report.html"
+WIDE_PX, NARROW_PX = 1040, 356  # widths that charts are drawn for
+IMAGE_SOURCES = {
+    "drawn": "drawn, no smear",
+    "data": "first image of the data set",
+    "given": "given by the user",
+}
 
-TEMPLATES = Path(__file__).parent / "templates"
-TITLE = "Which model, on which machine"
-WIDE, NARROW = 1040, 356  # pixels that pictures are drawn for
-SOURCES = {"drawn": "drawn, no smear", "data": "the first of the data", "given": "as given"}
 
-
-def render(sites: Sequence[Site], advice: Advice, limits: Limits, command: str) -> str:
+def report_page(sites: Sequence[Site], advice: Advice, limits: Limits, command: str) -> str:
     """Return the page.
 
     Parameters
@@ -37,31 +40,18 @@ def render(sites: Sequence[Site], advice: Advice, limits: Limits, command: str) 
     advice : Advice
     limits : Limits
     command : str
-        What made it, as a user would type it.
+        The command line that the page was made with.
 
     Raises
     ------
     MissingPackageError
-        If Jinja2 is not installed.
+        If Jinja2, matplotlib or adjustText is not installed.
     """
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ModuleNotFoundError:
-        raise MissingPackageError("jinja2", "report", "the page of a report") from None
-    house = Environment(
-        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     every = [(site, row) for site in sites for row in site.rows]
     good = [(site, row) for site, row in every if row["status"] == "ok"]
     columns = _columns(sites, [row for _, row in good])
-    text: str = house.get_template("report.html").render(
-        title=TITLE,
-        css=_raw("report.css"),
-        js=_raw("report.js"),
+    return render_page(
+        TEMPLATE,
         sites=_sites(sites),
         totals=_totals(sites),
         advice=advice,
@@ -81,41 +71,34 @@ def render(sites: Sequence[Site], advice: Advice, limits: Limits, command: str) 
         made=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         version=__version__,
     )
-    return text
 
 
-def style_sheet() -> str:
-    """Return the page's style sheet."""
-    return (TEMPLATES / "report.css").read_text(encoding="utf-8")
-
-
-def _raw(name: str) -> Any:
+def _sites(sites: Sequence[Site]) -> list[dict[str, Any]]:
     from markupsafe import Markup
 
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
-
-
-def _sites(sites: Sequence[Site]) -> list[Json]:
-    biggest = heaviest(sites)
-    return [
-        {
-            "title": site.title,
-            "alone": is_alone(site),
-            "legend": legend([site], biggest),
-            "pareto_wide": pareto(site, WIDE, biggest),
-            "pareto_narrow": pareto(site, NARROW, biggest),
-            "bars_wide": bars(site, WIDE, scale(site, sites)),
-            "bars_narrow": bars(site, NARROW, scale(site, sites)),
-            "facts": _facts(site),
-        }
-        for site in sites
-    ]
+    largest_mib = largest_peak_mib(sites)
+    charts = []
+    for site in sites:
+        longest_ms = longest_bar_ms(site, sites)
+        charts.append(
+            {
+                "title": site.title,
+                "alone": shows_model_alone(site),
+                # An SVG writer has escaped the text in the charts.
+                "pareto_wide": Markup(pareto_chart(site, WIDE_PX, largest_mib)),
+                "pareto_narrow": Markup(pareto_chart(site, NARROW_PX, largest_mib)),
+                "bars_wide": Markup(latency_chart(site, WIDE_PX, longest_ms)),
+                "bars_narrow": Markup(latency_chart(site, NARROW_PX, longest_ms)),
+                "facts": _facts(site),
+            }
+        )
+    return charts
 
 
 def _facts(site: Site) -> list[tuple[str, str]]:
     machine = site.machine
     versions = {name: value for name, value in machine["versions"].items() if value}
-    said = [
+    facts = [
         ("machine", machine_line(machine)),
         ("instruction sets", ", ".join(machine["flags"])),
         ("governor", machine.get("governor")),
@@ -124,11 +107,12 @@ def _facts(site: Site) -> list[tuple[str, str]]:
         ("accuracy on", "; ".join(map(data_line, site.data)) or "not measured"),
         *(("result", document_line(document)) for document in site.documents),
     ]
-    return [(key, value) for key, value in said if value]
+    return [(key, value) for key, value in facts if value]
 
 
-def _settings(settings: Json) -> list[tuple[str, str]]:
+def _settings(settings: SettingsBlock) -> list[tuple[str, str]]:
     image = settings["image"]
+    source = IMAGE_SOURCES.get(image["source"], image["source"])
     return [
         (
             "rounds",
@@ -137,19 +121,18 @@ def _settings(settings: Json) -> list[tuple[str, str]]:
         ),
         (
             "image timed",
-            f"{image['width']} × {image['height']}, {image['bytes'] / 2**20:.1f} MiB "
-            f"({SOURCES[image['source']]})",
+            f"{image['width']} × {image['height']}, {image['bytes'] / 2**20:.1f} MiB ({source})",
         ),
     ]
 
 
-def _totals(sites: Sequence[Site]) -> Json:
+def _totals(sites: Sequence[Site]) -> dict[str, int]:
     rows = [row for site in sites for row in site.rows]
     good = [row for row in rows if row["status"] == "ok"]
-    boards = [all(row["kind"] == "estimated" for row in site.rows) for site in sites]
+    only_estimates = [all(row["kind"] == "estimated" for row in site.rows) for site in sites]
     return {
-        "machines": boards.count(False),
-        "boards": boards.count(True),
+        "machines": only_estimates.count(False),
+        "boards": only_estimates.count(True),
         "models": len({row["model"] for row in good}),
         "measured": sum(row["kind"] == "measured" for row in good),
         "estimated": sum(row["kind"] == "estimated" for row in good),
@@ -158,34 +141,42 @@ def _totals(sites: Sequence[Site]) -> Json:
     }
 
 
-def _columns(sites: Sequence[Site], rows: Sequence[Json]) -> list[Column]:
-    """Return the columns of the page: what is behind the toggle comes last."""
-    found = shown(COLUMNS, rows)
+def _columns(sites: Sequence[Site], rows: Sequence[Row]) -> list[Column]:
+    """Return the columns of the page; those that are hidden at first come last."""
+    columns = shown(COLUMNS, rows)
     if len(sites) > 1:
-        where = Column("machine", WHAT, "machine", lambda row: row["machine"], extra=False)
-        found.insert(sum(column.group == WHAT for column in found), where)
-    return sorted(found, key=lambda column: column.extra)
+        machine = Column(
+            "machine",
+            CONFIGURATION,
+            "machine",
+            lambda row: cast(dict[str, Any], row)["machine"],
+            extra=False,
+        )
+        columns.insert(sum(column.group == CONFIGURATION for column in columns), machine)
+    return sorted(columns, key=lambda column: column.extra)
 
 
-def _groups(columns: Sequence[Column]) -> list[Json]:
-    """Return the headings above the columns: one for each run of the same group.
+def _groups(columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """Return the headings above the columns, one for each run of columns of the same group.
 
-    The first column has one of its own: a narrow screen shows it alone of its group.
+    The first column has a heading of its own, because a narrow screen hides the others of its
+    group.
     """
-    groups: list[Json] = []
+    groups: list[dict[str, Any]] = []
     for number, column in enumerate(columns):
         key = (column.group, column.extra, number > 0)
         if not groups or groups[-1]["key"] != key:
             groups.append({"key": key, "title": column.group, "extra": column.extra, "count": 0})
         groups[-1]["count"] += 1
     for group in groups[1:]:
-        if group["title"] == WHAT:
-            group |= {"title": "", "what": True}
+        if group["title"] == CONFIGURATION:
+            group |= {"title": "", "configuration": True}
     return groups
 
 
-def _line(site: Site, row: Json, columns: Sequence[Column]) -> Json:
-    row = {**row, "machine": site.title}
+def _line(site: Site, row: Row, columns: Sequence[Column]) -> dict[str, Any]:
+    """Return one line of the table of all configurations."""
+    row = cast(Row, {**row, "machine": site.title})
     tags = notes(row)
     cells = [
         {
@@ -197,8 +188,8 @@ def _line(site: Site, row: Json, columns: Sequence[Column]) -> Json:
         }
         for column in columns
     ]
-    known = [site.title, *(column.whole(row) for column in columns), row["bundle"], row["kind"]]
-    found = sensitivity(row)
+    words = [site.title, *(column.whole(row) for column in columns), row["bundle"], row["kind"]]
+    found_blasts = sensitivity(row)
     return {
         "kind": row["kind"],
         "tags": [
@@ -207,23 +198,24 @@ def _line(site: Site, row: Json, columns: Sequence[Column]) -> Json:
         "cells": cells,
         "short": f"{row['precision']} · {row['backend']} · {row['threads']}",
         "where": site.title,
-        "text": " ".join([*known, *(name for name, _ in tags)]).lower(),
+        "search_text": " ".join([*words, *(name for name, _ in tags)]).lower(),
         "wait": round(wait_ms(row), 3),
         "memory": "" if row["peak_mib"] is None else row["peak_mib"],
-        "sensitivity": "" if found is None else found,
+        "sensitivity": "" if found_blasts is None else found_blasts,
     }
 
 
-def _paper(model: str, rows: Sequence[Json]) -> Json:
-    mine = [row for row in rows if row["model"] == model]
-    judged = [row["accuracy"]["accuracy"] for row in mine if sensitivity(row) is not None]
-    folds = [(row.get("training") or {}).get("out_of_fold") for row in mine]
-    fold = next((one["accuracy"] for one in folds if one and one["accuracy"]), None)
+def _paper(model: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return a model's accuracy: as the paper reports it, measured, and out of fold."""
+    of_model = [row for row in rows if row["model"] == model]
+    figures = [unseen_figure(row, "accuracy") for row in of_model if sensitivity(row) is not None]
+    measured = [figure for figure in figures if figure]
     here = None
-    if judged:
-        low, high = (pick(one["value"] for one in judged) for pick in (min, max))
-        images = judged[0]["n"]
-        here = f"{100 * low:.1f} %" if low == high else f"{100 * low:.1f}–{100 * high:.1f} %"
-        here += f" of {images}"
-    said = fold and f"{100 * fold['value']:.1f} % of {fold['n']}"
-    return {"model": model, "reported": REPORTED[model], "here": here, "fold": said}
+    if measured:
+        low, high = (100 * pick(one["value"] for one in measured) for pick in (min, max))
+        span = f"{low:.1f} %" if low == high else f"{low:.1f}–{high:.1f} %"
+        here = f"{span} of {measured[0]['n']}"
+    folds = [(row.get("training") or {}).get("out_of_fold") for row in of_model]
+    fold = next((one["accuracy"] for one in folds if one and one["accuracy"]), None)
+    out_of_fold = fold and f"{100 * fold['value']:.1f} % of {fold['n']}"
+    return {"model": model, "reported": REPORTED[model], "here": here, "out_of_fold": out_of_fold}

@@ -1,19 +1,22 @@
-"""Results of many machines, side by side: grouped by like machines, and never averaged."""
+"""Groups the results of many machines into sites; nothing is averaged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..machine_identity import comparison_key
+from ..types import DataBlock, Machine, Result, ResultRow, SettingsBlock
+from .types import DocumentFacts, Judged, Row
 
-Json = dict[str, Any]
+ArtifactKey = tuple[Any, ...]
+MachineKey = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Site:
-    """Everything known of one machine and of those like it, with one image timed.
+    """All results of one kind of machine with one timed image.
 
     Parameters
     ----------
@@ -21,134 +24,152 @@ class Site:
         Short, and different for every site of a report.
     machine : dict
         As the newest document describes it.
-    rows : tuple of dict
-        One for each artifact, backend and thread count: the newest, whole. A row that was measured
-        more than once also has ``repeats``: how often, and the medians' range. One with an
-        accuracy has ``judged``: when (``at``), and on what ``data``.
-    settings : dict or None
+    rows : tuple of Row
+        For each artifact, engine and thread count the newest row. One that was measured more than
+        once has `repeats`; one with an accuracy has `judged`.
+    settings : SettingsBlock or None
         Of the newest document; None where nothing was measured.
-    data : tuple of dict
+    data : tuple of DataBlock
         Each data set that accuracy was measured on.
-    documents : tuple of dict
-        What was merged, the oldest first: ``created``, ``commit``, ``alledge``, ``complete``.
+    documents : tuple of DocumentFacts
+        The merged documents, the oldest first.
     """
 
     title: str
-    machine: Json
-    rows: tuple[Json, ...]
-    settings: Json | None
-    data: tuple[Json, ...] = ()
-    documents: tuple[Json, ...] = ()
+    machine: Machine
+    rows: tuple[Row, ...]
+    settings: SettingsBlock | None
+    data: tuple[DataBlock, ...] = ()
+    documents: tuple[DocumentFacts, ...] = ()
 
 
-def merge(documents: Iterable[Json]) -> list[Site]:
-    """Return one site for each kind of machine and image, in the order of the documents.
+def merge(documents: Iterable[Result]) -> list[Site]:
+    """Return one site for each kind of machine and timed image, in the order of the documents.
 
     Parameters
     ----------
-    documents : iterable of dict
+    documents : iterable of Result
         As `result_file.read_result` returns them.
 
     Notes
     -----
-    Even on like machines nothing is averaged: of rows for the same configuration the newest
-    stands, and says how far the others were from it. Times of two images never share a site; the
-    accuracy of an artifact is that of its newest judgement on a like machine, whatever was timed.
+    Of rows for the same configuration the newest is shown, with the range of all. Times of
+    different images are never on one site. The accuracy of an artifact is the newest that was
+    measured on such a machine, whatever image was timed.
     """
-    alike: dict[tuple[Any, ...], list[Json]] = {}
+    groups: dict[tuple[MachineKey, str], list[Result]] = {}
     for document in documents:
         key = comparison_key(document["machine"]), document["settings"]["image"]["sha256"]
-        alike.setdefault(key, []).append(document)
-    for group in alike.values():
+        groups.setdefault(key, []).append(document)
+    for group in groups.values():
         group.sort(key=lambda document: str(document["created"]))
-    judgements = _judgements(alike)
-    titles = _titles([group[-1] for group in alike.values()])
+    judgements = _newest_judgements(groups)
+    titles = _titles([group[-1] for group in groups.values()])
     return [
         _site(title, group, machine, judgements)
-        for title, ((machine, _), group) in zip(titles, alike.items(), strict=True)
+        for title, ((machine, _), group) in zip(titles, groups.items(), strict=True)
     ]
 
 
-def _judgements(alike: dict[tuple[Any, ...], list[Json]]) -> dict[tuple[Any, ...], Json]:
-    """Return the newest accuracy of each artifact on each kind of machine."""
-    found: dict[tuple[Any, ...], Json] = {}
-    for (machine, _), group in alike.items():
+def _newest_judgements(
+    groups: dict[tuple[MachineKey, str], list[Result]],
+) -> dict[ArtifactKey, Row]:
+    """Return the row with the newest accuracy, for each artifact on each kind of machine."""
+    newest: dict[ArtifactKey, Row] = {}
+    for (machine, _), group in groups.items():
         for document in group:
-            for row in document["rows"]:
-                if row["accuracy"] is None:
+            for row in (_with_judgement(row, document) for row in document["rows"]):
+                if "judged" not in row:
                     continue
-                judged = _judged(row, document)["judged"]
-                key = _artifact(machine, row)
-                if key not in found or judged["at"] >= found[key]["judged"]["at"]:
-                    found[key] = {"accuracy": row["accuracy"], "judged": judged}
-    return found
+                key = _artifact_key(machine, row)
+                if key not in newest or row["judged"]["at"] >= newest[key]["judged"]["at"]:
+                    newest[key] = row
+    return newest
 
 
-def _artifact(machine: tuple[Any, ...], row: Json) -> tuple[Any, ...]:
+def _artifact_key(machine: MachineKey, row: ResultRow) -> ArtifactKey:
     return machine, row["digest"] or row["bundle"], row["backend"]
 
 
 def _site(
-    title: str, group: list[Json], machine: tuple[Any, ...], judgements: dict[tuple[Any, ...], Json]
+    title: str, group: list[Result], machine: MachineKey, judgements: dict[ArtifactKey, Row]
 ) -> Site:
     rows = []
-    for row in _rows(group):
-        key = _artifact(machine, row)
-        if row["status"] == "ok" and row["accuracy"] is None and key in judgements:
-            row = {**row, **judgements[key], "accuracy_note": None}
+    for row in _newest_rows(group):
+        judgement = judgements.get(_artifact_key(machine, row))
+        if row["status"] == "ok" and row["accuracy"] is None and judgement is not None:
+            row["accuracy"] = judgement["accuracy"]
+            row["judged"] = judgement["judged"]
+            row["accuracy_note"] = None
         rows.append(row)
-    known = [row["judged"]["data"] for row in rows if "judged" in row and row["judged"]["data"]]
-    told = ("created", "commit", "alledge", "complete")
+    data_sets = [row["judged"]["data"] for row in rows if "judged" in row]
     return Site(
         title=title,
         machine=group[-1]["machine"],
         rows=tuple(rows),
         settings=group[-1]["settings"],
-        data=tuple({data["fingerprint"]: data for data in known}.values()),
-        documents=tuple({key: document.get(key) for key in told} for document in group),
+        data=tuple({data["fingerprint"]: data for data in data_sets if data}.values()),
+        documents=tuple(map(_facts, group)),
     )
 
 
-def _rows(group: list[Json]) -> Iterable[Json]:
-    same: dict[tuple[Any, ...], list[Json]] = {}
+def _facts(document: Result) -> DocumentFacts:
+    return {
+        "created": document["created"],
+        "commit": document.get("commit"),
+        "alledge": document.get("alledge", "of unknown version"),
+        "complete": document.get("complete"),
+    }
+
+
+def _newest_rows(group: list[Result]) -> Iterator[Row]:
+    """Yield the newest row of each configuration, with the range of its medians."""
+    configurations: dict[tuple[Any, ...], list[Row]] = {}
     for document in group:
         for row in document["rows"]:
-            name = row["digest"] or row["bundle"]
-            key = (row["kind"], name, row["backend"], row["threads"])
-            same.setdefault(key, []).append(_judged(row, document))
-    for rows in same.values():
-        rows.sort(key=lambda row: str(row["measured_at"]))
-        medians = [row["latency"]["p50_ms"] for row in rows if row["latency"]]
+            artifact = row["digest"] or row["bundle"]
+            key = (row["kind"], artifact, row["backend"], row["threads"])
+            configurations.setdefault(key, []).append(_with_judgement(row, document))
+    for rows in configurations.values():
+        newest = max(rows, key=lambda row: str(row["measured_at"]))
+        medians = [
+            row["latency"]["p50_ms"]
+            for row in rows
+            if row["latency"] and row["latency"]["p50_ms"] is not None
+        ]
         if len(medians) > 1:
-            ends = {"low_ms": min(medians), "high_ms": max(medians)}
-            yield {**rows[-1], "repeats": {"times": len(medians), **ends}}
-        else:
-            yield rows[-1]
+            newest["repeats"] = {
+                "times": len(medians),
+                "low_ms": min(medians),
+                "high_ms": max(medians),
+            }
+        yield newest
 
 
-def _judged(row: Json, document: Json) -> Json:
-    """Return a row that says when and on what it was judged."""
-    if row["accuracy"] is None:
-        return row
-    return {**row, "judged": {"at": row["measured_at"], "data": document["data"]}}
+def _with_judgement(row: ResultRow, document: Result) -> Row:
+    """Return a copy of a row that says when, and on which data, its accuracy was measured."""
+    copy = cast(Row, dict(row))
+    if row["accuracy"] is not None:
+        copy["judged"] = Judged(at=row["measured_at"], data=document["data"])
+    return copy
 
 
-def _titles(newest: list[Json]) -> list[str]:
-    """Return a title for each site: the machine, and what tells two of one name apart."""
-    names = [_name(document["machine"]) for document in newest]
+def _titles(newest: list[Result]) -> list[str]:
+    """Return a title for each site: its machine, and its image or a number where it is needed."""
+    names = [_machine_name(document["machine"]) for document in newest]
     images = [document["settings"]["image"] for document in newest]
     sizes = [f"{image['width']} × {image['height']} image" for image in images]
-    long = [
+    titles = [
         f"{name}, {size}" if names.count(name) > 1 and len(set(sizes)) > 1 else name
         for name, size in zip(names, sizes, strict=True)
     ]
     return [
-        f"{title} ({long[: number + 1].count(title)})" if long.count(title) > 1 else title
-        for number, title in enumerate(long)
+        f"{title} ({titles[: number + 1].count(title)})" if titles.count(title) > 1 else title
+        for number, title in enumerate(titles)
     ]
 
 
-def _name(machine: Json) -> str:
+def _machine_name(machine: Machine) -> str:
     name = machine.get("board") or machine.get("cpu") or machine.get("arch") or "machine"
     cores = machine.get("quota_cores") or machine.get("cores_physical")
     return f"{name}, {cores:g} cores" if cores else str(name)

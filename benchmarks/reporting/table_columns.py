@@ -1,4 +1,4 @@
-"""The figures of a row as columns: one list for the page, Markdown and the terminal."""
+"""The columns of all tables of results: the page, Markdown and the terminal share them."""
 
 from __future__ import annotations
 
@@ -7,103 +7,112 @@ from dataclasses import dataclass
 from typing import Any
 
 from .formatting import NONE, NOT_MEASURED, band, day, mib, milliseconds
+from .types import Row
 
-Json = dict[str, Any]
-
-WHAT, ACCURACY = "configuration", "accuracy"
-ALONE, FILE = "model alone, ms", "from the file, ms"
+CONFIGURATION, ACCURACY = "configuration", "accuracy"
+MODEL_ALONE, FROM_FILE = "model alone, ms", "from the file, ms"
 PROCESS, ORIGIN = "process", "how it was measured"
 DIGEST_CHARACTERS = 12
+TEXT_COLUMNS = ("machine", "model", "precision", "engine", "parity", "measured", "bundle digest")
 
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of a row.
+    """One figure of a row.
 
     Parameters
     ----------
     name : str
-        Where columns stand alone.
+        Heading where the columns have no groups.
     group : str
+        Heading above several columns.
     short : str
-        Below the heading of its group.
+        Heading below that of the group.
     value : callable
-        Of a row: what it is sorted by; None where there is none.
+        Returns the value of a row, by which the table is sorted; None where there is none.
     word : callable
-        Of the value.
+        Formats the value.
     more : callable
-        Of a row: what softly stands behind, its interval.
+        Returns the interval of a row's value as text.
     extra : bool
-        Whether the page shows it only when asked for more.
+        Whether the page hides the column until the user asks for more columns.
     always : bool
-        Whether it is shown though no row has it.
+        Whether the column is shown even if no row has a value.
     """
 
     name: str
     group: str
     short: str
-    value: Callable[[Json], Any]
+    value: Callable[[Row], Any]
     word: Callable[[Any], str] = str
-    more: Callable[[Json], str] = lambda row: ""
+    more: Callable[[Row], str] = lambda row: ""
     extra: bool = True
     always: bool = False
 
-    def text(self, row: Json) -> str:
-        """Return the words of a row's figure, without what stands behind."""
+    def text(self, row: Row) -> str:
+        """Return the figure of a row as text, without its interval."""
         value = self.value(row)
         if value is None:
             return NOT_MEASURED if self.group == ACCURACY else NONE
         return self.word(value)
 
-    def whole(self, row: Json) -> str:
-        """Return the words of a row's figure, with its interval."""
+    def whole(self, row: Row) -> str:
+        """Return the figure of a row as text, with its interval."""
         return f"{self.text(row)} {self.more(row)}".rstrip()
 
     @property
-    def is_words(self) -> bool:
-        """Whether it leans left."""
-        return self.name in ("model", "precision", "engine", "parity", "measured", "bundle digest")
+    def is_text(self) -> bool:
+        """Whether the column holds text, which is aligned left."""
+        return self.name in TEXT_COLUMNS
 
 
-def _at(row: Json, *path: str) -> Any:
-    value: Any = row
+def shown(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:
+    """Return the columns for which some row has a value, and those that are always shown."""
+    return [
+        column
+        for column in columns
+        if column.always or any(column.value(row) is not None for row in rows)
+    ]
+
+
+def _at(row: Any, *path: str) -> Any:
     for key in path:
-        value = (value or {}).get(key)
-    return value
+        row = (row or {}).get(key)
+    return row
 
 
 def _figure(name: str, group: str, short: str, *path: str, **more: Any) -> Column:
     return Column(name, group, short, lambda row: _at(row, *path), **more)
 
 
-def _times(name: str, group: str, short: str, *path: str, **more: Any) -> Column:
+def _time(name: str, group: str, short: str, *path: str, **more: Any) -> Column:
     return _figure(name, group, short, *path, word=milliseconds, **more)
 
 
 def _median(name: str, group: str, block: str) -> Column:
-    def spread(row: Json) -> str:
-        ends = _at(row, block, "ci")
-        half = f"± {milliseconds((ends['high'] - ends['low']) / 2)}" if ends else ""
-        return half or (band(row) if block == "latency" else "")
+    def spread(row: Row) -> str:
+        if ends := _at(row, block, "ci"):
+            return f"± {milliseconds((ends['high'] - ends['low']) / 2)}"
+        return band(row) if block == "latency" else ""
 
-    return _times(name, group, "p50", block, "p50_ms", more=spread, extra=False)
+    return _time(name, group, "p50", block, "p50_ms", more=spread, extra=False)
 
 
 def _mean(name: str, group: str, block: str) -> Column:
-    def spread(row: Json) -> str:
-        sd = _at(row, block, "sd_ms")
-        return "" if sd is None else f"± {milliseconds(sd)}"
+    def spread(row: Row) -> str:
+        deviation = _at(row, block, "sd_ms")
+        return "" if deviation is None else f"± {milliseconds(deviation)}"
 
-    return _times(name, group, "mean ± sd", block, "mean_ms", more=spread)
+    return _time(name, group, "mean ± sd", block, "mean_ms", more=spread)
 
 
 def _share(name: str, key: str, always: bool = False) -> Column:
-    def interval(row: Json) -> str:
-        found = _at(row, "accuracy", key)
-        if found is None:
+    def interval(row: Row) -> str:
+        figure = _at(row, "accuracy", key)
+        if figure is None:
             return ""
-        mark = ", seen images included" if row["accuracy"]["include_seen"] else ""
-        return f"({found['low']:.3f}–{found['high']:.3f}{mark})"
+        seen = ", seen images included" if _at(row, "accuracy", "include_seen") else ""
+        return f"({figure['low']:.3f}–{figure['high']:.3f}{seen})"
 
     path = ("accuracy", key, "value")
     word = "{:.3f}".format
@@ -112,26 +121,26 @@ def _share(name: str, key: str, always: bool = False) -> Column:
     )
 
 
-def _model(row: Json) -> str:
+def _model(row: Row) -> str:
     return str(row["model"]) + ("" if row["head"] in (None, "gap") else f" ({row['head']})")
 
 
-def _file_mib(row: Json) -> float | None:
+def _file_mib(row: Row) -> float | None:
     return row["file_bytes"] / 2**20 if row["file_bytes"] else None
 
 
-def _digest(row: Json) -> str | None:
+def _digest(row: Row) -> str | None:
     return row["digest"].removeprefix("sha256:")[:DIGEST_CHARACTERS] if row["digest"] else None
 
 
 COLUMNS = (
-    Column("model", WHAT, "model", _model, extra=False),
-    _figure("precision", WHAT, "precision", "precision", extra=False),
-    _figure("engine", WHAT, "engine", "backend", extra=False),
-    _figure("threads", WHAT, "threads", "threads", extra=False),
-    _median("p50 ms", ALONE, "latency"),
-    _median("end to end p50 ms", FILE, "end_to_end"),
-    _times("end to end p95 ms", FILE, "p95", "end_to_end", "p95_ms", extra=False),
+    Column("model", CONFIGURATION, "model", _model, extra=False),
+    _figure("precision", CONFIGURATION, "precision", "precision", extra=False),
+    _figure("engine", CONFIGURATION, "engine", "backend", extra=False),
+    _figure("threads", CONFIGURATION, "threads", "threads", extra=False),
+    _median("p50 ms", MODEL_ALONE, "latency"),
+    _median("end to end p50 ms", FROM_FILE, "end_to_end"),
+    _time("end to end p95 ms", FROM_FILE, "p95", "end_to_end", "p95_ms", extra=False),
     _figure("peak MiB", PROCESS, "peak MiB", "peak_mib", word=mib, extra=False),
     _share("accuracy", "accuracy", always=True),
     _share("sensitivity", "sensitivity"),
@@ -139,17 +148,20 @@ COLUMNS = (
     _share("AUC", "auc"),
     _figure("images judged", ACCURACY, "images judged", "accuracy", "images"),
     _figure("seen left out", ACCURACY, "seen left out", "accuracy", "seen_left_out"),
-    *(_times(f"{p} ms", ALONE, p, "latency", f"{p}_ms") for p in ("p90", "p95", "p99")),
-    _mean("mean ± sd ms", ALONE, "latency"),
-    _times("load ms", ALONE, "load", "latency", "load_ms"),
-    _times("first ms", ALONE, "first", "latency", "first_ms"),
-    *(_times(f"end to end {p} ms", FILE, p, "end_to_end", f"{p}_ms") for p in ("p90", "p99")),
-    _mean("end to end mean ± sd ms", FILE, "end_to_end"),
-    _times("end to end first ms", FILE, "first", "end_to_end", "first_ms"),
-    _times("fields/s", PROCESS, "fields/s", "throughput", "images_per_s"),
-    _times("inferences/s", PROCESS, "inferences/s", "throughput", "inferences_per_s"),
-    _times("cold start ms", PROCESS, "cold start ms", "cold_start_ms"),
-    _times("CPU ms", PROCESS, "CPU ms", "cpu_ms"),
+    _time("p90 ms", MODEL_ALONE, "p90", "latency", "p90_ms"),
+    _time("p95 ms", MODEL_ALONE, "p95", "latency", "p95_ms"),
+    _time("p99 ms", MODEL_ALONE, "p99", "latency", "p99_ms"),
+    _mean("mean ± sd ms", MODEL_ALONE, "latency"),
+    _time("load ms", MODEL_ALONE, "load", "latency", "load_ms"),
+    _time("first ms", MODEL_ALONE, "first", "latency", "first_ms"),
+    _time("end to end p90 ms", FROM_FILE, "p90", "end_to_end", "p90_ms"),
+    _time("end to end p99 ms", FROM_FILE, "p99", "end_to_end", "p99_ms"),
+    _mean("end to end mean ± sd ms", FROM_FILE, "end_to_end"),
+    _time("end to end first ms", FROM_FILE, "first", "end_to_end", "first_ms"),
+    _time("fields/s", PROCESS, "fields/s", "throughput", "images_per_s"),
+    _time("inferences/s", PROCESS, "inferences/s", "throughput", "inferences_per_s"),
+    _time("cold start ms", PROCESS, "cold start ms", "cold_start_ms"),
+    _time("CPU ms", PROCESS, "CPU ms", "cpu_ms"),
     _figure("steady MiB", PROCESS, "steady MiB", "steady_mib", word=mib),
     Column("file MiB", PROCESS, "file MiB", _file_mib, mib),
     Column("parity", ORIGIN, "parity", lambda row: row.get("parity")),
@@ -158,13 +170,4 @@ COLUMNS = (
     Column("measured", ORIGIN, "measured", lambda row: row["measured_at"] or None, day),
     Column("bundle digest", ORIGIN, "bundle digest", _digest),
 )
-NAMED = {column.name: column for column in COLUMNS}
-
-
-def shown(columns: Sequence[Column], rows: Sequence[Json]) -> list[Column]:
-    """Return the columns that some row has a figure for, and those that always stand."""
-    return [
-        column
-        for column in columns
-        if column.always or any(column.value(row) is not None for row in rows)
-    ]
+COLUMN_BY_NAME = {column.name: column for column in COLUMNS}

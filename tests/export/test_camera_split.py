@@ -25,13 +25,11 @@ from alledge.train.runs.run_folder import (
     BY_FOLD,
     PREDICTIONS,
     SPLIT,
-    SPLIT_COLUMNS,
     Predictions,
     Run,
     load_run,
-    write_table,
 )
-from alledge.train.runs.run_metrics import write_predictions
+from alledge.train.runs.run_tables import write_predictions, write_split
 from support.tiny_run import DARK, LABELS, SIZE, fit_network
 
 CAMERAS = ("Axiocam", "PowerShot")
@@ -75,25 +73,6 @@ def predict_folds(examples: Examples, split: Split, run: Path) -> Predictions:
     )
 
 
-def write_split(examples: Examples, split: Split, path: Path) -> None:
-    def numbers(index: int, part: str) -> str:
-        return " ".join(str(fold.number) for fold in split.folds if index in getattr(fold, part))
-
-    rows = [
-        (
-            name,
-            split.of[index],
-            split.groups[index],
-            LABELS[examples.truth[index]],
-            examples.cameras[index],
-            numbers(index, "train"),
-            numbers(index, "test"),
-        )
-        for index, name in enumerate(examples.names)
-    ]
-    write_table(path, SPLIT_COLUMNS, rows)
-
-
 @pytest.fixture(scope="module")
 def camera_run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished camera-split run of small networks; two healthy fields are one group."""
@@ -112,7 +91,7 @@ def camera_run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     once = predictions.per_image()
     write_predictions(run / PREDICTIONS, once, LABELS)
     write_predictions(run / BY_FOLD, predictions, LABELS)
-    write_split(examples, split, run / SPLIT)
+    write_split(run / SPLIT, examples, split)
     decision = fit_decision(once.truth == 1, once.scores[:, 1])
     fitted = {
         "labels": list(dataset.labels),

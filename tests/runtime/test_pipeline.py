@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import operator
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
+from alledge.runtime import pipeline
 from alledge.runtime.pipeline import MAX_PREPARED, in_order, max_in_flight
 
 LONG_S = 10.0
@@ -32,11 +32,37 @@ def test_few_items_give_results_too(count: int) -> None:
     assert list(in_order(range(count), float, str, 2)) == [str(float(n)) for n in range(count)]
 
 
-def test_short_second_steps_run_back_to_back() -> None:
-    steps: list[str] = []
+class Clock:
+    """The clock of the pipeline; it stands still until a step says how long it took."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    fake = Clock()
+    monkeypatch.setattr(pipeline, "time", fake)
+    return fake
+
+
+def test_short_second_steps_run_back_to_back(clock: Clock) -> None:
+    count, steps = 8 * MAX_PREPARED, list[str]()
+    requested = [threading.Event() for _ in range(count + 1)]
+
+    def source() -> Iterator[int]:
+        for number, event in enumerate(requested):
+            event.set()
+            if number < count:
+                yield number
 
     def prepare(number: int) -> int:
-        time.sleep(0.005)
+        # the next item waits already
+        assert requested[min(number + 2, count)].wait(LONG_S)
+        clock.now_s += 1
         steps.append("prepare")
         return number
 
@@ -44,16 +70,16 @@ def test_short_second_steps_run_back_to_back() -> None:
         steps.append("answer")
         return number
 
-    list(in_order(range(8 * MAX_PREPARED), prepare, answer, 1))
+    list(in_order(source(), prepare, answer, 1))
     runs = [len(list(run)) for step, run in itertools.groupby(steps) if step == "answer"]
     assert max(runs) == MAX_PREPARED
 
 
-def test_long_second_steps_wait_for_no_others() -> None:
+def test_long_second_steps_wait_for_no_others(clock: Clock) -> None:
     steps: list[str] = []
 
     def answer(number: int) -> int:
-        time.sleep(0.005)
+        clock.now_s += 1
         steps.append("answer")
         return number
 

@@ -1,10 +1,10 @@
-"""What of a study is pooled and measured together, and what the camera alone would score there."""
+"""Pools the predictions of folds into sections of a study, and measures them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,19 +34,29 @@ class Section:
     folds: tuple[Fold, ...]
 
 
+class FoldScores(TypedDict):
+    """Scores of a fold: indices of its test images, and one row of scores for each."""
+
+    images: list[int]
+    scores: list[list[float]]
+
+
 @dataclass(frozen=True)
-class Measured:
-    """Pooled scores and what they come to.
+class PooledScores:
+    """Pooled scores of a section and its figures.
 
     Parameters
     ----------
     images : (M,) ndarray of int
+        Indices of the images.
     scores : (M, C) ndarray of float
     right : (M,) ndarray of bool
+        Whether the label at the threshold 0.5 is right.
     summary : dict
-        As `summarize` gives it.
+        As `summarize` returns it.
     both_labels : dict, optional
-        Accuracy on the images of cameras that took both labels, where there are others too.
+        Accuracy on the images of cameras that took both labels; None if every camera did, or no
+        image of such a camera was tested.
     """
 
     images: NDArray[np.int64]
@@ -57,28 +67,28 @@ class Measured:
 
 
 def sections(plan: Plan) -> list[Section]:
-    """Return what is pooled, split by split."""
-    found: list[Section] = []
+    """Return the sections of a study, split by split."""
+    result: list[Section] = []
     for kind, split in plan.splits.items():
         if kind != CAMERA:
-            found.append(Section(kind, kind, split.folds))
+            result.append(Section(kind, kind, split.folds))
             continue
-        # by the camera that is left out: a fold may have no positive image to tell it from
+        # Grouped by the camera that is left out, not by positive images: a fold may have none.
         for camera in dict.fromkeys(fold.camera for fold in split.folds):
             folds = tuple(fold for fold in split.folds if fold.camera == camera)
-            found.append(Section(kind, f"{_trained_on(plan, folds)} → {camera}", folds))
-    return found
+            result.append(Section(kind, f"{_trained_on(plan, folds)} → {camera}", folds))
+    return result
 
 
-def measured(plan: Plan, section: Section, fits: Sequence[Json]) -> Measured:
+def measure_section(plan: Plan, section: Section, fits: Sequence[FoldScores]) -> PooledScores:
     """Pool the scores of a section's folds and measure them.
 
     Parameters
     ----------
     plan : Plan
     section : Section
-    fits : sequence of dict
-        One a fold, with `images` and `scores`.
+    fits : sequence of FoldScores
+        One for each fold.
     """
     images, scores = _pooled(fits)
     examples, data = plan.examples, plan.examples.dataset
@@ -90,45 +100,49 @@ def measured(plan: Plan, section: Section, fits: Sequence[Json]) -> Measured:
         truth, scores, *common, EVEN_THRESHOLD, groups, cameras, seed=plan.options.seed
     )
     right = assign_labels(scores, *common, EVEN_THRESHOLD) == truth
-    return Measured(images, scores, right, summary, _share(right, cameras, both_labels(plan)))
+    return PooledScores(
+        images, scores, right, summary, _accuracy_of_cameras(right, cameras, both_labels(plan))
+    )
 
 
 def camera_alone(plan: Plan, section: Section) -> Json:
-    """Return what a reader of the EXIF alone scores, cross-validated by the section's own folds.
+    """Return the figures of a classifier that sees only the camera, with the section's folds.
 
-    An image gets the commoner label of its camera in the training part, as the audit's row of
-    that name does; where that camera is new, the commoner label of the whole part.
+    An image gets the commoner label of its camera in the training part, as in the audit's row of
+    that name. If the camera is not in the training part, it gets the commoner label of all of it.
 
     Returns
     -------
     dict
-        `summary` and `both_labels`, as a model's row has them.
+        `summary` and `both_labels`, as in the row of a model.
     """
     cameras, truth = np.asarray(plan.examples.cameras), plan.examples.truth
     count = len(plan.examples.dataset.labels)
-    fits = []
+    fits: list[FoldScores] = []
     for fold in section.folds:
-        said = []
+        labels = []
         for at in fold.test:
-            same = fold.train[cameras[fold.train] == cameras[at]]
-            known = same if len(same) else fold.train
-            said.append(int(np.bincount(truth[known], minlength=count).argmax()))
-        fits.append({"images": fold.test.tolist(), "scores": np.eye(count)[said].tolist()})
-    found = measured(plan, section, fits)
-    return {"summary": found.summary, "both_labels": found.both_labels}
+            same_camera = fold.train[cameras[fold.train] == cameras[at]]
+            known = same_camera if len(same_camera) else fold.train
+            labels.append(int(np.bincount(truth[known], minlength=count).argmax()))
+        fits.append({"images": fold.test.tolist(), "scores": np.eye(count)[labels].tolist()})
+    pooled = measure_section(plan, section, fits)
+    return {"summary": pooled.summary, "both_labels": pooled.both_labels}
 
 
 def both_labels(plan: Plan) -> list[str]:
-    """Return the cameras that took healthy and positive images; none where all of them did."""
+    """Return the cameras that took healthy and positive images; an empty list if all did."""
     data = plan.examples.dataset
-    taken: dict[str, set[bool]] = {}
-    for camera, at in zip(plan.examples.cameras, plan.examples.truth, strict=True):
-        taken.setdefault(camera, set()).add(data.labels[at] in data.positive)
-    both = sorted(camera for camera, sides in taken.items() if len(sides) > 1)
-    return both if len(both) < len(taken) else []
+    classes: dict[str, set[bool]] = {}
+    for camera, label in zip(plan.examples.cameras, plan.examples.truth, strict=True):
+        classes.setdefault(camera, set()).add(data.labels[label] in data.positive)
+    both = sorted(camera for camera, values in classes.items() if len(values) > 1)
+    return both if len(both) < len(classes) else []
 
 
-def _share(right: NDArray[np.bool_], cameras: list[str], chosen: list[str]) -> Json | None:
+def _accuracy_of_cameras(
+    right: NDArray[np.bool_], cameras: list[str], chosen: list[str]
+) -> Json | None:
     inside = np.isin(cameras, chosen)
     if not inside.any():
         return None
@@ -137,23 +151,24 @@ def _share(right: NDArray[np.bool_], cameras: list[str], chosen: list[str]) -> J
     return {"value": hits / count, "low": low, "high": high, "n": count}
 
 
-def _pooled(fits: Sequence[Json]) -> tuple[NDArray[np.int64], Floats]:
-    """Return every tested image once; one that several folds test has its mean score."""
-    found: dict[int, list[Any]] = {}
+def _pooled(fits: Sequence[FoldScores]) -> tuple[NDArray[np.int64], Floats]:
+    """Return every tested image once; one that several folds test has the mean of its scores."""
+    by_image: dict[int, list[list[float]]] = {}
     for fit in fits:
-        for at, scores in zip(fit["images"], fit["scores"], strict=True):
-            found.setdefault(at, []).append(scores)
-    images = sorted(found)
-    return np.array(images, np.int64), np.array([np.mean(found[at], axis=0) for at in images])
+        for image, scores in zip(fit["images"], fit["scores"], strict=True):
+            by_image.setdefault(image, []).append(scores)
+    images = sorted(by_image)
+    means = [np.mean(by_image[image], axis=0) for image in images]
+    return np.array(images, np.int64), np.array(means)
 
 
 def _trained_on(plan: Plan, folds: Sequence[Fold]) -> str:
-    """Return the cameras of the positive images that these folds train on."""
+    """Return the cameras of the positive images in the training parts of some folds."""
     data = plan.examples.dataset
-    found = {
+    cameras = {
         plan.examples.cameras[at]
         for fold in folds
         for at in fold.train
         if data.labels[plan.examples.truth[at]] in data.positive
     }
-    return " + ".join(sorted(found))
+    return " + ".join(sorted(cameras))

@@ -1,15 +1,16 @@
-"""The page that ends a study, HTML and Markdown, from ``study.json`` alone."""
+"""The pages of a study, HTML and Markdown, made from ``study.json`` alone."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from ...runtime.files import replace_file
 from ...runtime.metrics.metrics import Json
+from ...runtime.pages.environment import render_page
+from .charts import COLOURS, interval_bar, learning_chart, lowest, roc_chart
 from .report_sentences import (
     CONTRADICTIONS,
     INDEPENDENT,
@@ -21,13 +22,23 @@ from .report_sentences import (
     verdict_words,
     weights_words,
 )
-from .svg_charts import COLOURS, curve_chart, interval_bar, lowest, roc_chart
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
+FUNCTIONS = {
+    "camera_words": camera_words,
+    "verdict_words": verdict_words,
+    "weights_words": weights_words,
+    "code_words": code_words,
+    "strengths": strengths,
+    "lowest": lowest,
+    "roc_chart": roc_chart,
+    "learning_chart": learning_chart,
+    "interval_bar": interval_bar,
+}
 
 
 def write_pages(out: Path, document: Json) -> Path:
-    """Write ``study.html`` and ``study.md`` into a study's folder.
+    """Write ``study.html`` and ``study.md`` into the folder of a study.
 
     Parameters
     ----------
@@ -41,98 +52,99 @@ def write_pages(out: Path, document: Json) -> Path:
         The HTML page.
     """
     models = document["settings"]["models"]
-    order = {model: at % COLOURS for at, model in enumerate(models)}
+    filters: dict[str, Callable[..., str]] = {
+        "figure": figure,
+        "plain": plain,
+        "sentence": sentence,
+        "span": span,
+        "seconds": seconds,
+        "p": p_value,
+    }
     for name in ("study.md", "study.html"):
-        environment = Environment(
-            loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
-            autoescape=name.endswith(".html"),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters.update(
-            figure=figure, plain=plain, sentence=sentence, span=span, seconds=seconds, p=p_value
-        )
-        environment.globals.update(
+        text = render_page(
+            TEMPLATES / f"{name}.j2",
+            filters,
+            **FUNCTIONS,
+            columns=columns,
+            camera_alone=lambda section: _flat(section["camera_alone"]),
             kinds=KINDS,
-            colours=order,
-            camera_words=camera_words,
-            verdict_words=verdict_words,
-            weights_words=weights_words,
-            code_words=code_words,
+            series={model: number % COLOURS for number, model in enumerate(models)},
             contradictions=CONTRADICTIONS,
             independent=INDEPENDENT,
-            strengths=strengths,
-            columns=columns,
-            alone=lambda section: _flat(section["camera_alone"]),
-            lowest=lowest,
-            roc_chart=roc_chart,
-            curve_chart=curve_chart,
-            interval_bar=interval_bar,
-        )
-        text = environment.get_template(f"{name}.j2").render(
             study=document,
             sections=document["sections"],
             overview=overview(document),
             costs={row["model"]: row for row in document["costs"]},
         )
-        with replace_file(out / name) as beside:
-            beside.write_text(text.strip() + "\n", encoding="utf-8")
+        with replace_file(out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     return out / "study.html"
 
 
 def overview(document: Json) -> list[Json]:
-    """Return one entry a model and kind, with its row in every section that has one."""
-    found: dict[tuple[str, str], Json] = {}
-    for at, section in enumerate(document["sections"]):
+    """Return the rows of the first table, by model and kind.
+
+    Returns
+    -------
+    list of dict
+        `row`, the row of the first section that has one; `in`, by the number of the section, the
+        figures there.
+    """
+    entries: dict[tuple[str, str], Json] = {}
+    for number, section in enumerate(document["sections"]):
         for row in section["rows"]:
-            entry = found.setdefault((row["model"], row["kind"]), {"row": row, "in": {}})
-            entry["in"][at] = _flat(row)
+            entry = entries.setdefault((row["model"], row["kind"]), {"row": row, "in": {}})
+            entry["in"][number] = _flat(row)
     kinds, models = list(KINDS), document["settings"]["models"]
-    return [
-        found[key] for key in sorted(found, key=lambda k: (models.index(k[0]), kinds.index(k[1])))
-    ]
+    order = sorted(entries, key=lambda key: (models.index(key[0]), kinds.index(key[1])))
+    return [entries[key] for key in order]
 
 
 def columns(section: Json) -> list[tuple[str, str, str]]:
-    """Return what the first table shows of a section: key of a summary, heading, of what."""
+    """Return the columns of a section in the first table.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Key of the summary, heading, and the images it is restricted to.
+    """
     if section["split"] == "camera":
         return [("auc", "AUC", ""), ("sensitivity", "sens.", ""), ("specificity", "spec.", "")]
-    found = [("accuracy", "accuracy", ""), ("auc", "AUC", "")]
+    shown = [("accuracy", "accuracy", ""), ("auc", "AUC", "")]
     if section["split"] != "paper" and section["both_labels"]:
-        found.insert(1, ("both_labels", "accuracy", f"{', '.join(section['both_labels'])} only"))
-    return found
+        shown.insert(1, ("both_labels", "accuracy", f"{', '.join(section['both_labels'])} only"))
+    return shown
 
 
 def sentence(text: str) -> str:
-    """Return a text with its first letter large, and no other one changed."""
+    """Return a text with an upper-case first letter; no other letter is changed."""
     return text[:1].upper() + text[1:]
 
 
 def figure(value: Json | None) -> str:
-    """Return a proportion or an area to three digits."""
+    """Return a proportion or an AUC with three digits; a dash if it is not known."""
     return NOTHING if not value or math.isnan(value["value"]) else f"{value['value']:.3f}"
 
 
 def span(value: Json | None) -> str:
-    """Return its 95 % interval."""
+    """Return the 95 % interval of a proportion; empty if it is not known."""
     if not value or any(value[key] is None or math.isnan(value[key]) for key in ("low", "high")):
         return ""
     return f"{value['low']:.2f}–{value['high']:.2f}"
 
 
 def plain(value: float | None, digits: int = 3) -> str:
-    """Return a number, or a dash."""
+    """Return a number with fixed digits; a dash for None."""
     return NOTHING if value is None else f"{value:.{digits}f}"
 
 
 def p_value(value: float) -> str:
-    """Return a p-value as one reads it."""
+    """Return a p-value; below 0.001 only that it is."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def seconds(value: Any) -> str:
-    """Return a duration as one reads it."""
+    """Return a duration in ms, s or min; a dash for None."""
     if value is None:
         return NOTHING
     if value < 1:

@@ -1,4 +1,4 @@
-"""What a study's figures say in words, for both of its pages."""
+"""Sentences about the figures of a study, for both of its pages."""
 
 from __future__ import annotations
 
@@ -9,79 +9,80 @@ from ...runtime.metrics.metrics import Json
 KINDS = {"probe": "linear probe", "head": "head", "base": "fine-tuned"}
 NOTHING = "–"
 INDEPENDENT = (
-    "Each model by the row in which most of it was trained. McNemar's test takes images as "
-    "independent; those of one group are not, so the p-values may be too small."
+    "Each model is compared by the row in which the largest part of it was trained. McNemar's test "
+    "assumes independent images. Images of one group are not, so the p-values may be too small."
 )
-# What the paper prints beside the accuracies it reports; each of them by its own account.
+# Statements of the paper that contradict its accuracies or one another.
 CONTRADICTIONS = (
     "Its confusion matrices have every test image right, 12 healthy and 10 with leukaemia, for all "
-    "six (VGG19's reads 12 and 11, against a support of 10), and it prints “test accuracy 100 %” "
-    "for all six.",
-    "VGG16's “overall accuracy” line says 98 % and VGG19's 90 %, under per-class figures of 1.00; "
-    "for both, validation and test loss are the same to four digits.",
-    "Its epochs disagree: ResNet101V2 60 and 50, MobileNetV2 40 and 50, InceptionV3 50, 45 and "
-    "“10 of 20” with a training accuracy of 79.77 %; MobileNetV2's paragraph on training repeats "
-    "DenseNet201's figures.",
-    "Whatever is true: the 95 % Wilson interval of 22 right of 22 is 85–100 %, so 22 images cannot "
+    "six models (that of VGG19 has 12 and 11, with a support of 10). It prints “test accuracy "
+    "100 %” for all six.",
+    "The “overall accuracy” line of VGG16 says 98 % and that of VGG19 90 %, below per-class "
+    "figures of 1.00. For both, validation loss and test loss are the same to four digits.",
+    "It gives different numbers of epochs: ResNet101V2 60 and 50, MobileNetV2 40 and 50, "
+    "InceptionV3 50, 45 and “10 of 20” with a training accuracy of 79.77 %. Its paragraph on "
+    "training MobileNetV2 repeats the figures of DenseNet201.",
+    "In any case, the 95 % Wilson interval of 22 right out of 22 is 85–100 %, so 22 images cannot "
     "tell 94 % from 89 %.",
 )
 
 
 def camera_words(section: Json) -> str:
-    """Return how the blasts of a camera left out were found, kind by kind."""
+    """Return the ranges of the figures on a camera that was left out, kind by kind."""
     parts = []
-    for drawn in (False, True):
+    for random in (False, True):
         for kind, title in KINDS.items():
-            rows = [
+            summaries = [
                 row["summary"]
                 for row in section["rows"]
-                if row["kind"] == kind and (row["weights"] == "random") == drawn
+                if row["kind"] == kind and (row["weights"] == "random") == random
             ]
-            if rows:
-                found = _range([row["sensitivity"] for row in rows])
-                cleared = _range([row["specificity"] for row in rows])
-                areas = _range([row["auc"] for row in rows])
+            if summaries:
+                sensitivity, specificity, auc = (
+                    _range([summary[name] for summary in summaries])
+                    for name in ("sensitivity", "specificity", "auc")
+                )
                 parts.append(
-                    f"{title}{' on random weights' * drawn}: {found} of the blasts found, "
-                    f"{cleared} of the healthy cleared, AUC {areas}"
+                    f"{title}{' on random weights' * random}: {sensitivity} of the blasts found, "
+                    f"{specificity} of the healthy cleared, AUC {auc}"
                 )
     return "; ".join(parts) + "."
 
 
 def random_words(section: Json) -> str:
-    """Return how far features get that nothing was ever learnt for; nothing where there are none.
+    """Return the accuracy of heads on bases with random weights; empty where there are none.
 
-    The head on a frozen base of random weights sees light, colour and texture as they fall through
-    random filters. Where it keeps up, the split does not measure what pretraining knows.
+    Such a base passes on brightness, colour and texture, filtered at random. Where its head is as
+    good as that on a pretrained base, the split does not measure what pretraining learned.
     """
     heads = [row for row in section["rows"] if row["kind"] == "head"]
-    drawn = [row for row in heads if row["weights"] == "random"]
-    given = [row for row in heads if row["weights"] != "random"]
-    if not drawn:
+    random = [row for row in heads if row["weights"] == "random"]
+    pretrained = [row for row in heads if row["weights"] != "random"]
+    if not random:
         return ""
 
-    def right(row: Json) -> float:
+    def accuracy(row: Json) -> float:
         return float(row["summary"]["accuracy"]["value"])
 
-    figures = ", ".join(f"{row['title']} {right(row):.3f}" for row in drawn)
-    words = f"A head on a base of random weights, which has learnt nothing, gives {figures}."
-    least = min(given, key=right, default=None)
-    if least and max(map(right, drawn)) >= right(least):
+    figures = ", ".join(f"{row['title']} {accuracy(row):.3f}" for row in random)
+    words = f"A head on a base of random weights, which learned nothing, gives {figures}."
+    worst = min(pretrained, key=accuracy, default=None)
+    if worst and max(map(accuracy, random)) >= accuracy(worst):
         words += (
-            f" {least['title']}'s pretrained base gives no more, so what this split asks can be "
-            "answered from light, colour and texture."
+            f" {worst['title']}'s pretrained base gives no more, so brightness, colour and texture "
+            "are enough for this split."
         )
     return words
 
 
 def shortcut_words(section: Json) -> str:
-    """Return what the camera alone scores in a section; nothing where it says nothing."""
-    alone, cameras = section["camera_alone"]["summary"], section["both_labels"]
+    """Return the accuracy of the camera alone; empty where all cameras took both labels."""
+    camera_alone, cameras = section["camera_alone"]["summary"], section["both_labels"]
     if not cameras:
         return ""
     words = (
-        f"The camera alone, without a look at a cell, gives an accuracy of "
-        f"{alone['accuracy']['value']:.3f}"
+        "The camera alone, without a look at a cell, gives an accuracy of "
+        f"{camera_alone['accuracy']['value']:.3f}"
     )
     shares = [row["both_labels"] for row in section["rows"] if row["both_labels"]]
     if not shares:
@@ -93,14 +94,17 @@ def shortcut_words(section: Json) -> str:
 
 
 def verdict_words(section: Json) -> str:
-    """Return what a section comes to, the camera first; the paper's split is too small for that."""
-    alone = shortcut_words(section) if section["split"] != "paper" else ""
-    words = (alone, section["comparison"]["verdict"], random_words(section))
-    return " ".join(filter(None, words))
+    """Return the conclusions of a section.
+
+    For the paper's split the camera alone is left out: its test part is too small.
+    """
+    camera = shortcut_words(section) if section["split"] != "paper" else ""
+    sentences = (camera, section["comparison"]["verdict"], random_words(section))
+    return " ".join(filter(None, sentences))
 
 
 def weights_words(weights: Json) -> str:
-    """Return where weights come from, called what they are."""
+    """Return where the weights of a base come from."""
     if weights["source"] == "file":
         return (
             f"given from {weights['file']} (ImageNet-derived or the user's own), "
@@ -109,16 +113,16 @@ def weights_words(weights: Json) -> str:
     return "Keras' ImageNet weights" if weights["source"] == "imagenet" else "random"
 
 
-def code_words(made: Json) -> str:
-    """Return which code it was: version and commit, or that nobody wrote it down."""
-    if made["version"] is None:
-        return "unknown, from before it was kept"
-    commit = f", commit {made['commit']}" if made["commit"] else ""
-    return f"alledge {made['version']}{commit}"
+def code_words(code: Json) -> str:
+    """Return the version and commit of the code that computed results."""
+    if code["version"] is None:
+        return "unknown, not recorded"
+    commit = f", commit {code['commit']}" if code["commit"] else ""
+    return f"alledge {code['version']}{commit}"
 
 
 def strengths(study: Json, section: Json) -> list[Json]:
-    """Return, model by model, what augmentation did to the inner loss of a section's folds.
+    """Return how the inner loss of each model depends on the strength of augmentation.
 
     Parameters
     ----------
@@ -129,9 +133,10 @@ def strengths(study: Json, section: Json) -> list[Json]:
     Returns
     -------
     list of dict
-        `model`; `losses`, the mean over folds of the best trial with each strength, null where a
-        fold had none; `chosen`, in how many folds each was the best.
+        `model`; `losses`, for each strength the mean over folds of the best trial, None where a
+        fold had none; `chosen`, the number of folds in which each strength was the best.
     """
+    names = [f"{strength:g}" for strength in study["settings"]["space"]["strength"]]
     rows: list[Json] = []
     for model in study["settings"]["models"]:
         folds = [
@@ -140,24 +145,18 @@ def strengths(study: Json, section: Json) -> list[Json]:
             if (row["split"], row["model"]) == (section["split"], model)
             and row["fold"] in section["fold_numbers"]
         ]
-        names = [f"{strength:g}" for strength in study["settings"]["space"]["strength"]]
         if folds:
-            chosen = [f"{row['params']['strength']:g}" for row in folds]
-            rows.append(
-                {
-                    "model": model,
-                    "losses": [
-                        _mean([row["by_strength"][name] for row in folds]) for name in names
-                    ],
-                    "chosen": [chosen.count(name) for name in names],
-                }
-            )
+            best = [f"{row['params']['strength']:g}" for row in folds]
+            losses = [_mean([row["by_strength"][name] for row in folds]) for name in names]
+            chosen = [best.count(name) for name in names]
+            rows.append({"model": model, "losses": losses, "chosen": chosen})
     return rows
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there and len(there) == len(values) else None
+    """Return the mean; None if a value is missing."""
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) / len(numbers) if numbers and len(numbers) == len(values) else None
 
 
 def _range(figures: list[Json | None]) -> str:

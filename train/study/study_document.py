@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from .cell_tuning import StudyWorker
 from .model_comparison import compare
 from .model_costs import computed_by, cost, paper, trained
 from .plan import BASE, HEAD, Plan
-from .pooled_sections import Section, both_labels, camera_alone, measured, sections
+from .pooled_sections import Section, both_labels, camera_alone, measure_section, sections
 from .types import FitResult
 
 TUNED_KEYS = ("params", "slot", "loss", "default_loss", "by_strength")
@@ -104,7 +103,7 @@ def _row(
     plan: Plan, section: Section, model: str, kind: str, fits: list[FitResult]
 ) -> tuple[Json, NDArray[np.bool_]]:
     """Return the row of a model, and whether it gave the true label of each image."""
-    pooled = measured(plan, section, cast(list[Json], fits))
+    pooled = measure_section(plan, section, fits)
     truth_positive, score = _positive_side(plan, pooled.images, pooled.scores)
     row = {
         "model": model,

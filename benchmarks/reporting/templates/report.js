@@ -1,4 +1,4 @@
-// Sorting and filtering of the tables; the page is whole without it.
+// Sorts and filters the table of all configurations. The page is complete without it.
 (() => {
   const table = document.querySelector("#rows");
   if (!table) return;

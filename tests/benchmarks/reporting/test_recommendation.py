@@ -1,4 +1,4 @@
-"""What results become together: merging, and what is recommended of them."""
+"""Merging of results, and the recommendation made from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alledge.benchmarks.reporting.selection_criteria import Limits
 Json = dict[str, Any]
 
 
-def test_unlike_machines_stay_apart_and_like_ones_are_never_averaged(
+def test_different_machines_are_separate_sites_and_nothing_is_averaged(
     document: Json, elsewhere: Callable[..., Json]
 ) -> None:
     newer = copy.deepcopy(document)
@@ -39,7 +39,7 @@ def test_another_version_of_an_engine_is_another_machine(document: Json) -> None
     assert len(merge([document, ours])) == 1
 
 
-def test_times_of_another_image_stay_apart(document: Json) -> None:
+def test_times_of_another_image_are_a_separate_site(document: Json) -> None:
     other = copy.deepcopy(document)
     other["settings"]["image"] |= {"sha256": "0" * 64, "width": 640, "height": 480}
     first, second = merge([document, other])
@@ -48,7 +48,7 @@ def test_times_of_another_image_stay_apart(document: Json) -> None:
     assert not any("repeats" in row for row in (*first.rows, *second.rows))
 
 
-def test_a_newer_document_without_accuracy_keeps_the_one_that_was_measured(document: Json) -> None:
+def test_a_newer_document_without_accuracy_keeps_the_measured_one(document: Json) -> None:
     newer = copy.deepcopy(document)
     newer["created"], newer["data"] = "2999-01-01T00:00:00+00:00", None
     for row in newer["rows"]:
@@ -65,7 +65,7 @@ def test_a_newer_document_without_accuracy_keeps_the_one_that_was_measured(docum
     assert [row["accuracy"] for row in merge([document, other])[0].rows[3:]] == [None] * 3
 
 
-def test_the_quickest_within_the_limits_is_recommended_with_its_reason(document: Json) -> None:
+def test_the_quickest_within_the_limits_is_recommended_with_the_reason(document: Json) -> None:
     for row, wait in zip(document["rows"], (30.0, 10.0, 20.0), strict=True):
         row["end_to_end"]["p95_ms"] = wait
     advice = recommend(merge([document]), Limits(latency_ms=25.0))
@@ -74,7 +74,7 @@ def test_the_quickest_within_the_limits_is_recommended_with_its_reason(document:
     assert "2 of 3 configurations" in " ".join(advice.reasons)
 
 
-def test_a_row_without_a_95th_percentile_says_what_it_gives_instead(document: Json) -> None:
+def test_a_row_without_a_95th_percentile_says_that_it_gives_the_median(document: Json) -> None:
     for row in document["rows"]:
         row["end_to_end"]["p95_ms"] = None
     reasons = recommend(merge([document]), Limits()).reasons
@@ -98,7 +98,7 @@ def test_a_sensitivity_on_seen_images_meets_no_limit(document: Json) -> None:
     assert recommend(merge([document]), Limits(sensitivity=0.0)).row is None
 
 
-def test_the_more_sensitive_comes_before_the_quicker(document: Json) -> None:
+def test_a_more_sensitive_row_comes_before_a_quicker_one(document: Json) -> None:
     for row, (wait, value) in zip(
         document["rows"], ((10.0, 0.8), (20.0, 0.9), (30.0, 0.9)), strict=True
     ):
@@ -114,7 +114,7 @@ def judge(row: Json, value: float, specific: float = 1.0) -> None:
         row["accuracy"][name] = {"value": figure, "low": 0.0, "high": 1.0, "n": 8}
 
 
-def test_of_equally_sensitive_ones_the_more_specific_is_taken(document: Json) -> None:
+def test_of_equally_sensitive_rows_the_more_specific_is_chosen(document: Json) -> None:
     for row, wait, specific in zip(
         document["rows"], (10.0, 20.0, 30.0), (0.2, 0.9, 0.9), strict=True
     ):
@@ -128,7 +128,7 @@ def test_of_equally_sensitive_ones_the_more_specific_is_taken(document: Json) ->
     assert "calls most healthy smears leukaemic" in " ".join(alone.reasons)
 
 
-def test_what_failed_parity_is_never_recommended(document: Json) -> None:
+def test_a_row_that_failed_parity_is_never_recommended(document: Json) -> None:
     for row in document["rows"][:2]:
         row["parity"] = "fail"
         row["end_to_end"]["p95_ms"] = 0.001
@@ -140,7 +140,7 @@ def test_what_failed_parity_is_never_recommended(document: Json) -> None:
     assert recommend(merge([document]), Limits()).row is None
 
 
-def test_accuracies_of_other_data_are_not_ranked(document: Json) -> None:
+def test_accuracies_on_different_data_are_not_ranked(document: Json) -> None:
     other = copy.deepcopy(document)
     other["data"] |= {"fingerprint": "sha256:other", "generated": False, "images": 5}
     for row in document["rows"]:
@@ -161,7 +161,7 @@ def test_a_recommendation_on_generated_images_says_so(document: Json) -> None:
     assert "These images are generated" in " ".join(advice.reasons)
 
 
-def test_without_a_sensitivity_the_quickest_is_no_recommendation(document: Json) -> None:
+def test_without_a_sensitivity_the_quickest_is_not_called_a_recommendation(document: Json) -> None:
     for row in document["rows"]:
         row["accuracy"], row["accuracy_note"] = None, "no --data was given"
     limited = recommend(merge([document]), Limits(memory_mib=1e6))
@@ -169,7 +169,7 @@ def test_without_a_sensitivity_the_quickest_is_no_recommendation(document: Json)
     assert recommend(merge([document]), Limits()).kicker == "Quickest of all"
 
 
-def test_where_nothing_is_within_the_limits_the_nearest_is_named(document: Json) -> None:
+def test_the_nearest_row_is_named_if_none_is_within_the_limits(document: Json) -> None:
     advice = recommend(merge([document]), Limits(memory_mib=1.0))
     assert advice.row is None
     assert "Nearest is tiny float32" in " ".join(advice.reasons)
@@ -178,11 +178,11 @@ def test_where_nothing_is_within_the_limits_the_nearest_is_named(document: Json)
 def test_measured_rows_come_before_estimated_ones(
     document: Json, estimated: Callable[[Json], Json]
 ) -> None:
-    guessed = estimated(document)
-    for row in guessed["rows"]:
+    estimates = estimated(document)
+    for row in estimates["rows"]:
         row["latency"]["p50_ms"] = 0.001
-    advice = recommend(merge([guessed, document]), Limits())
+    advice = recommend(merge([estimates, document]), Limits())
     assert advice.row is not None
     assert advice.row["kind"] == "measured"
-    alone = recommend(merge([guessed]), Limits())
+    alone = recommend(merge([estimates]), Limits())
     assert "(estimated, not measured)" in alone.reasons[0]

@@ -1,4 +1,4 @@
-"""`alledge report`: the page, Markdown and CSV of measured and estimated machines."""
+"""`alledge report`: the page, Markdown, CSV and charts of measured and estimated machines."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import pytest
 from click.testing import Result
 
 from alledge import runtime
-from alledge.benchmarks.reporting.chart_marks import heaviest, radius
+from alledge.benchmarks.reporting.chart_marks import largest_peak_mib, mark_radius
 from alledge.benchmarks.reporting.estimated_site import estimated_site
-from alledge.benchmarks.reporting.latency_bars import bars, scale
+from alledge.benchmarks.reporting.latency_bars import latency_chart, longest_bar_ms
 from alledge.benchmarks.reporting.paper_figures import REPORTED
-from alledge.benchmarks.reporting.pareto_chart import axis_title, pareto
+from alledge.benchmarks.reporting.pareto_chart import pareto_chart, time_axis_title
 from alledge.benchmarks.reporting.recommendation import recommend
 from alledge.benchmarks.reporting.result_merging import merge
 from alledge.benchmarks.reporting.selection_criteria import Limits
@@ -34,16 +34,16 @@ Json = dict[str, Any]
 Run = Callable[..., Result]
 
 
-def test_the_page_reaches_for_nothing_outside_itself(page: Path) -> None:
+def test_the_page_loads_nothing_from_outside(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     outside = re.findall(r"""(?:src|href|url\(|@import)[\s=("']*(?!data:)(\w+:|//|/)""", text)
     assert not outside
-    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
     assert "<b>tiny</b>" not in text
     assert text.count("not a medical device") == 1
 
 
-def test_estimated_rows_are_told_from_measured_ones(page: Path) -> None:
+def test_estimated_rows_look_different_from_measured_ones(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.count('<tr class="measured"') == 3
     assert text.count('<tr class="estimated"') == 3
@@ -53,11 +53,11 @@ def test_estimated_rows_are_told_from_measured_ones(page: Path) -> None:
     assert "<b>1</b>board estimated<" in text
 
 
-def test_markdown_and_csv_say_the_same(page: Path, document: Json) -> None:
+def test_markdown_and_csv_have_the_figures_of_the_result(page: Path, document: Json) -> None:
     rows = list(csv.DictReader(io.StringIO(page.with_suffix(".csv").read_text(encoding="utf-8"))))
     assert len(rows) == 6
-    found = {row["backend"]: float(row["latency.p50_ms"]) for row in rows[:3]}
-    assert found == {row["backend"]: row["latency"]["p50_ms"] for row in document["rows"]}
+    medians = {row["backend"]: float(row["latency.p50_ms"]) for row in rows[:3]}
+    assert medians == {row["backend"]: row["latency"]["p50_ms"] for row in document["rows"]}
     words = page.with_suffix(".md").read_text(encoding="utf-8")
     assert "Estimated:" in words
     assert "†" in words  # what failed parity is marked in short, too
@@ -66,11 +66,11 @@ def test_markdown_and_csv_say_the_same(page: Path, document: Json) -> None:
     assert {row["parity"] for row in rows[:3]} == {"pass", "fail"}
 
 
-def test_every_figure_is_on_the_page_and_in_markdown(page: Path) -> None:
+def test_every_figure_is_on_the_page_and_in_the_markdown_tables(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     heads = page.with_suffix(".md").read_text(encoding="utf-8")
     for column in COLUMNS:
-        # quantiles that a tenth of a second has too few samples for, and rounds set aside
+        # A tenth of a second has too few samples for these percentiles.
         if column.name not in ("p99 ms", "end to end p90 ms", "end to end p95 ms"):
             named = column.name in ("end to end p99 ms",) or f'data-name="{column.name}"' in text
             assert named, column.name
@@ -91,7 +91,7 @@ def test_a_column_that_no_row_has_is_left_out(run: Run, document: Json, tmp_path
     assert 'title="no data"' in text
 
 
-def test_the_page_says_commit_date_and_digest(page: Path, document: Json) -> None:
+def test_the_page_names_commit_date_and_digest(page: Path, document: Json) -> None:
     text = page.read_text(encoding="utf-8")
     assert document["created"][:10] in text
     if document["commit"]:
@@ -99,9 +99,9 @@ def test_the_page_says_commit_date_and_digest(page: Path, document: Json) -> Non
     assert document["rows"][0]["digest"].removeprefix("sha256:")[:12] in text
 
 
-def test_an_older_document_is_read(run: Run, document: Json, tmp_path: Path) -> None:
+def test_a_result_without_parity_is_read(run: Run, document: Json, tmp_path: Path) -> None:
     for row in document["rows"]:
-        del row["parity"]  # results of the first days do not have it
+        del row["parity"]
         row |= {"accuracy": None, "accuracy_note": "no --data was given"}
     older = tmp_path / "older.json"
     older.write_text(json.dumps(document), encoding="utf-8")
@@ -110,17 +110,20 @@ def test_an_older_document_is_read(run: Run, document: Json, tmp_path: Path) -> 
     assert answer.stdout.startswith("Quickest of all: ")
 
 
-def test_the_picture_is_also_a_file_of_its_own(page: Path) -> None:
+def test_the_chart_is_also_a_file_with_tooltips_and_both_colour_schemes(page: Path) -> None:
     for number in (1, 2):
         picture = ElementTree.parse(page.with_name(f"report-{number}.svg")).getroot()
-        assert len(picture.findall(".//*[@class]")) > 3
+        marks = picture.findall(".//*[@class='mark']")
+        assert len(marks) == 3
+        assert all(mark[0].tag.endswith("title") and mark[0].text for mark in marks)
+        assert "prefers-color-scheme" in (picture[0].text or "")
 
 
-def test_the_area_of_a_mark_is_proportional_to_memory() -> None:
-    assert radius(400.0, 400.0) == pytest.approx(2 * radius(100.0, 400.0))
+def test_the_area_of_a_mark_is_proportional_to_the_peak_memory() -> None:
+    assert mark_radius(400.0, 400.0) == pytest.approx(2 * mark_radius(100.0, 400.0))
 
 
-def test_what_is_estimated_has_its_basis_and_its_band(
+def test_an_estimate_has_its_basis_and_its_error_band(
     run: Run, measured: Path, tmp_path: Path
 ) -> None:
     page = tmp_path / "report.html"
@@ -128,12 +131,12 @@ def test_what_is_estimated_has_its_basis_and_its_band(
     answer = run(*words, "--estimate", "intel-n100")
     assert answer.exit_code == 0, answer.output
     rows = list(csv.DictReader(io.StringIO(page.with_suffix(".csv").read_text(encoding="utf-8"))))
-    guessed = [row for row in rows if row["kind"] == "estimated"]
-    assert {row["machine"].split(" (")[0] for row in guessed} == {
+    estimates = [row for row in rows if row["kind"] == "estimated"]
+    assert {row["machine"].split(" (")[0] for row in estimates} == {
         "Raspberry Pi 5",
         "Mini PC with an Intel N100",
     }
-    for row in guessed:
+    for row in estimates:
         low, middle, high = (
             float(row[key]) for key in ("band_ms.low", "latency.p50_ms", "band_ms.high")
         )
@@ -143,7 +146,7 @@ def test_what_is_estimated_has_its_basis_and_its_band(
     assert "--estimate raspberry-pi-5" in page.read_text(encoding="utf-8")
 
 
-def test_estimated_rows_are_rows_of_the_schema() -> None:
+def test_estimated_rows_agree_with_the_schema() -> None:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     one = {"$ref": "#/$defs/row", "$defs": schema["$defs"]}
     site = estimated_site("raspberry-pi-5")
@@ -152,38 +155,52 @@ def test_estimated_rows_are_rows_of_the_schema() -> None:
         jsonschema.Draft202012Validator(one).validate(row)
 
 
-def test_nothing_is_estimated_of_a_board_that_cannot_run_it() -> None:
+def test_no_estimate_for_a_board_that_cannot_run_alledge() -> None:
     with pytest.raises(UsageError, match=r"nothing is estimated of jetson-nano: .*Python 3.6"):
         estimated_site("jetson-nano")
     with pytest.raises(UsageError, match="raspberry-pi-5"):
         estimated_site("raspberry-pi5")
 
 
-def test_the_model_alone_is_never_drawn_as_the_whole_way(document: Json) -> None:
-    guess, (here,) = estimated_site("raspberry-pi-5"), merge([document])
-    picture = pareto(guess, 1000, heaviest([guess]))
+def test_a_chart_never_shows_the_model_alone_as_the_time_from_the_file(document: Json) -> None:
+    estimate, (here,) = estimated_site("raspberry-pi-5"), merge([document])
+    picture = pareto_chart(estimate, 1000, largest_peak_mib([estimate]))
     assert "ms, the model alone" in picture
     assert "from the file to the answer" not in picture
-    assert axis_title([*here.rows, *guess.rows], False).endswith("the model alone")
-    mixed = dataclasses.replace(here, rows=(*here.rows, *guess.rows))
-    assert "· model alone" in bars(mixed, 1000, scale(mixed, [mixed]))
-    assert scale(here, [here, guess]) < scale(guess, [here, guess])
+    assert time_axis_title([*here.rows, *estimate.rows], False).endswith("the model alone")
+    mixed = dataclasses.replace(here, rows=(*here.rows, *estimate.rows))
+    assert "· model alone" in latency_chart(mixed, 1000, longest_bar_ms(mixed, [mixed]))
+    assert longest_bar_ms(here, [here, estimate]) < longest_bar_ms(estimate, [here, estimate])
 
 
-def test_the_model_alone_within_a_limit_on_the_whole_way_is_said() -> None:
+@pytest.mark.parametrize("ms", [None, 0.0, float("nan")])
+def test_a_row_without_a_waiting_time_is_not_in_the_charts(document: Json, ms: float) -> None:
+    for row in document["rows"][:2]:
+        row["end_to_end"] = None
+        row["latency"] |= {"p50_ms": ms, "p95_ms": None}
+    (site,) = merge([document])
+    assert pareto_chart(site, 1000, 1.0).count('class="mark"') == 1
+    assert latency_chart(site, 1000, 100.0).count('class="bar"') == 1
+    empty = dataclasses.replace(site, rows=site.rows[:2])
+    assert pareto_chart(empty, 1000, 1.0) == latency_chart(empty, 1000, 100.0) == ""
+
+
+def test_a_recommendation_says_that_only_the_model_alone_is_within_the_limit() -> None:
     advice = recommend([estimated_site("raspberry-pi-5")], Limits(latency_ms=1000.0))
     assert "decoding and resizing come on top" in " ".join(advice.reasons)
     assert "as far as estimates have been off" in advice.reasons[0]
 
 
-def test_the_papers_accuracies_are_of_the_six_models() -> None:
+def test_the_paper_reports_an_accuracy_for_each_of_the_six_models() -> None:
     assert set(REPORTED) == set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize(
     "text", ["[1]", "1", "null", '"x"', '{"schema": "alledge/benchmark", "schema_version": 1}']
 )
-def test_json_that_is_no_result_is_refused_with_a_fix(run: Run, tmp_path: Path, text: str) -> None:
+def test_json_that_is_not_a_result_is_refused_with_a_fix(
+    run: Run, tmp_path: Path, text: str
+) -> None:
     (tmp_path / "other.json").write_text(text, encoding="utf-8")
     answer = run("report", tmp_path / "other.json", "--out", tmp_path / "report.html")
     assert answer.exit_code == 1
@@ -191,7 +208,7 @@ def test_json_that_is_no_result_is_refused_with_a_fix(run: Run, tmp_path: Path, 
     assert "fix: " in answer.output
 
 
-def test_what_is_no_result_is_refused_with_a_fix(run: Run, tmp_path: Path) -> None:
+def test_a_document_of_another_kind_is_refused_with_a_fix(run: Run, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"schema": "alledge/run"}', encoding="utf-8")
     answer = run("report", tmp_path / "other.json", "--out", tmp_path / "report.html")
     assert answer.exit_code == 1

@@ -1,6 +1,7 @@
 """An audit finds a camera that predicts the label, a duplicate, a crop and a damaged file."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from alledge.train.audit.html_page import write_page
 from alledge.train.audit.shortcuts import SHORTCUTS, masks
 from alledge.train.audit.verdict import audit_text
 from alledge.train.phantom.smears import draw_field
+from support.markup import escaped, injected, poison
 
 ROOT = Path(__file__).resolve().parents[3]
 MODEL = 0x0110  # EXIF: the camera's name
@@ -109,6 +111,28 @@ def test_the_page_needs_no_network_and_says_that_it_contains_images(
     for words in (f"alledge {code['version']}", f"numpy {np.__version__}", "Seed 0"):
         assert words in html
     assert code["commit"] is None or f"commit {code['commit'][:12]}" in html
+
+
+def test_markup_in_every_text_of_an_audit_stays_text(document: Json, tmp_path: Path) -> None:
+    paths = ("root", "layout", "image", "same")  # the page opens these files
+    poisoned = poison(document, (*paths, "schema", "camera"), keyed=("labels", "versions"))
+    html = write_page(tmp_path / "audit.html", poisoned).read_text(encoding="utf-8")
+    assert escaped(html)
+    assert not injected(html)
+    assert "script-src 'none'" in html
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows no such file name")
+def test_markup_in_the_name_of_a_file_stays_text(planted: Path, tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)>.jpg"
+    shutil.copytree(planted, tmp_path / "set")
+    for path in (tmp_path / "set" / "healthy").glob("0[024].jpg"):
+        path.rename(path.with_name(path.stem + name))
+    (tmp_path / "set" / "blast" / "broken.jpg").rename(tmp_path / "set" / "blast" / name)
+    page = write_page(tmp_path / "audit.html", audit([tmp_path / "set"]))
+    html = page.read_text(encoding="utf-8")
+    assert escaped(html)
+    assert not injected(html)
 
 
 def test_the_masks_of_cells_and_background_are_disjoint(planted: Path) -> None:

@@ -1,6 +1,7 @@
-"""The pages of a study: two splits side by side, and what the figures say in words."""
+"""The pages of a study: tables of two splits side by side, charts and sentences."""
 
 import json
+import re
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -13,11 +14,13 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.runtime.data.datasets import Dataset
+from alledge.train.study.charts import interval_bar, lowest
 from alledge.train.study.model_comparison import compare, needed_disagreement
-from alledge.train.study.report_pages import sentence
+from alledge.train.study.report_pages import sentence, write_pages
 from alledge.train.study.report_sentences import (
     CONTRADICTIONS,
     INDEPENDENT,
+    KINDS,
     camera_words,
     code_words,
     random_words,
@@ -25,7 +28,7 @@ from alledge.train.study.report_sentences import (
     strengths,
     weights_words,
 )
-from alledge.train.study.svg_charts import interval_bar, lowest
+from support.markup import escaped, injected, poison
 
 WAYS = ("phantom G → phantom C", "phantom C → phantom G")
 
@@ -59,7 +62,20 @@ def study(
     return document, texts[0].replace("&#39;", "'"), texts[1]
 
 
-def test_both_pages_hold_both_splits_and_where_they_come_from(study: tuple[Any, str, str]) -> None:
+def test_markup_in_every_text_of_a_study_stays_text(
+    study: tuple[Any, str, str], tmp_path: Path
+) -> None:
+    keep = (*KINDS, "random", "file", "imagenet", "camera", "paper")
+    keyed = ("classes", "cameras", "per_class", "left_out", "versions")
+    page = write_pages(tmp_path, poison(study[0], keep, keyed))
+    html = page.read_text(encoding="utf-8")
+    assert escaped(html)
+    assert not injected(html)
+    assert "script-src 'none'" in html
+    assert not re.search("<(img|script)", (tmp_path / "study.md").read_text(encoding="utf-8"))
+
+
+def test_both_pages_show_both_splits_and_their_sources(study: tuple[Any, str, str]) -> None:
     document, *pages = study
     assert [section["name"] for section in document["sections"]] == ["grouped", *WAYS]
     for page in pages:
@@ -85,7 +101,7 @@ def test_both_pages_hold_both_splits_and_where_they_come_from(study: tuple[Any, 
             assert line in page
 
 
-def test_the_camera_alone_stands_above_the_models(study: tuple[Any, str, str]) -> None:
+def test_the_row_of_the_camera_alone_is_above_the_models(study: tuple[Any, str, str]) -> None:
     document, html, text = study
     grouped = document["sections"][0]
     alone = grouped["camera_alone"]
@@ -119,7 +135,7 @@ def test_the_html_page_draws_curves_and_matrices(study: tuple[Any, str, str]) ->
     assert f"seed      {document['seed']}" in html
 
 
-def test_the_markdown_page_has_what_a_reader_of_it_needs(study: tuple[Any, str, str]) -> None:
+def test_the_markdown_page_has_the_tables_of_the_html_page(study: tuple[Any, str, str]) -> None:
     document, _, text = study
     for section in document["sections"]:
         for row in section["rows"]:
@@ -135,7 +151,9 @@ def test_the_markdown_page_has_what_a_reader_of_it_needs(study: tuple[Any, str, 
     assert f"- seed: {document['seed']}" in text
 
 
-def test_augmentation_is_told_apart_by_the_trials_that_had_it(study: tuple[Any, str, str]) -> None:
+def test_the_strengths_of_augmentation_are_compared_by_their_best_trials(
+    study: tuple[Any, str, str],
+) -> None:
     document = study[0]
     one, other = strengths(document, document["sections"][1])
     assert (one["model"], other["model"]) == ("vgg16", "mobilenetv2")
@@ -145,19 +163,19 @@ def test_augmentation_is_told_apart_by_the_trials_that_had_it(study: tuple[Any, 
         assert row["loss"] == min(v for v in row["by_strength"].values() if v is not None)
 
 
-def test_results_from_before_commits_were_kept_say_so() -> None:
+def test_code_without_a_recorded_version_is_called_unknown() -> None:
     assert "unknown" in code_words({"version": None, "commit": None})
     assert code_words({"version": "1.0", "commit": "abc"}) == "alledge 1.0, commit abc"
     assert code_words({"version": "1.0", "commit": None}) == "alledge 1.0"
     assert "ImageNet" in weights_words({"source": "imagenet", "file": None, "sha256": None})
 
 
-def test_bars_begin_below_the_lowest_interval() -> None:
+def test_interval_bars_begin_below_the_lowest_interval() -> None:
     figures = [{"value": 0.98, "low": 0.93, "high": 0.99}, {"value": 0.8, "low": 0.74, "high": 0.9}]
     assert lowest([*figures, None]) == 0.7
     assert lowest([]) == 0
-    assert 'cx="34.7"' in interval_bar(figures[1], 0.7)
-    assert interval_bar(None) == ""
+    assert interval_bar(figures[1], 0.7) == {"value": 33.3, "low": 13.3, "high": 66.7}
+    assert interval_bar(None) is None
 
 
 def test_the_verdict_names_models_that_differ_and_no_others() -> None:
@@ -200,14 +218,14 @@ def head(title: str, weights: str, accuracy: float) -> Any:
     }
 
 
-def test_a_head_on_random_weights_that_keeps_up_is_said_to() -> None:
+def test_a_head_on_random_weights_as_good_as_a_pretrained_one_is_mentioned() -> None:
     given, drawn = head("VGG16", "given", 0.95), head("VGG19", "random", 0.96)
     assert "gives VGG19 0.960. VGG16's pretrained" in random_words({"rows": [given, drawn]})
     assert "no more" not in random_words({"rows": [given, head("VGG19", "random", 0.6)]})
     assert random_words({"rows": [given]}) == ""
 
 
-def test_another_camera_is_told_apart_for_random_weights() -> None:
+def test_the_camera_sentence_separates_random_weights() -> None:
     rows = [head("VGG16", "given", 0.5), head("VGG19", "random", 0.9)]
     assert camera_words({"rows": rows}).startswith("head: 0.50 of the blasts found")
     assert "head on random weights: 0.90 of the blasts" in camera_words({"rows": rows})
