@@ -1,1 +1,1 @@
-"""The light room: what runs beside the microscope; numpy, Pillow and click only."""
+"""What runs on a device, without tensorflow: numpy, Pillow, click and one engine."""

@@ -1,1 +1,1 @@
-"""The training room: data sets, the six models as rows, fitting; may import runtime."""
+"""Data sets, networks, training runs and studies; may import runtime."""

@@ -1,1 +1,1 @@
-"""This folder turns results into pages, tables and recommendations."""
+"""Turns results into pages, tables and recommendations."""

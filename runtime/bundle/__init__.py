@@ -1,1 +1,1 @@
-"""This folder opens a bundle, checks who signed it and replays its references."""
+"""Opens bundles, checks their signatures and replays their references."""

@@ -1,1 +1,1 @@
-"""This folder finds the images of data sets and of what a user names."""
+"""Reads data sets, and finds the images that a user names."""

@@ -1,1 +1,1 @@
-"""This folder tells whether a model may judge an image."""
+"""Decides whether a model may judge an image."""

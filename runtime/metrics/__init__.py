@@ -1,1 +1,1 @@
-"""This folder turns scores into answers and measures how good they are."""
+"""Turns scores into labels, and measures how good the scores are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +100,44 @@ def evaluate(
     """
     dataset = read_dataset(data, layout)
     _check_labels(dataset, model)
+    scored = _score(model, dataset, include_seen)
+    if not scored.samples:
+        raise _nothing_to_measure(model, data, scored)
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "subject": {
+            "kind": model.kind,
+            "name": model.name,
+            "digest": model.digest,
+            "backend": model.backend,
+        },
+        "data": {
+            "name": dataset.name,
+            "layout": dataset.layout,
+            "fingerprint": dataset.fingerprint(),
+            "images": len(dataset.samples),
+            "generated": dataset.generated,
+        },
+        "include_seen": include_seen,
+        "seen_left_out": 0 if include_seen else scored.seen,
+        "seen_included": scored.seen if include_seen else 0,
+        "failed": scored.failed,
+        "operating": _summary(model, scored, model.threshold),
+        "even": _summary(model, scored, EVEN_THRESHOLD),
+    }
+
+
+class _ScoredImages(NamedTuple):
+    """The images that are measured, and those that are not."""
+
+    samples: list[Sample]
+    scores: NDArray[np.float64]  # (N, C)
+    failed: list[Json]  # images that cannot be read
+    seen: int  # number of images that the model was trained on
+
+
+def _score(model: EvaluatedModel, dataset: Dataset, include_seen: bool) -> _ScoredImages:
     samples: list[Sample] = []
     batch: list[RGB] = []
     scores: list[NDArray[np.float64]] = []
@@ -121,56 +160,28 @@ def evaluate(
             batch = []
     if batch:
         scores.append(model.scores(np.stack(batch)))
-    if not samples:
-        raise _nothing_to_measure(model, data, failed, seen)
-    table = np.concatenate(scores)
-    return {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "subject": {
-            "kind": model.kind,
-            "name": model.name,
-            "digest": model.digest,
-            "backend": model.backend,
-        },
-        "data": {
-            "name": dataset.name,
-            "layout": dataset.layout,
-            "fingerprint": dataset.fingerprint(),
-            "images": len(dataset.samples),
-            "generated": dataset.generated,
-        },
-        "include_seen": include_seen,
-        "seen_left_out": 0 if include_seen else seen,
-        "seen_included": seen if include_seen else 0,
-        "failed": failed,
-        "operating": _summary(model, samples, table, model.threshold),
-        "even": _summary(model, samples, table, EVEN_THRESHOLD),
-    }
+    table = np.concatenate(scores) if scores else np.empty((0, len(model.labels)))
+    return _ScoredImages(samples, table, failed, seen)
 
 
-def _summary(
-    model: EvaluatedModel,
-    samples: Sequence[Sample],
-    scores: NDArray[np.float64],
-    threshold: float,
-) -> Json:
+def _summary(model: EvaluatedModel, scored: _ScoredImages, threshold: float) -> Json:
     return summarize(
-        [model.labels.index(sample.label) for sample in samples],
-        scores,
+        [model.labels.index(sample.label) for sample in scored.samples],
+        scored.scores,
         model.labels,
         model.positive,
         threshold,
-        [sample.group for sample in samples],
-        [sample.camera for sample in samples],
+        [sample.group for sample in scored.samples],
+        [sample.camera for sample in scored.samples],
         seed=model.seed,
     )
 
 
 def _nothing_to_measure(
-    model: EvaluatedModel, data: str | Path, failed: Sequence[Json], seen: int
+    model: EvaluatedModel, data: str | Path, scored: _ScoredImages
 ) -> DataError:
-    if not seen:
+    if not scored.seen:
+        failed = scored.failed
         return DataError(
             f"none of the {len(failed)} images of {data} can be read: {failed[0]['error']}",
             fix="replace or remove them",

@@ -1,1 +1,1 @@
-"""This folder draws the regions of an image that carried the decision."""
+"""Draws the regions of an image that carried the decision."""

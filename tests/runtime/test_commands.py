@@ -218,7 +218,7 @@ def test_help_of_the_commands_has_an_example() -> None:
         assert "Example:" in run(command, "--help").stdout
 
 
-DEAR = (
+SLOW_IMPORTS = (
     *("_hashlib", "numpy.ma", "statistics", "random", "importlib.metadata", "jsonschema", "rich"),
     *("concurrent.futures", "alledge.runtime.overlay.overlay", "alledge.runtime.metrics.metrics"),
 )
@@ -245,4 +245,4 @@ def test_a_cold_start_imports_nothing_slow(
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )
     assert done.returncode == 0, done.stderr
-    assert set(DEAR) & set(done.stderr.split()) == set()
+    assert set(SLOW_IMPORTS) & set(done.stderr.split()) == set()

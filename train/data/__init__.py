@@ -1,1 +1,1 @@
-"""This folder reads data sets for training and splits them."""
+"""Reads data sets for training and splits them."""

@@ -1,1 +1,1 @@
-"""This folder fits the networks of a run."""
+"""Fits the networks of a run."""

@@ -1,1 +1,1 @@
-"""This folder describes the networks and builds them with Keras."""
+"""Describes the networks and builds them with Keras."""

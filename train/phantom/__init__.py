@@ -1,1 +1,1 @@
-"""This folder generates artificial blood smears."""
+"""Generates artificial blood smears."""

@@ -25,9 +25,9 @@ def python() -> Path:
 
 @pytest.fixture
 def run(python: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
-    (shelf / "alledge").symlink_to(ROOT, target_is_directory=True)
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    (parent / "alledge").symlink_to(ROOT, target_is_directory=True)
 
     def start(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -36,7 +36,7 @@ def run(python: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProce
             text=True,
             encoding="utf-8",
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(shelf), "PYTHONIOENCODING": "utf-8"},
+            env={**os.environ, "PYTHONPATH": str(parent), "PYTHONIOENCODING": "utf-8"},
         )
 
     return start
