@@ -30,6 +30,19 @@ class StepRecord(TypedDict, total=False):
     error: str
 
 
+class ConversionResult(TypedDict):
+    """The result of a step that made an artifact.
+
+    `produced_by` has the versions of packages by their name. `peak_mib` is missing where the
+    system does not report the memory of a process.
+    """
+
+    produced_by: dict[str, str]
+    left_in_float: list[str]
+    seconds: float
+    peak_mib: int
+
+
 class Comparison(TypedDict):
     """How the answers of an artifact differ from those of the float model on the same images.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from ..types import Images, Json, Scores
+from ..types import ConversionResult, Images, Scores
 from .capabilities import ARTIFACTS
 from .jobs import JobRunner
 from .onnx import FLOAT as FLOAT_ONNX
@@ -59,7 +59,7 @@ class Conversion:
 
     def artifact(
         self, format_name: str, precision: str, recipe: Recipe, folder: Path
-    ) -> tuple[Path, Json]:
+    ) -> tuple[Path, ConversionResult]:
         """Convert into a folder.
 
         Parameters
@@ -72,9 +72,8 @@ class Conversion:
 
         Returns
         -------
-        Path, dict
-            The artifact, and the result of the step: ``produced_by``, ``left_in_float``,
-            ``seconds``, ``peak_mib``.
+        Path, ConversionResult
+            The artifact, and the result of the step that made it.
 
         Raises
         ------
@@ -97,7 +96,7 @@ class Conversion:
             name=self._name,
             out=out,
         )
-        return out, result
+        return out, cast(ConversionResult, result)
 
     def float_tflite(self) -> Path:
         """Return the float32 TFLite graph, the source of the ONNX and OpenVINO graphs."""
@@ -132,9 +131,9 @@ class Conversion:
     def variants(
         self, format_name: str, precision: str, artifact: Path, images: Images
     ) -> dict[str, Scores]:
-        """Return the same of the other kernels that a device may compute with, by their name."""
+        """Return the scores by other kernels that a device may have, by the name of the kernels."""
         if format_name != "tflite" or precision not in INTEGER:
-            return {}  # float sums in another order differ by 1e-5
+            return {}  # float sums in another order differ by 1e-5 only
         title = f"{self._title}: {format_name} scores {WITHOUT_XNNPACK}"
         return {
             WITHOUT_XNNPACK: self._score(images, title, "run without xnnpack", artifact=artifact)

@@ -66,7 +66,7 @@ def fill(
     """
     out.mkdir(parents=True, exist_ok=True)
     record = _read(out / RECORD)
-    missing = _missing(wanted, record, bundles)
+    missing = missing_cells(wanted, record, bundles)
     for model, head in dict.fromkeys((cell.model, cell.head) for cell in missing):
         with tempfile.TemporaryDirectory(prefix="alledge-matrix-") as folder:
             conversions = MatrixRow(model, head, Path(folder), weights, on_step)
@@ -83,8 +83,17 @@ def fill(
     return record
 
 
-def _missing(wanted: list[MatrixCell], record: Json, bundles: Path | None) -> list[MatrixCell]:
-    """Return the cells to convert. With bundles, all formats of a bundle are converted again."""
+def missing_cells(wanted: list[MatrixCell], record: Json, bundles: Path | None) -> list[MatrixCell]:
+    """Return the cells that have no row yet, or no artifact in a bundle.
+
+    Parameters
+    ----------
+    wanted : list of MatrixCell
+    record : dict
+        The document ``matrix.json``.
+    bundles : Path, optional
+        Folder of the bundles. All formats of an incomplete bundle are converted again.
+    """
     rows: dict[str, Json] = record["rows"]
     unknown = [cell for cell in wanted if cell.key not in rows]
     if bundles is None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from alledge.cli import main
 from alledge.export.convert.capabilities import FORMATS
-from alledge.export.matrix.fill import _missing, fill
+from alledge.export.matrix.fill import fill, missing_cells
 from alledge.export.matrix.markdown_page import OK, REFUSED
 from alledge.export.matrix.model_conversions import MatrixCell, MatrixRow
 from alledge.runtime.bundle.bundle import Bundle
@@ -54,7 +54,7 @@ def matrix(tiny_run):
 
 
 def fill_again(record: dict, bundles: Path) -> list[MatrixCell]:
-    return _missing([MatrixCell(*key.split("/")) for key in record["rows"]], record, bundles)
+    return missing_cells([MatrixCell(*key.split("/")) for key in record["rows"]], record, bundles)
 
 
 def schema(name: str) -> dict:
