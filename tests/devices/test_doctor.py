@@ -48,7 +48,7 @@ def test_a_damaged_bundle_fails(bundle):
     result = CliRunner().invoke(main, ["doctor", str(bundle)])
     assert result.exit_code == 1
     assert "fail  bundle" in result.output
-    assert "copy the bundle again" in result.output
+    assert "copy the whole bundle again" in result.output
 
 
 def test_an_unsupported_operator_warns_for_other_runtimes_and_fails_for_the_installed_one(

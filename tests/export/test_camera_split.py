@@ -18,7 +18,8 @@ from alledge.runtime.files import write_json
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.metrics.metrics import summarize
 from alledge.train.data.examples import Examples, read_examples
-from alledge.train.data.splits import Split, make_split
+from alledge.train.data.split_types import Split
+from alledge.train.data.splits import make_split
 from alledge.train.phantom.smears import draw_field
 from alledge.train.runs.calibration_fitting import fit_decision, fit_temperature
 from alledge.train.runs.run_folder import (
@@ -81,8 +82,8 @@ def camera_run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     dataset = read_dataset(folder / "data")
     healthy = [i for i, sample in enumerate(dataset.samples) if sample.label == "healthy"]
     blasts = [i for i, sample in enumerate(dataset.samples) if sample.label == "blast"]
-    alike = [(healthy[0], healthy[1]), (blasts[0], blasts[1])]
-    examples = read_examples(dataset, SETTINGS, alike=alike)
+    same_group = [(healthy[0], healthy[1]), (blasts[0], blasts[1])]
+    examples = read_examples(dataset, SETTINGS, overlaps=same_group)
     split = make_split(examples, "camera", 3, 0)
     run = folder / "run"
     run.mkdir()
@@ -107,12 +108,17 @@ def camera_run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return load_run(run)
 
 
-def test_export_calibrates_no_fold_on_images_related_to_those_that_test_it(camera_run, tmp_path):
+def test_export_calibrates_no_fold_on_images_related_to_those_that_test_it(
+    camera_run, tmp_path, monkeypatch
+):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     calibration: dict[int, set[bytes]] = {}
 
     def read_calibration_images(title: str) -> None:
         """Read what the export has stored for the conversion of the folds so far."""
-        for path in Path(tempfile.gettempdir()).glob("alledge-export-*/gate/fold*/calibration.npy"):
+        folder = tmp_path / "temporary"
+        for path in folder.glob("alledge-export-*/gate/fold*/calibration.npy"):
             fold = int(path.parent.name.removeprefix("fold"))
             calibration[fold] = {image.tobytes() for image in np.load(path)}
 

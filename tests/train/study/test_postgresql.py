@@ -143,9 +143,10 @@ def wait_until_idle(
     )
     while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
         time.sleep(0.01)
-    with storage.engine.connect() as connection:
-        while connection.execute(active).scalar():
-            time.sleep(0.01)
+    busy = True
+    while busy:
+        with storage.engine.connect() as connection:  # one transaction sees one state only
+            busy = bool(connection.execute(active).scalar())
 
 
 def test_the_trial_of_a_killed_worker_is_run_by_one_of_the_two_that_follow(
