@@ -50,10 +50,6 @@ class Trainer:
         Cache for features of the frozen base. By default in the user's cache folder.
     hardware : Hardware, optional
         By default the hardware of this machine.
-
-    Examples
-    --------
-    >>> folds, refit = Trainer(task, TrainingProgress()).run()  # doctest: +SKIP
     """
 
     def __init__(
@@ -157,9 +153,9 @@ class Trainer:
         fit = self._fit(images, fold.number, name, self.phases)
         if task.recipe.whole_folds and len(validation):
             images = FitImages(fold.train, validation[:0], truth, self.classes)
-            again = self._fit(images, fold.number, f"{name}, all images", fit["best"], WHOLE)
-            fit["history"] += again["history"]
-            fit["seconds"] += again["seconds"]
+            whole = self._fit(images, fold.number, f"{name}, all images", fit["best"], WHOLE)
+            fit["history"] += whole["history"]
+            fit["seconds"] += whole["seconds"]
         scores = predict(self.network, self._pixels(fold.test, None))
         result = {**fit, "images": fold.test.tolist(), "scores": scores.tolist()}
         return cast("FoldResult", result)
@@ -171,8 +167,8 @@ class Trainer:
             for phase in self.phases
         }
         truth = self.task.examples.truth
-        nothing = np.empty(0, dtype=np.int64)
-        images = FitImages(np.arange(len(truth)), nothing, truth, self.classes)
+        no_validation = np.empty(0, dtype=np.int64)
+        images = FitImages(np.arange(len(truth)), no_validation, truth, self.classes)
         return self._store(self._fit(images, REFIT, "refit on all images", epochs))
 
     def _fit(
@@ -259,8 +255,7 @@ class Trainer:
         return folder / "refit" if number == REFIT else fold_folder(folder, number)
 
     def _build(self, weights: str) -> keras.Model:
-        task = self.task
-        size = task.examples.pixels.shape[1]
+        task, size = self.task, self.task.examples.pixels.shape[1]
         return build(
             task.model, task.head, self.classes, weights=weights, seed=task.seed, size=size
         )

@@ -1,4 +1,4 @@
-"""Features of a task's frozen base, computed when they are needed first."""
+"""Features of a task's frozen base, computed when they are first needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..networks.hardware import FLOAT32, Hardware
 from ..networks.network import features_of
 from ..networks.tensorflow_import import keras
 from ..progress import TrainingProgress
-from .feature_cache import AugmentationPass, Base, FeatureCache, weights_digest
+from .feature_cache import AugmentationPass, FeatureCache, weights_digest
 from .linear_probe import Probe, fit_probe
 from .task import TrainingTask
 from .training_loop import forward
@@ -53,8 +53,8 @@ class FrozenFeatures:
         with self.hardware.scope():
             base = features_of(self.network)
 
-        def load_base() -> Base:
-            return lambda pixels: forward(base, pixels)
+        def run_base(pixels: Floats) -> Floats:
+            return forward(base, pixels)
 
         task, count = self.task, self.task.recipe.head_passes + 1
         identity = weights_digest(task.model, task.weights, task.seed)
@@ -63,9 +63,10 @@ class FrozenFeatures:
         passes = []
         for number in range(count):
             self.progress.stage(f"features of the frozen base, pass {number + 1} of {count}")
-            which = AugmentationPass(task.recipe.augmentation, task.seed, number)
-            pixels = task.examples.pixels
-            features, _ = self.cache.get(pixels, identity, which, load_base, maps=self.maps)
+            augmentation_pass = AugmentationPass(task.recipe.augmentation, task.seed, number)
+            features, _ = self.cache.get(
+                task.examples.pixels, identity, augmentation_pass, lambda: run_base, maps=self.maps
+            )
             passes.append(features)
         self.network.set_weights(weights)
         return passes
