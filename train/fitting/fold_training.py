@@ -25,7 +25,6 @@ from ..runs.run_folder import MODEL, fold_folder
 from .augmentation import augment
 from .feature_cache import FeatureCache
 from .frozen_features import FrozenFeatures
-from .linear_probe import Probe
 from .targets import FitImages
 from .task import TrainingTask
 from .training_loop import FitState, Fitter, predict
@@ -140,7 +139,7 @@ class Trainer:
     def _fit_fold(self, fold: Fold, name: str) -> FoldResult:
         result = self._fit_and_score(fold, name)
         if self.is_pretrained:
-            probe = self._probe(fold.train, passes=0)
+            probe = self.features.fit_probe(fold.train, passes=0)
             result["probe"] = probe.scores(self.features.pooled[0][fold.test]).tolist()
         return self._store(result)
 
@@ -182,7 +181,7 @@ class Trainer:
         self.network.set_weights(self.start)
         if self.solves_head and self.is_pretrained and (recipe.head_first or not self.trains_base):
             self.progress.stage(f"{name}: head on frozen features")
-            probe = self._probe(images.train, passes=recipe.head_passes)
+            probe = self.features.fit_probe(images.train, passes=recipe.head_passes)
             head_of(self.network).get_layer(SCORES).set_weights([probe.kernel, probe.bias])
         for phase, length in epochs.items():
             file = self._folder(number) / f"{phase}{suffix}.state.npz"
@@ -230,9 +229,6 @@ class Trainer:
         return np.stack(
             [augment(pixels[i], limits, seed=task.seed, epoch=epoch, sample=int(i)) for i in images]
         ).astype(np.float32)
-
-    def _probe(self, train: Ints, passes: int) -> Probe:
-        return self.features.fit_probe(train, self.task.split.groups, passes)
 
     def _store(self, result: Result) -> Result:
         """Save the network without its optimizer, then the result, which finishes the fold."""

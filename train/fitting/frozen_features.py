@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -87,18 +86,17 @@ class FrozenFeatures:
 
         return inputs
 
-    def fit_probe(self, train: Ints, groups: Sequence[str], passes: int) -> Probe:
+    def fit_probe(self, train: Ints, passes: int) -> Probe:
         """Fit the linear probe on training images, without augmentation and in augmented passes.
 
         Parameters
         ----------
         train : (M,) ndarray of int
             Indices of the training images.
-        groups : sequence of str
-            Group of each image of the data set.
         passes : int
             Number of augmented passes, in addition to the images without augmentation.
         """
+        groups = self.task.split.groups
         return fit_probe(
             np.concatenate([features[train] for features in self.pooled[: passes + 1]]),
             np.tile(self.task.examples.truth[train], passes + 1),
