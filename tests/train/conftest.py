@@ -1,4 +1,4 @@
-"""A tiny order that trains in seconds: VGG16 at 32 pixels on a few generated smears."""
+"""Options of a tiny training that takes seconds: VGG16 at 32 pixels on a few generated smears."""
 
 from dataclasses import replace
 from pathlib import Path

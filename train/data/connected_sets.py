@@ -41,12 +41,7 @@ def connected_components(count: int, pairs: Iterable[tuple[int, int]]) -> NDArra
 def connected_sets(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Return the components of two and more nodes, each sorted, in order of their lowest node.
 
-    Parameters
-    ----------
-    count : int
-        Number of nodes.
-    pairs : iterable of (int, int)
-        Connected nodes, 0 to ``count - 1``.
+    The parameters are those of `connected_components`.
 
     Examples
     --------

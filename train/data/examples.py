@@ -19,7 +19,7 @@ from ...runtime.imaging import load_image
 from ...runtime.types import Statistics
 from .connected_sets import connected_components
 
-NAMED_AT_MOST = 3  # broken files or wrong rows that an error message names
+NAMED_AT_MOST = 3  # greatest number of files or rows that an error message names
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Examples:
     pixels : (N, S, S, 3) ndarray of uint8
         RGB.
     truth : (N,) ndarray of int
-        Index of the label of each image.
+        Label of each image, as an index into the data set's labels.
     groups : tuple of str
         Group of each image. A split never separates the images of a group. The data set's own
         groups are merged where images are pixel-identical, overlap, or share a group in the
@@ -54,6 +54,11 @@ class Examples:
     def cameras(self) -> tuple[str, ...]:
         """Camera of each image."""
         return tuple(sample.camera for sample in self.dataset.samples)
+
+    def missing_labels(self, images: NDArray[np.int64]) -> list[str]:
+        """Return the labels that none of these images, given by index, has."""
+        labels = self.dataset.labels
+        return [labels[i] for i in range(len(labels)) if i not in self.truth[images]]
 
 
 def read_examples(
@@ -87,6 +92,7 @@ def read_examples(
         If an image is damaged, or the groups file names an image that is not in the data set.
     """
     names = tuple(dataset.relative(sample) for sample in dataset.samples)
+    # images with a common key form a group
     keys = [(index, sample.group) for index, sample in enumerate(dataset.samples)]
     if groups_file is not None:
         rows = read_rows(groups_file, ("image", "group"))
@@ -173,11 +179,8 @@ def match_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) ->
     indices, wrong = [], []
     for name in wanted:
         name = name.replace("\\", "/")
-        matches = (
-            [exact[name]]
-            if name in exact
-            else [index for path, index in exact.items() if path.endswith(f"/{name}")]
-        )
+        matches = [index for path, index in exact.items() if path.endswith(f"/{name}")]
+        matches = [exact[name]] if name in exact else matches
         if len(matches) == 1:
             indices.append(matches[0])
         else:

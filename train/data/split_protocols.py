@@ -10,7 +10,7 @@ from .examples import Examples
 from .group_folds import group_folds
 from .split_types import ALWAYS_TRAINED, CAMERA, HOLDOUT_PARTS, PAPER, Fold, Indices, Split
 
-# the fix that an error names, as the options of the two commands
+# suggested by errors, as options of the two commands
 OTHER_SPLITS = "train --split grouped, study --splits paper,grouped"
 
 
@@ -87,7 +87,12 @@ def camera_split(examples: Examples, folds: int, seed: int) -> Split:
             fix=f"{OTHER_SPLITS}; or keep the EXIF of the cameras in the files",
         )
     healthy = np.flatnonzero(~positive)
-    _refuse_few_groups(len(set(groups[healthy].tolist())), folds)
+    healthy_groups = len(set(groups[healthy].tolist()))
+    if healthy_groups < folds:
+        raise DataError(
+            f"the healthy images make {healthy_groups} groups, fewer than the {folds} folds need",
+            fix=f"--folds {healthy_groups}" if healthy_groups > 1 else "add healthy images",
+        )
     camera_folds: list[Fold] = []
     parts = group_folds(examples.truth[healthy], groups[healthy].tolist(), folds, seed)
     for camera in tested_cameras:
@@ -114,18 +119,8 @@ def _deal_groups(groups: NDArray[np.str_], parts: int, seed: int) -> Indices:
     return np.array([part_of_group[group] for group in groups.tolist()], dtype=np.int64)
 
 
-def _refuse_few_groups(count: int, folds: int) -> None:
-    if count < folds:
-        raise DataError(
-            f"the healthy images make {count} groups, fewer than the {folds} folds need",
-            fix=f"--folds {count}" if count > 1 else "add healthy images",
-        )
-
-
 def _refuse_missing_class(examples: Examples, train: Indices, camera: str) -> None:
-    labels = examples.dataset.labels
-    missing = [labels[i] for i in range(len(labels)) if i not in examples.truth[train]]
-    if missing:
+    if missing := examples.missing_labels(train):
         raise DataError(
             f"no image of the class {', '.join(missing)} is left to train on "
             f"when the positive images of {camera} are left out",
@@ -136,7 +131,7 @@ def _refuse_missing_class(examples: Examples, train: Indices, camera: str) -> No
 def _specificity_note(
     cameras: NDArray[np.str_], positive: NDArray[np.bool_], tested_cameras: list[str]
 ) -> str:
-    """Say which cameras the specificity was measured on, and which took no healthy image."""
+    """Return a note: the cameras that took healthy images, and those that took none."""
     healthy = sorted(set(cameras[~positive].tolist()))
     without = [camera for camera in tested_cameras if camera not in healthy]
     text = f"specificity is measured on images of {', '.join(healthy)} only"

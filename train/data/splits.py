@@ -95,7 +95,7 @@ def _grouped(examples: Examples, folds: int, seed: int) -> Split:
         )
     part = group_folds(examples.truth, examples.groups, parts, seed)
     test_fold = np.where(part == 0, 1, ALWAYS_TRAINED) if folds == 1 else part + 1
-    split = _split(GROUPED, test_fold.astype(np.int64), examples.groups)
+    split = _disjoint_split(GROUPED, test_fold.astype(np.int64), examples.groups)
     _refuse_missing_class(split, examples)
     return split
 
@@ -110,8 +110,7 @@ def _from_file(examples: Examples, path: Path) -> Split:
         raise DataError(
             f"{path} does not agree with the data set: it lacks "
             f"{int((times_named == 0).sum())} images and names {int((times_named > 1).sum())} "
-            f"more than once, "
-            f"the first {', '.join(wrong[:NAMED_AT_MOST])}",
+            f"more than once, the first {', '.join(wrong[:NAMED_AT_MOST])}",
             fix="give every image one row",
         )
     if wrong := sorted({row["fold"] for row in rows if not row["fold"].isdecimal()}):
@@ -125,7 +124,7 @@ def _from_file(examples: Examples, path: Path) -> Split:
         for index, row in zip(indices, rows, strict=True):
             groups[index] = row["group"] or groups[index]
         _refuse_separated_group(groups, test_fold, examples.names, path)
-    split = _split(path.name, test_fold, tuple(groups))
+    split = _disjoint_split(path.name, test_fold, tuple(groups))
     _refuse_missing_class(split, examples)
     return split
 
@@ -145,20 +144,18 @@ def _refuse_separated_group(
 
 
 def _refuse_missing_class(split: Split, examples: Examples) -> None:
-    labels = examples.dataset.labels
     if not split.folds:
         raise DataError(f"{split.kind} tests no image: every fold is 0", fix="number folds from 1")
     parts = [(f"to train on for fold {fold.number}", fold.train) for fold in split.folds]
     for purpose, images in [*parts, ("to test in any fold", np.flatnonzero(split.test_fold))]:
-        missing = [labels[i] for i in range(len(labels)) if i not in examples.truth[images]]
-        if missing:
+        if missing := examples.missing_labels(images):
             raise DataError(
                 f"{split.kind} leaves no image of the class {', '.join(missing)} {purpose}",
                 fix="spread the class over several folds",
             )
 
 
-def _split(kind: str, test_fold: Indices, groups: tuple[str, ...]) -> Split:
+def _disjoint_split(kind: str, test_fold: Indices, groups: tuple[str, ...]) -> Split:
     """Return a split whose folds each train on every image that they do not test."""
     folds = tuple(
         Fold(int(number), np.flatnonzero(test_fold != number), np.flatnonzero(test_fold == number))

@@ -42,13 +42,13 @@ class Step:
     title : str
     arguments : tuple of str
         Of ``alledge``.
-    product : Path, optional
+    last_file : Path, optional
         File that the command writes last. The step is skipped if it exists.
     """
 
     title: str
     arguments: tuple[str, ...]
-    product: Path | None = None
+    last_file: Path | None = None
 
     @property
     def command(self) -> str:
@@ -108,34 +108,27 @@ def _steps(out: Path, training: tuple[str, ...]) -> list[Step]:
     train = ["train", "--model", MODEL, "--data", smears, *training]
     train += ["--folds", "1", "--out", str(run)]
     train += ["--resume"] if run.is_dir() else []
+    evaluate = ["evaluate", str(bundle), "--data", str(new), "--json"]
+    classify = ["classify", *images, "--bundle", str(bundle), "--json"]
     export = ["export", "--model", MODEL, "--run", str(run), "--int8", "--out", str(bundle)]
     return [
-        Step(
-            "Train with one fifth held out, then refit on all",
-            tuple(train),
-            product=run / "run.json",
-        ),
+        Step("Train with one fifth held out, then refit on all", tuple(train), run / "run.json"),
         Step(
             "Quantize to int8 and convert to TFLite, ONNX and OpenVINO",
             tuple(export),
-            product=bundle / "bundle.json",
+            bundle / "bundle.json",
         ),
         Step("Verify the bundle, without tensorflow", ("verify", str(bundle), "--json")),
-        Step(
-            f"Measure it on {NEW_IMAGES} new smears",
-            ("evaluate", str(bundle), "--data", str(new), "--json"),
-        ),
-        Step(
-            "Classify, as a device does", ("classify", *images, "--bundle", str(bundle), "--json")
-        ),
+        Step(f"Measure it on {NEW_IMAGES} new smears", tuple(evaluate)),
+        Step("Classify new smears, as a device does", tuple(classify)),
     ]
 
 
 def _run(step: Step) -> str:
-    """Run a step and return its output; return an empty text if its product exists."""
+    """Run a step and return its output; return an empty text if its last file exists."""
     click.echo(f"\n▸ {step.title}", err=True)
-    if step.product is not None and step.product.is_file():
-        click.echo(f"  {step.product.parent} exists already", err=True)
+    if step.last_file is not None and step.last_file.is_file():
+        click.echo(f"  {step.last_file.parent} exists already", err=True)
         return ""
     shown = step.command if len(step.command) < 300 else step.command[:150] + " …"
     click.echo(f"  $ {shown}", err=True)
@@ -148,7 +141,7 @@ def _run(step: Step) -> str:
             + (f"\n{output.strip()}" if output.strip() else ""),
             fix=f"see the message above, then run the demo again, or only this step: {shown}",
         )
-    if step.product is not None:
+    if step.last_file is not None:
         click.echo(output.rstrip(), err=True)
     return output
 
@@ -164,25 +157,21 @@ def _draw_smears(folder: Path, images: int, seed: int) -> None:
 
 
 def _training_arguments(weights: str | None) -> tuple[str, ...]:
-    """Return the options of the training; with ImageNet weights, if Keras can load them."""
+    """Return options of ``train``. By default with ImageNet weights, if Keras can load them."""
     if weights is None:
         weights = "imagenet" if _can_load_imagenet() else "none"
-        message = (
-            "ImageNet weights" if weights == "imagenet" else "random weights: no ImageNet ones"
-        )
+        random = "random weights, because Keras cannot load those of ImageNet"
+        message = "ImageNet weights" if weights == "imagenet" else random
         click.echo(f"\n▸ Train with {message}", err=True)
     return IMAGENET_WEIGHTS if weights == "imagenet" else RANDOM_WEIGHTS
 
 
 def _can_load_imagenet() -> bool:
     """Return whether Keras has the ImageNet weights or can download them, by trying it."""
-    attempt = (
-        f"from alledge.train.networks.network import build; build({MODEL!r}, weights='imagenet')"
-    )
+    code = f"from alledge.train.networks.network import build; build({MODEL!r}, weights='imagenet')"
+    command = (sys.executable, "-c", code)
     try:
-        completed = subprocess.run(
-            (sys.executable, "-c", attempt), capture_output=True, timeout=FETCH_TIMEOUT_S
-        )
+        completed = subprocess.run(command, capture_output=True, timeout=FETCH_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return False
     return completed.returncode == 0

@@ -1,4 +1,4 @@
-"""The page that ends a demo: figures, pictures and commands in one file that needs no network."""
+"""Writes the summary page of a demo: measurements, pictures and commands in one HTML file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PLOTS = {
 }
 
 
-def write_page(out: Path, answers: dict[str, str], commands: list[str]) -> Path:
+def write_page(out: Path, outputs: dict[str, str], commands: list[str]) -> Path:
     """Write ``summary.html`` into the folder of a demo.
 
     Parameters
     ----------
     out : Path
         The folder. It holds ``run/``.
-    answers : dict of str to str
+    outputs : dict of str to str
         Output of the commands ``verify``, ``evaluate`` and ``classify``, as JSON.
     commands : list of str
         The commands that were run, as a user would type them.
@@ -38,14 +38,14 @@ def write_page(out: Path, answers: dict[str, str], commands: list[str]) -> Path:
     Path
         The page.
     """
-    records = [json.loads(line) for line in answers["classify"].splitlines() if line.strip()]
+    records = [json.loads(line) for line in outputs["classify"].splitlines() if line.strip()]
     run = json.loads((out / "run" / "run.json").read_text(encoding="utf-8"))
     text = render_page(
         TEMPLATE,
         percent=_percent,
         run=run,
-        measured=json.loads(answers["evaluate"]),
-        verified=json.loads(answers["verify"]),
+        measured=json.loads(outputs["evaluate"]),
+        verified=json.loads(outputs["verify"]),
         smears=[{**record, "picture": _thumbnail(Path(record["image"]))} for record in records],
         plots=[
             (title, image_uri((out / "run" / name).read_bytes(), "png"))
@@ -60,9 +60,9 @@ def write_page(out: Path, answers: dict[str, str], commands: list[str]) -> Path:
     return page
 
 
-def _percent(figure: dict[str, Any]) -> str:
-    low, high = 100 * figure["low"], 100 * figure["high"]
-    return f"{100 * figure['value']:.1f} % ({low:.0f}–{high:.0f})"
+def _percent(proportion: dict[str, Any]) -> str:
+    low, high = 100 * proportion["low"], 100 * proportion["high"]
+    return f"{100 * proportion['value']:.1f} % ({low:.0f}–{high:.0f})"
 
 
 def _thumbnail(path: Path) -> str:

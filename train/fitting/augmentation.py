@@ -15,8 +15,8 @@ from PIL import Image
 
 from ...runtime.types import RGB
 
-_SEED_PURPOSE = 0xA06  # separates these random numbers from other uses of the run's seed
-_MIN_MARGIN = 0.3  # share of the side that is mirrored outwards, so that no corner stays empty
+_AUGMENTATION_SEED = 0xA06  # separates these random numbers from other uses of the run's seed
+_MIN_MARGIN = 0.3  # share of the side that is mirrored at the border, so that no corner is empty
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,19 @@ def augment(pixels: RGB, limits: Augmentation, *, seed: int, epoch: int, sample:
     -------
     (S, S, 3) ndarray of uint8
     """
-    rng = np.random.default_rng([_SEED_PURPOSE, seed, epoch, sample])
+    rng = np.random.default_rng([_AUGMENTATION_SEED, seed, epoch, sample])
     # all random numbers are drawn in any case, so that the limits do not change the others
-    turns, across, down = rng.integers(4), rng.integers(2), rng.integers(2)
-    angle, size, light = rng.uniform(-1, 1, 3)
+    turns, flip_x, flip_y = rng.integers(4), rng.integers(2), rng.integers(2)
+    angle, zoom, brightness = rng.uniform(-1, 1, 3)
     if limits.quarter_turns:
         pixels = np.rot90(pixels, int(turns))
     if limits.flip:
-        pixels = pixels[:: 1 - 2 * down, :: 1 - 2 * across]
+        pixels = pixels[:: 1 - 2 * flip_y, :: 1 - 2 * flip_x]
     if limits.rotation or limits.scale:
         radians = math.radians(limits.rotation * angle)
-        pixels = _rotate_and_zoom(pixels, radians, (1 + limits.scale) ** size)
+        pixels = _rotate_and_zoom(pixels, radians, (1 + limits.scale) ** zoom)
     if limits.brightness:
-        factor = (1 + limits.brightness) ** light
+        factor = (1 + limits.brightness) ** brightness
         table = np.clip(np.arange(256) * factor + 0.5, 0, 255).astype(np.uint8)
         pixels = table[pixels]
     return np.ascontiguousarray(pixels)
@@ -95,13 +95,9 @@ def _rotate_and_zoom(pixels: RGB, angle: float, zoom: float) -> RGB:
     wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
     start = margin + centre
     matrix = (
-        cosine,
-        sine,
-        start - centre * (cosine + sine),
-        -sine,
-        cosine,
-        start + centre * (sine - cosine),
-    )
+        cosine, sine, start - centre * (cosine + sine),
+        -sine, cosine, start + centre * (sine - cosine),
+    )  # fmt: skip
     rotated = Image.fromarray(wide).transform(
         (side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
     )

@@ -1,8 +1,8 @@
 """Caches the features of a frozen base on disk, one entry per augmentation pass.
 
 The name of an entry is a digest of everything that it depends on: the pixels, the base's weights,
-the augmentation pass and the package versions. No entry is ever outdated. The cache has a limited
-size and deletes the least recently used entries first. Reading an entry needs no tensorflow.
+the augmentation pass and the package versions. An entry is therefore never outdated. The size of
+the cache is limited: the least recently used entries are deleted first.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ..provenance import package_versions
 from .augmentation import NO_AUGMENTATION, Augmentation, augment
 from .types import Floats
 
-FORMAT = 1  # of an entry; to be increased when image loading or augmentation computes differently
+FORMAT = 1  # of an entry; increase it when image loading or augmentation changes
 MAX_BYTES = 10 * 2**30  # size of all entries together
-CHUNK = 64  # images that are augmented and sent through the base at once
+CHUNK = 64  # images per call of the base
 FIRST_EPOCH = 1_000_001  # epoch number of pass 1: no fine-tuning has that many epochs
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow")
 
@@ -54,18 +54,9 @@ class AugmentationPass:
     number: int
 
     def pixels(self, images: NDArray[np.uint8], first: int = 0) -> Floats:
-        """Return the pixels of some images in this pass.
+        """Return (M, S, S, 3) images of uint8 as this pass shows them, as float32 in 0 to 255.
 
-        Parameters
-        ----------
-        images : (M, S, S, 3) ndarray of uint8
-        first : int
-            Index of the first of them in the data set.
-
-        Returns
-        -------
-        (M, S, S, 3) ndarray of float32
-            0 to 255.
+        `first` is the index of the first of them in the data set.
         """
         if not self.number:
             return images.astype(np.float32)
@@ -78,7 +69,7 @@ class AugmentationPass:
         ).astype(np.float32)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the pixels of this pass depend on, except the images."""
+        """Return the settings that determine the pixels of this pass, for the entry's digest."""
         if not self.number:
             return {"how": NO_AUGMENTATION.to_json(), "seed": None, "number": 0}
         return {"how": self.augmentation.to_json(), "seed": self.seed, "number": self.number}
@@ -93,12 +84,8 @@ class FeatureCache:
         Folder of the cache. By default a folder in the user's cache folder, which
         ``$ALLEDGE_CACHE`` names. Nothing is cached if there is none.
     max_bytes : int
-        Size of all entries together. When it is exceeded, the entries that were not read for the
-        longest time are deleted. A larger entry is not cached at all.
-
-    Examples
-    --------
-    >>> cache = FeatureCache(Path("features"), max_bytes=2**30)  # doctest: +SKIP
+        Size of all entries together. When it is exceeded, the least recently read entries are
+        deleted. An entry larger than this is not cached.
     """
 
     def __init__(self, root: Path | None = None, max_bytes: int = MAX_BYTES) -> None:
@@ -111,7 +98,7 @@ class FeatureCache:
         self,
         images: NDArray[np.uint8],
         weights: str,
-        which: AugmentationPass,
+        augmentation_pass: AugmentationPass,
         load_base: Callable[[], Base],
         *,
         maps: bool = False,
@@ -123,7 +110,7 @@ class FeatureCache:
         images : (N, S, S, 3) ndarray of uint8
         weights : str
             Identifies the base: its architecture and its weights (`weights_digest`).
-        which : AugmentationPass
+        augmentation_pass : AugmentationPass
         load_base : callable
             Returns the base. Called only if the features are not cached.
         maps : bool
@@ -135,13 +122,13 @@ class FeatureCache:
         seconds : float
             Time that the base needed when the features were computed.
         """
-        key = _key(images, weights, which, maps)
+        key = _key(images, weights, augmentation_pass, maps)
         path = self.root / key[:2] / f"{key}.npz" if self.root else None
         if path and (entry := _read(path)):
             _mark_as_used(path)
             return entry
         began = time.perf_counter()
-        features = compute(images, which, load_base(), maps=maps)
+        features = compute(images, augmentation_pass, load_base(), maps=maps)
         seconds = time.perf_counter() - began
         if path:
             self._write(path, features, seconds)
@@ -173,12 +160,12 @@ class FeatureCache:
 
 
 def compute(
-    images: NDArray[np.uint8], which: AugmentationPass, base: Base, *, maps: bool
+    images: NDArray[np.uint8], augmentation_pass: AugmentationPass, base: Base, *, maps: bool
 ) -> Floats:
     """Return the features of all images of a pass, (N, D), or (N, H, W, D) with `maps`."""
     chunks = []
     for start in range(0, len(images), CHUNK):
-        features = base(which.pixels(images[start : start + CHUNK], start))
+        features = base(augmentation_pass.pixels(images[start : start + CHUNK], start))
         chunks.append(features if maps else features.mean(axis=(1, 2)))
     return np.concatenate(chunks)
 
@@ -201,13 +188,15 @@ def weights_digest(model: str, weights: str, seed: int) -> str:
     return f"{model} {hashlib.sha256(Path(weights).read_bytes()).hexdigest()}"
 
 
-def _key(images: NDArray[np.uint8], weights: str, which: AugmentationPass, maps: bool) -> str:
+def _key(
+    images: NDArray[np.uint8], weights: str, augmentation_pass: AugmentationPass, maps: bool
+) -> str:
     dependencies = {
         "format": FORMAT,
         "pixels": hashlib.sha256(images.tobytes()).hexdigest(),
         "shape": list(images.shape),
         "weights": weights,
-        "pass": which.to_json(),
+        "pass": augmentation_pass.to_json(),
         "maps": maps,
         "versions": package_versions(PACKAGES),
     }

@@ -25,7 +25,6 @@ from ..runs.run_folder import MODEL, fold_folder
 from .augmentation import augment
 from .feature_cache import FeatureCache
 from .frozen_features import FrozenFeatures
-from .linear_probe import Probe
 from .targets import FitImages
 from .task import TrainingTask
 from .training_loop import FitState, Fitter, predict
@@ -50,10 +49,6 @@ class Trainer:
         Cache for features of the frozen base. By default in the user's cache folder.
     hardware : Hardware, optional
         By default the hardware of this machine.
-
-    Examples
-    --------
-    >>> folds, refit = Trainer(task, TrainingProgress()).run()  # doctest: +SKIP
     """
 
     def __init__(
@@ -144,7 +139,7 @@ class Trainer:
     def _fit_fold(self, fold: Fold, name: str) -> FoldResult:
         result = self._fit_and_score(fold, name)
         if self.is_pretrained:
-            probe = self._probe(fold.train, passes=0)
+            probe = self.features.fit_probe(fold.train, passes=0)
             result["probe"] = probe.scores(self.features.pooled[0][fold.test]).tolist()
         return self._store(result)
 
@@ -157,9 +152,9 @@ class Trainer:
         fit = self._fit(images, fold.number, name, self.phases)
         if task.recipe.whole_folds and len(validation):
             images = FitImages(fold.train, validation[:0], truth, self.classes)
-            again = self._fit(images, fold.number, f"{name}, all images", fit["best"], WHOLE)
-            fit["history"] += again["history"]
-            fit["seconds"] += again["seconds"]
+            whole = self._fit(images, fold.number, f"{name}, all images", fit["best"], WHOLE)
+            fit["history"] += whole["history"]
+            fit["seconds"] += whole["seconds"]
         scores = predict(self.network, self._pixels(fold.test, None))
         result = {**fit, "images": fold.test.tolist(), "scores": scores.tolist()}
         return cast("FoldResult", result)
@@ -171,8 +166,8 @@ class Trainer:
             for phase in self.phases
         }
         truth = self.task.examples.truth
-        nothing = np.empty(0, dtype=np.int64)
-        images = FitImages(np.arange(len(truth)), nothing, truth, self.classes)
+        no_validation = np.empty(0, dtype=np.int64)
+        images = FitImages(np.arange(len(truth)), no_validation, truth, self.classes)
         return self._store(self._fit(images, REFIT, "refit on all images", epochs))
 
     def _fit(
@@ -186,7 +181,7 @@ class Trainer:
         self.network.set_weights(self.start)
         if self.solves_head and self.is_pretrained and (recipe.head_first or not self.trains_base):
             self.progress.stage(f"{name}: head on frozen features")
-            probe = self._probe(images.train, passes=recipe.head_passes)
+            probe = self.features.fit_probe(images.train, passes=recipe.head_passes)
             head_of(self.network).get_layer(SCORES).set_weights([probe.kernel, probe.bias])
         for phase, length in epochs.items():
             file = self._folder(number) / f"{phase}{suffix}.state.npz"
@@ -235,9 +230,6 @@ class Trainer:
             [augment(pixels[i], limits, seed=task.seed, epoch=epoch, sample=int(i)) for i in images]
         ).astype(np.float32)
 
-    def _probe(self, train: Ints, passes: int) -> Probe:
-        return self.features.fit_probe(train, self.task.split.groups, passes)
-
     def _store(self, result: Result) -> Result:
         """Save the network without its optimizer, then the result, which finishes the fold."""
         number = result["number"]
@@ -259,8 +251,7 @@ class Trainer:
         return folder / "refit" if number == REFIT else fold_folder(folder, number)
 
     def _build(self, weights: str) -> keras.Model:
-        task = self.task
-        size = task.examples.pixels.shape[1]
+        task, size = self.task, self.task.examples.pixels.shape[1]
         return build(
             task.model, task.head, self.classes, weights=weights, seed=task.seed, size=size
         )

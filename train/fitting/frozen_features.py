@@ -1,8 +1,7 @@
-"""Features of a task's frozen base, computed when they are needed first."""
+"""Features of a task's frozen base, computed when they are first needed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +11,7 @@ from ..networks.hardware import FLOAT32, Hardware
 from ..networks.network import features_of
 from ..networks.tensorflow_import import keras
 from ..progress import TrainingProgress
-from .feature_cache import AugmentationPass, Base, FeatureCache, weights_digest
+from .feature_cache import AugmentationPass, FeatureCache, weights_digest
 from .linear_probe import Probe, fit_probe
 from .task import TrainingTask
 from .training_loop import forward
@@ -53,8 +52,8 @@ class FrozenFeatures:
         with self.hardware.scope():
             base = features_of(self.network)
 
-        def load_base() -> Base:
-            return lambda pixels: forward(base, pixels)
+        def run_base(pixels: Floats) -> Floats:
+            return forward(base, pixels)
 
         task, count = self.task, self.task.recipe.head_passes + 1
         identity = weights_digest(task.model, task.weights, task.seed)
@@ -63,9 +62,10 @@ class FrozenFeatures:
         passes = []
         for number in range(count):
             self.progress.stage(f"features of the frozen base, pass {number + 1} of {count}")
-            which = AugmentationPass(task.recipe.augmentation, task.seed, number)
-            pixels = task.examples.pixels
-            features, _ = self.cache.get(pixels, identity, which, load_base, maps=self.maps)
+            augmentation_pass = AugmentationPass(task.recipe.augmentation, task.seed, number)
+            features, _ = self.cache.get(
+                task.examples.pixels, identity, augmentation_pass, lambda: run_base, maps=self.maps
+            )
             passes.append(features)
         self.network.set_weights(weights)
         return passes
@@ -86,18 +86,17 @@ class FrozenFeatures:
 
         return inputs
 
-    def fit_probe(self, train: Ints, groups: Sequence[str], passes: int) -> Probe:
+    def fit_probe(self, train: Ints, passes: int) -> Probe:
         """Fit the linear probe on training images, without augmentation and in augmented passes.
 
         Parameters
         ----------
         train : (M,) ndarray of int
             Indices of the training images.
-        groups : sequence of str
-            Group of each image of the data set.
         passes : int
             Number of augmented passes, in addition to the images without augmentation.
         """
+        groups = self.task.split.groups
         return fit_probe(
             np.concatenate([features[train] for features in self.pooled[: passes + 1]]),
             np.tile(self.task.examples.truth[train], passes + 1),

@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.group_folds import group_folds
+from .targets import MIN_PROBABILITY
+from .types import Ints
 
 # scikit-learn's C, the inverse strength of the penalty; chosen by log loss in the training part
 INVERSE_STRENGTHS = tuple(10.0**power for power in range(-5, 2))
 CHOICE_FOLDS = 5
 DEFAULT_INVERSE_STRENGTH = 0.01  # for a class with a single group, where no choice is possible
-MIN_PROBABILITY = 1e-7  # probabilities are clipped to this before their logarithm
 MIN_SPREAD = 1e-6  # standard deviation of a feature below which it is constant
 ITERATIONS = 2000
 
 Floats = NDArray[np.floating]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -98,16 +98,10 @@ def fit_probe(
 
 
 def _reduce_columns(table: Floats) -> tuple[Floats, Floats | None]:
-    """Rotate the features into a space with one dimension per row, if there are fewer rows.
+    """Rotate (M, D) features into the M dimensions that the rows span, if M < D.
 
-    All rows lie in such a space, and the penalty is invariant under rotation. The solution is
-    therefore the same, and found many times faster.
-
-    Returns
-    -------
-    table : (M, min(M, D)) ndarray
-    axes : (D, M) ndarray or None
-        The axes of the new space. None if the table was not rotated.
+    The penalty is invariant under rotation, so the solution is the same and many times faster to
+    compute. Returns the table and the axes of the new space, (D, M); None if it was not rotated.
     """
     if table.shape[1] <= table.shape[0]:
         return table, None
@@ -143,10 +137,10 @@ def _losses(
     """Return the log loss of each row, from a regression on the other parts."""
     losses = np.empty(len(truth))
     for number in np.unique(part):
-        out = part == number
-        model = _fit_regression(table[~out], truth[~out], inverse_strength, balanced)
-        scores = model.predict_proba(table[out])[np.arange(out.sum()), truth[out]]
-        losses[out] = -np.log(np.clip(scores, MIN_PROBABILITY, 1))
+        test = part == number
+        model = _fit_regression(table[~test], truth[~test], inverse_strength, balanced)
+        scores = model.predict_proba(table[test])[np.arange(test.sum()), truth[test]]
+        losses[test] = -np.log(np.clip(scores, MIN_PROBABILITY, 1))
     return losses
 
 

@@ -87,7 +87,6 @@ FROM_SCRATCH = Recipe(
     head_first=False,
 )
 
-
 DEFAULT_NAME, PAPER_NAME = "default", "paper"
 RECIPES = (DEFAULT_NAME, PAPER_NAME)
 # The paper's settings for all six models: Adam, its augmentation, and the base frozen or trained as
@@ -146,13 +145,8 @@ def recipe_for(
     >>> recipe_for("none", epochs=3, batch_size=None, lr=None).epochs
     3
     """
-    settings: dict[str, Any] = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "head_first": head_first,
-    }
-    settings = {key: value for key, value in settings.items() if value is not None}
+    options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "head_first": head_first}
+    settings: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     if name == DEFAULT_NAME:

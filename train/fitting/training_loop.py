@@ -27,9 +27,9 @@ from .recipe import Recipe
 from .targets import FitImages, balanced_loss, targets
 from .types import EpochRow, Floats, InputSource, Weights
 
-_ORDER_PURPOSE = 0x0DE  # separates these random numbers from other uses of the seed
+_ORDER_SEED = 0x0DE  # separates these random numbers from other uses of the seed
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
-PREDICT_BATCH = 16  # images; the last batch is padded, because every new shape is traced again
+PREDICT_BATCH = 16  # images; the last batch is padded, because Keras compiles every new shape
 
 Report = Callable[[EpochRow], None]
 
@@ -124,7 +124,7 @@ class Fitter:
                 weighted_metrics=["accuracy"],
             )
             network.optimizer.build(network.trainable_variables)
-        self._initial_optimizer = _values(network.optimizer)
+        self._initial_optimizer = _optimizer_values(network.optimizer)
         self._seed_generators = [
             layer.seed_generator for layer in layers_of(network) if hasattr(layer, "seed_generator")
         ]
@@ -186,7 +186,7 @@ class Fitter:
     def _train_epoch(self, state: FitState, images: FitImages, source: InputSource) -> EpochRow:
         """Train on all training images once and update the state."""
         began, epoch = time.perf_counter(), state.epoch + 1
-        rng = np.random.default_rng([_ORDER_PURPOSE, self.seed, epoch])
+        rng = np.random.default_rng([_ORDER_SEED, self.seed, epoch])
         order = rng.permutation(images.train)
         size = self.hardware.batch_size(min(self.recipe.batch_size, len(order)))
         steps = math.ceil(len(order) / size)
@@ -198,17 +198,17 @@ class Fitter:
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
             self.network.optimizer.learning_rate = self.rate(state.epoch + step / steps)
-            figures = self.hardware.train_on_batch(
+            metrics = self.hardware.train_on_batch(
                 self.network, source(batch, epoch), target[batch], weight[batch]
             )
-            losses.append(figures["loss"])
-            correct_weight += figures["accuracy"] * float(weight[batch].sum())
+            losses.append(metrics["loss"])
+            correct_weight += metrics["accuracy"] * float(weight[batch].sum())
             total_weight += float(weight[batch].sum())
             state.steps += 1
             self._update_average(state, steps)
         state.epoch = epoch
         state.weights = self.network.get_weights()
-        state.optimizer = _values(self.network.optimizer)
+        state.optimizer = _optimizer_values(self.network.optimizer)
         return _row(
             epoch,
             loss=float(np.mean(losses)),  # all batches have the same size
@@ -218,7 +218,7 @@ class Fitter:
         )
 
     def _update_average(self, state: FitState, steps: int) -> None:
-        """Move the average towards the weights. Its memory is shorter in the first steps."""
+        """Move the average towards the weights, faster in the first steps."""
         memory = self.recipe.averaged_epochs * steps
         keep = min(1 - 1 / memory, (1 + state.steps) / (10 + state.steps)) if memory > 1 else 0.0
         state.average = [
@@ -247,11 +247,13 @@ class Fitter:
         state.history.append(row)
 
     def rate(self, epochs_done: float) -> float:
-        """Return the learning rate after this many epochs: a linear rise, then a cosine."""
+        """Return the learning rate after this many epochs: linear warm-up times a cosine decay."""
         recipe = self.recipe
-        rise = min(1.0, (epochs_done + 0.1) / recipe.warmup_epochs) if recipe.warmup_epochs else 1.0
-        wave = (1 + math.cos(math.pi * min(1.0, epochs_done / max(recipe.epochs, 1)))) / 2
-        return recipe.lr * rise * (recipe.lr_last + (1 - recipe.lr_last) * wave)
+        warmup = (
+            min(1.0, (epochs_done + 0.1) / recipe.warmup_epochs) if recipe.warmup_epochs else 1.0
+        )
+        cosine = (1 + math.cos(math.pi * min(1.0, epochs_done / max(recipe.epochs, 1)))) / 2
+        return recipe.lr * warmup * (recipe.lr_last + (1 - recipe.lr_last) * cosine)
 
 
 def _row(
@@ -259,17 +261,12 @@ def _row(
 ) -> EpochRow:
     """Return a row of the history that is not validated yet."""
     return {
-        "epoch": epoch,
-        "loss": loss,
-        "accuracy": accuracy,
-        "lr": lr,
-        "seconds": seconds,
-        "val_loss": None,
-        "val_accuracy": None,
-    }
+        "epoch": epoch, "loss": loss, "accuracy": accuracy, "lr": lr, "seconds": seconds,
+        "val_loss": None, "val_accuracy": None,
+    }  # fmt: skip
 
 
-def _values(optimizer: Any) -> Weights:
+def _optimizer_values(optimizer: Any) -> Weights:
     return [keras.ops.convert_to_numpy(variable) for variable in optimizer.variables]
 
 
@@ -305,10 +302,7 @@ def forward(network: keras.Model, inputs: Sequence[Any] | NDArray[Any]) -> Float
     outputs = []
     for start in range(0, len(inputs), PREDICT_BATCH):
         batch = np.asarray(inputs[start : start + PREDICT_BATCH], dtype=np.float32)
-        missing = PREDICT_BATCH - len(batch)
-        if missing:
-            padded = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-        else:
-            padded = batch
+        padding = np.repeat(batch[-1:], PREDICT_BATCH - len(batch), axis=0)
+        padded = np.concatenate([batch, padding])
         outputs.append(np.asarray(network.predict_on_batch(padded))[: len(batch)])
     return np.concatenate(outputs)

@@ -110,6 +110,11 @@ class ParameterCount:
     frozen: int
 
     @property
+    def network(self) -> int:
+        """Number of parameters of the network alone."""
+        return self.trainable + self.frozen
+
+    @property
     def optimizer(self) -> int:
         """Size of Adam's state: two numbers per trainable parameter, the step and the rate."""
         return 2 * self.trainable + 2
@@ -117,104 +122,50 @@ class ParameterCount:
     @property
     def total(self) -> int:
         """Size of a checkpoint with the optimizer's state."""
-        return self.trainable + self.frozen + self.optimizer
-
-    @property
-    def network(self) -> int:
-        """Number of parameters of the network alone."""
-        return self.trainable + self.frozen
+        return self.network + self.optimizer
 
 
+# fmt: off
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
     for row in (
         Architecture(
-            name="vgg16",
-            title="VGG16",
-            scaling=_CENTRED,
-            bgr=True,
-            feature_shape=(7, 7, 512),
-            base_parameters=14_714_688,
-            norm_statistics=0,
-            paper_trains_base=True,
-            paper_epochs=50,
-            paper_accuracy=0.8923,
-            macs=15_346_630_656,
+            name="vgg16", title="VGG16", scaling=_CENTRED, bgr=True,
+            feature_shape=(7, 7, 512), base_parameters=14_714_688, norm_statistics=0,
+            paper_trains_base=True, paper_epochs=50, paper_accuracy=0.8923, macs=15_346_630_656,
         ),
         Architecture(
-            name="vgg19",
-            title="VGG19",
-            scaling=_CENTRED,
-            bgr=True,
-            feature_shape=(7, 7, 512),
-            base_parameters=20_024_384,
-            norm_statistics=0,
-            paper_trains_base=True,
-            paper_epochs=50,
-            paper_accuracy=0.9010,
-            macs=19_508_428_800,
+            name="vgg19", title="VGG19", scaling=_CENTRED, bgr=True,
+            feature_shape=(7, 7, 512), base_parameters=20_024_384, norm_statistics=0,
+            paper_trains_base=True, paper_epochs=50, paper_accuracy=0.9010, macs=19_508_428_800,
         ),
         Architecture(
-            name="resnet101v2",
-            title="ResNet101V2",
-            scaling=_SIGNED,
-            bgr=False,
-            feature_shape=(7, 7, 2048),
-            base_parameters=42_528_896,
-            norm_statistics=97_664,
-            paper_trains_base=False,
-            paper_epochs=60,
-            paper_accuracy=0.9250,
-            macs=7_192_428_544,
+            name="resnet101v2", title="ResNet101V2", scaling=_SIGNED, bgr=False,
+            feature_shape=(7, 7, 2048), base_parameters=42_528_896, norm_statistics=97_664,
+            paper_trains_base=False, paper_epochs=60, paper_accuracy=0.9250, macs=7_192_428_544,
         ),
         Architecture(
-            name="densenet201",
-            title="DenseNet201",
-            scaling=_STANDARDIZED,
-            bgr=False,
-            feature_shape=(7, 7, 1920),
-            base_parameters=18_092_928,
-            norm_statistics=229_056,
-            paper_trains_base=False,
-            paper_epochs=50,
-            paper_accuracy=0.9430,
-            macs=4_289_445_888,
+            name="densenet201", title="DenseNet201", scaling=_STANDARDIZED, bgr=False,
+            feature_shape=(7, 7, 1920), base_parameters=18_092_928, norm_statistics=229_056,
+            paper_trains_base=False, paper_epochs=50, paper_accuracy=0.9430, macs=4_289_445_888,
         ),
         Architecture(
-            name="mobilenetv2",
-            title="MobileNetV2",
-            scaling=_SIGNED,
-            bgr=False,
-            feature_shape=(7, 7, 1280),
-            base_parameters=2_223_872,
-            norm_statistics=34_112,
-            paper_trains_base=True,
-            paper_epochs=40,
-            paper_accuracy=0.9100,
-            macs=299_494_272,
+            name="mobilenetv2", title="MobileNetV2", scaling=_SIGNED, bgr=False,
+            feature_shape=(7, 7, 1280), base_parameters=2_223_872, norm_statistics=34_112,
+            paper_trains_base=True, paper_epochs=40, paper_accuracy=0.9100, macs=299_494_272,
         ),
         Architecture(
-            name="inceptionv3",
-            title="InceptionV3",
-            scaling=_SIGNED,
-            bgr=False,
-            feature_shape=(5, 5, 2048),
-            base_parameters=21_768_352,
-            norm_statistics=34_432,
-            paper_trains_base=True,
-            paper_epochs=45,
-            paper_accuracy=0.9200,
-            macs=2_835_873_120,
+            name="inceptionv3", title="InceptionV3", scaling=_SIGNED, bgr=False,
+            feature_shape=(5, 5, 2048), base_parameters=21_768_352, norm_statistics=34_432,
+            paper_trains_base=True, paper_epochs=45, paper_accuracy=0.9200, macs=2_835_873_120,
         ),
     )
 }
+# fmt: on
 
 HEADS: dict[str, Head] = {
-    row.name: row
-    for row in (
-        Head("gap", flatten=False, dense=(), dropout=0.2, base_as_paper=False),
-        Head("paper", flatten=True, dense=(256, 128), dropout=0.0, base_as_paper=True),
-    )
+    "gap": Head("gap", flatten=False, dense=(), dropout=0.2, base_as_paper=False),
+    "paper": Head("paper", flatten=True, dense=(256, 128), dropout=0.0, base_as_paper=True),
 }
 
 
@@ -274,11 +225,8 @@ def count_parameters(row: Architecture, head: Head, classes: int = 2) -> Paramet
     ParameterCount(trainable=14715201, frozen=0)
     """
     height, width, channels = row.feature_shape
-    units = [
-        height * width * channels if head.flatten else channels,
-        *head.dense,
-        1 if classes == 2 else classes,
-    ]
+    features = height * width * channels if head.flatten else channels
+    units = [features, *head.dense, 1 if classes == 2 else classes]
     dense = sum((inputs + 1) * outputs for inputs, outputs in pairwise(units))
     if trains_base(row, head):
         return ParameterCount(dense + row.base_parameters, row.norm_statistics)

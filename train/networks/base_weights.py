@@ -1,4 +1,4 @@
-"""The weights that a base starts with, as the user names them. Imports no keras."""
+"""Names of a base's initial weights: ImageNet, none, or a file. Imports no keras."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def weights_file(weights: str | Path) -> Path | None:
     Raises
     ------
     UsageError
-        If there is no such file, or its name does not end as a file of Keras weights does.
+        If there is no such file, or its name does not end in one of `SUFFIXES`.
     """
     if weights in (IMAGENET, NONE):
         return None
@@ -37,7 +37,6 @@ def weights_file(weights: str | Path) -> Path | None:
         )
     if not path.name.endswith(SUFFIXES):
         raise UsageError(
-            f"{path} is not a file of Keras weights by its name",
-            allowed=", ".join(SUFFIXES),
+            f"{path} is not a file of Keras weights by its name", allowed=", ".join(SUFFIXES)
         )
     return path

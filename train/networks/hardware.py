@@ -39,13 +39,13 @@ class Hardware:
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """Build and compile networks inside this context. It restores the previous precision."""
-        before = keras.config.dtype_policy().name
+        previous = keras.config.dtype_policy().name
         keras.config.set_dtype_policy(self.policy)
         try:
             with self.strategy.scope() if self.strategy else contextlib.nullcontext():
                 yield
         finally:
-            keras.config.set_dtype_policy(before)
+            keras.config.set_dtype_policy(previous)
 
     def batch_size(self, size: int) -> int:
         """Return the next multiple of the number of devices, so that all have equal shares.
@@ -75,8 +75,8 @@ class Hardware:
         network.reset_metrics()  # some versions of Keras do not do this for one device
         if self.replicas == 1:
             x, target, weight = arrays
-            figures: dict[str, float] = network.train_on_batch(x, target, weight, return_dict=True)
-            return figures
+            metrics: dict[str, float] = network.train_on_batch(x, target, weight, return_dict=True)
+            return metrics
         with self.strategy.scope():  # metrics created inside a replica's step have no device
             network._symbolic_build(data_batch=arrays)
         network.make_train_function()
@@ -108,8 +108,6 @@ def detect() -> Hardware:
     capabilities = [
         tf.config.experimental.get_device_details(gpu).get("compute_capability") for gpu in gpus
     ]
-    fast = all(
-        capability is not None and tuple(capability) >= TENSOR_CORES for capability in capabilities
-    )
+    fast = all(tuple(capability or ()) >= TENSOR_CORES for capability in capabilities)
     strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else None
     return Hardware(MIXED if fast else FLOAT32, strategy)

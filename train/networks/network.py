@@ -11,7 +11,7 @@ from .architectures import INPUT_SIZE, Architecture, Head, architecture, head_ro
 from .base_weights import IMAGENET, NONE, weights_file
 from .tensorflow_import import keras
 
-# Names of the layers.
+# names of layers
 SCALING, BASE, HEAD, SCORES = "scaling", "base", "head", "scores"
 # With the default (0.99 to 0.999), training from scratch on a small data set has too few steps for
 # the statistics to follow the weights.
@@ -56,21 +56,19 @@ def build(
         If there is no such model, head or file, or the file belongs to another architecture.
     RunError
         If the weights cannot be downloaded.
-
-    Examples
-    --------
-    >>> build("mobilenetv2", weights="none").output_shape  # doctest: +SKIP
-    (None, 1)
     """
-    row, layers = architecture(model), head_row(head)
+    row, top = architecture(model), head_row(head)
     keras.utils.set_random_seed(seed)
-    base = _base(row, weights, size)
+    base = _build_base(row, weights, size)
     if weights == NONE:
         for layer in _norm_layers(base):
             layer.momentum = SCRATCH_MOMENTUM
-    top = _head(base.output_shape[1:], layers, classes, seed)
-    network = _connect(row.bgr, _scaling(row), base, top, name=model)
-    freeze(network, base=not trains_base(row, layers))
+    scaling = keras.layers.Rescaling(
+        list(row.scaling.scale), list(row.scaling.offset), name=SCALING
+    )
+    layers = _build_head(base.output_shape[1:], top, classes, seed)
+    network = _connect(row.bgr, scaling, base, layers, name=model)
+    freeze(network, base=not trains_base(row, top))
     return network
 
 
@@ -83,7 +81,7 @@ def check_weights(model: str, weights: str | Path) -> None:
         As `build`.
     """
     if weights != NONE:
-        _base(architecture(model), weights, INPUT_SIZE)
+        _build_base(architecture(model), weights, INPUT_SIZE)
 
 
 def base_of(network: keras.Model) -> keras.Model:
@@ -122,27 +120,23 @@ def freeze(network: keras.Model, *, base: bool, norm: bool = False) -> None:
         True freezes its batch normalization even if the rest is trained. It then stays in
         inference mode. For small batches the statistics of ImageNet are better than new ones.
     """
-    inner = base_of(network)
-    inner.trainable = not base
+    base_network = base_of(network)
+    base_network.trainable = not base
     if norm and not base:
-        for layer in _norm_layers(inner):
+        for layer in _norm_layers(base_network):
             layer.trainable = False
 
 
 def _connect(
     bgr: bool, scaling: Any, base: keras.Model, head: keras.Model | None, *, name: str
 ) -> keras.Model:
-    """Return the network of pixels, scaling, base and head, or without the head if it is None."""
+    """Return the network of scaling, base and head. Without a head it returns features."""
     pixels = keras.Input(base.input_shape[1:], name="pixels")
     features = base(scaling(pixels[..., ::-1] if bgr else pixels))
     return keras.Model(pixels, features if head is None else head(features), name=name)
 
 
-def _scaling(row: Architecture) -> Any:
-    return keras.layers.Rescaling(list(row.scaling.scale), list(row.scaling.offset), name=SCALING)
-
-
-def _head(feature_shape: tuple[int, ...], head: Head, classes: int, seed: int) -> keras.Model:
+def _build_head(feature_shape: tuple[int, ...], head: Head, classes: int, seed: int) -> keras.Model:
     layers = [
         keras.Input(feature_shape),
         keras.layers.Flatten(name="flatten")
@@ -159,7 +153,7 @@ def _head(feature_shape: tuple[int, ...], head: Head, classes: int, seed: int) -
     return keras.Sequential(layers, name=HEAD)
 
 
-def _base(row: Architecture, weights: str | Path, size: int) -> keras.Model:
+def _build_base(row: Architecture, weights: str | Path, size: int) -> keras.Model:
     file, factory = weights_file(weights), getattr(keras.applications, row.title)
     keras_weights = IMAGENET if weights == IMAGENET else None
     try:

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 
 class HeadDescription(TypedDict):
-    """A model with one head, in ``alledge models --json``."""
+    """Parameters and sizes of a model with one head."""
 
     trainable: int
     non_trainable: int
@@ -18,7 +18,7 @@ class HeadDescription(TypedDict):
 
 
 class PaperDescription(TypedDict):
-    """How the paper trained a model and what it reported, in ``alledge models --json``."""
+    """How the paper trained a model, and the accuracy that it reported."""
 
     base: str
     epochs: int
@@ -28,7 +28,7 @@ class PaperDescription(TypedDict):
 
 
 class ModelDescription(TypedDict):
-    """A model in ``alledge models --json``."""
+    """A model with both heads."""
 
     name: str
     title: str
@@ -39,7 +39,7 @@ class ModelDescription(TypedDict):
 
 
 class ModelsDocument(TypedDict):
-    """The JSON document of ``alledge models --json``."""
+    """All models."""
 
     schema: str
     schema_version: int

@@ -1,6 +1,6 @@
 """The kinds of white cell in generated smears, as rows of data.
 
-Sizes and nucleus shares roughly follow haematology atlases. The order of the kinds is exact: a
+Sizes and nucleus shares roughly follow haematology atlases. What separates the kinds is exact: a
 blast is large and consists almost entirely of its nucleus. All other kinds are small, have a lobed
 nucleus, or have much cytoplasm.
 """
@@ -54,70 +54,38 @@ class Leucocyte:
     nucleoli: tuple[int, int] = (0, 0)
 
 
+# fmt: off
 BLAST = Leucocyte(
-    "lymphoblast",
-    diameter_um=(13.5, 17.5),
-    nucleus_share=(0.78, 0.90),
-    chromatin_contrast=0.12,
-    chromatin_pitch_um=0.5,
-    cytoplasm_eosin=(0.0, 0.0),
-    cytoplasm_blue=(0.5, 1.3),
-    nucleoli=(0, 2),
+    "lymphoblast", diameter_um=(13.5, 17.5), nucleus_share=(0.78, 0.90), nucleoli=(0, 2),
+    chromatin_contrast=0.12, chromatin_pitch_um=0.5,
+    cytoplasm_eosin=(0.0, 0.0), cytoplasm_blue=(0.5, 1.3),
 )
 LYMPHOCYTE = Leucocyte(
-    "lymphocyte",
-    diameter_um=(8.5, 10.5),
-    nucleus_share=(0.62, 0.74),
-    chromatin_contrast=0.18,
-    chromatin_pitch_um=1.3,
-    cytoplasm_eosin=(0.0, 0.1),
-    cytoplasm_blue=(0.4, 1.2),
+    "lymphocyte", diameter_um=(8.5, 10.5), nucleus_share=(0.62, 0.74),
+    chromatin_contrast=0.18, chromatin_pitch_um=1.3,
+    cytoplasm_eosin=(0.0, 0.1), cytoplasm_blue=(0.4, 1.2),
 )
 LARGE_LYMPHOCYTE = Leucocyte(
-    "large lymphocyte",
-    diameter_um=(12.0, 14.0),
-    nucleus_share=(0.46, 0.58),
-    chromatin_contrast=0.15,
-    chromatin_pitch_um=1.1,
-    cytoplasm_eosin=(0.0, 0.1),
-    cytoplasm_blue=(0.3, 1.1),
+    "large lymphocyte", diameter_um=(12.0, 14.0), nucleus_share=(0.46, 0.58),
+    chromatin_contrast=0.15, chromatin_pitch_um=1.1,
+    cytoplasm_eosin=(0.0, 0.1), cytoplasm_blue=(0.3, 1.1),
 )
 NEUTROPHIL = Leucocyte(
-    "neutrophil",
-    diameter_um=(12.0, 14.0),
-    nucleus_share=(0.36, 0.46),
-    chromatin_contrast=0.18,
-    chromatin_pitch_um=1.2,
-    cytoplasm_eosin=(0.3, 0.5),
-    cytoplasm_blue=(0.0, 0.2),
-    lobes=(3, 5),
-    lobe_distance=0.55,
-    granules=(0.22, 0.05),
+    "neutrophil", diameter_um=(12.0, 14.0), nucleus_share=(0.36, 0.46),
+    chromatin_contrast=0.18, chromatin_pitch_um=1.2, lobes=(3, 5), lobe_distance=0.55,
+    cytoplasm_eosin=(0.3, 0.5), cytoplasm_blue=(0.0, 0.2), granules=(0.22, 0.05),
 )
 EOSINOPHIL = Leucocyte(
-    "eosinophil",
-    diameter_um=(12.0, 14.0),
-    nucleus_share=(0.34, 0.44),
-    chromatin_contrast=0.18,
-    chromatin_pitch_um=1.2,
-    cytoplasm_eosin=(0.4, 0.6),
-    cytoplasm_blue=(0.0, 0.15),
-    lobes=(2, 2),
-    lobe_distance=0.46,
-    granules=(0.9, 0.0),
+    "eosinophil", diameter_um=(12.0, 14.0), nucleus_share=(0.34, 0.44),
+    chromatin_contrast=0.18, chromatin_pitch_um=1.2, lobes=(2, 2), lobe_distance=0.46,
+    cytoplasm_eosin=(0.4, 0.6), cytoplasm_blue=(0.0, 0.15), granules=(0.9, 0.0),
 )
 MONOCYTE = Leucocyte(
-    "monocyte",
-    diameter_um=(13.5, 16.5),
-    nucleus_share=(0.48, 0.58),
-    chromatin_contrast=0.15,
-    chromatin_pitch_um=1.0,
-    cytoplasm_eosin=(0.1, 0.3),
-    cytoplasm_blue=(0.3, 0.7),
-    lobes=(3, 3),
-    lobe_distance=0.36,
-    granules=(0.1, 0.05),
+    "monocyte", diameter_um=(13.5, 16.5), nucleus_share=(0.48, 0.58),
+    chromatin_contrast=0.15, chromatin_pitch_um=1.0, lobes=(3, 3), lobe_distance=0.36,
+    cytoplasm_eosin=(0.1, 0.3), cytoplasm_blue=(0.3, 0.7), granules=(0.1, 0.05),
 )
+# fmt: on
 # Share of each kind among normal leucocytes. Lymphocytes are more frequent than in blood, because
 # they are the kind that is hardest to tell from blasts.
 NORMAL: dict[Leucocyte, float] = {
@@ -126,4 +94,4 @@ NORMAL: dict[Leucocyte, float] = {
     NEUTROPHIL: 0.36,
     EOSINOPHIL: 0.07,
     MONOCYTE: 0.17,
-}
+}  # fmt: skip

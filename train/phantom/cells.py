@@ -63,28 +63,20 @@ class Canvas:
         bottom, right = min(rows, self.height - y), min(columns, self.width - x)
         if bottom <= top or right <= left:
             return
-        here = slice(y + top, y + bottom), slice(x + left, x + right)
+        rows_in, columns_in = slice(y + top, y + bottom), slice(x + left, x + right)
         part = slice(top, bottom), slice(left, right)
         if cover is not None:
-            self.planes[:, here[0], here[1]] *= 1 - cover[part]
+            self.planes[:, rows_in, columns_in] *= 1 - cover[part]
         for plane, patch in patches.items():
-            self.planes[plane][here] += patch[part]
+            self.planes[plane, rows_in, columns_in] += patch[part]
 
 
 @dataclass(frozen=True)
 class _Window:
-    """A square around a cell.
+    """A square around a cell."""
 
-    Parameters
-    ----------
-    z : (S, S) ndarray of complex64
-        Position of each pixel relative to the cell's centre, x + iy, in pixels.
-    x, y : int
-        Position of the square's top left corner in the canvas, in pixels.
-    """
-
-    z: NDArray[np.complex64]
-    x: int
+    z: NDArray[np.complex64]  # (S, S): each pixel's position x + iy from the cell's centre, pixels
+    x: int  # position of the square's top left corner in the canvas, in pixels
     y: int
 
 
@@ -99,14 +91,7 @@ def _window(x: float, y: float, radius: float) -> _Window:
 def _outline(z: NDArray[np.complex64], radius: float, waves: list[complex]) -> Floats:
     """Return the distance of each pixel from the centre, relative to the outline: 1 is the border.
 
-    Parameters
-    ----------
-    z : (S, S) ndarray of complex64
-        Position of each pixel relative to the centre, in pixels.
-    radius : float
-        Mean radius of the outline, in pixels.
-    waves : list of complex
-        Amplitude and phase of 2, 3, ... waves around the outline, relative to the radius.
+    `waves` are the amplitude and phase of 2, 3, ... waves around the outline, relative to `radius`.
     """
     distance = np.abs(z)
     unit: NDArray[np.complex64] = (z / distance).astype(np.complex64, copy=False)
@@ -134,7 +119,7 @@ def _edge(inside: Floats, px_per_um: float) -> Floats:
 
 
 def grain(rng: np.random.Generator, shape: tuple[int, int], pitch: float) -> Floats:
-    """Return smooth noise with mean 0, a standard deviation of about 1 and blobs at a distance.
+    """Return smooth noise with mean 0, a standard deviation of about 1 and evenly spaced blobs.
 
     Parameters
     ----------
@@ -183,7 +168,7 @@ def draw_erythrocyte(
 
 
 def draw_platelet(canvas: Canvas, rng: np.random.Generator, x: float, y: float) -> None:
-    """Draw one platelet on the canvas: small, lilac, granular and irregular. Lengths in pixels."""
+    """Draw one platelet on the canvas: small, lilac, granular and irregular. x and y in pixels."""
     radius = min(rng.gamma(6.0, 0.22), 3.5) * canvas.px_per_um
     window = _window(x, y, radius)
     distance = _outline(window.z, radius, _random_waves(rng, 0.14, 4))
@@ -197,7 +182,7 @@ def draw_platelet(canvas: Canvas, rng: np.random.Generator, x: float, y: float) 
 def draw_smudge(
     canvas: Canvas, rng: np.random.Generator, x: float, y: float, radius: float
 ) -> None:
-    """Draw one burst nucleus on the canvas: ragged, streaked and without cytoplasm. In pixels."""
+    """Draw one burst nucleus on the canvas: ragged, without cytoplasm. Lengths in pixels."""
     window = _window(x, y, radius)
     distance = _outline(window.z, radius * 0.85, _random_waves(rng, 0.16, 6))
     shape = (distance.shape[0], distance.shape[1])
@@ -238,9 +223,8 @@ def _nucleus(
             total += np.exp(-apart * pull * np.float32(rng.uniform(0.92, 1.08)))
         level = np.log(total) / pull
     inside = level[cell > 0.5]
-    at = int(inside.size * (1 - share))
-    border = np.partition(inside, at)[at]
-    depth: Floats = level - border
+    rank = int(inside.size * (1 - share))
+    depth: Floats = level - np.partition(inside, rank)[rank]
     return depth
 
 

@@ -51,26 +51,14 @@ class Camera:
 
 CAMERAS = (
     Camera(
-        model="phantom G",
-        width=1.0,
-        height=0.75,
-        field_um=78.0,
-        light=(212, 208, 186),
-        gamma=0.95,
-        blur_px=0.7,
-        noise=2.2,
+        model="phantom G", width=1.0, height=0.75, field_um=78.0, light=(212, 208, 186),
+        gamma=0.95, blur_px=0.7, noise=2.2,
     ),
     Camera(
-        model="phantom C",
-        width=0.875,
-        height=0.7,
-        field_um=70.0,
-        light=(214, 217, 219),
-        gamma=1.05,
-        blur_px=1.0,
-        noise=3.0,
+        model="phantom C", width=0.875, height=0.7, field_um=70.0, light=(214, 217, 219),
+        gamma=1.05, blur_px=1.0, noise=3.0,
     ),
-)
+)  # fmt: skip
 
 
 def photograph(rng: np.random.Generator, canvas: Canvas, camera: Camera) -> Image.Image:

@@ -43,19 +43,14 @@ MAKE = "alledge"
 # Area of nuclei in a field, the same with and without blasts. Otherwise the colour of a field would
 # give its label away.
 NUCLEI_UM2 = (110.0, 260.0)
-BYSTANDERS = 3  # greatest number of further normal leucocytes in any field
+MAX_EXTRA_CELLS = 3  # normal leucocytes that any field may have in addition
 SMUDGES, PLATELETS = 0.6, 6.0  # mean numbers in a field
 CROWDING = (0.34, 0.56)  # share of the field that the red cells would cover if all found a place
 SMUDGE_UM = (5.0, 7.5)  # radius of a burst nucleus
 
 
 def draw_field(
-    seed: int,
-    index: int,
-    blast: bool,
-    *,
-    camera: Camera | None = None,
-    size: int = DEFAULT_SIZE,
+    seed: int, index: int, blast: bool, *, camera: Camera | None = None, size: int = DEFAULT_SIZE
 ) -> tuple[Image.Image, Centroids]:
     """Return one field of view.
 
@@ -84,13 +79,16 @@ def draw_field(
     ('RGB', [])
     """
     rng = np.random.default_rng([seed, index])
-    random_camera = CAMERAS[int(rng.integers(len(CAMERAS)))]  # always, for the same random state
+    # drawn even if a camera is given, so that the later random numbers are the same
+    random_camera = CAMERAS[int(rng.integers(len(CAMERAS)))]
     camera = camera or random_camera
     width, height = round(camera.width * size), round(camera.height * size)
     canvas = Canvas(width, height, width / camera.field_um * float(rng.uniform(0.94, 1.07)))
-    cells = _leucocytes(rng, canvas, blast)
+    cells = _choose_leucocytes(rng, canvas, blast)
+    # (N, 3): centre and radius of each white cell, in pixels
     occupied = np.array([(c.x, c.y, c.diameter / 2) for c in cells], np.float32)
-    _erythrocytes(rng, canvas, _smudges(rng, canvas, occupied))
+    occupied = _draw_smudges(rng, canvas, occupied)
+    _draw_erythrocytes(rng, canvas, occupied)
     for _ in range(rng.poisson(PLATELETS * rng.gamma(1.5) / 1.5)):
         draw_platelet(canvas, rng, rng.uniform(0, width), rng.uniform(0, height))
     for cell in cells:
@@ -108,7 +106,7 @@ class _WhiteCell:
     diameter: float
 
 
-def _leucocytes(rng: np.random.Generator, canvas: Canvas, blast: bool) -> list[_WhiteCell]:
+def _choose_leucocytes(rng: np.random.Generator, canvas: Canvas, blast: bool) -> list[_WhiteCell]:
     """Return the white cells of a field with their positions.
 
     First blasts, or normal cells in a healthy field, until their nuclei cover a random area. Then
@@ -124,7 +122,7 @@ def _leucocytes(rng: np.random.Generator, canvas: Canvas, blast: bool) -> list[_
             break
         covered += area
         cells += _place(rng, canvas, cells, kind, diameter_um)
-    for _ in range(int(rng.integers(BYSTANDERS + 1))):
+    for _ in range(int(rng.integers(MAX_EXTRA_CELLS + 1))):
         kind = _random_normal_kind(rng)
         cells += _place(rng, canvas, cells, kind, rng.uniform(*kind.diameter_um))
     return cells
@@ -156,21 +154,8 @@ def _place(
     return []
 
 
-def _smudges(rng: np.random.Generator, canvas: Canvas, occupied: Floats) -> Floats:
-    """Draw burst nuclei at free positions.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    canvas : Canvas
-    occupied : (N, 3) ndarray of float32
-        Centre and radius of each cell, in pixels.
-
-    Returns
-    -------
-    (M, 3) ndarray of float32
-        `occupied` and the burst nuclei.
-    """
+def _draw_smudges(rng: np.random.Generator, canvas: Canvas, occupied: Floats) -> Floats:
+    """Draw burst nuclei at free positions. Return `occupied` with their centres and radii added."""
     for _ in range(rng.poisson(SMUDGES)):
         x, y = rng.uniform(0, canvas.width), rng.uniform(0, canvas.height)
         radius = rng.uniform(*SMUDGE_UM) * canvas.px_per_um
@@ -180,7 +165,7 @@ def _smudges(rng: np.random.Generator, canvas: Canvas, occupied: Floats) -> Floa
     return occupied
 
 
-def _erythrocytes(rng: np.random.Generator, canvas: Canvas, occupied: Floats) -> None:
+def _draw_erythrocytes(rng: np.random.Generator, canvas: Canvas, occupied: Floats) -> None:
     """Draw red cells at free positions. A few overlap each other, some are cut by the edge."""
     mean = ERYTHROCYTE_UM / 2 * canvas.px_per_um
     pallor, overlap = rng.uniform(0.2, 0.7), rng.uniform(1.5, 2.0)
@@ -253,9 +238,8 @@ def generate(
     shutil.rmtree(building, ignore_errors=True)
     for folder in ("im", "xyc"):
         (building / folder).mkdir(parents=True)
-    for index, (blast, camera) in enumerate(
-        _labels_and_cameras(images, seed, camera_bias), start=1
-    ):
+    rows = _labels_and_cameras(images, seed, camera_bias)
+    for index, (blast, camera) in enumerate(rows, start=1):
         _write(building, seed, index, blast, camera, size)
         if progress is not None:
             progress(index, images)

@@ -29,6 +29,14 @@ def idb1() -> Dataset:
 
 
 @pytest.fixture(scope="module")
+def examples(idb1: Dataset) -> Examples:
+    """Labels and groups of ALL-IDB1, without its pixels."""
+    truth = np.array([idb1.labels.index(sample.label) for sample in idb1.samples])
+    groups = tuple(sample.group for sample in idb1.samples)
+    return Examples(idb1, np.zeros((len(truth), 1, 1, 3), np.uint8), truth, groups, groups, ())
+
+
+@pytest.fixture(scope="module")
 def document() -> Json:
     return audit([Path(str(ROOT))])
 
@@ -55,22 +63,14 @@ def test_all_listed_overlaps_but_one_are_found_and_one_more(document: Json, idb1
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_papers_split_tests_12_healthy_images_and_10_with_blasts(
-    idb1: Dataset, seed: int
+    examples: Examples, seed: int
 ) -> None:
-    truth = np.array([idb1.labels.index(sample.label) for sample in idb1.samples])
-    names = tuple(sample.group for sample in idb1.samples)
-    pixels = np.zeros((len(truth), 1, 1, 3), np.uint8)
-    examples = Examples(idb1, pixels, truth, names, names, ())
     (fold,) = make_split(examples, "paper", 5, seed).folds
-    assert np.bincount(truth[fold.test]).tolist() == [12, 10]
+    assert np.bincount(examples.truth[fold.test]).tolist() == [12, 10]
 
 
-def test_the_camera_split_leaves_out_33_olympus_and_16_canon_fields(idb1: Dataset) -> None:
-    truth = np.array([idb1.labels.index(sample.label) for sample in idb1.samples])
-    names = tuple(sample.group for sample in idb1.samples)
-    pixels = np.zeros((len(truth), 1, 1, 3), np.uint8)
-    split = make_split(Examples(idb1, pixels, truth, names, names, ()), "camera", 5, 0)
+def test_the_camera_split_leaves_out_33_olympus_and_16_canon_fields(examples: Examples) -> None:
     tested: dict[str, int] = {}
-    for fold in split.folds:
-        tested[fold.camera] = tested.get(fold.camera, 0) + int(truth[fold.test].sum())
+    for fold in make_split(examples, "camera", 5, 0).folds:
+        tested[fold.camera] = tested.get(fold.camera, 0) + int(examples.truth[fold.test].sum())
     assert sorted(tested.values()) == [16, 33]

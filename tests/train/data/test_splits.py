@@ -1,6 +1,5 @@
 """Splits: no group is separated, every part has every class, and errors come before training."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from alledge.train.data.group_folds import split_off_validation
 from alledge.train.data.splits import make_split
 
 SMALL = ImageSettings(size=32)
-Write = Callable[[dict[str, int]], Path]
 
 
 def picture(path: Path, seed: int) -> None:
@@ -40,14 +38,18 @@ def examples(folder: Path) -> Examples:
     return read_examples(read_dataset(folder), SMALL)
 
 
+def group_by_name(examples: Examples) -> dict[str, str]:
+    return dict(zip(examples.names, examples.groups, strict=True))
+
+
 def write_table(path: Path, lines: list[str]) -> Path:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
 def test_pixel_identical_images_are_one_group(examples: Examples) -> None:
-    at = dict(zip(examples.names, examples.groups, strict=True))
-    assert at["blast/10.png"] == at["blast/11.png"]
+    groups = group_by_name(examples)
+    assert groups["blast/10.png"] == groups["blast/11.png"]
     assert len(set(examples.groups)) == 22
 
 
@@ -83,12 +85,10 @@ def test_groups_that_share_an_image_in_the_groups_file_are_merged(
 ) -> None:
     rows = ["# why: overlapping fields", "image,group", "healthy/00.png,a", "healthy/01.png,a"]
     rows += ["healthy\\01.png,b", "healthy/02.png,b"]
-    examples = read_examples(
-        read_dataset(folder), SMALL, write_table(tmp_path / "groups.csv", rows)
-    )
-    at = dict(zip(examples.names, examples.groups, strict=True))
-    assert at["healthy/00.png"] == at["healthy/01.png"] == at["healthy/02.png"]
-    assert at["healthy/03.png"] != at["healthy/00.png"]
+    table = write_table(tmp_path / "groups.csv", rows)
+    groups = group_by_name(read_examples(read_dataset(folder), SMALL, table))
+    assert groups["healthy/00.png"] == groups["healthy/01.png"] == groups["healthy/02.png"]
+    assert groups["healthy/03.png"] != groups["healthy/00.png"]
 
 
 def test_the_overlap_list_of_all_idb1_has_its_known_sets_and_file_names() -> None:
@@ -104,15 +104,14 @@ def test_the_overlap_list_of_all_idb1_has_its_known_sets_and_file_names() -> Non
     assert sorted(map(sorted, sets.values())) == sorted(map(sorted, healthy + blast))
 
 
-def test_groups_file_that_names_a_missing_image_is_refused(folder: Path, tmp_path: Path) -> None:
-    path = write_table(tmp_path / "groups.csv", ["image,group", "healthy/99.png,a"])
-    with pytest.raises(DataError, match=r"healthy/99\.png \(not in the data set\)"):
-        read_examples(read_dataset(folder), SMALL, path)
-
-
-def test_a_name_that_fits_several_images_is_refused(folder: Path, tmp_path: Path) -> None:
-    path = write_table(tmp_path / "groups.csv", ["image,group", "00.png,a"])
-    with pytest.raises(DataError, match=r"00\.png \(several images match\)"):
+@pytest.mark.parametrize(
+    ("name", "reason"), [("healthy/99.png", "not in the data set"), ("00.png", "several images")]
+)
+def test_a_name_in_the_groups_file_that_fits_no_or_several_images_is_refused(
+    folder: Path, tmp_path: Path, name: str, reason: str
+) -> None:
+    path = write_table(tmp_path / "groups.csv", ["image,group", f"{name},a"])
+    with pytest.raises(DataError, match=rf"{name} \({reason}"):
         read_examples(read_dataset(folder), SMALL, path)
 
 
@@ -165,22 +164,18 @@ def test_unknown_split_names_the_existing_ones(examples: Examples) -> None:
 @pytest.fixture
 def rows(examples: Examples) -> list[str]:
     """A valid split file with three folds. The first image of each class is never tested."""
-    part = {name: index % 12 for index, name in enumerate(examples.names)}
-    part |= {name: 10 for name in examples.names if name.endswith("11.png")}
-    return [
-        "image,fold",
-        *(f"{name},{0 if at == 0 else at % 3 + 1}" for name, at in part.items()),
-    ]
+    parts = {name: index % 12 for index, name in enumerate(examples.names)}
+    parts |= {name: 10 for name in examples.names if name.endswith("11.png")}
+    folds = {name: part % 3 + 1 if part else 0 for name, part in parts.items()}
+    return ["image,fold", *(f"{name},{fold}" for name, fold in folds.items())]
 
 
 def test_split_file_is_followed(examples: Examples, rows: list[str], tmp_path: Path) -> None:
     split = make_split(examples, str(write_table(tmp_path / "own.csv", rows)), 5, seed=0)
     assert split.kind == "own.csv"
     assert [fold.number for fold in split.folds] == [1, 2, 3]
-    assert sorted(examples.names[i] for i in np.flatnonzero(split.test_fold == 0)) == [
-        "blast/00.png",
-        "healthy/00.png",
-    ]
+    never_tested = sorted(examples.names[i] for i in np.flatnonzero(split.test_fold == 0))
+    assert never_tested == ["blast/00.png", "healthy/00.png"]
     assert all(0 in split.test_fold[fold.train] for fold in split.folds)
 
 
@@ -192,8 +187,8 @@ def change(rows: list[str], old: str, new: str) -> list[str]:
 def test_split_file_that_disagrees_is_refused(
     examples: Examples, rows: list[str], tmp_path: Path
 ) -> None:
-    alone = [name for name in examples.names if name[-6:] not in ("10.png", "11.png")]
-    alone += ["healthy/10.png", "healthy/11.png"]
+    one_group_each = [name for name in examples.names if name[-6:] not in ("10.png", "11.png")]
+    one_group_each += ["healthy/10.png", "healthy/11.png"]
     wrong = {
         "lacks 1 images": rows[:-1],
         "names 1 more than once": [*rows[:-1], rows[1]],
@@ -203,7 +198,7 @@ def test_split_file_that_disagrees_is_refused(
         "tests no image": ["image,fold", *(f"{name},0" for name in examples.names)],
         "leaves no image of the class healthy to test in any fold": [
             "image,fold",
-            *(f"{n},{0 if 'healthy' in n else i % 2 + 1}" for i, n in enumerate(alone)),
+            *(f"{n},{0 if 'healthy' in n else i % 2 + 1}" for i, n in enumerate(one_group_each)),
             "blast/11.png,1",
             "blast/10.png,1",
         ],
@@ -235,7 +230,7 @@ def test_validation_shares_no_group_with_the_rest_which_has_every_class(
 ) -> None:
     truth = np.array([0] * healthy * copies + [1] * blast * copies)
     groups = [f"g{index // copies}" for index in range(len(truth))]
-    train = np.arange(0, len(truth))
+    train = np.arange(len(truth))
     fitted, validation = split_off_validation(truth, groups, train, seed)
     assert sorted([*fitted, *validation]) == list(train)
     assert not {groups[i] for i in fitted} & {groups[i] for i in validation}
@@ -264,7 +259,7 @@ def labelled(truth: np.ndarray, groups: list[str]) -> Examples:
 @pytest.mark.parametrize("seed", range(5))
 def test_papers_split_tests_12_healthy_images_and_10_with_blasts(seed: int) -> None:
     truth = np.array([0] * 59 + [1] * 49)
-    split = make_split(labelled(truth, [str(at) for at in range(108)]), "paper", 5, seed)
+    split = make_split(labelled(truth, [str(index) for index in range(108)]), "paper", 5, seed)
     (fold,) = split.folds
     assert np.bincount(truth[fold.test]).tolist() == [12, 10]
     assert sorted([*fold.train, *fold.test]) == list(range(108))
@@ -273,11 +268,11 @@ def test_papers_split_tests_12_healthy_images_and_10_with_blasts(seed: int) -> N
 
 @pytest.mark.parametrize("seed", range(5))
 def test_papers_split_counts_the_test_images_that_leak(seed: int) -> None:
-    truth, groups = np.array([0] * 20 + [1] * 20), [str(at // 2) for at in range(40)]
+    truth, groups = np.array([0] * 20 + [1] * 20), [str(index // 2) for index in range(40)]
     split = make_split(labelled(truth, groups), "paper", 5, seed)
     (fold,) = split.folds
-    trained = {groups[at] for at in fold.train}
-    leaked = sum(groups[at] in trained for at in fold.test)
+    trained = {groups[index] for index in fold.train}
+    leaked = sum(groups[index] in trained for index in fold.test)
     assert leaked > 0
     assert f"leaks: {leaked} of the 8 test images" in split.notes[0]
 
@@ -290,10 +285,9 @@ def test_subject_split_needs_a_layout_with_subjects(examples: Examples) -> None:
 def test_subject_split_keeps_a_subjects_images_together(tmp_path: Path) -> None:
     for subject in range(12, 18):
         for index in range(1, 4):
-            picture(tmp_path / "all" / f"UID_{subject}_{index}_1_all.bmp", 10 * subject + index)
-            picture(
-                tmp_path / "hem" / f"UID_H{subject}_{index}_1_hem.bmp", 1000 + 10 * subject + index
-            )
+            seed = 10 * subject + index
+            picture(tmp_path / "all" / f"UID_{subject}_{index}_1_all.bmp", seed)
+            picture(tmp_path / "hem" / f"UID_H{subject}_{index}_1_hem.bmp", 1000 + seed)
     examples = read_examples(read_dataset(tmp_path), SMALL)
     split = make_split(examples, "subject", 3, seed=0)
     assert split.kind == "subject"

@@ -18,17 +18,17 @@ def test_the_page_names_fingerprints_versions_seed_and_commit(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text(json.dumps(record), encoding="utf-8")
     measured = {"operating": record["oof"], "data": {"fingerprint": "sha256:new"}}
-    answers = {
+    outputs = {
         "classify": "",
         "evaluate": json.dumps(measured),
         "verify": json.dumps({"verdict": "pass", "backends": {}}),
     }
-    html = write_page(tmp_path, answers, ["alledge train"]).read_text(encoding="utf-8")
-    wanted = [record["data"]["fingerprint"], "sha256:new", f"Seed {record['seed']}."]
-    wanted += ["alledge 1.2.3, commit 0123456789ab; "]
-    wanted += [f"{name} {version}" for name, version in record["versions"].items()]
-    for words in wanted:
-        assert words in html
+    html = write_page(tmp_path, outputs, ["alledge train"]).read_text(encoding="utf-8")
+    expected = [record["data"]["fingerprint"], "sha256:new", f"Seed {record['seed']}."]
+    expected += ["alledge 1.2.3, commit 0123456789ab; "]
+    expected += [f"{name} {version}" for name, version in record["versions"].items()]
+    for text in expected:
+        assert text in html
 
 
 def test_markup_in_every_text_of_a_demo_stays_text(finished_run: Run, tmp_path: Path) -> None:
@@ -41,11 +41,11 @@ def test_markup_in_every_text_of_a_demo_stays_text(finished_run: Run, tmp_path: 
     figures = {"status": MARKUP, "engine": MARKUP, "here": {"max_dp": 0.0}}
     figures["float"] = {"max_dp": 0.0, "lost_positives": MARKUP}
     measured = {"operating": record["oof"], "data": {"fingerprint": MARKUP}}
-    answers = {
+    outputs = {
         "classify": json.dumps({**smear, "image": str(tmp_path / "field.png")}),
         "evaluate": json.dumps(measured),
         "verify": json.dumps({"verdict": MARKUP, "backends": {MARKUP: figures}}),
     }
-    html = write_page(tmp_path, answers, [MARKUP]).read_text(encoding="utf-8")
+    html = write_page(tmp_path, outputs, [MARKUP]).read_text(encoding="utf-8")
     assert html.count("&lt;img src=x onerror=alert(1)&gt;") >= 10
     assert not injected(html)

@@ -1,6 +1,5 @@
 """The feature cache: what an entry depends on, damaged entries, and the limit of its size."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,12 +36,12 @@ class Counting:
 
 def test_a_pass_is_computed_once_and_read_from_the_disk_afterwards(tmp_path: Path) -> None:
     base = Counting()
-    first, took = FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base)
-    again, stored = FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base)
+    first, seconds = FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base)
+    again, stored_seconds = FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base)
     assert base.runs == 1
     assert first.shape == (5, 3)
     assert np.array_equal(first, again)
-    assert took == stored > 0
+    assert seconds == stored_seconds > 0
     maps, _ = FeatureCache(tmp_path).get(IMAGES, "w", FIRST, base, maps=True)
     assert maps.shape == IMAGES.shape
     assert np.allclose(maps.mean(axis=(1, 2)), first, atol=1e-6)
@@ -51,23 +50,19 @@ def test_a_pass_is_computed_once_and_read_from_the_disk_afterwards(tmp_path: Pat
 @pytest.mark.parametrize(
     "changed",
     [
-        lambda: (IMAGES[::-1], "w", FIRST),
-        lambda: (IMAGES, "other weights", FIRST),
-        lambda: (IMAGES, "w", replace(FIRST, number=2)),
-        lambda: (IMAGES, "w", replace(FIRST, seed=4)),
-        lambda: (
-            IMAGES,
-            "w",
-            replace(FIRST, augmentation=LESS_ROTATION),
-        ),
+        (IMAGES[::-1], "w", FIRST),
+        (IMAGES, "other weights", FIRST),
+        (IMAGES, "w", replace(FIRST, number=2)),
+        (IMAGES, "w", replace(FIRST, seed=4)),
+        (IMAGES, "w", replace(FIRST, augmentation=LESS_ROTATION)),
     ],
 )
 def test_everything_that_the_features_depend_on_makes_another_entry(
-    changed: Callable[[], tuple[np.ndarray, str, AugmentationPass]], tmp_path: Path
+    changed: tuple[np.ndarray, str, AugmentationPass], tmp_path: Path
 ) -> None:
     base, cache = Counting(), FeatureCache(tmp_path)
     cache.get(IMAGES, "w", FIRST, base)
-    cache.get(*changed(), base)
+    cache.get(*changed, base)
     assert base.runs == 2
 
 
@@ -104,8 +99,8 @@ def test_the_least_recently_used_entry_is_deleted_when_the_cache_is_full(tmp_pat
     cache.get(IMAGES, "w", passes[2], base)
     assert base.runs == 3
     assert entry_bytes(tmp_path) <= cache.max_bytes
-    for which in (passes[0], passes[2]):
-        cache.get(IMAGES, "w", which, base)
+    for recent in (passes[0], passes[2]):
+        cache.get(IMAGES, "w", recent, base)
     assert base.runs == 3
     cache.get(IMAGES, "w", passes[1], base)
     assert base.runs == 4

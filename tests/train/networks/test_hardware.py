@@ -27,20 +27,20 @@ from alledge.train.fitting.targets import FitImages
 random = np.random.default_rng(0)
 features = random.normal(size=(21, 6)).astype(np.float32)
 truth = (features[:, 0] > 0).astype(np.int64)
-part = FitImages(np.arange(15), np.arange(15, 21), truth, 2)
-recipe = Recipe(epochs=4, batch_size=5, lr=0.05, patience=9)
-answers, sizes, histories = [], [], []
+images = FitImages(np.arange(15), np.arange(15, 21), truth, 2)
+recipe = Recipe(epochs=4, batch_size=6, lr=0.05, patience=9)
+scores, sizes, histories = [], [], []
 for hardware in (Hardware(), Hardware(strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))):
     with hardware.scope():
         keras.utils.set_random_seed(1)
         network = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1, "sigmoid")])
-    fitter = Fitter(network, Recipe(**{**recipe.__dict__, "batch_size": 6}), 0, hardware)
-    state = fitter.fit(part, lambda images, epoch: features[images], network.get_weights(),
+    fitter = Fitter(network, recipe, 0, hardware)
+    state = fitter.fit(images, lambda indices, epoch: features[indices], network.get_weights(),
         epochs=4, state_file=Path(f"state-{hardware.replicas}.npz"), report=lambda row: None)
-    answers.append(predict(network, features).tolist())
+    scores.append(predict(network, features).tolist())
     sizes.append([hardware.replicas, hardware.batch_size(5)])
     histories.append([[row["loss"], row["accuracy"]] for row in state.history[1:]])
-print(json.dumps({"answers": answers, "sizes": sizes, "histories": histories}))
+print(json.dumps({"scores": scores, "sizes": sizes, "histories": histories}))
 """
 
 
@@ -49,18 +49,12 @@ def test_a_cpu_computes_in_float32_on_one_device() -> None:
 
 
 def test_two_devices_fit_the_same_network_with_the_same_history_as_one(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_DEVICES],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
+    command = [sys.executable, "-c", TWO_DEVICES]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    result = json.loads(process.stdout.splitlines()[-1])
     assert result["sizes"] == [[1, 5], [2, 6]]
-    one, two = (np.array(answer) for answer in result["answers"])
+    one, two = (np.array(scores) for scores in result["scores"])
     assert np.allclose(one, two, atol=1e-5)
     assert np.ptp(one) > 0.1
     one, two = (np.array(history) for history in result["histories"])

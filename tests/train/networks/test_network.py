@@ -22,7 +22,7 @@ SCALING = {  # the preprocessing functions of keras.applications
 }
 
 
-def size(variables: list[keras.Variable]) -> int:
+def total_size(variables: list[keras.Variable]) -> int:
     return sum(math.prod(variable.shape) for variable in variables)
 
 
@@ -31,11 +31,11 @@ def size(variables: list[keras.Variable]) -> int:
 def test_parameter_counts_are_those_of_the_built_network(model: str, head: str) -> None:
     network = build(model, head, weights="none")
     parameters = count_parameters(ARCHITECTURES[model], HEADS[head])
-    assert size(network.trainable_weights) == parameters.trainable
-    assert size(network.non_trainable_weights) == parameters.frozen
+    assert total_size(network.trainable_weights) == parameters.trainable
+    assert total_size(network.non_trainable_weights) == parameters.frozen
     adam = keras.optimizers.Adam()
     adam.build(network.trainable_weights)
-    assert size(adam.variables) == parameters.optimizer
+    assert total_size(adam.variables) == parameters.optimizer
 
 
 @pytest.mark.parametrize("model", ARCHITECTURES)

@@ -22,10 +22,8 @@ from alledge.train.phantom.cells import Canvas, draw_leucocyte
 from alledge.train.phantom.optics import Camera
 from alledge.train.phantom.smears import CAMERAS, draw_field, generate
 
-IMAGES, SIZE = (
-    200,
-    256,
-)  # small fields are enough: the histograms of the model's input hardly differ
+# small fields are enough: the histograms of the model's input hardly differ
+IMAGES, SIZE = 200, 256
 HISTOGRAM_CEILING = 0.70  # accuracy from colour alone; the demo's network must exceed it by far
 
 

@@ -18,15 +18,15 @@ from PIL import Image
 from .candidates import Candidate
 from .landmarks import SHADING_SIGMA, Signature
 
-# Thresholds at the pyramid level. A pair below them is not opened at its own scale. The overlapping
-# fields of ALL-IDB1 and 2 begin at a correlation of 0.76 and 3.8 standard errors. One in eight of
-# the pairs whose nuclei merely coincide reaches the thresholds.
+# Thresholds at the pyramid level. A pair below them is not loaded at its own scale. The overlapping
+# fields of ALL-IDB1 and 2 have a correlation of at least 0.76 and 3.8 standard errors. One in eight
+# of the pairs with nuclei at the same positions by chance reaches the thresholds.
 COARSE_SCORE, COARSE_ERRORS = 0.35, 2.5
 # Correlation needed at the voted shift to try the shifts around it, and at the best one of them.
 VOTED_SCORE, BEST_SCORE = 0.125, 0.25
-# Thresholds at the images' own scale. Unrelated fields (of ALL-IDB1 and generated ones) stay below
-# 8 standard errors, overlapping ones begin at 14. A crop of one cell has too few independent
-# details for that. Unrelated crops of ALL-IDB2 correlate up to 0.6, equal ones from 0.92 on.
+# Thresholds at the images' own scale. Unrelated fields (of ALL-IDB1 and generated ones) have less
+# than 8 standard errors, overlapping ones at least 14. A crop of one cell has too few independent
+# details for this test. Unrelated crops of ALL-IDB2 correlate up to 0.6, equal ones at least 0.92.
 SCORE, ERRORS, CROP_SCORE = 0.35, 10.0, 0.85
 NOISE_SIGMA = 4.0  # pixels: blur that removes camera noise and JPEG artifacts before correlating
 SEARCH = 3  # pixels of the pyramid level around the voted shift
@@ -36,7 +36,7 @@ BLOCKS = 4  # along each side of the common part
 WINDOW = 1024  # pixels: side of the part in which the exact shift is searched
 SQUARE = 128  # pixels: similar images of different size are compared in a square of this side
 CROP_SHARE = 0.3  # share of an image that must be common for `CROP_SCORE` to be enough
-WHOLE_SHARE = 0.98  # share of an image from which on all of it counts as common
+WHOLE_SHARE = 0.98  # with this common share or more, the whole image counts as common
 
 Floats = NDArray[np.float32]
 Grey = NDArray[np.uint8]
@@ -51,7 +51,7 @@ class Alignment:
     ----------
     candidate : Candidate
     score : float
-        Correlation of detail over the common part, -1 to 1. 0 if it may be a coincidence.
+        Correlation of detail over the common part, -1 to 1. 0 if it is not significant.
     dx, dy : int
         Position of b's origin in a, in pixels of the pyramid level.
     """
@@ -146,7 +146,7 @@ def verify_overlap(alignment: Alignment, factor: int, load: Load) -> Overlap | N
     details = _detail(one), _detail(other)
     score = _block_correlation(*details)
     shares = (one.size / a.size, one.size / b.size)
-    # in a small common part a single nucleus may correlate as a crop does
+    # in a small common part, a single nucleus in both images gives a high correlation too
     agrees_as_crop = score >= CROP_SCORE and max(shares) >= CROP_SHARE
     if not agrees_as_crop and (score < SCORE or _standard_errors(score, *details) < ERRORS):
         return None
@@ -175,7 +175,7 @@ def correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
 def _block_correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Return the median correlation of the blocks of two images of one size.
 
-    Two nuclei that coincide make one block correlate. The same field makes all blocks correlate.
+    Two nuclei at the same position make one block correlate, the same field makes all correlate.
     """
     rows = np.linspace(0, one.shape[0], BLOCKS + 1).astype(int)
     columns = np.linspace(0, one.shape[1], BLOCKS + 1).astype(int)

@@ -1,9 +1,9 @@
 """Measures the search for images that show the same content, on generated smears.
 
 ``python -m alledge.train.data.overlaps.benchmark FOLDER --images 10000`` generates the images if
-the folder is empty, and searches them twice. The fields are rotated and mirrored in eight ways,
-which the search does not treat as the same. One in ten images overlaps with the one before it by
-a known shift.
+the folder is empty, and searches them twice. Every field is rotated and mirrored in up to eight
+orientations, which the search treats as different. Every fifth field gives pairs of images that
+overlap with a known shift.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -31,19 +32,17 @@ def write_images(folder: Path, images: int) -> None:
     """Write generated fields until there are this many images."""
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor() as pool:
-        list(
-            pool.map(
-                _write_field, [folder] * (images // ORIENTATIONS), range(images // ORIENTATIONS)
-            )
-        )
+        list(pool.map(partial(_write_field, folder), range(images // ORIENTATIONS)))
 
 
 def _write_field(folder: Path, index: int) -> None:
-    for part, image in enumerate(_field_images(index)):
-        for way in range(ORIENTATIONS // 2 if index % 5 == 0 else ORIENTATIONS):
-            turned = image.rotate(90 * (way % 4), expand=True)
-            turned = turned.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if way >= 4 else turned
-            turned.save(folder / f"{index:05}-{way}-{part}.jpg", quality=QUALITY)
+    """Write eight images of a field: eight orientations of one, or four orientations of two."""
+    images = _field_images(index)
+    for part, image in enumerate(images):
+        for orientation in range(ORIENTATIONS // len(images)):
+            copy = image.rotate(90 * (orientation % 4), expand=True)
+            copy = copy.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if orientation >= 4 else copy
+            copy.save(folder / f"{index:05}-{orientation}-{part}.jpg", quality=QUALITY)
 
 
 def _field_images(index: int) -> list[Image.Image]:
@@ -56,16 +55,13 @@ def _field_images(index: int) -> list[Image.Image]:
 
 
 def main() -> None:
-    """Generate the images if there are none, search them, and print the figures as JSON."""
+    """Generate the images if there are none, search them, and print the measurements as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--make-only", action="store_true")
     options = parser.parse_args()
     if not options.folder.is_dir() or not any(options.folder.iterdir()):
         write_images(options.folder, options.images)
-    if options.make_only:
-        return
     paths = sorted(options.folder.glob("*.jpg"))
     names = {path.name: index for index, path in enumerate(paths)}
     expected = {
@@ -76,7 +72,7 @@ def main() -> None:
         began = time.perf_counter()
         pairs = {(overlap.a, overlap.b) for overlap in find_overlaps(paths)}
         seconds.append(round(time.perf_counter() - began, 1))
-    figures = {
+    measurements = {
         "images": len(paths),
         "cores": os.cpu_count(),
         "seconds": seconds[0],
@@ -85,7 +81,7 @@ def main() -> None:
         "found": len(expected & pairs),
         "others": len(pairs - expected),
     }
-    print(json.dumps(figures))
+    print(json.dumps(measurements))
 
 
 if __name__ == "__main__":

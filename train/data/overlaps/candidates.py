@@ -48,7 +48,7 @@ class Candidate:
 
 
 def candidates(signatures: Sequence[Signature | None]) -> list[Candidate]:
-    """Return the pairs to align: the nearest ones of every image, by either kind of hash.
+    """Return the pairs to align: the most similar images of every image, by either kind of hash.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def candidates(signatures: Sequence[Signature | None]) -> list[Candidate]:
     Returns
     -------
     list of Candidate
-        Pairs found by patches first, those with the most votes at the front. A pair may occur
-        twice, once per kind of hash.
+        First the pairs from patch hashes, most votes first, then those from image hashes. A pair
+        may occur in both.
     """
     return _by_patches(signatures) + _by_image_hash(signatures)
 
@@ -74,7 +74,7 @@ def _by_image_hash(signatures: Sequence[Signature | None]) -> list[Candidate]:
     for start in range(0, len(hashes), CHUNK):
         similarity = hashes[start : start + CHUNK] @ hashes.T  # equal bits minus different bits
         rows = np.arange(len(similarity))
-        similarity[rows, start + rows] = -BITS  # an image is no candidate of its own
+        similarity[rows, start + rows] = -BITS  # never pairs an image with itself
         count = min(CANDIDATES_PER_IMAGE, len(hashes) - 1)
         nearest = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
         near = np.take_along_axis(similarity, nearest, 1) >= BITS - 2 * MAX_IMAGE_BITS
@@ -99,7 +99,7 @@ def _by_patches(signatures: Sequence[Signature | None]) -> list[Candidate]:
     first, second = np.where(swap, second, first), np.where(swap, first, second)
     pair = owner[first] * len(signatures) + owner[second]
     shift = (place[first] - place[second]).astype(np.int16)
-    del first, second, swap  # large arrays: of ten thousand images they are gigabytes
+    del first, second, swap  # gigabytes for ten thousand images
     return _nearest(*_vote(pair, shift), len(signatures))
 
 
@@ -121,7 +121,7 @@ def _similar_patches(hashes: Words, owner: Ints) -> tuple[Ints, Ints]:
             difference = rotated[at] ^ rotated[at + offset]
             similar = np.bitwise_count(difference) <= MAX_PATCH_BITS
             for earlier in range(BAND_BITS, start + BAND_BITS, BAND_BITS):
-                # a pair that an earlier band has found already is not counted again
+                # a pair that an earlier band contains is not counted again
                 similar &= _bit_field(difference, earlier - BAND_BITS, BAND_BITS) != 0
             pairs.append((order[at[similar]], order[at[similar] + offset]))
     first, second = (np.concatenate(side).astype(np.int64) for side in zip(*pairs, strict=True))
@@ -143,20 +143,10 @@ def _bit_field(words: Words, start: int, count: int) -> Words:
 
 
 def _vote(pair: Ints, shift: NDArray[np.int16]) -> tuple[Ints, Ints, Ints]:
-    """Return each pair once, with the shift that most patches agree on.
+    """Return each pair of images once, with its votes and the shift that most patches agree on.
 
-    Parameters
-    ----------
-    pair : (M,) ndarray of int
-        Number of the pair of images that each pair of patches belongs to.
-    shift : (M, 2) ndarray of int16
-        Shift between the two patches, in pixels.
-
-    Returns
-    -------
-    pair : (K,) ndarray of int
-    votes : (K,) ndarray of int
-    shift : (K, 2) ndarray of int
+    `pair` (M,) is the pair of images that each pair of patches belongs to, `shift` (M, 2) the shift
+    between the two patches in pixels.
     """
     # two grids, offset by half a cell: a shift near a border of one is inside a cell of the other
     pairs, votes, shifts = _fullest_cells(_vote_keys(pair, shift, 0), 0)
@@ -202,17 +192,7 @@ def _vote_keys(pair: Ints, shift: NDArray[np.int16], offset: int) -> Words:
 
 
 def _mean_shifts(keys: Words, starts: Ints, counts: Ints, offset: int) -> Ints:
-    """Return the mean shift, (K, 2), of the votes of each cell.
-
-    Parameters
-    ----------
-    keys : (M,) ndarray of uint64
-        Sorted votes.
-    starts, counts : (K,) ndarray of int
-        First vote and number of votes of each cell.
-    offset : int
-        Of the grid of cells, in pixels.
-    """
+    """Return the mean shift, (K, 2), of each cell: `counts` votes of `keys` from `starts` on."""
     shifts = np.empty((len(starts), 2), dtype=np.int64)
     for axis in (0, 1):
         cell = _bit_field(keys[starts], 2 * PLACE_BITS + (1 - axis) * CELL_BITS, CELL_BITS)

@@ -28,7 +28,7 @@ FREQUENCIES = 12  # along each axis of a patch
 IMAGE_FREQUENCIES = 8  # along each axis of the whole image
 IMAGE_HASH_SIDE = 32  # pixels: the whole image is reduced to a square of this side
 BITS = 64
-SHADING_SIGMA = 8.0  # pixels of the pyramid level: what a blur this wide keeps is shading
+SHADING_SIGMA = 8.0  # pixels of the pyramid level: blur that leaves only the shading
 BLACK = 16  # grey levels: the border around a cut-out cell is darker than this
 MIN_PATCH_DEVIATION = 1.5  # grey levels: a patch with a lower standard deviation shows nothing
 
@@ -157,7 +157,7 @@ def _fill_black_border(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _image_hash(grey: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """Return the bits of the whole image's hash: which low frequencies exceed their median."""
+    """Return the hash of the whole image: a bit is 1 if a low frequency exceeds the median."""
     from PIL import Image
     from scipy import fft
 
@@ -169,17 +169,9 @@ def _image_hash(grey: NDArray[np.uint8]) -> NDArray[np.int8]:
 
 
 def _landmarks(smooth: Floats, count: int) -> NDArray[np.int64]:
-    """Return positions (x, y) with a whole patch inside: extrema of a difference of Gaussians.
+    """Return up to `count` positions (x, y), (K, 2): extrema of a difference of Gaussians.
 
-    Parameters
-    ----------
-    smooth : (H, W) ndarray of float32
-    count : int
-        Maximum number of landmarks.
-
-    Returns
-    -------
-    (K, 2) ndarray of int
+    The patch around each lies inside the image.
 
     References
     ----------
@@ -208,7 +200,7 @@ def _landmarks(smooth: Floats, count: int) -> NDArray[np.int64]:
 def _patch_hashes(
     smooth: Floats, landmarks: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """Return the hashes of the patches with enough detail, and which patches those are.
+    """Return the hashes of the patches with enough detail, and a mask of these patches.
 
     A bit of a hash is the sign of one of the lowest frequencies of the patch.
     """

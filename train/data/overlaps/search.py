@@ -1,7 +1,7 @@
 """Finds images that show the same content: duplicates, overlapping fields and crops of a field.
 
 Perceptual hashes select the most similar pairs, alignment and correlation decide. The result is
-cached under the content of the images. Imports no tensorflow.
+cached under a digest of the images. Imports no tensorflow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .candidates import Candidate, candidates
 from .landmarks import Signature, common_level, compute_signature, load_grey
 
 PAIRS_FILE = "pairs.json"
-OPEN_IMAGES = 24  # kept in memory at their own scale while pairs are verified
+OPEN_IMAGES = 24  # images in memory at their own scale while pairs are verified
 # (stage, number of finished items, number of items)
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -55,7 +55,7 @@ def find_overlaps(paths: Sequence[Path], progress: Progress | None = None) -> li
 
     Examples
     --------
-    >>> pairs = [(one.a, one.b) for one in find_overlaps(paths)]  # doctest: +SKIP
+    >>> pairs = [(overlap.a, overlap.b) for overlap in find_overlaps(paths)]  # doctest: +SKIP
     """
     from threadpoolctl import threadpool_limits
 
