@@ -17,13 +17,7 @@ from typing import Any
 from ..errors import ExportError
 from ..runtime.files import write_json
 from .attempts import FormatOutcome, convert_format
-from .bundle.assembly import (
-    FLOAT_DECISION,
-    OWN_DECISION,
-    assemble,
-    bundle_record,
-    format_entry,
-)
+from .bundle.assembly import FLOAT_DECISION, OWN_DECISION, assemble, bundle_record, format_entry
 from .bundle.writer import check_place, clear_leftovers, has_ended, put_aside
 from .convert.capabilities import check_formats
 from .convert.jobs import JobRunner

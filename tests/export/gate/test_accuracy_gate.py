@@ -8,7 +8,7 @@ import pytest
 from alledge.errors import ExportError
 from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.accuracy_gate import HOLDOUT, Budget, Gate
-from alledge.export.gate.out_of_fold import OutOfFoldPredictions, fit_decision_rule
+from alledge.export.gate.out_of_fold import OutOfFoldPredictions
 from alledge.export.types import DecisionRule
 from alledge.runtime.metrics.decisions import Thresholds
 
@@ -110,9 +110,8 @@ def test_an_artifact_that_equals_the_float_model_is_never_refused(separation):
         assessment = gate_with(predictions, float_scores).assess("onnx", LADDER[0])
         figures = assessment.figures
         assert (figures["lost_positives"], figures["auc_drop"], figures["agreement"]) == (0, 0, 1)
-        assert assessment.rule == fit_decision_rule(
-            predictions.truth, float_scores, LABELS, POSITIVES
-        )
+        rows = np.arange(len(predictions.truth))
+        assert assessment.rule == predictions.fit_rule(rows, float_scores)
 
 
 @pytest.mark.parametrize("fold", range(1, FOLDS + 1))
@@ -194,8 +193,10 @@ def test_folds_that_leave_one_class_only_have_no_cross_fitted_cost_and_say_why()
 
 
 def test_a_rule_cannot_be_fitted_on_one_class_only():
+    predictions = predictions_of_float_model(np.random.default_rng(4))
+    blasts = np.flatnonzero(predictions.is_positive)
     with pytest.raises(ExportError, match="all images are on one side") as caught:
-        fit_decision_rule(np.ones(4, int), scores(np.linspace(0.1, 0.9, 4)), LABELS, POSITIVES)
+        predictions.fit_rule(blasts, predictions.float_scores[blasts])
     assert "--no-gate" in str(caught.value.fix)
 
 
