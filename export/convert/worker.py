@@ -1,6 +1,6 @@
-"""Does one step of an export in a process of its own; `jobs` starts it.
+"""Does one step of an export in the process that `jobs` starts for it.
 
-The module loads a converter only when the step needs it.
+Loads a converter only if the step needs it.
 """
 
 from __future__ import annotations

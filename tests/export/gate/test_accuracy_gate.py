@@ -22,22 +22,26 @@ def scores(p: np.ndarray) -> np.ndarray:
     return np.stack([1 - p, p], axis=1).astype(np.float32)
 
 
+def noisy_predictions(
+    rng: np.random.Generator,
+    truth: np.ndarray,
+    folds: np.ndarray,
+    groups: np.ndarray,
+    separation: float,
+) -> OutOfFoldPredictions:
+    """Return scores of a float model that is sometimes wrong."""
+    logits = np.where(truth == 1, separation, -separation) + rng.normal(0, 1.5, len(truth))
+    float_scores = scores(1 / (1 + np.exp(-logits)))
+    return OutOfFoldPredictions(LABELS, POSITIVES, truth, folds, float_scores, groups, RULE)
+
+
 def predictions_of_float_model(
     rng: np.random.Generator, separation: float = 3.0, folds: int = FOLDS
 ) -> OutOfFoldPredictions:
-    """Return scores of a float model that is wrong now and then."""
+    """Return predictions of as many fields as ALL-IDB1 has, each in a group of its own."""
     truth = np.array([0] * HEALTHY + [1] * BLASTS)
     fold = np.concatenate([np.arange(HEALTHY), np.arange(BLASTS)]) % folds + 1
-    logits = np.where(truth == 1, separation, -separation) + rng.normal(0, 1.5, len(truth))
-    return OutOfFoldPredictions(
-        labels=LABELS,
-        positives=POSITIVES,
-        truth=truth,
-        folds=fold,
-        float_scores=scores(1 / (1 + np.exp(-logits))),
-        groups=np.arange(len(truth)),
-        float_rule=RULE,
-    )
+    return noisy_predictions(rng, truth, fold, np.arange(len(truth)), separation)
 
 
 def camera_predictions(rng: np.random.Generator) -> OutOfFoldPredictions:
@@ -47,16 +51,7 @@ def camera_predictions(rng: np.random.Generator) -> OutOfFoldPredictions:
     groups = np.concatenate([np.arange(healthy), np.arange(healthy), 100 + np.arange(2 * blasts)])
     part = np.arange(healthy) % parts
     fold = np.concatenate([1 + part, 1 + parts + part, 1 + np.arange(2 * blasts) % (2 * parts)])
-    logits = np.where(truth == 1, 2.0, -2.0) + rng.normal(0, 1.5, len(truth))
-    return OutOfFoldPredictions(
-        labels=LABELS,
-        positives=POSITIVES,
-        truth=truth,
-        folds=fold,
-        float_scores=scores(1 / (1 + np.exp(-logits))),
-        groups=groups,
-        float_rule=RULE,
-    )
+    return noisy_predictions(rng, truth, fold, groups, separation=2.0)
 
 
 def gate_with(
