@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ExportError
-from .convert.capabilities import GATED
+from .convert.capabilities import ARTIFACTS, GATED
+from .convert.conversion import Conversion
 from .convert.quantization_recipes import Recipe, ladder
 from .gate.accuracy_gate import Assessment
 from .gate.parity import (
@@ -22,7 +23,7 @@ from .gate.parity import (
     within_tolerance,
 )
 from .preparation import Preparation
-from .types import Artifact, AttemptRecord, DecisionRule, Json
+from .types import Artifact, AttemptRecord, DecisionRule, Json, References
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class FormatOutcome:
-    """What came of the conversion to one format.
+    """The result of the conversion to one format.
 
     Parameters
     ----------
@@ -150,33 +151,41 @@ def try_recipe(prepared: Preparation, format_name: str, recipe: Recipe) -> Attem
     return Attempt(recipe, assessment, artifact, refusal=_refusal(artifact))
 
 
-def _convert(
-    prepared: Preparation,
+def convert_artifact(
+    conversion: Conversion,
     format_name: str,
+    precision: str,
     recipe: Recipe,
+    folder: Path,
+    references: References,
+    float_rule: DecisionRule,
     rule: DecisionRule,
-    assessment: Assessment | None,
+    labels: list[str],
+    positives: list[str],
 ) -> Artifact:
-    """Convert the model and compare the artifact with the float model."""
-    conversion, references = prepared.conversion, prepared.references
-    names, precision = (prepared.labels, prepared.positives), prepared.options.precision
-    folder = prepared.folder / format_name
+    """Convert by one recipe and compare the artifact with the float model on the references.
+
+    Parameters
+    ----------
+    folder : Path
+        Receives the files of the artifact.
+    float_rule, rule : DecisionRule
+        Of the float model and of the artifact.
+
+    Raises
+    ------
+    ExportError
+        If a step fails.
+    """
     file, result = conversion.artifact(format_name, precision, recipe, folder)
     scores = conversion.scores(format_name, file, references.images)
     variants = conversion.variants(format_name, precision, file, references.images)
-    compared = compare(references.float_scores, scores, prepared.float_rule, rule, *names)
-    if prepared.gate is not None and assessment is not None:
-        row = judge(precision, assessment.figures, prepared.gate.coverage(), OUT_OF_FOLD)
-    else:
-        row = judge(precision, compared, references.coverage)
-    shipped = _compare_shipped(prepared, format_name, file, rule)
-    if shipped is not None and not shipped["passed"]:
-        row["verdict"] = FAIL
+    compared = compare(references.float_scores, scores, float_rule, rule, labels, positives)
     parity = {
-        **row,
-        "shipped": shipped,
+        **judge(precision, compared, references.coverage),
+        "shipped": None,
         "references": {**compared, "coverage": references.coverage},
-        "variants": compare_variants(scores, variants, rule, *names),
+        "variants": compare_variants(scores, variants, rule, labels, positives),
         "left_in_float": result["left_in_float"],
     }
     return Artifact(
@@ -192,19 +201,48 @@ def _convert(
     )
 
 
-def _compare_shipped(
-    prepared: Preparation, format_name: str, file: Path, rule: DecisionRule
-) -> Json | None:
-    """Return how the artifact answers on the run's images, as ``shipped`` in parity.json."""
+def _convert(
+    prepared: Preparation,
+    format_name: str,
+    recipe: Recipe,
+    rule: DecisionRule,
+    assessment: Assessment | None,
+) -> Artifact:
+    """Convert the model; judge the artifact on the gate's images and on the run's images."""
+    precision = prepared.options.precision
+    artifact = convert_artifact(
+        prepared.conversion,
+        format_name,
+        precision,
+        recipe,
+        prepared.folder / format_name,
+        prepared.references,
+        prepared.float_rule,
+        rule,
+        prepared.labels,
+        prepared.positives,
+    )
+    parity = artifact.parity
+    if prepared.gate is not None and assessment is not None:
+        parity |= judge(precision, assessment.figures, prepared.gate.coverage(), OUT_OF_FOLD)
+    shipped = _compare_shipped(prepared, artifact)
+    if shipped is not None and not shipped["passed"]:
+        parity["verdict"] = FAIL
+    return replace(artifact, parity={**parity, "shipped": shipped})
+
+
+def _compare_shipped(prepared: Preparation, artifact: Artifact) -> Json | None:
+    """Compare the artifact with the float model on the run's images: ``shipped`` in parity.json."""
     check, options = prepared.shipped_check, prepared.options
     if check is None:
         return None
-    scores = prepared.conversion.scores(format_name, file, check.images)
+    file = artifact.folder / ARTIFACTS[artifact.format_name]
+    scores = prepared.conversion.scores(artifact.format_name, file, check.images)
     row = compare(
         check.float_scores,
         scores,
         prepared.float_rule,
-        rule,
+        artifact.rule,
         prepared.labels,
         prepared.positives,
         check.is_positive,
@@ -246,10 +284,7 @@ def _with_gate_record(
     cost = gate.cross_fitted_cost(artifact.format_name, ladder(artifact.format_name, precision))
     record = {
         "evaluated": True,
-        "budget": {
-            "auc_drop": gate.budget.auc_drop,
-            "lost_positives": gate.budget.lost_positives,
-        },
+        "budget": {"auc_drop": gate.budget.auc_drop, "lost_positives": gate.budget.lost_positives},
         **assessment.figures,
         "tried": tried,
         "cross_fitted": None if isinstance(cost, str) else cost,
@@ -265,7 +300,7 @@ def _with_gate_record(
 def _refused_artifact(
     prepared: Preparation, format_name: str, attempts: list[Attempt]
 ) -> Artifact | None:
-    """Return an artifact that can be put aside for a person to look at."""
+    """Return the last artifact that was converted; it is kept for inspection."""
     artifact = next((one.artifact for one in reversed(attempts) if one.artifact), None)
     if prepared.gate is None:
         return artifact

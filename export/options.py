@@ -1,4 +1,4 @@
-"""What an export is asked to do, and what came of it; imports no converter."""
+"""The options and the outcome of an export; imports no converter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .types import Artifact, StepRecord
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What an export is asked to do.
+    """The options of one export.
 
     Parameters
     ----------

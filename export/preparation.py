@@ -1,4 +1,4 @@
-"""What the conversions of one export share: float graph, references, calibration images, gate."""
+"""Prepares what the conversions of one export share: references, calibration images, gate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from ..errors import ExportError
 from ..runtime.image_settings import ImageSettings
-from ..train.runs.run_folder import Run
 from .convert.calibration_images import load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
@@ -24,15 +23,13 @@ from .options import ExportOptions, default_place
 from .source_run import RunImages, read_run_images
 from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
 
-GATE_DISABLED = "it was disabled with --no-gate"
-
 
 @dataclass(frozen=True)
 class ShippedCheck:
     """The run's images, on which the artifact itself is compared with the float model.
 
-    Both were trained on these images. Whether the artifact is still the float model can be
-    measured on any image.
+    Both models were trained on these images. That does not matter here, because the check
+    compares the two models with each other, not with the true labels.
 
     Parameters
     ----------
@@ -119,7 +116,8 @@ def prepare(
     conversion = Conversion(
         jobs, run.model_path, folder / "model", "model", calibration, labels=run.labels, name=name
     )
-    references = _references(options, conversion, settings)
+    rule, labels, positives = DecisionRule.from_run(run), list(run.labels), list(run.positive)
+    references = score_references(conversion, rule, labels, positives, settings, options.reference)
     if not references.coverage["informative"]:
         say("the references do not cover both labels and the threshold: not informative")
     gate, check = None, None
@@ -127,13 +125,17 @@ def prepare(
         folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given, say)
         predictions = OutOfFoldPredictions.from_run(run, run_images)
         gate = Gate(predictions, folds.scores, precision, options.budget)
-        check = _shipped_check(run, run_images, conversion)
+        check = ShippedCheck(
+            images=run_images.images,
+            float_scores=conversion.float_scores(run_images.images),
+            is_positive=np.isin(run_images.labels, run.positive),
+        )
     return Preparation(
         options=options,
         name=name,
-        labels=list(run.labels),
-        positives=list(run.positive),
-        float_rule=DecisionRule.from_run(run),
+        labels=labels,
+        positives=positives,
+        float_rule=rule,
         folder=folder / "artifacts",
         conversion=conversion,
         references=references,
@@ -145,7 +147,7 @@ def prepare(
 
 
 def _run_images(options: ExportOptions) -> tuple[RunImages | None, str | None]:
-    """Return the images of the run if the precision needs them, or why there are none."""
+    """Return the run's images if the precision needs them, and else the reason why not."""
     if options.precision not in GATED:
         return None, None
     try:
@@ -174,14 +176,6 @@ def _calibration_source(
     return {"source": source, "images": len(calibration)}
 
 
-def _shipped_check(run: Run, run_images: RunImages, conversion: Conversion) -> ShippedCheck:
-    return ShippedCheck(
-        images=run_images.images,
-        float_scores=conversion.float_scores(run_images.images),
-        is_positive=np.isin(run_images.labels, run.positive),
-    )
-
-
 def _no_gate_reason(
     options: ExportOptions, run_images: RunImages | None, reason: str | None
 ) -> str | None:
@@ -189,7 +183,7 @@ def _no_gate_reason(
     if options.precision not in GATED:
         return None
     if not options.gate:
-        return GATE_DISABLED
+        return "it was disabled with --no-gate"
     if run_images is None:
         return reason
     run = options.run
@@ -202,26 +196,43 @@ def _no_gate_reason(
     return None
 
 
-def _references(
-    options: ExportOptions, conversion: Conversion, settings: ImageSettings
+def score_references(
+    conversion: Conversion,
+    rule: DecisionRule,
+    labels: list[str],
+    positives: list[str],
+    settings: ImageSettings,
+    folder: Path | None = None,
+    pool_step: int = 1,
 ) -> References:
-    """Choose the reference images and score them with the float model."""
-    rule = DecisionRule.from_run(options.run)
-    names = (list(options.run.labels), list(options.run.positive))
-    float_tflite = conversion.float_tflite()
+    """Choose the reference images of a network and score them with the float model.
+
+    Parameters
+    ----------
+    conversion : Conversion
+    rule : DecisionRule
+        Of the float model.
+    labels, positives : list of str
+    settings : ImageSettings
+    folder : Path, optional
+        Images that may be shipped; generated smears by default.
+    pool_step : int
+        Use every `pool_step`-th of the generated smears.
+    """
+    float_tflite, threshold = conversion.float_tflite(), rule.thresholds.threshold
 
     def score(images: Images) -> Floats:
         # By TFLite: Keras needs minutes for a whole pool.
-        return positive_probability(conversion.scores("tflite", float_tflite, images), rule, *names)
+        scores = conversion.scores("tflite", float_tflite, images)
+        return positive_probability(scores, rule, labels, positives)
 
-    threshold = rule.thresholds.threshold
-    if options.reference:
-        images = reference_images.load_reference_folder(options.reference, settings)
+    if folder is not None:
+        images = reference_images.load_reference_folder(folder, settings)
         p = score(images)
     else:
-        images = reference_images.generate_pool(settings)
+        images = reference_images.generate_pool(settings)[::pool_step]
         images, p = reference_images.add_blends(images, score(images), threshold, score)
     images = images[reference_images.choose_references(p, threshold)]
     float_scores = conversion.float_scores(images)
-    source = "given" if options.reference else "generated"
-    return References(images, float_scores, coverage(float_scores, rule, *names), source)
+    covered = coverage(float_scores, rule, labels, positives)
+    return References(images, float_scores, covered, "given" if folder else "generated")

@@ -17,13 +17,7 @@ from typing import Any
 from ..errors import ExportError
 from ..runtime.files import write_json
 from .attempts import FormatOutcome, convert_format
-from .bundle.assembly import (
-    FLOAT_DECISION,
-    OWN_DECISION,
-    assemble,
-    bundle_record,
-    format_entry,
-)
+from .bundle.assembly import FLOAT_DECISION, OWN_DECISION, assemble, bundle_record, format_entry
 from .bundle.writer import check_place, clear_leftovers, has_ended, put_aside
 from .convert.capabilities import check_formats
 from .convert.jobs import JobRunner
@@ -95,7 +89,7 @@ def export_run(
 
 @contextmanager
 def _work_folder() -> Iterator[Path]:
-    """Give an empty temporary folder and delete it; delete those of killed exports, too."""
+    """Yield an empty temporary folder, then delete it. First delete those of killed exports."""
     for leftover in Path(tempfile.gettempdir()).glob(f"{WORK_FOLDER}*"):
         match = re.match(rf"{WORK_FOLDER}(\d+)-", leftover.name)
         if match and has_ended(match[1]) and not leftover.is_symlink():
@@ -141,7 +135,7 @@ def _write_bundle(prepared: Preparation, artifacts: dict[str, Artifact]) -> None
 
 
 def _refuse(prepared: Preparation, outcomes: dict[str, FormatOutcome]) -> ExportError:
-    """Keep the artifacts aside and return the error that says why there is no bundle."""
+    """Keep the refused artifacts as files and return the error that explains why."""
     options = prepared.options
     failures = {name: row.failure for name, row in outcomes.items() if row.failure is not None}
     artifacts = {name: row.artifact for name, row in outcomes.items() if row.artifact is not None}

@@ -10,22 +10,12 @@ from .gate.parity import GATE
 from .options import ExportOutcome
 from .types import Artifact
 
-HEADING = [
-    "format",
-    "parity",
-    "max Δp",
-    "mean Δp",
-    "agree",
-    "lost",
-    "review",
-    "AUC float/artifact",
-    "gate",
-    "MiB",
-]
+HEADING = ["format", "parity", "max Δp", "mean Δp", "agree", "lost", "review",
+           "AUC float/artifact", "gate", "MiB"]  # fmt: skip
 
 
 def summary(outcome: ExportOutcome, unsupported: dict[str, str] | None = None) -> str:
-    """Return one line an artifact, then where the bundle is and what to type next.
+    """Return one line per artifact, then the path of the bundle and the next command.
 
     Parameters
     ----------

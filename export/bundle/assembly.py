@@ -24,11 +24,7 @@ NO_DECISION = "not fitted"  # nothing to fit on: threshold and band are in the m
 
 
 def assemble(
-    out: Path,
-    force: bool,
-    record: Json,
-    artifacts: Mapping[str, Artifact],
-    references: References,
+    out: Path, force: bool, record: Json, artifacts: Mapping[str, Artifact], references: References
 ) -> None:
     """Write a bundle, whole or not at all, and move the artifacts into it.
 

@@ -17,15 +17,7 @@ NOT_MEASURED = "The accuracy of this model was never measured."
 
 
 def model_card(record: Json, parity: Json) -> str:
-    """Return ``MODEL_CARD.md``.
-
-    Parameters
-    ----------
-    record : dict
-        The bundle's record.
-    parity : dict
-        Its ``parity.json``.
-    """
+    """Return the text of ``MODEL_CARD.md`` from a bundle's record and its ``parity.json``."""
     training = record["training"]
     parts = [
         f"# {record['name']}",
@@ -137,7 +129,7 @@ def _parity(parity: Json) -> str:
 
 
 def _variants(format_name: str, row: Json) -> str:
-    """Return how the artifact answers on engines that have other kernels than the desk."""
+    """Return how the artifact differs on engines with other kernels than this machine's."""
     return "".join(
         f"\n\n{format_name} {name}, compared with the same artifact on the desk, on the "
         f"references: max Δp {other['max_dp']:.4f}, mean {other['mean_dp']:.4f}, "

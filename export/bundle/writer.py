@@ -1,4 +1,4 @@
-"""Writes a bundle so that it appears whole or not at all."""
+"""Writes a bundle completely or not at all."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_place(out: Path, force: bool) -> None:
 
 @contextmanager
 def new_bundle(out: Path, force: bool) -> Iterator[Path]:
-    """Give a folder beside the bundle's path to fill, and rename it if nothing failed.
+    """Yield an empty folder beside the bundle's path; rename it to that path if nothing fails.
 
     Parameters
     ----------

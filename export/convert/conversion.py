@@ -1,4 +1,4 @@
-"""Converts one network and scores images with it; every step is a process of its own."""
+"""Converts one network and scores images with it; every step runs in a new process."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .onnx import FLOAT as FLOAT_ONNX
 from .quantization_recipes import Recipe
 from .worker import FLOAT_TFLITE
 
-INTEGER = ("int8", "dynamic")  # precisions whose kernels do not round alike everywhere
+INTEGER = ("int8", "dynamic")  # precisions whose kernels round differently across engines
 WITHOUT_XNNPACK = "without XNNPACK"
 
 
 class Conversion:
     """Converts one trained network to any format, precision and recipe.
 
-    Intermediate results, such as the float graphs, are made once.
+    Intermediate results, such as the float graphs, are computed once and kept in `folder`.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Conversion:
         precision : str
         recipe : Recipe
         folder : Path
-            Created. The artifact has the same file name as in a bundle.
+            Created if missing. The artifact has the same file name as in a bundle.
 
         Returns
         -------

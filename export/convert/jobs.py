@@ -1,7 +1,7 @@
-"""Runs the steps of an export, each in a process of its own; loads no converter itself.
+"""Runs the steps of an export, each in a new process; loads no converter itself.
 
-The process of a step returns its memory, a crash in a converter is one failed step, and the log
-holds the seconds and peak memory of every step.
+The memory of a step is free again when its process ends. A crash in a converter fails one step
+only. The log holds the seconds and the peak memory of every step.
 """
 
 from __future__ import annotations

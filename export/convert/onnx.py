@@ -120,11 +120,7 @@ def _dynamic(sources: Path, out: Path, recipe: Recipe, calibration: Images | Non
         raise ExportError("nothing is left to quantize: the last dense layer stays in float")
     # ONNX Runtime has a ConvInteger kernel for unsigned weights only.
     quantize_dynamic(
-        source,
-        out,
-        weight_type=QuantType.QUInt8,
-        op_types_to_quantize=kinds,
-        nodes_to_exclude=last,
+        source, out, weight_type=QuantType.QUInt8, op_types_to_quantize=kinds, nodes_to_exclude=last
     )
     return convolutions if recipe.dense_only else []
 
@@ -165,12 +161,7 @@ def _prepared(sources: Path) -> Path:
 def _quantize(
     source: Path, out: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
 ) -> None:
-    from onnxruntime.quantization import (
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     # ONNX Runtime 1.32 can keep the ranges in a file, for all recipes with the same method.
     cache: dict[str, Any] = {}

@@ -126,9 +126,7 @@ def _record_reverted_operations() -> Iterator[list[str]]:
 
     NNCF only prints them, so its method that prints the report is replaced.
     """
-    from nncf.quantization.algorithms.accuracy_control.algorithm import (
-        QuantizationAccuracyRestorer,
-    )
+    from nncf.quantization.algorithms.accuracy_control.algorithm import QuantizationAccuracyRestorer
 
     names: list[str] = []
     print_report = QuantizationAccuracyRestorer._print_report

@@ -1,6 +1,6 @@
-"""Does one step of an export in a process of its own; `jobs` starts it.
+"""Does one step of an export in the process that `jobs` starts for it.
 
-The module loads a converter only when the step needs it.
+Loads a converter only if the step needs it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from ...errors import AlledgeError
 from ...runtime.files import replace_file, write_json
 from ...runtime.process_memory import peak_mib
+from ..types import Json
 from .quantization_recipes import Recipe
 
-Json = dict[str, Any]
 FLOAT_TFLITE = "float.tflite"
 # The packages that make an artifact, by format; a quantizer is added for int8 and dynamic.
 PRODUCERS = {

@@ -1,9 +1,9 @@
-"""The accuracy gate: what a recipe costs on images that the converted network was not trained on.
+"""The accuracy gate: measures a recipe on images that the converted network was not trained on.
 
-A run keeps the network of every fold. Each is converted by the recipe, calibrated on images that
-this network was trained on, and compared with itself in float on the images that test the fold.
-The scores of a fold become answers by a temperature, a threshold and a band that were fitted on
-other folds. The folds are pooled. Needs numpy only.
+A run keeps the network of every fold. The gate converts each by the recipe, calibrates it on
+images that this network was trained on, and compares the artifact with the float network on the
+images that test the fold. Temperature, threshold and band of a fold are fitted on other folds.
+The figures of all folds are pooled.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ from .parity import compare, coverage, pool_comparisons, within_tolerance
 # From format, recipe and fold to the raw scores of the images that test the fold.
 FoldScores = Callable[[str, Recipe, int], Scores]
 
-MAX_AUC_DROP = 0.005
-MAX_LOST_POSITIVES = 0
 HOLDOUT = "holdout"  # why a run of one fold has no cross-fitted cost
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What quantization may cost on out-of-fold images, pooled over the folds.
+    """The largest loss that the gate accepts on out-of-fold images, pooled over the folds.
 
     Parameters
     ----------
@@ -39,11 +37,11 @@ class Budget:
     lost_positives : int
     """
 
-    auc_drop: float = MAX_AUC_DROP
-    lost_positives: int = MAX_LOST_POSITIVES
+    auc_drop: float = 0.005
+    lost_positives: int = 0
 
     def passes(self, figures: Json) -> bool:
-        """Return whether the ``auc_drop`` and ``lost_positives`` of a recipe are inside it."""
+        """Return whether ``auc_drop`` and ``lost_positives`` of a recipe are within the budget."""
         return bool(
             figures["auc_drop"] <= self.auc_drop + 1e-12
             and figures["lost_positives"] <= self.lost_positives
@@ -52,7 +50,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a recipe costs over all folds.
+    """The cost of a recipe over all folds.
 
     Parameters
     ----------
@@ -71,7 +69,7 @@ class Assessment:
 
 @dataclass(frozen=True)
 class _FoldScores:
-    """The rows that one fold is judged on, and both models' decision rules for them."""
+    """The rows that test one fold, the artifact's scores of them, and both decision rules."""
 
     rows: Indices
     artifact_scores: Scores
@@ -82,9 +80,9 @@ class _FoldScores:
 class Gate:
     """Judges recipes of one run on its out-of-fold images.
 
-    A positive is *lost* where the float model has it at or above its threshold and the artifact
-    has it below its indeterminate band. Each model is read by a rule that was fitted on its own
-    scores of unrelated images in other folds, so that only the artifact makes the difference.
+    A positive image is *lost* if the float model scores it at or above its threshold and the
+    artifact scores it below its indeterminate band. The decision rule of each model is fitted on
+    its own scores of unrelated images in other folds.
 
     Parameters
     ----------
@@ -133,7 +131,7 @@ class Gate:
         return Assessment(figures, rule, self._passes(figures))
 
     def coverage(self) -> Coverage:
-        """Return how the out-of-fold images lie about the float model's threshold."""
+        """Count the out-of-fold images below, above and near the float model's threshold."""
         predictions = self._predictions
         names = (predictions.labels, predictions.positives)
         return coverage(predictions.float_scores, predictions.float_rule, *names, least_near=0)
@@ -207,9 +205,9 @@ class Gate:
         fallback: DecisionRule,
         excluded: Sequence[int] = (),
     ) -> list[_FoldScores]:
-        """Return each fold with rules fitted on the others, or `fallback` where none can be.
+        """Return each fold with rules fitted on the other folds, or `fallback` if none can be.
 
-        Rows that are related to the folds in `excluded` take no part.
+        Rows that share a group with the folds in `excluded` are left out.
         """
         predictions, parts = self._predictions, []
         for fold in folds:

@@ -1,4 +1,4 @@
-"""Out-of-fold predictions of the float networks, and decision rules fitted on such scores."""
+"""Holds the out-of-fold predictions of the float networks and fits decision rules on them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..types import DecisionRule, Floats, Indices, Mask, Scores
 
 @dataclass(frozen=True)
 class OutOfFoldPredictions:
-    """What the float network of each fold predicted of the images that test the fold.
+    """Predictions of the float network of each fold for the images that test the fold.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ class OutOfFoldPredictions:
         """Return whether there are positive images and others among these rows."""
         return len(set(self.is_positive[rows])) == 2
 
-    def positive_scores(self, scores: Scores) -> Floats:
-        """Return the raw probability of any positive label, (N,)."""
+    def positive_scores(self, scores: NDArray[np.floating[Any]]) -> Floats:
+        """Return the probability of any positive label, (N,)."""
         return positive_score(scores, self.labels, self.positives)
 
     def correct(self, rows: Indices, scores: Scores, rule: DecisionRule) -> Mask:
@@ -95,43 +95,20 @@ class OutOfFoldPredictions:
         return np.asarray(labels == self.truth[rows], dtype=bool)
 
     def fit_rule(self, rows: Indices, scores: Scores) -> DecisionRule:
-        """Return the decision rule fitted on raw scores of these rows, (len(rows), C)."""
-        return fit_decision_rule(
-            self.truth[rows], scores, self.labels, self.positives, self.sensitivity
-        )
+        """Return the decision rule fitted on raw scores of these rows, (len(rows), C).
 
-
-def fit_decision_rule(
-    truth: Indices,
-    scores: Scores,
-    labels: list[str],
-    positives: list[str],
-    sensitivity: float = SENSITIVITY,
-) -> DecisionRule:
-    """Return temperature, threshold and band fitted on out-of-fold scores.
-
-    Parameters
-    ----------
-    truth : (N,) ndarray of int
-    scores : (N, C) ndarray of float32
-        Raw.
-    labels, positives : list of str
-    sensitivity : float
-        The sensitivity that the threshold should reach, in (0, 1].
-
-    Raises
-    ------
-    ExportError
-        If there are no positive images among them, or no others.
-    """
-    is_positive = np.isin(truth, [labels.index(name) for name in positives])
-    if is_positive.all() or not is_positive.any():
-        raise ExportError(
-            "a threshold cannot be fitted: all images are on one side of the diagnosis",
-            allowed="positive images and others in every part of the folds",
-            fix="--no-gate, or train again with other folds",
-        )
-    temperature = fit_temperature(truth, scores)
-    p = positive_score(apply_temperature(scores, temperature), labels, positives)
-    fitted = fit_decision(is_positive, p, sensitivity)
-    return DecisionRule(temperature, Thresholds(fitted.threshold, (fitted.low, fitted.high)))
+        Raises
+        ------
+        ExportError
+            If there are no positive images among them, or no others.
+        """
+        if not self.both_classes(rows):
+            raise ExportError(
+                "a threshold cannot be fitted: all images are on one side of the diagnosis",
+                allowed="positive images and others in every part of the folds",
+                fix="--no-gate, or train again with other folds",
+            )
+        temperature = fit_temperature(self.truth[rows], scores)
+        p = self.positive_scores(apply_temperature(scores, temperature))
+        fitted = fit_decision(self.is_positive[rows], p, self.sensitivity)
+        return DecisionRule(temperature, Thresholds(fitted.threshold, (fitted.low, fitted.high)))

@@ -222,10 +222,7 @@ def coverage(
 
 
 def judge(
-    precision: str,
-    comparison: Mapping[str, Any],
-    coverage: Coverage,
-    measured_on: str = REFERENCES,
+    precision: str, comparison: Mapping[str, Any], coverage: Coverage, measured_on: str = REFERENCES
 ) -> Json:
     """Return the row of ``parity.json`` of one artifact, with its verdict.
 

@@ -12,21 +12,8 @@ from ..types import Json
 
 WIDTH = 100  # characters
 OK, REFUSED, FAILED = "ok", "refused", "failed"
-HEADING = [
-    "model",
-    "head",
-    "precision",
-    "format",
-    "status",
-    "MiB",
-    "max_Δp",
-    "mean_Δp",
-    "agreement",
-    "lost",
-    "verdict",
-    "seconds",
-    "peak_MiB",
-]
+HEADING = ["model", "head", "precision", "format", "status", "MiB", "max_Δp", "mean_Δp",
+           "agreement", "lost", "verdict", "seconds", "peak_MiB"]  # fmt: skip
 
 
 def page(record: Json) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import ExportError
@@ -16,23 +16,17 @@ from ...runtime.metrics.decisions import Thresholds
 from ...runtime.tflite_graph import count_flops
 from ...train.networks.architectures import architecture, count_parameters, head_row
 from ...train.provenance import code_version
+from ..attempts import convert_artifact
 from ..bundle.assembly import NO_DECISION, assemble, bundle_record, format_entry
 from ..convert.capabilities import CAPABILITIES, GATED
 from ..convert.conversion import Conversion
 from ..convert.jobs import JobRunner
-from ..convert.quantization_recipes import Recipe, ladder
+from ..convert.quantization_recipes import ladder
 from ..convert.worker import FLOAT_TFLITE
-from ..gate import reference_images
-from ..gate.parity import (
-    FAIL,
-    compare,
-    compare_variants,
-    coverage,
-    judge,
-    positive_probability,
-)
+from ..gate.parity import FAIL
 from ..options import bundle_name
-from ..types import Artifact, CalibrationSource, DecisionRule, Floats, Images, Json, References
+from ..preparation import score_references
+from ..types import Artifact, CalibrationSource, DecisionRule, Images, Json, References
 from .fitted_network import FIELDS, SEED, generate_smears
 from .markdown_page import FAILED, OK, REFUSED
 
@@ -218,19 +212,10 @@ class MatrixRow:
             )
         calibration = generate_smears(self._settings)[0][:CALIBRATION_IMAGES]
         conversion = self._conversion(self._title, calibration)
-        float_tflite = conversion.float_tflite()
-
-        def score(images: Images) -> Floats:
-            scores = conversion.scores("tflite", float_tflite, images)
-            return positive_probability(scores, RULE, LABELS, POSITIVES)
-
-        threshold = RULE.thresholds.threshold
-        pool = reference_images.generate_pool(self._settings)[::POOL_STEP]
-        pool, p = reference_images.add_blends(pool, score(pool), threshold, score)
-        images = pool[reference_images.choose_references(p, threshold)]
-        scores = conversion.float_scores(images)
-        covered = coverage(scores, RULE, LABELS, POSITIVES)
-        return _Shared(calibration, References(images, scores, covered), len(self._jobs.log))
+        references = score_references(
+            conversion, RULE, LABELS, POSITIVES, self._settings, pool_step=POOL_STEP
+        )
+        return _Shared(calibration, references, len(self._jobs.log))
 
     def _conversion(self, bundle: str, calibration: Images) -> Conversion:
         """Return the conversion of the network that writes a bundle's name into artifacts."""
@@ -251,7 +236,20 @@ class MatrixRow:
         for number, recipe in enumerate(ladder(cell.form, cell.precision)[:MAX_RECIPES]):
             folder = self._folder / "artifacts" / cell.precision / f"{cell.form}{number}"
             try:
-                tried.append(_artifact(conversion, cell, recipe, folder, shared.references))
+                shutil.rmtree(folder, ignore_errors=True)
+                artifact = convert_artifact(
+                    conversion,
+                    cell.form,
+                    cell.precision,
+                    recipe,
+                    folder,
+                    shared.references,
+                    RULE,
+                    RULE,
+                    LABELS,
+                    POSITIVES,
+                )
+                tried.append(artifact)
             except ExportError:
                 if not tried:
                     raise
@@ -261,6 +259,8 @@ class MatrixRow:
         if cell.form == "onnx" and self.cost["flops"] is None:
             self.cost["flops"] = count_flops(self._folder / "model" / FLOAT_TFLITE)
         best = min(tried, key=lambda row: (row.parity["verdict"] == FAIL, row.parity["mean_dp"]))
+        if cell.precision in GATED:
+            best = replace(best, gate={"evaluated": False, "why": NO_GATE})
         self._artifacts.setdefault(cell.precision, {})[cell.form] = best
         size = sum(path.stat().st_size for path in best.folder.iterdir())
         added = ("shipped", "references", "variants", "left_in_float")
@@ -282,32 +282,3 @@ class MatrixRow:
             "seconds": round(sum(row.get("seconds", 0.0) for row in route), 1),
             "peak_mib": max((row.get("peak_mib", 0) for row in route), default=0),
         }
-
-
-def _artifact(
-    conversion: Conversion, cell: MatrixCell, recipe: Recipe, folder: Path, references: References
-) -> Artifact:
-    """Convert by one recipe and compare the artifact with the float model on the references."""
-    shutil.rmtree(folder, ignore_errors=True)
-    file, result = conversion.artifact(cell.form, cell.precision, recipe, folder)
-    scores = conversion.scores(cell.form, file, references.images)
-    variants = conversion.variants(cell.form, cell.precision, file, references.images)
-    compared = compare(references.float_scores, scores, RULE, RULE, LABELS, POSITIVES)
-    return Artifact(
-        format_name=cell.form,
-        recipe=recipe,
-        rule=RULE,
-        folder=folder,
-        scores=scores,
-        variants=variants,
-        produced_by=result["produced_by"],
-        left_in_float=result["left_in_float"],
-        parity={
-            **judge(cell.precision, compared, references.coverage),
-            "shipped": None,
-            "references": {**compared, "coverage": references.coverage},
-            "variants": compare_variants(scores, variants, RULE, LABELS, POSITIVES),
-            "left_in_float": result["left_in_float"],
-        },
-        gate={"evaluated": False, "why": NO_GATE} if cell.precision in GATED else None,
-    )

@@ -1,4 +1,4 @@
-"""Write a bundle in the contract's shape around given artifacts, for the tests of the runtime."""
+"""Writes bundles of given artifacts without an export, for the tests of the runtime."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FILES = {"tflite": ["model.tflite"], "onnx": ["model.onnx"], "openvino": ["model
 def write_bundle(
     folder: Path, artifacts: Path, formats: tuple[str, ...] = tuple(FILES), **changes: Any
 ) -> Path:
-    """Write a bundle of the artifacts, with references answered by their own engines."""
+    """Write a bundle of the artifacts; their engines score its reference images."""
     (folder / "reference").mkdir(parents=True)
     inputs = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
-    inputs[::2, :56, :56, 1] //= 4  # half of them red in the corner the network looks at
+    inputs[::2, :56, :56, 1] //= 4  # the top left cell of every other image is red
     rows, parity, outputs = {}, {}, {}
     for name in formats:
         for file in FILES[name]:

@@ -38,7 +38,7 @@ def interpreter(name: str, *packages: str) -> Path:
                 _install(partial, program, packages)
                 partial.rename(folder)
             except (OSError, subprocess.SubprocessError) as error:
-                pytest.skip(f"no environment can be made here: {error}")
+                pytest.skip(f"no virtual environment can be made here: {error}")
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return folder / program

@@ -1,4 +1,7 @@
-"""Make a folder of more than 500 files that no device should stumble over."""
+"""Makes a folder of more than 500 damaged, unusual and oddly named files.
+
+Each has to be read upright or reported as an error; none may crash or hang the device.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ SUFFIX = {
     "JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "GIF": ".gif", "PPM": ".ppm", "TIFF": ".tif",
     "WEBP": ".webp", "JPEG2000": ".jp2",
 }  # fmt: skip
-DAMAGED_A_FORMAT = 26
+DAMAGED_PER_FORMAT = 26
 TURNS = {
     1: [], 2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180],
     4: [Image.Transpose.FLIP_TOP_BOTTOM], 5: [Image.Transpose.TRANSPOSE],
@@ -34,7 +37,7 @@ ODD_NAMES = (
 
 
 def picture() -> Image.Image:
-    """Return a picture that is another one in every orientation: red in one corner only."""
+    """Return a picture whose eight orientations all differ: it is red in one corner only."""
     y, x = np.mgrid[:240, :320].astype(np.float64)
     red = 60 + 170 * np.exp(-((x / 90) ** 2 + (y / 70) ** 2))
     pixels = np.stack([red, 70 + 0.2 * x, 90 + 0.3 * y], axis=-1)
@@ -44,28 +47,27 @@ def picture() -> Image.Image:
 def make(folder: Path) -> dict[str, str]:
     """Fill a folder; return what each file must become: ``upright``, ``error`` or ``either``."""
     folder.mkdir(parents=True)
-    made: dict[str, str] = {}
+    outcomes: dict[str, str] = {}
     for part in (_damaged, _whole, _named, _turned, _declared_huge, _not_files):
-        for path, fate in part(folder):
-            made[str(path)] = fate
-    return made
+        outcomes |= {str(path): outcome for path, outcome in part(folder)}
+    return outcomes
 
 
-def _saved(folder: Path, name: str, form: str, image: Image.Image, **extra: object) -> Path:
+def _saved(folder: Path, name: str, format_name: str, image: Image.Image, **extra: object) -> Path:
     path = folder / name
-    if form in ("JPEG", "WEBP"):
+    if format_name in ("JPEG", "WEBP"):
         extra.setdefault("quality", 95)
-    image.save(path, form, **extra)
+    image.save(path, format_name, **extra)
     return path
 
 
 def _damaged(folder: Path) -> Iterator[tuple[Path, str]]:
     rng = np.random.default_rng(5)
-    for form, suffix in SUFFIX.items():
-        whole = _saved(folder, f"whole{suffix}", form, picture()).read_bytes()
-        for number in range(DAMAGED_A_FORMAT):
+    for format_name, suffix in SUFFIX.items():
+        whole = _saved(folder, f"whole{suffix}", format_name, picture()).read_bytes()
+        for number in range(DAMAGED_PER_FORMAT):
             path = folder / f"cut {number}{suffix}"
-            path.write_bytes(whole[: 1 + len(whole) * number // DAMAGED_A_FORMAT])
+            path.write_bytes(whole[: 1 + len(whole) * number // DAMAGED_PER_FORMAT])
             yield path, "either"
             flipped = bytearray(whole)
             for place in rng.integers(0, len(whole), 1 + number):
@@ -73,7 +75,7 @@ def _damaged(folder: Path) -> Iterator[tuple[Path, str]]:
             path = folder / f"flipped {number}{suffix}"
             path.write_bytes(flipped)
             yield path, "either"
-        # the first kilobyte is where headers are: damage there is another kind
+        # most formats have their headers in the first 600 bytes
         for number in range(6):
             flipped = bytearray(whole)
             for place in rng.integers(2, min(len(whole), 600), 12):
@@ -93,12 +95,12 @@ def _damaged(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _whole(folder: Path) -> Iterator[tuple[Path, str]]:
     image = picture()
-    for form, suffix in SUFFIX.items():
-        yield folder / f"whole{suffix}", "either" if form == "GIF" else "upright"
-        wrong = next(other for other in SUFFIX.values() if other != suffix)
+    for format_name, suffix in SUFFIX.items():
+        yield folder / f"whole{suffix}", "either" if format_name == "GIF" else "upright"
+        other_suffix = next(other for other in SUFFIX.values() if other != suffix)
         yield (
-            _saved(folder, f"{form} called{wrong}", form, image),
-            ("either" if form == "GIF" else "upright"),
+            _saved(folder, f"{format_name} called{other_suffix}", format_name, image),
+            ("either" if format_name == "GIF" else "upright"),
         )
     yield _saved(folder, "progressive.jpg", "JPEG", image, progressive=True), "upright"
     yield _saved(folder, "cmyk.jpg", "JPEG", image.convert("CMYK")), "upright"
@@ -115,16 +117,16 @@ def _whole(folder: Path) -> Iterator[tuple[Path, str]]:
     yield _saved(folder, "animated.png", "PNG", image, **more), "upright"
     yield _saved(folder, "animated.webp", "WEBP", image, lossless=True, **more), "upright"
     yield _saved(folder, "animated.gif", "GIF", image, **more), "either"
-    for mode, form, suffix in (
+    for mode, format_name, suffix in (
         ("L", "PNG", ".png"), ("L", "JPEG", ".jpg"), ("1", "PNG", ".png"), ("1", "TIFF", ".tif"),
         ("P", "PNG", ".png"), ("LA", "PNG", ".png"), ("RGBA", "WEBP", ".webp"),
         ("1", "PPM", ".ppm"), ("P", "BMP", ".bmp"), ("L", "PPM", ".ppm"), ("L", "JPEG2000", ".jp2"),
     ):  # fmt: skip
-        name = f"mode {mode} {form}{suffix}"
-        yield _saved(folder, name, form, image.convert(mode)), "either"
+        name = f"mode {mode} {format_name}{suffix}"
+        yield _saved(folder, name, format_name, image.convert(mode)), "either"
     wide = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
-    for suffix, form in ((".png", "PNG"), (".tif", "TIFF"), (".ppm", "PPM")):
-        yield _saved(folder, f"16 bit{suffix}", form, wide), "either"
+    for suffix, format_name in ((".png", "PNG"), (".tif", "TIFF"), (".ppm", "PPM")):
+        yield _saved(folder, f"16 bit{suffix}", format_name, wide), "either"
     floating = Image.fromarray(np.linspace(0, 1, 4800, dtype=np.float32).reshape(60, 80))
     yield _saved(folder, "float.tif", "TIFF", floating), "error"
     for width, height in ((1, 1), (1, 4000), (4000, 1), (3, 2)):
@@ -144,15 +146,15 @@ def _named(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _turned(folder: Path) -> Iterator[tuple[Path, str]]:
-    for form in ("JPEG", "PNG", "TIFF", "WEBP"):
+    for format_name in ("JPEG", "PNG", "TIFF", "WEBP"):
         for orientation, steps in TURNS.items():
             image = picture()
             for step in steps:
                 image = image.transpose(step)
             exif = Image.Exif()
             exif[ExifTags.Base.Orientation] = orientation
-            name = f"turned {orientation}{SUFFIX[form]}"
-            yield _saved(folder, name, form, image, exif=exif), "upright"
+            name = f"turned {orientation}{SUFFIX[format_name]}"
+            yield _saved(folder, name, format_name, image, exif=exif), "upright"
     for orientation in (0, 9, 65535):  # no orientation at all
         exif = Image.Exif()
         exif[ExifTags.Base.Orientation] = orientation

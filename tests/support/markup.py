@@ -60,7 +60,7 @@ class _Tags(HTMLParser):
 
 
 def injected(page: str, scripts: int = 0) -> list[str]:
-    """Return the tags of a page that `poison` brought in; `scripts` is how many the page has."""
+    """Return the tags of a page that come from `poison`; `scripts` is the number of its own."""
     tags = _Tags()
     tags.feed(page)
     extra = ["<script>"] * (tags.scripts - scripts)

@@ -1,7 +1,7 @@
-"""Make a tiny real network in the three formats: ``python tiny.py FOLDER``; run once, then cached.
+"""Writes a tiny network in the three formats: ``python tiny.py FOLDER``.
 
-It looks at the redness of a 4 x 4 grid, the top left cell most of all, so that tests can say what
-it must answer and which region carried the answer.
+The network scores the redness of a 4 x 4 grid of cells, with the largest weight on the top left
+cell. Tests can therefore compute its scores, and know which region decides them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A finished run of a tiny real network, two folds, in the layout that training leaves.
+"""Writes a finished run of a tiny network with two folds, as training writes it.
 
-The data set is generated smears, those "with blasts" darker: easy enough that a convolution of
-eight channels tells them apart, so that what int8 costs can be seen at its smallest.
+The data set is generated smears. Those labelled "blast" are darker, so that a convolution of
+eight channels separates them well and int8 costs little.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def _draw(root: Path) -> None:
 
     for index in range(IMAGES):
         image, _ = draw_field(9, index, False, size=160)
-        ill = index % 2 == 1
-        pixels = np.asarray(image.resize((SIZE, SIZE)), np.float32) * (DARK if ill else 1.0)
-        folder = root / LABELS[ill]
+        is_blast = index % 2 == 1
+        pixels = np.asarray(image.resize((SIZE, SIZE)), np.float32) * (DARK if is_blast else 1.0)
+        folder = root / LABELS[is_blast]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels.round().astype(np.uint8)).save(folder / f"{index:03d}.png")
 
@@ -86,11 +86,11 @@ def fit_network(images: np.ndarray, truth: np.ndarray) -> Any:
     head = keras.Sequential([keras.Input(base.output_shape[1:]), features, dense], name="head")
     network = keras.Model(pixels, head(base(scaled)), name="tiny")
     body = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(base(scaled)))
-    seen = np.asarray(body(images.astype(np.float32)), np.float64)
-    mean, spread = seen.mean(axis=0), seen.std(axis=0) + 1e-6
-    fitted = LogisticRegression(C=1.0).fit((seen - mean) / spread, truth)
-    kernel = fitted.coef_[0] / spread
-    bias = fitted.intercept_[0] - float(kernel @ mean)
+    values = np.asarray(body(images.astype(np.float32)), np.float64)
+    mean, spread = values.mean(axis=0), values.std(axis=0) + 1e-6
+    classifier = LogisticRegression(C=1.0).fit((values - mean) / spread, truth)
+    kernel = classifier.coef_[0] / spread
+    bias = classifier.intercept_[0] - float(kernel @ mean)
     dense.set_weights([kernel[:, None].astype(np.float32), np.array([bias], np.float32)])
     return network
 

@@ -1,11 +1,11 @@
 """Runs the steps of exports in forks of one process that has loaded the converters already.
 
-A step of an export is a process of its own, and most of its time goes into loading tensorflow.
-Here the libraries are loaded once a session; every step still has a process, a memory and
-library state of its own, because the server forks for it.
+Outside the tests each step is a new process, which spends most of its time loading tensorflow.
+Here a server loads the libraries once per session and forks for each step. A step still has a
+process, memory and library state of its own.
 
-Run as a script, this file is the server: it reads one request a line from standard input and
-writes one answer a line to standard output, both JSON.
+Run as a script, this file is the server. It reads one JSON request per line from standard input
+and writes one JSON answer per line to standard output.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-# Everything that a step may load; what is not installed is left to the step to complain about.
+# Everything that a step may load. If one is not installed, the step that needs it reports that.
 LIBRARIES = ("tensorflow", "keras", "onnx", "onnxruntime", "onnxruntime.quantization", "tf2onnx",
              "openvino", "nncf", "ai_edge_litert.interpreter")  # fmt: skip
-STEPS = ("worker", "tflite", "tflite_metadata", "onnx", "openvino", "serving_graph", "flops")
+STEPS = ("worker", "tflite", "tflite_metadata", "onnx", "openvino", "serving_graph")
 
 
 class WorkerServer:
@@ -36,9 +36,13 @@ class WorkerServer:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         if self._server is not None:
             self._server.kill()
             self._server.communicate()
+            self._server = None
 
     def run_worker(self, job: Path, output: Path) -> tuple[int, int | None]:
         """Run one step; takes the place of `alledge.export.convert.jobs.run_worker`."""
@@ -52,8 +56,14 @@ class WorkerServer:
             "folder": str(Path.cwd()),
             "environment": dict(os.environ),
         }
-        print(json.dumps(request), file=self._server.stdin, flush=True)
-        answer = json.loads(self._server.stdout.readline())
+        try:
+            print(json.dumps(request), file=self._server.stdin, flush=True)
+            answer = json.loads(self._server.stdout.readline())
+        except BaseException:
+            # The server is dead, or still owes the answer that the next step would take for its
+            # own: start another.
+            self._stop()
+            raise
         return answer["code"], answer["peak_mib"]
 
 
@@ -73,7 +83,7 @@ def _start() -> subprocess.Popen[str]:
 def main() -> None:
     """Answer requests until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the libraries print is no answer
+    os.dup2(2, 1)  # keeps what the libraries print out of the answers
     warnings.simplefilter("ignore")
     for library in LIBRARIES:
         with contextlib.suppress(ImportError):

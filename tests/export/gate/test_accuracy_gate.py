@@ -8,7 +8,7 @@ import pytest
 from alledge.errors import ExportError
 from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.accuracy_gate import HOLDOUT, Budget, Gate
-from alledge.export.gate.out_of_fold import OutOfFoldPredictions, fit_decision_rule
+from alledge.export.gate.out_of_fold import OutOfFoldPredictions
 from alledge.export.types import DecisionRule
 from alledge.runtime.metrics.decisions import Thresholds
 
@@ -22,22 +22,26 @@ def scores(p: np.ndarray) -> np.ndarray:
     return np.stack([1 - p, p], axis=1).astype(np.float32)
 
 
+def noisy_predictions(
+    rng: np.random.Generator,
+    truth: np.ndarray,
+    folds: np.ndarray,
+    groups: np.ndarray,
+    separation: float,
+) -> OutOfFoldPredictions:
+    """Return scores of a float model that is sometimes wrong."""
+    logits = np.where(truth == 1, separation, -separation) + rng.normal(0, 1.5, len(truth))
+    float_scores = scores(1 / (1 + np.exp(-logits)))
+    return OutOfFoldPredictions(LABELS, POSITIVES, truth, folds, float_scores, groups, RULE)
+
+
 def predictions_of_float_model(
     rng: np.random.Generator, separation: float = 3.0, folds: int = FOLDS
 ) -> OutOfFoldPredictions:
-    """Return scores of a float model that is wrong now and then."""
+    """Return predictions of as many fields as ALL-IDB1 has, each in a group of its own."""
     truth = np.array([0] * HEALTHY + [1] * BLASTS)
     fold = np.concatenate([np.arange(HEALTHY), np.arange(BLASTS)]) % folds + 1
-    logits = np.where(truth == 1, separation, -separation) + rng.normal(0, 1.5, len(truth))
-    return OutOfFoldPredictions(
-        labels=LABELS,
-        positives=POSITIVES,
-        truth=truth,
-        folds=fold,
-        float_scores=scores(1 / (1 + np.exp(-logits))),
-        groups=np.arange(len(truth)),
-        float_rule=RULE,
-    )
+    return noisy_predictions(rng, truth, fold, np.arange(len(truth)), separation)
 
 
 def camera_predictions(rng: np.random.Generator) -> OutOfFoldPredictions:
@@ -47,16 +51,7 @@ def camera_predictions(rng: np.random.Generator) -> OutOfFoldPredictions:
     groups = np.concatenate([np.arange(healthy), np.arange(healthy), 100 + np.arange(2 * blasts)])
     part = np.arange(healthy) % parts
     fold = np.concatenate([1 + part, 1 + parts + part, 1 + np.arange(2 * blasts) % (2 * parts)])
-    logits = np.where(truth == 1, 2.0, -2.0) + rng.normal(0, 1.5, len(truth))
-    return OutOfFoldPredictions(
-        labels=LABELS,
-        positives=POSITIVES,
-        truth=truth,
-        folds=fold,
-        float_scores=scores(1 / (1 + np.exp(-logits))),
-        groups=groups,
-        float_rule=RULE,
-    )
+    return noisy_predictions(rng, truth, fold, groups, separation=2.0)
 
 
 def gate_with(
@@ -110,9 +105,8 @@ def test_an_artifact_that_equals_the_float_model_is_never_refused(separation):
         assessment = gate_with(predictions, float_scores).assess("onnx", LADDER[0])
         figures = assessment.figures
         assert (figures["lost_positives"], figures["auc_drop"], figures["agreement"]) == (0, 0, 1)
-        assert assessment.rule == fit_decision_rule(
-            predictions.truth, float_scores, LABELS, POSITIVES
-        )
+        rows = np.arange(len(predictions.truth))
+        assert assessment.rule == predictions.fit_rule(rows, float_scores)
 
 
 @pytest.mark.parametrize("fold", range(1, FOLDS + 1))
@@ -194,8 +188,10 @@ def test_folds_that_leave_one_class_only_have_no_cross_fitted_cost_and_say_why()
 
 
 def test_a_rule_cannot_be_fitted_on_one_class_only():
+    predictions = predictions_of_float_model(np.random.default_rng(4))
+    blasts = np.flatnonzero(predictions.is_positive)
     with pytest.raises(ExportError, match="all images are on one side") as caught:
-        fit_decision_rule(np.ones(4, int), scores(np.linspace(0.1, 0.9, 4)), LABELS, POSITIVES)
+        predictions.fit_rule(blasts, predictions.float_scores[blasts])
     assert "--no-gate" in str(caught.value.fix)
 
 

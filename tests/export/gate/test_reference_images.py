@@ -15,10 +15,7 @@ SIZE = ImageSettings(size=32)
 
 
 @settings(max_examples=50)
-@given(
-    st.lists(st.floats(0, 1), min_size=REFERENCES, max_size=200),
-    st.floats(0.05, 0.95),
-)
+@given(st.lists(st.floats(0, 1), min_size=REFERENCES, max_size=200), st.floats(0.05, 0.95))
 def test_references_are_32_different_images_sorted_by_score(p, threshold):
     scores = np.array(p)
     chosen = choose_references(scores, threshold)
