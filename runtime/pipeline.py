@@ -94,7 +94,11 @@ class _Pipeline(Generic[S, P, R]):
     ) -> None:
         self._prepare, self._answer = prepare, answer
         self._workers, self._limit_s, self._late = workers, limit_s, late
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        # One condition for each kind of thread, so that no thread is woken in vain.
+        self._result_ready = threading.Condition(self._lock)  # the caller waits
+        self._work_ready = threading.Condition(self._lock)  # the workers wait
+        self._item_wanted = threading.Condition(self._lock)  # the reader waits
         self._closed = False
         self._may_be_read = max_in_flight(workers)  # number of items
         self._ordered: deque[Task[R] | None] = deque()  # None: the end of the source
@@ -111,21 +115,22 @@ class _Pipeline(Generic[S, P, R]):
 
     def close(self) -> None:
         """Have every thread end after its current step."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._work_ready.notify_all()
+            self._item_wanted.notify_all()
 
     def next_task(self) -> Task[R] | None:
         """Wait for the next item in order, and return it; None after the last one."""
-        with self._changed:
+        with self._lock:
             while not (self._ordered and (self._ordered[0] is None or self._ordered[0].done)):
                 remaining_s = self._seconds_until_late()
                 if remaining_s is not None and remaining_s <= 0:
                     self._replace_late_threads()
                 else:
-                    self._changed.wait(remaining_s)
+                    self._result_ready.wait(remaining_s)
             self._may_be_read += 1
-            self._changed.notify_all()
+            self._item_wanted.notify()
             return self._ordered.popleft()
 
     def _seconds_until_late(self) -> float | None:
@@ -153,24 +158,24 @@ class _Pipeline(Generic[S, P, R]):
             source = iter(items)
             while self._wait_until_wanted():
                 item: _Item[S, R] = _Item(next(source))
-                with self._changed:
+                with self._lock:
                     self._ordered.append(item)
                     self._unprepared.append(item)
-                    self._changed.notify_all()
+                    self._work_ready.notify()
         except StopIteration:
             pass
         except BaseException as error:
             end = Task()
             end.fail(error)
-        with self._changed:
+        with self._lock:
             self._ordered.append(end)
-            self._changed.notify_all()
+            self._result_ready.notify()
 
     def _wait_until_wanted(self) -> bool:
         """Return True when another item may be read, and False when no more are wanted."""
-        with self._changed:
+        with self._lock:
             while not (self._may_be_read or self._closed):
-                self._changed.wait()
+                self._item_wanted.wait()
             self._may_be_read -= 1
             return not self._closed
 
@@ -185,13 +190,13 @@ class _Pipeline(Generic[S, P, R]):
 
     def _wait_for_work(self) -> bool:
         """Return True when there is work, and False when the results are no longer wanted."""
-        with self._changed:
+        with self._lock:
             while not (self._closed or self._unprepared or self._prepared):
-                self._changed.wait()
+                self._work_ready.wait()
             return not self._closed
 
     def _take_unprepared(self) -> _Item[S, R] | None:
-        with self._changed:
+        with self._lock:
             if not self._unprepared:
                 return None
             item = self._unprepared.popleft()
@@ -199,7 +204,7 @@ class _Pipeline(Generic[S, P, R]):
             return item
 
     def _take_prepared(self) -> tuple[P, _Item[S, R]] | None:
-        with self._changed:
+        with self._lock:
             if self._closed or not self._prepared:
                 return None
             prepared, item = self._prepared.popleft()
@@ -207,7 +212,7 @@ class _Pipeline(Generic[S, P, R]):
             return prepared, item
 
     def _is_time_to_answer(self) -> bool:
-        with self._changed:
+        with self._lock:
             is_short = self._answer_s < self._prepare_s
             return not (is_short and self._unprepared and len(self._prepared) < MAX_PREPARED)
 
@@ -235,10 +240,13 @@ class _Pipeline(Generic[S, P, R]):
 
     def _store(self, item: _Item[S, R], store: Callable[[], object]) -> bool:
         """Store the outcome of a step, unless the item was late and this thread replaced."""
-        with self._changed:
+        with self._lock:
             if item not in self._running:
                 return False
             self._running.discard(item)
             store()
-            self._changed.notify_all()
+            if not item.done:
+                self._work_ready.notify()  # an idle thread may take the second step
+            elif item is self._ordered[0]:
+                self._result_ready.notify()
             return True
