@@ -139,11 +139,13 @@ class TextTable:
         return line if guarded else f"{line}  no guards: any image gets an answer"
 
     def legend(self, positive: Sequence[str], threshold: float) -> str:
-        """Return the line that explains the percentages: they are never of a healthy label."""
+        """Return the line that explains the percentages, which are those of the positive labels."""
         least, labels = f"{threshold:.1%}", ", ".join(map(printable, positive))
         if len(positive) == 1:
-            return f"percent: how likely {labels} is; from {least} on that is the label"
-        return f"percent: how likely any of {labels} is; from {least} on one of them is the label"
+            return f"percent: the probability of {labels}; the label is {labels} from {least} on"
+        return (
+            f"percent: the probability of any of {labels}; one of them is the label from {least} on"
+        )
 
     def line(self, result: Result) -> str:
         """Return the line of one image, and count its status."""

@@ -71,7 +71,7 @@ def test_the_exit_code_is_zero_without_errors(folder: Path, bundle: Path) -> Non
 
 def test_text_says_what_its_percentages_are_of(folder: Path, bundle: Path) -> None:
     second = run("classify", folder, "--bundle", bundle).stdout.splitlines()[1]
-    assert second.startswith("percent: how likely ")
+    assert second.startswith("percent: the probability of ")
 
 
 def test_csv_has_a_line_an_image(folder: Path, bundle: Path) -> None:

@@ -96,6 +96,6 @@ def test_the_first_line_says_if_there_are_no_guards() -> None:
 
 def test_the_second_line_says_what_the_percentages_are_of() -> None:
     line = TextTable(("healthy", "blast")).legend(("blast",), 0.76)
-    assert line == "percent: how likely blast is; from 76.0% on that is the label"
+    assert line == "percent: the probability of blast; the label is blast from 76.0% on"
     several = TextTable(("benign", "early", "pre")).legend(("early", "pre"), 0.5)
-    assert "any of early, pre is; from 50.0% on" in several
+    assert "any of early, pre; one of them is the label from 50.0% on" in several

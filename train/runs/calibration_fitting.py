@@ -14,7 +14,7 @@ SENSITIVITY = 0.99
 MIN_SPECIFICITY = 0.8
 TEMPERATURES = (0.05, 20.0)
 TEMPERATURE_DIGITS = 6  # decimals; the log loss is flat below that
-SCORE_FLOOR = 1e-7  # as `alledge.runtime.metrics.calibration.calibrate` clips scores
+SCORE_FLOOR = 1e-7  # as `alledge.runtime.metrics.decisions.apply_temperature` clips scores
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
