@@ -65,10 +65,10 @@ def _camera_lines(dataset: DatasetAudit) -> list[str]:
 def _file_lines(dataset: DatasetAudit) -> list[str]:
     lines = []
     if dataset["same"]:
-        count = sum(map(len, dataset["same"]))
+        count, sets = sum(map(len, dataset["same"])), len(dataset["same"])
         lines.append(
-            f"{count} images in {len(dataset['same'])} sets overlap: a split that separates them "
-            "leaks (alledge train --split grouped keeps them together)"
+            f"{count} images in {sets} {'set' if sets == 1 else 'sets'} overlap: a split that "
+            "separates them leaks (alledge train --split grouped keeps them together)"
         )
     if dataset["unreadable"]:
         lines.append(f"{len(dataset['unreadable'])} files cannot be read: replace or remove them")
