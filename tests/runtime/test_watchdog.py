@@ -163,14 +163,15 @@ with watchdog.FreezeTimer(0.2):
     [
         "watchdog.Watchdog(0.2).run",
         # the main thread waits for something else
-        "lambda work: (threading.Thread(target=work, daemon=True).start(), input())",
+        "lambda work: (threading.Thread(target=work, daemon=True).start(), "
+        "threading.Event().wait())",
     ],
 )
 def test_a_frozen_process_ends_with_exit_code_1_and_a_stack(run: str) -> None:
     code = FROZEN.replace("run(freeze)", f"({run})(freeze)")
     done = subprocess.run(
         [sys.executable, "-c", code],
-        stdin=subprocess.PIPE, capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stdout == "started\n"
