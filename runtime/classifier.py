@@ -304,6 +304,7 @@ class Classifier:
                 rgb, header = load_image(source, self.bundle.image_settings)
                 active = self._guards.active
                 flags = self._guards.flags(image_statistics(rgb, header)) if active else ()
+                flags = (*header.flags, *flags)
         except AlledgeError as error:
             return self._error_result(name, error.one_line, time.perf_counter() - started)
         return _PreparedImage(source, name, rgb, flags, time.perf_counter() - started)

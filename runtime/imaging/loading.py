@@ -6,102 +6,25 @@ resizes an image for a model.
 
 from __future__ import annotations
 
-import contextlib
 import io
-import stat
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
-from ..errors import ImageError
-from .image_settings import ImageSettings
+from ...errors import ImageError
+from ..image_settings import ImageSettings
+from .colour import to_rgb
+from .opening import FILE_FIX, UNKNOWN_CAMERA, Header, header_of, image_errors, open_image
 
 if TYPE_CHECKING:
-    from .types import RGB, ImageSource
+    from ..types import RGB, ImageSource
 
-# Pillow loads the plugins of the first five by itself. Trying one of the others loads all plugins.
-IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
-MAX_MEGAPIXELS = 200
 # Scans of a progressive JPEG. A usual file has about ten; each costs a pass over all pixels.
 MAX_SCANS = 100
 SCAN_MARKER = b"\xff\xda"
-UINT16_PER_UINT8 = 257  # 65535 / 255
-ROWS_AT_ONCE = 256  # rows of a 16-bit image that are converted to 8 bits at once
-UNKNOWN_CAMERA = "unknown"
 GIVEN_IMAGE, GIVEN_FIX = "the given image", "load it before its file is closed"
-FILE_FIX = "copy it from the camera again"
-
-# Pillow refuses an image of more than twice this number of pixels before it decodes it.
-Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 1_000_000 // 2
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-# Pillow warns about damaged tags on stderr; only the pixels matter here.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the header of an image file says.
-
-    Parameters
-    ----------
-    width, height : int
-        Upright size in pixels, EXIF orientation applied.
-    camera : str
-        EXIF model, else the make, else ``"unknown"``.
-    """
-
-    width: int
-    height: int
-    camera: str
-
-
-def open_image(path: str | Path) -> Image.Image:
-    """Open an image file without decoding it.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    PIL.Image.Image
-        Not yet loaded; the caller closes it.
-
-    Raises
-    ------
-    ImageError
-        If the file does not exist, is not a regular file, is empty, cannot be read, is in no
-        known image format, or declares more than 200 megapixels.
-    """
-    path = Path(path)
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise ImageError(f"there is no file {path}", fix="check the path") from None
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{path} cannot be read: {_reason(error)}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError(f"{path} is not a regular file", fix="name an image file")
-    if status.st_size == 0:
-        raise ImageError(f"{path} is empty (0 bytes)", fix="copy it from the camera again")
-    try:
-        return Image.open(path, formats=IMAGE_FORMATS)
-    except UnidentifiedImageError:
-        raise ImageError(
-            f"{path} is not an image in a known format", allowed=", ".join(IMAGE_FORMATS)
-        ) from None
-    except Image.DecompressionBombError:
-        raise ImageError(
-            f"{path} declares more than {MAX_MEGAPIXELS} megapixels, refused before decoding",
-            fix="export the field of view, not the whole slide",
-        ) from None
-    except Exception as error:  # a damaged header may raise anything inside a decoder
-        raise ImageError(f"{path} cannot be read: {_reason(error)}") from None
 
 
 def load_rgb(source: ImageSource, settings: ImageSettings | None = None) -> RGB:
@@ -158,16 +81,16 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
         image = _from_array(source)
         return _to_model(image, settings), Header(*image.size, UNKNOWN_CAMERA)
     if isinstance(source, Image.Image):
-        with _image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
-            header = _header(source)
+        with image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
+            header = header_of(source)
             return _decode(_undecoded_copy(source), GIVEN_IMAGE, settings), header
     if not isinstance(source, str | Path):
         raise ImageError(
             f"a {type(source).__name__} is not an image",
             allowed="a path, a PIL.Image, an (H, W, 3) array of uint8",
         )
-    with open_image(source) as image, _image_errors(f"{source} is damaged", FILE_FIX):
-        header = _header(image)
+    with open_image(source) as image, image_errors(f"{source} is damaged", FILE_FIX):
+        header = header_of(image)
         return _decode(image, str(source), settings), header
 
 
@@ -194,64 +117,16 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
     if isinstance(source, np.ndarray):
         image = _from_array(source)
     elif isinstance(source, Image.Image):
-        with _image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
-            image = _to_rgb(ImageOps.exif_transpose(source))
+        with image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
+            image = to_rgb(ImageOps.exif_transpose(source))
     else:
-        with open_image(source) as opened, _image_errors(f"{source} is damaged", FILE_FIX):
+        with open_image(source) as opened, image_errors(f"{source} is damaged", FILE_FIX):
             opened.draft(None, (longest, longest))
-            image = _to_rgb(ImageOps.exif_transpose(opened))
+            image = to_rgb(ImageOps.exif_transpose(opened))
     if max(image.size) > longest:
         image = image.copy()
         image.thumbnail((longest, longest), Image.Resampling.BILINEAR)
     return image
-
-
-def read_header(path: str | Path) -> Header:
-    """Return size and camera of an image file without decoding its pixels.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    Header
-
-    Raises
-    ------
-    ImageError
-        As `open_image`.
-    """
-    with open_image(path) as image:
-        return _header(image)
-
-
-def _header(image: Image.Image) -> Header:
-    try:
-        exif = image.getexif()
-        model, make = exif.get(ExifTags.Base.Model), exif.get(ExifTags.Base.Make)
-        turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    except Exception:  # EXIF is damaged; the pixels may be intact
-        model, make, turned = None, None, False
-    camera = str(model or make or "").replace("\x00", " ").strip()
-    # of a TIFF, Pillow gives the upright size already
-    width, height = image.size[::-1] if turned and image.format != "TIFF" else image.size
-    return Header(width, height, camera or UNKNOWN_CAMERA)
-
-
-@contextlib.contextmanager
-def _image_errors(problem: str, fix: str) -> Iterator[None]:
-    """Turn whatever Pillow raises into an `ImageError`.
-
-    Decoders raise OSError, SyntaxError, struct.error and others; an image whose file was closed
-    raises ValueError.
-    """
-    try:
-        yield
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(f"{problem}: {_reason(error)}", fix=fix) from None
 
 
 def _decode(image: Image.Image, name: str, settings: ImageSettings) -> RGB:
@@ -259,7 +134,7 @@ def _decode(image: Image.Image, name: str, settings: ImageSettings) -> RGB:
     image.draft(None, (settings.draft, settings.draft))
     image.load()
     orientation = _orientation(image)
-    return _to_model(_to_rgb(image), settings, orientation)
+    return _to_model(to_rgb(image), settings, orientation)
 
 
 def _undecoded_copy(image: Image.Image) -> Image.Image:
@@ -313,28 +188,6 @@ _UPRIGHT = {
 }
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image of any mode to RGB."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I"):  # 16-bit grey: I;16, I;16B, or I holding 16-bit values
-        samples = np.asarray(image)
-        if samples.min() < 0 or samples.max() > np.iinfo(np.uint16).max:
-            raise ImageError(f"pixels from {samples.min()} to {samples.max()} have no known range")
-        grey = np.empty(samples.shape, np.uint8)
-        for top in range(0, len(samples), ROWS_AT_ONCE):
-            rows = samples[top : top + ROWS_AT_ONCE].astype(np.uint32)
-            grey[top : top + ROWS_AT_ONCE] = (rows + UINT16_PER_UINT8 // 2) // UINT16_PER_UINT8
-        return Image.fromarray(grey).convert("RGB")
-    if image.mode == "F":
-        raise ImageError("floating-point pixels have no known range", fix="save it as 8-bit RGB")
-    if image.has_transparency_data:
-        return Image.alpha_composite(
-            Image.new("RGBA", image.size, "white"), image.convert("RGBA")
-        ).convert("RGB")
-    return image.convert("RGB")
-
-
 def _to_model(
     image: Image.Image, settings: ImageSettings, orientation: Image.Transpose | None = None
 ) -> RGB:
@@ -358,7 +211,3 @@ def _from_array(pixels: RGB) -> Image.Image:
             allowed="(H, W, 3) uint8, RGB",
         )
     return Image.fromarray(pixels)
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)
