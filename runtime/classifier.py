@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..errors import AlledgeError, BackendError, unknown_name
 from .backends import AUTO, Backend, open_backend
-from .bundle.bundle import Bundle, find_bundle
+from .bundle.bundle import Bundle, open_bundle
 from .first_use import FirstUse
 from .guards.guards import Guards
 from .guards.image_statistics import image_statistics
@@ -152,7 +152,7 @@ class Classifier:
         if mode not in MODES:
             raise unknown_name("mode", mode, MODES)
         if not isinstance(bundle, Bundle):
-            bundle = Bundle.open(find_bundle(bundle))
+            bundle = open_bundle(bundle)
         validate_limit(timeout_s)
         threads = usable_cores() if threads is None else threads
         if mode == "latency":

@@ -71,9 +71,9 @@ def classify(
       alledge classify -- "-odd name.jpg"
     """
     from .backends import choose_backend
-    from .bundle.bundle import Bundle, find_bundle
+    from .bundle.bundle import open_bundle
 
-    opened = Bundle.open(find_bundle(bundle))
+    opened = open_bundle(bundle)
     chosen = choose_backend(list(opened.formats), backend)
     if opened.is_large(files := opened.formats[chosen].files):
         opened.begin_check(files)  # while numpy and Pillow are imported

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..errors import BundleError
+from .json_values import InvalidValueError, check_choice, check_integer, check_object, shown
 
 GEOMETRIES = ("squash", "crop")
+MAX_SIZE, MAX_DRAFT = 4096, 1 << 16  # of the square, and of a JPEG's longer side, in pixels
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,42 @@ class ImageSettings:
         Raises
         ------
         BundleError
-            If this version does not know a setting. It cannot be ignored, because the model
-            would then see other pixels than in training.
+            If a setting is missing, has the wrong type or range, or is unknown to this version.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(settings) - known)
-        if unknown or settings.get("geometry", "squash") not in GEOMETRIES:
+        try:
+            check_settings(settings, "image_path")
+        except InvalidValueError as error:
             raise BundleError(
-                f"the image path has settings this version does not know: {unknown or settings}",
-                allowed=sorted(known),
-                fix="update alledge on this machine",
-            )
+                f"{error.key} {error.what}",
+                allowed=error.allowed,
+                fix="update alledge on this machine, or train and export again",
+            ) from None
         return cls(**settings)
+
+
+def check_settings(value: object, key: str) -> None:
+    """Check settings that were read from JSON.
+
+    An unknown setting cannot be ignored, because the model would then see other pixels than in
+    training. For the same reason a missing one has no default.
+
+    Parameters
+    ----------
+    value : object
+        A dict, if it is right.
+    key : str
+        The key that it was read from.
+
+    Raises
+    ------
+    InvalidValueError
+    """
+    known = [field.name for field in fields(ImageSettings)]
+    for name, setting in check_object(value, key).items():
+        if name not in known:
+            what = f"is {shown(setting)}, a setting that this version does not know"
+            raise InvalidValueError(f"{key}.{name}", what, ", ".join(known))
+    settings = check_object(value, key, known)
+    check_integer(settings["size"], f"{key}.size", 1, MAX_SIZE)
+    check_choice(settings["geometry"], f"{key}.geometry", GEOMETRIES)
+    check_integer(settings["draft"], f"{key}.draft", 1, MAX_DRAFT)

@@ -40,6 +40,29 @@ class GuardsRecord(TypedDict):
     exposure: dict[str, list[float | None]]
 
 
+class AnswersRecord(TypedDict):
+    """The ``answers`` of ``parity.json``: what the record makes of the stored scores."""
+
+    labels: list[str]
+    probabilities: list[float]  # of all positive labels together, to six decimals
+    indeterminate: list[bool]
+
+
+class ReplayRecord(TypedDict):
+    """Whether the record gives the answers of the export, without an engine."""
+
+    status: Literal["pass", "fail"]
+    differences: list[str]  # one line each, for people
+
+
+class PictureRecord(TypedDict):
+    """How far the pixels of ``picture.jpg`` here are from those of the export, in [0, 255]."""
+
+    status: Literal["pass", "fail"]
+    mean_difference: float
+    max_difference: float
+
+
 class Distance(TypedDict):
     """How far two sets of scores are apart."""
 
@@ -74,7 +97,10 @@ class VerifyDocument(TypedDict):
     bundle: str
     digest: str
     files: int
+    signed_by: str | None  # the trusted key; None where this device trusts none
     references: dict[str, Any]
+    answers: ReplayRecord
+    picture: PictureRecord
     machine: dict[str, str]
     backends: dict[str, BackendVerification]
     verdict: Literal["pass", "fail", "not informative"]

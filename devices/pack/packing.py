@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ... import __version__, runtime
 from ...errors import AlledgeError, BundleError, UsageError
-from ...runtime.bundle.bundle import RECORD, Bundle
+from ...runtime.bundle.bundle import Bundle
+from ...runtime.bundle.record_file import RECORD
 from ...runtime.bundle.signing import SIGNATURE
 from ...runtime.digests import file_digest
 from ...runtime.files import replace_file, write_json

@@ -10,11 +10,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ... import __version__
-from ...runtime.bundle.bundle import SCHEMA as BUNDLE_SCHEMA
-from ...runtime.bundle.bundle import SCHEMA_VERSION as BUNDLE_VERSION
+from ...runtime.bundle.answers import answers, guard_flags
+from ...runtime.bundle.record_file import SCHEMA as BUNDLE_SCHEMA
+from ...runtime.bundle.record_file import SCHEMA_VERSION as BUNDLE_VERSION
+from ...runtime.bundle.references import (
+    FLOAT,
+    INPUTS,
+    OUTPUTS,
+    PARITY,
+    PICTURE,
+    SCHEMA,
+    SCHEMA_VERSION,
+)
+from ...runtime.image_settings import ImageSettings
+from ...runtime.imaging import load_rgb
 from ..convert.capabilities import ARTIFACTS
 from ..convert.quantization_recipes import describe
-from ..gate.parity import SCHEMA, SCHEMA_VERSION, cpu_features
+from ..gate.parity import cpu_features
+from ..gate.reference_images import PICTURE_QUALITY, draw_picture
 from ..types import Artifact, CalibrationSource, Json, References
 from .model_card import model_card
 from .writer import new_bundle, write_arrays, write_document, write_record
@@ -44,31 +57,60 @@ def assemble(
     UsageError
         If there is something at `out` that may not be replaced.
     """
-    parity = {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "cpu": cpu_features(),
-        "reference": {"source": references.source, "images": len(references.images)},
-        "formats": {name: artifact.parity for name, artifact in artifacts.items()},
-    }
-    outputs = {"float": references.float_scores}
+    settings = ImageSettings.from_json(record["image_path"])
+    outputs = {FLOAT: references.float_scores}
     outputs |= {name: artifact.scores for name, artifact in artifacts.items()}
     for artifact in artifacts.values():
         for kernels, scores in artifact.variants.items():
             outputs[artifact.parity["variants"][kernels]["outputs"]] = scores
+    parity = parity_document(record, artifacts, references)
     with new_bundle(out, force) as folder:
         for artifact in artifacts.values():
             for path in sorted(artifact.folder.iterdir()):
                 shutil.move(path, folder / path.name)  # the work folder may be on another disk
-        write_arrays(folder / "reference" / "inputs.npz", {"inputs": references.images})
-        write_arrays(folder / "reference" / "outputs.npz", outputs)
-        write_document(folder / "parity.json", parity)
+        (folder / PICTURE).parent.mkdir()
+        draw_picture(settings).save(folder / PICTURE, quality=PICTURE_QUALITY)
+        arrays = {"inputs": references.images, "picture": load_rgb(folder / PICTURE, settings)}
+        write_arrays(folder / INPUTS, arrays)
+        write_arrays(folder / OUTPUTS, outputs)
+        write_document(folder / PARITY, parity)
         (folder / "MODEL_CARD.md").write_bytes(model_card(record, parity).encode("utf-8"))
         write_record(folder, record)
 
 
+def parity_document(
+    record: Json, artifacts: Mapping[str, Artifact], references: References
+) -> Json:
+    """Return ``parity.json``: the comparisons, and what `verify` replays.
+
+    Parameters
+    ----------
+    record : dict
+        From `bundle_record`.
+    artifacts : mapping of str to Artifact
+        By format.
+    references : References
+    """
+    formats = {}
+    for name, artifact in artifacts.items():
+        row = record["formats"][name]
+        replay = answers(artifact.scores, record["labels"], record["positive"], row)
+        formats[name] = {**artifact.parity, "answers": replay}
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "cpu": cpu_features(),
+        "reference": {
+            "source": references.source,
+            "images": len(references.images),
+            "flags": guard_flags(references.images, record["guards"]),
+        },
+        "formats": formats,
+    }
+
+
 def bundle_record(run: Json, name: str, precision: str, formats: Json) -> Json:
-    """Return ``bundle.json`` without the hashes of the files.
+    """Return ``bundle.json`` without hashes and sizes of the files, and without its checksum.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ...runtime.bundle.bundle import RECORD
+from ...runtime.bundle.record_file import RECORD, record_text
 from ...runtime.digests import file_digest
 from ..types import Json
 
@@ -109,13 +109,15 @@ def has_ended(pid: str) -> bool:
 
 
 def write_record(folder: Path, record: Json) -> None:
-    """Write ``bundle.json`` with the SHA-256 of every other file in the folder."""
-    files = {
-        path.relative_to(folder).as_posix(): file_digest(path)
+    """Write ``bundle.json`` with the SHA-256 and the size of every other file in the folder."""
+    paths = {
+        path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    write_document(folder / RECORD, {**record, "files": files})
+    files = {name: file_digest(path) for name, path in paths.items()}
+    sizes = {name: path.stat().st_size for name, path in paths.items()}
+    (folder / RECORD).write_bytes(record_text({**record, "files": files, "sizes": sizes}))
 
 
 def write_document(path: Path, document: Json) -> None:

@@ -15,7 +15,6 @@ from ...runtime.metrics.metrics import assign_labels, positive_score
 from ..convert.capabilities import GATED
 from ..types import Comparison, Coverage, DecisionRule, Floats, Json, Mask, Scores
 
-SCHEMA, SCHEMA_VERSION = "alledge/parity", 1
 COMPARISON_KEYS = ("max_dp", "mean_dp", "agreement", "lost_positives", "to_review")
 PASS, FAIL, NOT_INFORMATIVE = "pass", "fail", "not informative"
 # What a verdict was measured on. Out-of-fold images come first: they are like the images that the

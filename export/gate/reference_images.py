@@ -6,6 +6,7 @@ shipped. No training image is ever among them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ...errors import DataError
 from ...runtime.data.datasets import IMAGE_SUFFIXES
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
+from ...train.phantom.optics import CAMERAS
 from ...train.phantom.smears import draw_field
 from ..types import Floats, Images, Indices
 
@@ -24,6 +26,7 @@ NEAREST = 12  # of the references are the nearest to the threshold, half from ea
 POOL_SEED = 20_210
 FIELDS, VARIANTS = 64, 4
 FIELD_PX = 320
+PICTURE_QUALITY, MAX_PICTURE_PX = 85, 2400
 # How many blends are tried in the search for the threshold: the scores of a confident model are
 # all far from it.
 PAIRS, SHARES, ROUNDS = 8, 7, 3
@@ -50,6 +53,21 @@ def generate_pool(settings: ImageSettings) -> Images:
             field = _perturb(field, rng)
         drawn.append(field)
     return np.stack(drawn)
+
+
+def draw_picture(settings: ImageSettings) -> Image.Image:
+    """Return a generated field from which `alledge verify` tests how a machine loads images.
+
+    It is not square, and a JPEG of it is decoded at half its size, so that another geometry, size
+    or draft gives other pixels.
+
+    Parameters
+    ----------
+    settings : ImageSettings
+    """
+    camera = CAMERAS[0]
+    size = min(math.ceil(2 * settings.draft / min(camera.width, camera.height)), MAX_PICTURE_PX)
+    return draw_field(POOL_SEED, FIELDS, blast=True, camera=camera, size=size)[0]
 
 
 def blend(one: Images, other: Images, share: float) -> Images:

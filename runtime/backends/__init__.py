@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ...errors import BackendError, MissingPackageError, UsageError, unknown_name
+from ...errors import AlledgeError, BackendError, MissingPackageError, UsageError, unknown_name
 from ..bundle.bundle import Bundle
 from ..machine import usable_cores
 
@@ -289,7 +289,9 @@ def load_backend(
             f"the backend {name} is installed, but incomplete: {error}",
             fix=f'pip install --force-reinstall "alledge[{spec.extra}]"',
         ) from error
-    except (ImportError, OSError, RuntimeError, SystemError, ValueError) as error:
+    except AlledgeError:
+        raise
+    except Exception as error:  # engines have no common base class
         raise BackendError(
             f"the backend {name} cannot load {file}: {_first_lines(error)}",
             fix="`alledge verify BUNDLE` shows which backends work on this machine",

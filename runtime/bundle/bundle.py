@@ -6,26 +6,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ...errors import BundleError, TamperedError, UsageError
 from ..digests import SMALL_BYTES, file_digest, sha256
 from ..image_settings import ImageSettings
+from .record_file import COPY_FIX, RECORD, parse_record, read_content
 from .signing import check_bundle
+from .validation import format_files
 
-RECORD = "bundle.json"
-SCHEMA, SCHEMA_VERSION = "alledge/bundle", 1
-TASKS = ("field",)  # kinds of images that this version can classify
 BUNDLE_VARIABLE = "ALLEDGE_BUNDLE"
+FOREIGN_BYTES = 64 << 20  # a larger file is not read if its size is wrong
 BUNDLES = Path("bundles")  # the folder into which `alledge export` writes
-SHA256_BYTES = 32
 
 
 def installed_bundle() -> Path:
@@ -55,17 +54,15 @@ class Format:
 
     name: str
     file: str
-    temperature: float = 1.0
-    threshold: float = 0.5
-    band: tuple[float, float] = (0.5, 0.5)
-    produced_by: dict[str, str] = field(default_factory=dict)
+    temperature: float
+    threshold: float
+    band: tuple[float, float]
+    produced_by: dict[str, str]
 
     @property
     def files(self) -> tuple[str, ...]:
         """All files that the engine reads; OpenVINO has the weights in a second file."""
-        if self.name == "openvino":
-            return self.file, str(PurePosixPath(self.file).with_suffix(".bin"))
-        return (self.file,)
+        return format_files(self.name, self.file)
 
 
 class BackgroundCheck:
@@ -111,6 +108,8 @@ class Bundle:
         The labels that mean leukaemia.
     image_settings : ImageSettings
     formats : dict of str to Format
+    signed_by : str or None
+        The trusted key that signed the record; None where this device trusts no key.
     """
 
     path: Path
@@ -121,6 +120,7 @@ class Bundle:
     positive: tuple[str, ...]
     image_settings: ImageSettings
     formats: dict[str, Format]
+    signed_by: str | None
     _checks: dict[tuple[str, ...], BackgroundCheck] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -141,7 +141,10 @@ class Bundle:
         Raises
         ------
         BundleError
-            If there is no bundle, or its record is damaged or has an unknown version.
+            If there is no bundle, or its record is damaged, has an unknown version, or a value
+            that cannot be meant. The message names the key.
+        TamperedError
+            If the record was changed after the export.
         UntrustedError
             If this device trusts keys and none of them signed the record.
 
@@ -154,62 +157,20 @@ class Bundle:
         path = Path(path)
         if path.name == RECORD and path.is_file():
             path = path.parent
-        try:
-            content = (path / RECORD).read_bytes()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise BundleError(
-                f"{path} is not a bundle: its {RECORD} cannot be read: {reason}",
-                fix="name a folder that `alledge export` wrote; without a record it is incomplete",
-            ) from None
-        check_bundle(path, content)
-        try:
-            record = json.loads(content)
-            return cls._from_record(path, f"sha256:{sha256(content).hexdigest()}", record)
-        except BundleError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise BundleError(
-                f"{path / RECORD} is damaged: {type(error).__name__}: {error}",
-                fix="copy the whole bundle again",
-            ) from None
-
-    @classmethod
-    def _from_record(cls, path: Path, digest: str, record: dict[str, Any]) -> Bundle:
-        if record.get("schema") != SCHEMA or record.get("schema_version") != SCHEMA_VERSION:
-            raise BundleError(
-                f"{path / RECORD} is {record.get('schema')!r} "
-                f"version {record.get('schema_version')!r}",
-                allowed=f"{SCHEMA!r} version {SCHEMA_VERSION}",
-                fix="update alledge on this machine, or export the bundle again",
-            )
-        if record["task"] not in TASKS:
-            raise BundleError(
-                f"{path} classifies {record['task']!r}, which this version cannot",
-                allowed=TASKS,
-                fix="update alledge on this machine",
-            )
-        labels, positive = tuple(map(str, record["labels"])), tuple(map(str, record["positive"]))
-        if len(labels) < 2 or len(set(labels)) < len(labels) or not set(positive) < set(labels):
-            raise ValueError(f"labels {labels} with positive {positive}")
-        bundle = cls(
+        content = read_content(path / RECORD)
+        signed_by = check_bundle(path, content)
+        record = parse_record(path / RECORD, content)
+        return cls(
             path=path,
-            digest=digest,
+            digest=f"sha256:{sha256(content).hexdigest()}",
             record=record,
-            name=str(record["name"]),
-            labels=labels,
-            positive=positive,
-            image_settings=ImageSettings.from_json(record["image_path"]),
+            name=record["name"],
+            labels=tuple(record["labels"]),
+            positive=tuple(record["positive"]),
+            image_settings=ImageSettings(**record["image_path"]),
             formats={name: _read_format(name, row) for name, row in record["formats"].items()},
+            signed_by=signed_by,
         )
-        for name, wanted in record["files"].items():
-            _inside(name)
-            if len(bytes.fromhex(wanted)) != SHA256_BYTES:
-                raise ValueError(f"{name} has the hash {wanted!r}")
-        for row in bundle.formats.values():
-            if missing := set(row.files) - set(record["files"]):
-                raise ValueError(f"no hash for {', '.join(sorted(missing))}")
-        return bundle
 
     def check(self, names: Iterable[str] | None = None) -> None:
         """Compare the SHA-256 of files with those of the record.
@@ -230,7 +191,7 @@ class Bundle:
         for name in files if names is None else names:
             if name not in files:
                 raise BundleError(f"{self.path / RECORD} names no hash for {name}", allowed=files)
-            self._check_one(name, str(files[name]).lower())
+            self._check_one(name)
 
     def begin_check(self, names: Iterable[str]) -> None:
         """Start to check files in a background thread; `checking` the same files waits for it.
@@ -271,42 +232,66 @@ class Bundle:
             check.wait()
         check.raise_error()
 
-    def _check_one(self, name: str, wanted: str) -> None:
-        file = self.path / name
+    def _check_one(self, name: str) -> None:
+        """Compare one file with the record: its kind and its size before its content."""
+        file, size = self.path / name, self.record["sizes"][name]
+        wanted = f"sha256:{self.record['files'][name]}"
         try:
-            actual = f"sha256:{file_digest(file)}"
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+                actual = "no regular file"
+            elif status.st_size > max(size, FOREIGN_BYTES):
+                actual = f"{status.st_size} bytes instead of {size}"
+            else:  # a small file of another size is hashed for the message
+                actual = f"sha256:{file_digest(file)}"
         except (OSError, ValueError) as error:
             actual = f"nothing ({getattr(error, 'strerror', None) or error})"
-        if actual != f"sha256:{wanted}":
+        if actual != wanted:
             raise TamperedError(
                 f"{file} is not the file that was exported: "
-                f"the bundle names sha256:{wanted}, found {actual}",
-                fix="copy the whole bundle again; never edit a file of it",
+                f"the bundle names {wanted}, found {actual}",
+                fix=COPY_FIX,
             )
 
 
 def _read_format(name: str, row: dict[str, Any]) -> Format:
-    low, high = (float(value) for value in row.get("band", (0.5, 0.5)))
-    artifact = Format(
+    low, high = row["band"]
+    return Format(
         name=name,
-        file=_inside(row["file"]),
-        temperature=float(row.get("temperature", 1.0)),
-        threshold=float(row.get("threshold", 0.5)),
-        band=(low, high),
-        produced_by={str(key): str(value) for key, value in row.get("produced_by", {}).items()},
+        file=row["file"],
+        temperature=float(row["temperature"]),
+        threshold=float(row["threshold"]),
+        band=(float(low), float(high)),
+        produced_by=row["produced_by"],
     )
-    is_valid = 0 < artifact.temperature < float("inf") and 0 <= artifact.threshold <= 1
-    if not (is_valid and low <= high):
-        raise ValueError(f"format {name}: {artifact}")
-    return artifact
 
 
-def _inside(name: str) -> str:
-    """Return the name of a bundle's file; refuse one that is not inside the bundle."""
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name or ":" in name or not pure.parts:
-        raise ValueError(f"{name!r} is not a file inside the bundle")
-    return name
+def open_bundle(named: str | Path | None = None) -> Bundle:
+    """Open the bundle to use.
+
+    Parameters
+    ----------
+    named : str or Path, optional
+        As `find_bundle`.
+
+    Raises
+    ------
+    UsageError
+        As `find_bundle`.
+    BundleError
+        As `Bundle.open`. The message names ``$ALLEDGE_BUNDLE`` where the path comes from it.
+    """
+    path = find_bundle(named)
+    try:
+        return Bundle.open(path)
+    except BundleError as error:
+        if named is not None or BUNDLE_VARIABLE not in os.environ:
+            raise
+        raise type(error)(
+            f"{error.what} (the variable {BUNDLE_VARIABLE} names it)",
+            allowed=error.allowed,
+            fix=f"{error.fix}; or correct {BUNDLE_VARIABLE}, or unset it",
+        ) from None
 
 
 def find_bundle(named: str | Path | None = None) -> Path:

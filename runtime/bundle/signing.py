@@ -6,6 +6,7 @@ A device without trusted keys requires no signature.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ...errors import UntrustedError
 ENVIRONMENT = "ALLEDGE_TRUSTED_KEYS"  # a folder of *.pub files
 ALGORITHM = "ed25519"
 SIGNATURE = "bundle.sig"
+MAX_BYTES = 4096  # of a key or a signature
 # Signed before the content, so that the signature of a bundle is not valid for a pack.
 PURPOSES = {"bundle": b"alledge bundle\n", "pack": b"alledge pack\n"}
 
@@ -76,7 +78,7 @@ def read_public_key(path: Path) -> bytes:
     from .ed25519 import is_public_key
 
     try:
-        algorithm, text = path.read_text(encoding="ascii").split()[:2]
+        algorithm, text = _read(path).split()[:2]
         key = bytes.fromhex(text)
         if algorithm != ALGORITHM or len(key) != 32:
             raise ValueError(f"{algorithm} key of {len(key)} bytes")
@@ -89,6 +91,16 @@ def read_public_key(path: Path) -> bytes:
             fix="copy the .pub file that `alledge keygen` wrote again",
         ) from None
     return key
+
+
+def _read(path: Path) -> str:
+    """Return a short text file; reading a pipe or a device might never end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise ValueError(f"it has {status.st_size} bytes, more than {MAX_BYTES}")
+    return path.read_text(encoding="ascii")
 
 
 def format_signature(public: bytes, signature: bytes) -> str:
@@ -166,7 +178,7 @@ def check_signature(
     """
     fix = "ask the owner of a trusted key for a signed one: alledge pack --sign KEY"
     try:
-        algorithm, public, text = signature.read_text(encoding="ascii").split()
+        algorithm, public, text = _read(signature).split()
         key, value = bytes.fromhex(public), bytes.fromhex(text)
         if algorithm != ALGORITHM:
             raise ValueError(f"algorithm {algorithm}")
@@ -188,7 +200,7 @@ def check_signature(
     return names[0]
 
 
-def check_bundle(folder: Path, content: bytes) -> None:
+def check_bundle(folder: Path, content: bytes) -> str | None:
     """Refuse a bundle that no trusted key signed. Without trusted keys, accept every bundle.
 
     Parameters
@@ -198,10 +210,16 @@ def check_bundle(folder: Path, content: bytes) -> None:
     content : bytes
         Content of ``bundle.json``, which contains the hash of every other file.
 
+    Returns
+    -------
+    str or None
+        The trusted key that signed it; None if this device trusts no key.
+
     Raises
     ------
     UntrustedError
         As `check_signature` and `trusted_keys`.
     """
     if keys := trusted_keys():
-        check_signature(content, folder / SIGNATURE, "bundle", keys, str(folder))
+        return check_signature(content, folder / SIGNATURE, "bundle", keys, str(folder))
+    return None

@@ -1,47 +1,47 @@
 """``alledge verify``: whether a bundle computes here what it computed on the desk.
 
-"The desk" is the machine that exported the bundle. Two questions are answered separately. The same
-artifact here and on the desk: the tolerance is tight, and faults of CPU, engine and operators show.
-The artifact against the float model: the cost of quantization, measured on the desk.
+"The desk" is the machine that exported the bundle. Four questions are answered separately:
+
+- The answers: does the record make of the stored scores what it made of them at the export?
+- The picture: does this machine read the same pixels from a file?
+- The same artifact here and on the desk: the tolerance is tight, and faults of CPU, engine and
+  operators show.
+- The artifact against the float model: the cost of quantization, measured on the desk.
 """
 
 from __future__ import annotations
 
-import json
 import platform
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import BackendError, BundleError, MissingPackageError
+from ...errors import BackendError, BundleError, ImageError, MissingPackageError
 from ..backends import BACKENDS, Backend, installed_backends, open_backend
+from ..imaging import load_rgb
 from ..metrics.decisions import apply_temperature, assign_labels, positive_score
+from .answers import answers, differences, guard_flags
 from .bundle import Bundle, Format
+from .references import FLOAT, PICTURE, References, Scores, read_references, variants
 
 if TYPE_CHECKING:
-    from ..types import BackendVerification, Distance, VerifyDocument
+    from ..types import BackendVerification, Distance, PictureRecord, ReplayRecord, VerifyDocument
 
 SCHEMA, SCHEMA_VERSION = "alledge/verify", 1
-INPUTS, OUTPUTS, PARITY = "reference/inputs.npz", "reference/outputs.npz", "parity.json"
-FLOAT = "float"  # the name of the float model's outputs
 PARITY_KEYS = (
     "max_dp", "mean_dp", "agreement", "lost_positives", "to_review", "verdict", "measured_on",
     "images", "figures", "gate",
 )  # fmt: skip
 FIGURES = {"cross-fitted": ", cross-fitted", "gate": ", which chose the recipe too"}
-
-Scores = NDArray[np.float32]
-
-
-class _References(NamedTuple):
-    """The reference images of a bundle and the scores that were stored for them."""
-
-    inputs: NDArray[np.uint8]
-    outputs: dict[str, Scores]
-    parity: dict[str, Any]
+# Levels of 255, on average over the picture. Decoders of JPEG round differently by one level;
+# another geometry differs by ten and more.
+PICTURE_TOLERANCE = 1.0
+UNSIGNED = (
+    "not checked, this device trusts no key. Checksums show damage and edits. Whoever can "
+    "write the bundle can write its checksums too: only a signature shows who made it"
+)
 
 
 def verify_bundle(path: str | Path, threads: int | None = None) -> VerifyDocument:
@@ -75,11 +75,12 @@ def verify_bundle(path: str | Path, threads: int | None = None) -> VerifyDocumen
     """
     bundle = Bundle.open(path)
     bundle.check()
-    references = _read_references(bundle)
+    references = read_references(bundle)
     installed = [name for name in installed_backends() if name in bundle.formats]
     if not installed:
         spec = BACKENDS[next(iter(bundle.formats))]
         raise MissingPackageError(spec.packages[0][1], spec.extra, "verifying this bundle")
+    replay, picture = replay_answers(bundle, references), _compare_picture(bundle, references)
     backends = {
         name: _verify_backend(bundle, name, references, threads)
         if name in installed
@@ -87,69 +88,92 @@ def verify_bundle(path: str | Path, threads: int | None = None) -> VerifyDocumen
         for name in bundle.formats
     }
     statuses = {backend["status"] for backend in backends.values()}
+    statuses |= {replay["status"], picture["status"]}
     desk_verdicts = {backends[name]["float"]["verdict"] for name in installed}
     failed = "fail" in statuses or "fail" in desk_verdicts
     is_vague = "not informative" in desk_verdicts
-    source = references.parity.get("reference", {}).get("source")
+    source = references.parity["reference"]["source"]
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "bundle": bundle.name,
         "digest": bundle.digest,
         "files": len(bundle.record["files"]),
+        "signed_by": bundle.signed_by,
         "references": {"images": len(references.inputs), "source": source},
+        "answers": replay,
+        "picture": picture,
         "machine": {"machine": platform.machine(), "system": platform.system()},
         "backends": backends,
         "verdict": "fail" if failed else "not informative" if is_vague else "pass",
     }
 
 
-def _read_references(bundle: Bundle) -> _References:
+def replay_answers(bundle: Bundle, references: References) -> ReplayRecord:
+    """Compare the answers that the record gives with those of the export; needs no engine.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    references : References
+
+    Returns
+    -------
+    dict
+        The ``answers`` of the document.
+    """
+    lines = []
+    for name in bundle.formats:
+        row = bundle.record["formats"][name]
+        here = answers(references.outputs[name], bundle.labels, bundle.positive, row)
+        stored = references.parity["formats"][name]["answers"]
+        lines += [f"{name}: {line}" for line in differences(here, stored)]
+    flags = guard_flags(references.inputs, bundle.record["guards"])
+    stored_flags = references.parity["reference"]["flags"]
+    wrong = [
+        n for n, (here, there) in enumerate(zip(flags, stored_flags, strict=True)) if here != there
+    ]
+    if wrong:
+        lines.append(
+            f"guards: the flags of {len(wrong)} of {len(flags)} images differ, image {wrong[0]} "
+            f"has {flags[wrong[0]]} and had {stored_flags[wrong[0]]} at the export"
+        )
+    return {"status": "fail" if lines else "pass", "differences": lines}
+
+
+def _compare_picture(bundle: Bundle, references: References) -> PictureRecord:
+    """Compare the pixels of the stored file, as this machine reads them, with the stored pixels."""
     try:
-        with np.load(bundle.path / INPUTS, allow_pickle=False) as archive:
-            inputs = archive["inputs"]
-        with np.load(bundle.path / OUTPUTS, allow_pickle=False) as archive:
-            outputs = {name: archive[name] for name in archive.files}
-        parity: dict[str, Any] = json.loads((bundle.path / PARITY).read_bytes())
-        names = [FLOAT, *bundle.formats]
-        for name in bundle.formats:
-            desk = parity["formats"][name]
-            float(desk["tolerance"]["here_max_dp"])
-            names += _variants(desk).values()
-        shape = (len(inputs), len(bundle.labels))
-        for name in names:
-            if outputs[name].shape != shape:
-                raise ValueError(f"{name} has outputs of shape {outputs[name].shape}, not {shape}")
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        pixels = load_rgb(bundle.path / PICTURE, bundle.image_settings)
+    except ImageError as error:
         raise BundleError(
-            f"the references of {bundle.path} cannot be read: {type(error).__name__}: {error}",
-            allowed=f"{INPUTS}, {OUTPUTS} and {PARITY}, as `alledge export` writes them",
-            fix="export the bundle again",
+            error.what, allowed=error.allowed, fix="export the bundle again"
         ) from None
-    return _References(inputs, outputs, parity)
-
-
-def _variants(desk: dict[str, Any]) -> dict[str, str]:
-    """Return the names of the outputs that other kernels of the engine compute, by kernels."""
-    return {kernels: str(row["outputs"]) for kernels, row in desk.get("variants", {}).items()}
+    apart = np.abs(pixels.astype(np.int16) - references.picture)
+    mean = float(apart.mean())
+    return {
+        "status": "pass" if mean <= PICTURE_TOLERANCE else "fail",
+        "mean_difference": mean,
+        "max_difference": float(apart.max()),
+    }
 
 
 def _verify_backend(
-    bundle: Bundle, name: str, references: _References, threads: int | None
+    bundle: Bundle, name: str, references: References, threads: int | None
 ) -> BackendVerification:
     desk = references.parity["formats"][name]
     engine = None
     try:
         backend = open_backend(bundle, name, threads)
         engine = backend.engine
-        scores = _run(backend, references.inputs)
+        scores = _run(backend, references.inputs, len(bundle.labels))
     except BackendError as error:
         return {**_not_run("fail", desk), "engine": engine, "error": error.one_line}
     # The engine may use other kernels here than on the desk. The bundle has the outputs of both,
     # and the document names the kernels whose outputs are nearest.
     distances = {
         kernels: _distance(bundle, name, scores, references.outputs[outputs])
-        for kernels, outputs in {"": name, **_variants(desk)}.items()
+        for kernels, outputs in {"": name, **variants(desk)}.items()
     }
     nearest = min(distances, key=lambda kernels: distances[kernels]["max_dp"])
     distance = distances[nearest]
@@ -168,9 +192,12 @@ def _verify_backend(
     }
 
 
-def _run(backend: Backend, inputs: NDArray[np.uint8]) -> Scores:
+def _run(backend: Backend, inputs: NDArray[np.uint8], labels: int) -> Scores:
     try:
-        return np.concatenate([backend.predict(image[np.newaxis]) for image in inputs])
+        rows = [backend.predict(image[np.newaxis]) for image in inputs]
+        if shapes := {row.shape for row in rows} - {(1, labels)}:
+            raise BackendError(f"{backend.engine} gives scores of the shape {shapes.pop()}")
+        return np.concatenate(rows)
     finally:
         backend.close()
 
@@ -180,18 +207,18 @@ def _distance(bundle: Bundle, name: str, scores: Scores, reference: Scores) -> D
 
     Scores that are not finite have the largest distance.
     """
-    if not np.isfinite(scores).all():
+    if not (np.isfinite(scores).all() and np.isfinite(reference).all()):
         return {"max_dp": 1.0, "mean_dp": 1.0, "agreement": 0.0}
     labels, positive = bundle.labels, bundle.positive
-    differences = np.abs(
+    apart = np.abs(
         positive_score(scores, labels, positive) - positive_score(reference, labels, positive)
     )
     agree = _assign(scores, bundle, bundle.formats[name]) == _assign(
         reference, bundle, bundle.formats[name]
     )
     return {
-        "max_dp": float(min(differences.max(), 1.0)),
-        "mean_dp": float(min(differences.mean(), 1.0)),
+        "max_dp": float(min(apart.max(), 1.0)),
+        "mean_dp": float(min(apart.mean(), 1.0)),
         "agreement": float(agree.mean()),
     }
 
@@ -217,11 +244,18 @@ def _desk_figures(desk: dict[str, Any]) -> dict[str, Any]:
 
 def verify_text(document: VerifyDocument) -> str:
     """Return the document as text for a person."""
-    references = document["references"]
+    references, picture = document["references"], document["picture"]
+    signed_by = document["signed_by"]
     lines = [
         f"{document['bundle']}  {document['digest'][:19]}",
         f"files      {document['files']} checked, every SHA-256 as exported",
-        f"references {references['images']} images ({references['source'] or 'stored'})",
+        f"signature  {f'valid, by {signed_by}' if signed_by else UNSIGNED}",
+        f"references {references['images']} images ({references['source']})",
+        f"answers    {document['answers']['status']}: labels, probabilities, review and flags of "
+        "the stored scores, here and at the export",
+        *(f"  {line}" for line in document["answers"]["differences"]),
+        f"picture    {picture['status']}: pixels of {PICTURE}, here and at the export: "
+        f"mean difference {picture['mean_difference']:.3f} (allowed {PICTURE_TOLERANCE:g})",
     ]
     for name, backend in document["backends"].items():
         lines += ["", f"{name:10} {backend['status']}  {backend['engine'] or ''}".rstrip()]

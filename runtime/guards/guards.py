@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import BundleError
 from ..imaging import UNKNOWN_CAMERA
-from .image_statistics import CAMERA, MICROSCOPE
+from .image_statistics import CAMERA, EXPOSURE, MICROSCOPE
 
 if TYPE_CHECKING:
     from ..types import DistanceRecord, Floats, GuardsRecord, Statistics
@@ -53,6 +53,9 @@ class Guards:
                 "blurred": dict(record["blurred"]),
                 "exposure": dict(record["exposure"]),
             }
+            named = {name for ranges in self._ranges.values() for name in ranges}
+            if unknown := named - {*MICROSCOPE, *EXPOSURE}:
+                raise ValueError(f"unknown statistics {sorted(unknown)}")
             self._smear = _Distance(record["off_domain"])
             self._microscope = _Distance(record["unfamiliar_microscope"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -14,9 +14,8 @@ from alledge.devices.doctor import FAIL, OK, WARN, examine
 from alledge.devices.operator_support import model_with_operator
 from alledge.devices.pack.signing_keys import generate_keys
 from alledge.errors import MissingPackageError
-from alledge.runtime.digests import file_digest
 from alledge.runtime.tflite_graph import operator_codes
-from support.bundles import write_bundle
+from support.bundles import reseal, write_bundle
 
 SCHEMA = Path(__file__).resolve().parents[2] / "runtime" / "schemas" / "doctor.json"
 
@@ -172,9 +171,7 @@ def test_a_device_without_keys_says_that_bundles_need_no_signature(monkeypatch):
 def test_each_format_without_an_engine_or_that_does_not_load_is_reported(bundle, monkeypatch):
     monkeypatch.setattr(doctor, "installed_packages", lambda name: [] if name == "onnx" else ["x"])
     (bundle / "model.xml").write_text("<net/>", encoding="utf-8")
-    record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    record["files"]["model.xml"] = file_digest(bundle / "model.xml")
-    (bundle / "bundle.json").write_text(json.dumps(record), encoding="utf-8")
+    reseal(bundle)
     by_check = named(doctor.check_bundle(bundle))
     assert by_check["bundle"].status == OK
     assert "no engine" in by_check["loading model.onnx"].found
@@ -190,9 +187,7 @@ def test_operators_of_an_unreadable_model_fail(tmp_path):
 def test_a_runtime_that_refuses_an_operator_gets_the_advice_for_operators(bundle):
     code = next(code for code, name in operator_codes().items() if name == "FULLY_CONNECTED")
     (bundle / "model.tflite").write_bytes(model_with_operator(code, version=99))
-    record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    record["files"]["model.tflite"] = file_digest(bundle / "model.tflite")
-    (bundle / "bundle.json").write_text(json.dumps(record), encoding="utf-8")
+    reseal(bundle)
     finding = named(doctor.check_bundle(bundle))["loading model.tflite"]
     assert finding.status == FAIL
     assert finding.fix == doctor.OPERATOR_FIX

@@ -24,7 +24,7 @@ from alledge.devices.pack.wheels import pinned_requirements, platform_tags, repa
 from alledge.devices.profiles import Profile, get_profile
 from alledge.errors import BundleError, TamperedError, UntrustedError, UsageError
 from alledge.runtime.bundle.bundle import Bundle
-from alledge.runtime.digests import file_digest
+from support.bundles import RECORD_KEYS, format_row, seal
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "runtime" / "schemas"
 BOARD = "office-pc-linux"
@@ -46,18 +46,7 @@ def bundle(tmp_path: Path) -> Bundle:
     folder = tmp_path / "bundle"
     folder.mkdir()
     (folder / "model.tflite").write_bytes(b"not really")
-    record = {
-        "schema": "alledge/bundle",
-        "schema_version": 1,
-        "name": "tiny",
-        "task": "field",
-        "labels": ["healthy", "blast"],
-        "positive": ["blast"],
-        "image_path": {"size": 224, "geometry": "squash", "draft": 448},
-        "formats": {"tflite": {"file": "model.tflite"}},
-        "files": {"model.tflite": file_digest(folder / "model.tflite")},
-    }
-    (folder / "bundle.json").write_text(json.dumps(record), encoding="utf-8")
+    seal(folder, {**RECORD_KEYS, "name": "tiny", "formats": {"tflite": format_row("tflite")}})
     return Bundle.open(folder)
 
 

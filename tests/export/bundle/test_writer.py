@@ -14,7 +14,7 @@ from alledge.export.bundle.writer import (
     write_arrays,
     write_record,
 )
-from alledge.runtime.bundle.bundle import RECORD
+from alledge.runtime.bundle.record_file import RECORD
 from alledge.runtime.digests import file_digest
 
 

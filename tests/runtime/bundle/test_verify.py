@@ -16,18 +16,12 @@ from alledge.runtime.bundle import verify
 from alledge.runtime.bundle.verify import verify_bundle, verify_text
 
 
-def reseal(folder: Path, bundles: ModuleType) -> None:
-    """Make the bundle consistent again after a test changed its files."""
-    record = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    bundles.seal(folder, record)
-
-
 def change_parity(folder: Path, bundles: ModuleType, name: str, **changes: Any) -> None:
     file = folder / "parity.json"
     document = json.loads(file.read_text(encoding="utf-8"))
     document["formats"][name] |= changes
     file.write_text(json.dumps(document), encoding="utf-8")
-    reseal(folder, bundles)
+    bundles.reseal(folder)
 
 
 def change_outputs(folder: Path, bundles: ModuleType, name: str, shift: float) -> None:
@@ -37,7 +31,7 @@ def change_outputs(folder: Path, bundles: ModuleType, name: str, shift: float) -
     p = np.clip(arrays[name][:, 1] + shift, 0, 1)
     arrays[name] = np.stack([1 - p, p], axis=1).astype(np.float32)
     np.savez(file, **arrays)
-    reseal(folder, bundles)
+    bundles.store_answers(folder)
 
 
 def test_an_artifact_with_other_outputs_here_fails(own_bundle: Path, bundles: ModuleType) -> None:
@@ -130,7 +124,7 @@ def test_an_artifact_that_does_not_load_is_a_failure_of_that_backend(
     own_bundle: Path, bundles: ModuleType
 ) -> None:
     (own_bundle / "model.onnx").write_bytes(b"not a model")
-    reseal(own_bundle, bundles)
+    bundles.reseal(own_bundle)
     document = verify_bundle(own_bundle)
     row = document["backends"]["onnx"]
     assert (row["status"], row["here"]) == ("fail", None)
@@ -152,6 +146,6 @@ def test_references_that_cannot_be_read_are_one_clear_error(
         np.savez(outputs, float=np.zeros((3, 2), np.float32))
     else:
         (own_bundle / "parity.json").write_text("{}", encoding="utf-8")
-    reseal(own_bundle, bundles)
+    bundles.reseal(own_bundle)
     with pytest.raises(BundleError, match="references"):
         verify_bundle(own_bundle)

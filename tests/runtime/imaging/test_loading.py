@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,10 +148,27 @@ def test_settings_are_the_same_after_json() -> None:
     assert ImageSettings.from_json(chosen.to_json()) == chosen
 
 
-@pytest.mark.parametrize("unknown", [{"colour": "reinhard"}, {"geometry": "stretch"}])
-def test_settings_of_another_version_are_refused(unknown: dict[str, str]) -> None:
-    with pytest.raises(BundleError, match="does not know"):
-        ImageSettings.from_json(unknown)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": "reinhard"}, "image_path.colour .* does not know"),
+        ({"geometry": "stretch"}, 'image_path.geometry is "stretch"'),
+        ({"size": True}, "image_path.size is true"),
+        ({"size": 224.0}, "image_path.size is 224.0"),
+        ({"size": 10**9}, "image_path.size is 1000000000"),
+        ({"draft": 0}, "image_path.draft is 0"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        ImageSettings.from_json({**ImageSettings().to_json(), **changes})
+
+
+def test_a_setting_that_is_missing_has_no_default() -> None:
+    for name in ImageSettings().to_json():
+        settings = {key: value for key, value in ImageSettings().to_json().items() if key != name}
+        with pytest.raises(BundleError, match=f"image_path.{name} is missing"):
+            ImageSettings.from_json(settings)
 
 
 def png_of_declared_size(side: int) -> bytes:

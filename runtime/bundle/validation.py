@@ -1,0 +1,206 @@
+"""Checks of every value of ``bundle.json`` that a device reads; standard library only."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from ..image_settings import check_settings
+from ..json_values import (
+    HEX,
+    MISSING,
+    InvalidValueError,
+    check_choice,
+    check_hex,
+    check_integer,
+    check_items,
+    check_list,
+    check_number,
+    check_numbers,
+    check_object,
+    check_text,
+    invalid,
+)
+
+SHA256_DIGITS, PIXEL_HASH_DIGITS = 64, 32
+FORMATS = ("tflite", "onnx", "openvino")
+KEYS = (
+    "name", "version", "task", "model", "head", "precision", "labels", "positive", "image_path",
+    "formats", "training", "metrics", "guards", "seen", "files", "sizes",
+)  # fmt: skip
+FORMAT_KEYS = ("file", "temperature", "threshold", "band", "produced_by")
+DISTANCES, RANGES = ("off_domain", "unfamiliar_microscope"), ("blurred", "exposure")
+GUARD_KEYS = ("schema_version", "images", "cameras", *DISTANCES, *RANGES)
+DISTANCE_KEYS = ("features", "centre", "scale", "precision", "limit")
+GUARDS_VERSION = 1
+# Training fits temperatures from 0.05 to 20.
+LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 1e-3, 1e3
+LEAST_SCALE = 1e-9  # training adds 1e-3 to every scale
+MAX_LABELS, MAX_LABEL_CHARS, MAX_FILE_BYTES = 1000, 100, 1 << 40
+
+
+def validate_record(record: dict[str, Any]) -> None:
+    """Check the values of a record, except its schema and its checksum.
+
+    Parameters
+    ----------
+    record : dict
+        The content of ``bundle.json``.
+
+    Raises
+    ------
+    InvalidValueError
+        It names the key and the value.
+    """
+    check_object(record, "", KEYS)
+    for key in ("name", "version", "task", "model", "head", "precision"):
+        check_text(record[key], key)
+    validate_labels(record["labels"], record["positive"])
+    check_settings(record["image_path"], "image_path")
+    check_object(check_object(record["training"], "training", ["data"])["data"], "training.data")
+    if record["metrics"] is not None:
+        check_object(record["metrics"], "metrics")
+    _check_files(record["files"], record["sizes"])
+    formats = check_object(record["formats"], "formats")
+    if not formats:
+        raise invalid("formats", formats, f"one or more of {', '.join(FORMATS)}")
+    for name, row in formats.items():
+        check_choice(name, "the name of a format", FORMATS)
+        _check_format(row, f"formats.{name}", record["files"])
+    if record["guards"] is not None:
+        _check_guards(record["guards"])
+    if record["seen"] is not None:
+        _check_seen(record["seen"])
+
+
+def validate_labels(labels: object, positive: object) -> None:
+    """Check the labels of a model, and which of them are positive.
+
+    Parameters
+    ----------
+    labels, positive : object
+        Lists of str, if they are right.
+
+    Raises
+    ------
+    InvalidValueError
+        If they are not at least two printable names that differ by more than capital letters and
+        spaces, or if all or none of them are positive.
+    """
+    names = check_list(labels, "labels", 2, MAX_LABELS)
+    same: dict[str, str] = {}
+    for number, name in enumerate(names):
+        check_text(name, f"labels[{number}]", MAX_LABEL_CHARS)
+        folded = name.strip().casefold()
+        if folded in same:
+            raise invalid(f"labels[{number}]", name, f"another name than {same[folded]!r}")
+        same[folded] = name
+    chosen = check_list(positive, "positive", 1, len(names) - 1)
+    for number, name in enumerate(chosen):
+        check_choice(name, f"positive[{number}]", names)
+        if name in chosen[:number]:
+            raise invalid(f"positive[{number}]", name, "each label once")
+
+
+def _check_files(files: object, sizes: object) -> None:
+    names = check_object(files, "files")
+    bytes_of = check_object(sizes, "sizes", names)
+    for name, digest in names.items():
+        check_text(name, "the name of a file")
+        check_inside(name, "the name of a file")
+        check_hex(digest, f"files.{name}", SHA256_DIGITS)
+        check_integer(bytes_of[name], f"sizes.{name}", 0, MAX_FILE_BYTES)
+
+
+def check_inside(name: str, key: str) -> str:
+    """Return the name of a bundle's file; refuse one that is not inside the bundle.
+
+    Raises
+    ------
+    InvalidValueError
+    """
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in name or ":" in name or not pure.parts:
+        raise invalid(key, name, "a path inside the bundle")
+    return name
+
+
+def format_files(name: str, file: str) -> tuple[str, ...]:
+    """Return all files that the engine of a format reads; OpenVINO's weights are a second file."""
+    return (file, str(PurePosixPath(file).with_suffix(".bin"))) if name == "openvino" else (file,)
+
+
+def _check_format(value: object, key: str, files: dict[str, Any]) -> None:
+    row = check_object(value, key, FORMAT_KEYS)
+    file = check_inside(check_text(row["file"], f"{key}.file"), f"{key}.file")
+    if missing := [name for name in format_files(key.split(".")[1], file) if name not in files]:
+        raise InvalidValueError(f"files.{missing[0]}", MISSING, "its SHA-256")
+    check_number(row["temperature"], f"{key}.temperature", LEAST_TEMPERATURE, LARGEST_TEMPERATURE)
+    check_number(row["threshold"], f"{key}.threshold", 0, 1)
+    low, high = check_numbers(row["band"], f"{key}.band", 2, 0, 1)
+    if low > high:
+        raise invalid(f"{key}.band", row["band"], "the lower end first")
+    for package, version in check_object(row["produced_by"], f"{key}.produced_by").items():
+        check_text(version, f"{key}.produced_by.{package}")
+
+
+def _check_guards(value: object) -> None:
+    guards = check_object(value, "guards", GUARD_KEYS)
+    if unknown := sorted(set(guards) - set(GUARD_KEYS)):
+        raise invalid(f"guards.{unknown[0]}", guards[unknown[0]], ", ".join(GUARD_KEYS))
+    check_integer(guards["schema_version"], "guards.schema_version", GUARDS_VERSION, GUARDS_VERSION)
+    check_integer(guards["images"], "guards.images", 1, 1 << 40)
+    for number, camera in enumerate(check_list(guards["cameras"], "guards.cameras")):
+        if not isinstance(camera, str) or not camera:  # as in EXIF, with any character
+            raise invalid(f"guards.cameras[{number}]", camera, "text")
+    for name in DISTANCES:
+        _check_distance(guards[name], f"guards.{name}")
+    for name in RANGES:
+        _check_ranges(guards[name], f"guards.{name}")
+
+
+def _check_distance(value: object, key: str) -> None:
+    row = check_object(value, key, DISTANCE_KEYS)
+    features = check_items(row["features"], f"{key}.features", check_text, least=1)
+    if len(set(features)) < len(features):
+        raise invalid(f"{key}.features", features, "each feature once")
+    count = len(features)
+    check_numbers(row["centre"], f"{key}.centre", count)
+    check_numbers(row["scale"], f"{key}.scale", count, low=LEAST_SCALE)
+    for number, line in enumerate(check_list(row["precision"], f"{key}.precision", count, count)):
+        check_numbers(line, f"{key}.precision[{number}]", count)
+        if line[number] <= 0:
+            raise invalid(f"{key}.precision[{number}][{number}]", line[number], "above 0")
+    check_number(row["limit"], f"{key}.limit", low=LEAST_SCALE)
+
+
+def _check_ranges(value: object, key: str) -> None:
+    """Check the lowest and highest usual value of statistics; null is no limit."""
+    ranges = check_object(value, key)
+    if not ranges:
+        raise invalid(key, ranges, "the limits of a statistic")
+    for name, limits in ranges.items():
+        check_list(limits, f"{key}.{name}", 2, 2)
+        for number, limit in enumerate(limits):
+            if limit is not None:
+                try:
+                    check_number(limit, f"{key}.{name}[{number}]")
+                except InvalidValueError as error:
+                    raise invalid(error.key, limit, "a number or null") from None
+        low, high = limits
+        if (low is None and high is None) or (None not in limits and low > high):
+            raise invalid(f"{key}.{name}", limits, "one limit or two, the lower first")
+
+
+def _check_seen(value: object) -> None:
+    seen = check_object(value, "seen", ["salt", "hashes"])
+    salt = check_text(seen["salt"], "seen.salt")
+    if len(salt) % 2 or not HEX.fullmatch(salt):
+        raise invalid("seen.salt", salt, "bytes in hexadecimal digits")
+    hashes = check_list(seen["hashes"], "seen.hashes")
+    try:  # all at once: there may be thousands
+        are_right = HEX.fullmatch("".join(hashes)) and set(map(len, hashes)) <= {PIXEL_HASH_DIGITS}
+    except TypeError:
+        are_right = False
+    if not are_right:
+        check_items(hashes, "seen.hashes", lambda v, k: check_hex(v, k, PIXEL_HASH_DIGITS))
