@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import stat
 from pathlib import Path
 from typing import Any
 
 from ...errors import BundleError, TamperedError
 from ..digests import sha256
+from ..json_documents import parse_json
 from ..json_values import InvalidValueError, check_hex, check_object, check_text, shown
+from ..regular_files import read_regular_file
 from .validation import SHA256_DIGITS, validate_record
 
 RECORD = "bundle.json"
@@ -19,6 +20,7 @@ MAX_BYTES = 16 << 20
 CHECKSUM = "checksum"
 NO_CHECKSUM = "0" * SHA256_DIGITS  # stands in its place while the checksum is computed
 COPY_FIX = "copy the whole bundle again; never edit a file of it"
+FOLDER_FIX = "name a folder that `alledge export` wrote; without a record it is incomplete"
 EXPORT_FIX = "export the bundle again"
 
 
@@ -59,17 +61,16 @@ def parse_record(path: Path, content: bytes) -> dict[str, Any]:
         If the text is not the text that was exported.
     """
     try:
-        record = check_object(_parse(content), "")
+        record = check_object(parse_json(content, path, error=BundleError, fix=COPY_FIX), "")
         _check_version(path, record)
+        check_object(record, "", [CHECKSUM])
         validate_record(record)
-        checksum = check_hex(record.get(CHECKSUM), CHECKSUM, SHA256_DIGITS)
+        checksum = check_hex(record[CHECKSUM], CHECKSUM, SHA256_DIGITS)
     except InvalidValueError as error:
         fix = EXPORT_FIX if error.is_missing else COPY_FIX
         raise BundleError(
             f"{path}: {error.key} {error.what}", allowed=error.allowed, fix=fix
         ) from None
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path} is damaged: {error}", fix=COPY_FIX) from None
     actual = sha256(content.replace(checksum.encode("ascii"), NO_CHECKSUM.encode("ascii")))
     if actual.hexdigest() != checksum:
         raise TamperedError(
@@ -80,40 +81,22 @@ def parse_record(path: Path, content: bytes) -> dict[str, Any]:
     return record
 
 
-def read_document(path: Path) -> Any:
-    """Return the content of another JSON document of a bundle.
-
-    Raises
-    ------
-    BundleError
-        If the file cannot be read, or is not JSON.
-    """
-    try:
-        return _parse(read_content(path))
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path} is damaged: {error}", fix=COPY_FIX) from None
-
-
 def read_content(path: Path) -> bytes:
     """Return the content of ``bundle.json``, which has to be a regular file of at most 16 MiB.
 
+    Parameters
+    ----------
+    path : Path
+
     Raises
     ------
     BundleError
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise ValueError(f"it has {status.st_size} bytes, more than {MAX_BYTES}")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BundleError(
-            f"{path.parent} is not a bundle: its {path.name} cannot be read: {reason}",
-            fix="name a folder that `alledge export` wrote; without a record it is incomplete",
-        ) from None
+        return read_regular_file(path, limit_bytes=MAX_BYTES, error=BundleError)
+    except BundleError as error:
+        what = f"{path.parent} is not a bundle: {error.what}"
+        raise BundleError(what, allowed=error.allowed, fix=FOLDER_FIX) from None
 
 
 def _check_version(path: Path, record: dict[str, Any]) -> None:
@@ -131,18 +114,3 @@ def _check_version(path: Path, record: dict[str, Any]) -> None:
             allowed=TASKS,
             fix="update alledge on this machine",
         )
-
-
-def _parse(content: bytes) -> Any:
-    return json.loads(content.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_once)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number of JSON")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        raise ValueError("a key is there twice")
-    return document

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BundleError
+from ..json_documents import read_json
 from ..json_values import (
     InvalidValueError,
     check_choice,
@@ -23,7 +24,7 @@ from ..json_values import (
 )
 from .bundle import Bundle
 from .npz import read_arrays
-from .record_file import EXPORT_FIX, read_document
+from .record_file import EXPORT_FIX
 
 INPUTS, OUTPUTS, PARITY = "reference/inputs.npz", "reference/outputs.npz", "parity.json"
 PICTURE = "reference/picture.jpg"  # tests the way from a file to the pixels that the model sees
@@ -83,7 +84,8 @@ def variants(row: dict[str, Any]) -> dict[str, str]:
 def _read_parity(bundle: Bundle) -> dict[str, Any]:
     file: Path = bundle.path / PARITY
     try:
-        parity = check_object(read_document(file), "", ["schema", "schema_version"])
+        parity: dict[str, Any] = read_json(file, error=BundleError, fix=EXPORT_FIX)
+        check_object(parity, "", ["schema", "schema_version"])
         check_choice(parity["schema"], "schema", [SCHEMA])
         check_integer(parity["schema_version"], "schema_version", SCHEMA_VERSION, SCHEMA_VERSION)
         check_object(parity, "", ["reference", "formats"])

@@ -187,7 +187,9 @@ def check_signature(
             f"{what} is not signed, and this device trusts only {', '.join(keys)}", fix=fix
         ) from None
     except (OSError, ValueError) as error:
-        raise UntrustedError(f"the signature of {what} is damaged: {error}", fix=fix) from None
+        raise UntrustedError(
+            f"the signature of {what} is damaged: {signature.name}: {error}", fix=fix
+        ) from None
     names = [name for name, trusted in keys.items() if trusted == key]
     if not names:
         raise UntrustedError(

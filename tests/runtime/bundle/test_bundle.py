@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from alledge.cli import main
+from alledge.devices.pack.signing_keys import generate_keys
 from alledge.errors import BundleError, TamperedError, UsageError
 from alledge.runtime.bundle import bundle as module
 from alledge.runtime.bundle.bundle import Bundle, find_bundle
+from alledge.runtime.bundle.verify import verify_bundle
 from alledge.runtime.digests import SMALL_BYTES, file_digest
 
 
@@ -59,6 +64,77 @@ def test_an_incomplete_file_is_refused(own_bundle: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(TamperedError, match=r"model\.onnx"):
         Bundle.open(own_bundle).check(["model.onnx"])
+
+
+FILES = (
+    "model.tflite",
+    "model.bin",
+    "parity.json",
+    "reference/inputs.npz",
+    "reference/picture.jpg",
+)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["a FIFO", "a device", "a folder", "a loop of links"])
+def test_a_file_that_is_not_a_regular_file_is_refused_at_once(
+    own_bundle: Path, name: str, kind: str
+) -> None:
+    file = own_bundle / name
+    file.unlink()
+    if kind == "a FIFO":
+        os.mkfifo(file)
+    elif kind == "a device":
+        file.symlink_to("/dev/zero")
+    elif kind == "a folder":
+        file.mkdir()
+    else:
+        file.symlink_to(file)
+    with pytest.raises(TamperedError, match=name):
+        Bundle.open(own_bundle).check()
+    with pytest.raises(TamperedError, match=name):
+        verify_bundle(own_bundle)
+
+
+def test_a_link_to_the_file_that_was_exported_is_that_file(
+    own_bundle: Path, tmp_path: Path
+) -> None:
+    moved = (own_bundle / "model.onnx").rename(tmp_path / "elsewhere.onnx")
+    try:
+        (own_bundle / "model.onnx").symlink_to(moved)
+    except OSError:
+        pytest.skip("this system allows no links")
+    Bundle.open(own_bundle).check()
+
+
+def test_a_file_that_became_far_too_large_is_not_read(
+    own_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (own_bundle / "model.onnx").open("r+b") as stream:
+        stream.truncate(module.FOREIGN_BYTES + 1)
+    monkeypatch.setattr(module, "file_digest", lambda path: pytest.fail(f"{path} was read"))
+    with pytest.raises(TamperedError, match=f"{module.FOREIGN_BYTES + 1} bytes instead of"):
+        Bundle.open(own_bundle).check(["model.onnx"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+@pytest.mark.parametrize("command", ["classify", "verify", "doctor"])
+@pytest.mark.parametrize("name", ["bundle.json", "bundle.sig", "model.tflite"])
+def test_no_command_waits_for_a_fifo(
+    own_bundle: Path, tmp_path: Path, command: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "bundle.sig":
+        keys = tmp_path / "keys"
+        keys.mkdir()
+        generate_keys(keys / "laboratory")
+        monkeypatch.setenv("ALLEDGE_TRUSTED_KEYS", str(keys))
+    (own_bundle / name).unlink(missing_ok=True)
+    os.mkfifo(own_bundle / name)
+    arguments = {"classify": ["x.png", "--bundle", own_bundle], "doctor": [own_bundle]}
+    result = CliRunner().invoke(main, [command, *map(str, arguments.get(command, [own_bundle]))])
+    assert result.exit_code == 1
+    assert name in result.output
 
 
 def test_a_missing_file_is_refused(own_bundle: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 from alledge.errors import BundleError, MissingPackageError
 from alledge.runtime.bundle import verify
 from alledge.runtime.bundle.verify import verify_bundle, verify_text
+from alledge.runtime.guards.fitting import fit_guards
+from alledge.runtime.guards.image_statistics import image_statistics
 
 
 def change_parity(folder: Path, bundles: ModuleType, name: str, **changes: Any) -> None:
@@ -131,6 +133,80 @@ def test_an_artifact_that_does_not_load_is_a_failure_of_that_backend(
     assert "model.onnx" in row["error"]
     assert "model.onnx" in verify_text(document)
     assert document["backends"]["tflite"]["status"] == "pass"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": ["blast", "healthy"]},
+        {"positive": ["healthy"]},
+        {"threshold": 0},
+        {"threshold": 1},
+        {"temperature": 2.0},
+        {"band": [0.0, 1.0]},
+        {"band": [0.5, 0.5]},
+        {"guards": "removed"},
+        {"image_path": {"size": 224, "geometry": "crop", "draft": 448}},
+        {"image_path": {"size": 224, "geometry": "squash", "draft": 1}},
+    ],
+)
+def test_a_record_that_gives_other_answers_fails_even_with_a_right_checksum(
+    guarded_bundle: Path, bundles: ModuleType, changes: dict[str, Any]
+) -> None:
+    assert verify_bundle(guarded_bundle)["verdict"] == "pass"
+    record = bundles.read_record(guarded_bundle)
+    for key, value in changes.items():
+        if key in record:
+            record[key] = None if value == "removed" else value
+        else:
+            for row in record["formats"].values():
+                row[key] = value
+    bundles.write_record(guarded_bundle, record)
+    document = verify_bundle(guarded_bundle)
+    assert document["verdict"] == "fail"
+    assert "fail" in (document["answers"]["status"], document["picture"]["status"])
+    assert "fail: " in verify_text(document)
+
+
+@pytest.fixture
+def guarded_bundle(own_bundle: Path, bundles: ModuleType) -> Path:
+    """A bundle with guards that flag some of its references, and outputs inside its band."""
+    file = own_bundle / "reference" / "outputs.npz"
+    with np.load(file) as archive:
+        arrays = dict(archive)
+    guards = fit_guards([image_statistics(field) for field in blurred_fields()])
+    bundles.edit(own_bundle, guards=guards)
+    for name in ("tflite", "onnx", "openvino"):  # one image in the band
+        formats = bundles.read_record(own_bundle)["formats"]
+        p = float(arrays[name][0, 1])
+        formats[name]["band"] = [max(p - 0.01, 0.0), min(p + 0.01, 1.0)]
+        bundles.edit(own_bundle, formats=formats)
+    return Path(bundles.store_answers(own_bundle))
+
+
+def blurred_fields() -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    small = rng.integers(90, 220, (16, 14, 14, 3), dtype=np.uint8)
+    return list(small.repeat(16, axis=1).repeat(16, axis=2))
+
+
+def test_the_text_says_what_only_a_signature_can_show(bundle: Path) -> None:
+    document = verify_bundle(bundle)
+    assert document["signed_by"] is None
+    assert "only a signature shows who made it" in verify_text(document)
+
+
+def test_a_picture_that_another_decoder_reads_otherwise_fails(
+    own_bundle: Path, bundles: ModuleType
+) -> None:
+    file = own_bundle / "reference" / "inputs.npz"
+    with np.load(file) as archive:
+        arrays = dict(archive)
+    arrays["picture"] = arrays["picture"][:, :, ::-1].copy()
+    np.savez(file, **arrays)
+    bundles.reseal(own_bundle)
+    document = verify_bundle(own_bundle)
+    assert document["picture"]["status"] == document["verdict"] == "fail"
 
 
 @pytest.mark.parametrize("damage", ["missing", "not npz", "another shape", "no parity"])
