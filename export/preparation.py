@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ExportError
+from ..runtime.bundle.validation import validate_labels
 from ..runtime.image_settings import ImageSettings
+from ..runtime.json_values import InvalidValueError
+from ..train.runs.run_folder import Run
 from .convert.calibration_images import load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
@@ -102,9 +105,11 @@ def prepare(
     Raises
     ------
     ExportError
-        If int8 has no images to calibrate on, or the float model cannot be converted.
+        If int8 has no images to calibrate on, the float model cannot be converted, or no bundle
+        can have the labels of the run.
     """
     run, precision = options.run, options.precision
+    _check_labels(run)
     settings = ImageSettings.from_json(run.record["image_path"])
     run_images, reason = _run_images(options)
     given = load_folder(options.calibration, settings) if options.calibration else None
@@ -194,6 +199,18 @@ def _no_gate_reason(
     if not predictions.both_classes(predictions.rows(run.fold_numbers)):
         return "the out-of-fold images are all on one side of the diagnosis"
     return None
+
+
+def _check_labels(run: Run) -> None:
+    """Refuse labels that a device would refuse, before anything is converted."""
+    try:
+        validate_labels(run.record["labels"], run.record["positive"])
+    except InvalidValueError as error:
+        raise ExportError(
+            f"the run {run.path} cannot be exported: {error.key} {error.what}",
+            allowed=error.allowed,
+            fix="rename the folders of the data set and train again",
+        ) from None
 
 
 def score_references(

@@ -101,10 +101,14 @@ def classify(
 def verify(bundle: str, as_json: bool) -> None:
     """Check that a bundle computes the same scores here.
 
-    First the SHA-256 of every file is checked. Then each installed backend classifies the
-    reference images of the bundle. The scores are compared with those of the same artifact on
-    the machine that exported it, and with those of the float model. The exit code is 1 if
-    anything fails. Needs no tensorflow.
+    First the SHA-256 of every file is checked. Then labels, probabilities, indeterminate band and
+    guards are replayed on the stored scores of the reference images, and each installed backend
+    classifies these images. The scores are compared with those of the same artifact on the
+    machine that exported it, and with those of the float model. The exit code is 1 if anything
+    fails. Needs no tensorflow.
+
+    Hashes and checksums show damage and edits. Only a signature, on a device that trusts its key,
+    shows who made the bundle.
 
     \b
     Example:

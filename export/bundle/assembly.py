@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ... import __version__
 from ...runtime.bundle.answers import answers, guard_flags
+from ...runtime.bundle.record_file import RECORD, parse_record
 from ...runtime.bundle.record_file import SCHEMA as BUNDLE_SCHEMA
 from ...runtime.bundle.record_file import SCHEMA_VERSION as BUNDLE_VERSION
 from ...runtime.bundle.references import (
@@ -56,6 +57,8 @@ def assemble(
     ------
     UsageError
         If there is something at `out` that may not be replaced.
+    BundleError
+        If the record has a value that a device would refuse.
     """
     settings = ImageSettings.from_json(record["image_path"])
     outputs = {FLOAT: references.float_scores}
@@ -76,6 +79,7 @@ def assemble(
         write_document(folder / PARITY, parity)
         (folder / "MODEL_CARD.md").write_bytes(model_card(record, parity).encode("utf-8"))
         write_record(folder, record)
+        parse_record(folder / RECORD, (folder / RECORD).read_bytes())  # as a device will
 
 
 def parity_document(
