@@ -21,6 +21,7 @@ from ..json_values import (
     check_text,
     invalid,
 )
+from .guard_validation import validate_guards
 
 SHA256_DIGITS, PIXEL_HASH_DIGITS = 64, 32
 FORMATS = ("tflite", "onnx", "openvino")
@@ -29,13 +30,8 @@ KEYS = (
     "formats", "training", "metrics", "guards", "seen", "files", "sizes",
 )  # fmt: skip
 FORMAT_KEYS = ("file", "temperature", "threshold", "band", "produced_by")
-DISTANCES, RANGES = ("off_domain", "unfamiliar_microscope"), ("blurred", "exposure")
-GUARD_KEYS = ("schema_version", "images", "cameras", *DISTANCES, *RANGES)
-DISTANCE_KEYS = ("features", "centre", "scale", "precision", "limit")
-GUARDS_VERSION = 1
 # Training fits temperatures from 0.05 to 20.
 LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 1e-3, 1e3
-LEAST_SCALE = 1e-9  # training adds 1e-3 to every scale
 MAX_LABELS, MAX_LABEL_CHARS, MAX_FILE_BYTES = 1000, 100, 1 << 40
 
 
@@ -68,7 +64,7 @@ def validate_record(record: dict[str, Any]) -> None:
         check_choice(name, "the name of a format", FORMATS)
         _check_format(row, f"formats.{name}", record["files"])
     if record["guards"] is not None:
-        _check_guards(record["guards"])
+        validate_guards(record["guards"])
     if record["seen"] is not None:
         _check_seen(record["seen"])
 
@@ -142,54 +138,6 @@ def _check_format(value: object, key: str, files: dict[str, Any]) -> None:
         raise invalid(f"{key}.band", row["band"], "the lower end first")
     for package, version in check_object(row["produced_by"], f"{key}.produced_by").items():
         check_text(version, f"{key}.produced_by.{package}")
-
-
-def _check_guards(value: object) -> None:
-    guards = check_object(value, "guards", GUARD_KEYS)
-    if unknown := sorted(set(guards) - set(GUARD_KEYS)):
-        raise invalid(f"guards.{unknown[0]}", guards[unknown[0]], ", ".join(GUARD_KEYS))
-    check_integer(guards["schema_version"], "guards.schema_version", GUARDS_VERSION, GUARDS_VERSION)
-    check_integer(guards["images"], "guards.images", 1, 1 << 40)
-    for number, camera in enumerate(check_list(guards["cameras"], "guards.cameras")):
-        if not isinstance(camera, str) or not camera:  # as in EXIF, with any character
-            raise invalid(f"guards.cameras[{number}]", camera, "text")
-    for name in DISTANCES:
-        _check_distance(guards[name], f"guards.{name}")
-    for name in RANGES:
-        _check_ranges(guards[name], f"guards.{name}")
-
-
-def _check_distance(value: object, key: str) -> None:
-    row = check_object(value, key, DISTANCE_KEYS)
-    features = check_items(row["features"], f"{key}.features", check_text, least=1)
-    if len(set(features)) < len(features):
-        raise invalid(f"{key}.features", features, "each feature once")
-    count = len(features)
-    check_numbers(row["centre"], f"{key}.centre", count)
-    check_numbers(row["scale"], f"{key}.scale", count, low=LEAST_SCALE)
-    for number, line in enumerate(check_list(row["precision"], f"{key}.precision", count, count)):
-        check_numbers(line, f"{key}.precision[{number}]", count)
-        if line[number] <= 0:
-            raise invalid(f"{key}.precision[{number}][{number}]", line[number], "above 0")
-    check_number(row["limit"], f"{key}.limit", low=LEAST_SCALE)
-
-
-def _check_ranges(value: object, key: str) -> None:
-    """Check the lowest and highest usual value of statistics; null is no limit."""
-    ranges = check_object(value, key)
-    if not ranges:
-        raise invalid(key, ranges, "the limits of a statistic")
-    for name, limits in ranges.items():
-        check_list(limits, f"{key}.{name}", 2, 2)
-        for number, limit in enumerate(limits):
-            if limit is not None:
-                try:
-                    check_number(limit, f"{key}.{name}[{number}]")
-                except InvalidValueError as error:
-                    raise invalid(error.key, limit, "a number or null") from None
-        low, high = limits
-        if (low is None and high is None) or (None not in limits and low > high):
-            raise invalid(f"{key}.{name}", limits, "one limit or two, the lower first")
 
 
 def _check_seen(value: object) -> None:

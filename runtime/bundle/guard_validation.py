@@ -1,0 +1,87 @@
+"""Checks of the ``guards`` of ``bundle.json``: types, ranges and lengths; standard library only.
+
+`Guards` checks the rest when it is created: the version, and the names of the statistics.
+"""
+
+from __future__ import annotations
+
+from ..json_values import (
+    InvalidValueError,
+    check_integer,
+    check_items,
+    check_list,
+    check_number,
+    check_numbers,
+    check_object,
+    check_text,
+    invalid,
+)
+
+DISTANCES, RANGES = ("off_domain", "unfamiliar_microscope"), ("blurred", "exposure")
+KEYS = ("schema_version", "images", "cameras", *DISTANCES, *RANGES)
+DISTANCE_KEYS = ("features", "centre", "scale", "precision", "limit")
+LEAST_SCALE = 1e-9  # training adds 1e-3 to every scale
+
+
+def validate_guards(value: object) -> None:
+    """Check the values of the guards of a bundle.
+
+    Parameters
+    ----------
+    value : object
+        A dict, if it is right.
+
+    Raises
+    ------
+    InvalidValueError
+        It names the key and the value.
+    """
+    guards = check_object(value, "guards", KEYS)
+    if unknown := sorted(set(guards) - set(KEYS)):
+        raise invalid(f"guards.{unknown[0]}", guards[unknown[0]], ", ".join(KEYS))
+    check_integer(guards["schema_version"], "guards.schema_version", 1, 1 << 40)
+    check_integer(guards["images"], "guards.images", 1, 1 << 40)
+    for number, camera in enumerate(check_list(guards["cameras"], "guards.cameras")):
+        if not isinstance(camera, str) or not camera:  # as in EXIF, with any character
+            raise invalid(f"guards.cameras[{number}]", camera, "text")
+    for name in DISTANCES:
+        _check_distance(guards[name], f"guards.{name}")
+    for name in RANGES:
+        _check_ranges(guards[name], f"guards.{name}")
+
+
+def _check_distance(value: object, key: str) -> None:
+    row = check_object(value, key, DISTANCE_KEYS)
+    features = check_items(row["features"], f"{key}.features", check_text, least=1)
+    if len(set(features)) < len(features):
+        raise invalid(f"{key}.features", features, "each feature once")
+    count = len(features)
+    check_numbers(row["centre"], f"{key}.centre", count)
+    check_numbers(row["scale"], f"{key}.scale", count, low=LEAST_SCALE)
+    for number, line in enumerate(check_list(row["precision"], f"{key}.precision", count, count)):
+        check_numbers(line, f"{key}.precision[{number}]", count)
+        if line[number] <= 0:
+            raise invalid(f"{key}.precision[{number}][{number}]", line[number], "above 0")
+    check_number(row["limit"], f"{key}.limit", low=LEAST_SCALE)
+
+
+def _check_ranges(value: object, key: str) -> None:
+    """Check the lowest and highest usual value of statistics; null is no limit."""
+    ranges = check_object(value, key)
+    if not ranges:
+        raise invalid(key, ranges, "the limits of a statistic")
+    for name, limits in ranges.items():
+        check_list(limits, f"{key}.{name}", 2, 2)
+        for number, limit in enumerate(limits):
+            _check_limit(limit, f"{key}.{name}[{number}]")
+        low, high = limits
+        if (low is None and high is None) or (None not in limits and low > high):
+            raise invalid(f"{key}.{name}", limits, "one limit or two, the lower first")
+
+
+def _check_limit(value: object, key: str) -> None:
+    if value is not None:
+        try:
+            check_number(value, key)
+        except InvalidValueError:
+            raise invalid(key, value, "a number or null") from None
