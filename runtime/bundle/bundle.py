@@ -285,7 +285,7 @@ def open_bundle(named: str | Path | None = None) -> Bundle:
     try:
         return Bundle.open(path)
     except BundleError as error:
-        if named is not None or BUNDLE_VARIABLE not in os.environ:
+        if named is not None or not os.environ.get(BUNDLE_VARIABLE):
             raise
         raise type(error)(
             f"{error.what} (the variable {BUNDLE_VARIABLE} names it)",

@@ -7,7 +7,6 @@ from typing import Any
 
 from ..image_settings import check_settings
 from ..json_values import (
-    HEX,
     MISSING,
     InvalidValueError,
     check_choice,
@@ -20,6 +19,7 @@ from ..json_values import (
     check_object,
     check_text,
     invalid,
+    is_hex,
 )
 from .guard_validation import validate_guards
 
@@ -143,11 +143,11 @@ def _check_format(value: object, key: str, files: dict[str, Any]) -> None:
 def _check_seen(value: object) -> None:
     seen = check_object(value, "seen", ["salt", "hashes"])
     salt = check_text(seen["salt"], "seen.salt")
-    if len(salt) % 2 or not HEX.fullmatch(salt):
+    if not is_hex(salt):
         raise invalid("seen.salt", salt, "bytes in hexadecimal digits")
     hashes = check_list(seen["hashes"], "seen.hashes")
     try:  # all at once: there may be thousands
-        are_right = HEX.fullmatch("".join(hashes)) and set(map(len, hashes)) <= {PIXEL_HASH_DIGITS}
+        are_right = is_hex("".join(hashes)) and set(map(len, hashes)) <= {PIXEL_HASH_DIGITS}
     except TypeError:
         are_right = False
     if not are_right:
