@@ -9,9 +9,10 @@ from types import ModuleType
 
 import pytest
 
-from alledge.errors import BundleError, TamperedError
+from alledge.errors import BundleError, TamperedError, UntrustedError
 from alledge.runtime.bundle.bundle import Bundle, open_bundle
 from alledge.runtime.bundle.record_file import MAX_BYTES, record_text
+from alledge.runtime.bundle.signing import read_public_key
 
 
 def test_the_checksum_covers_every_byte_of_the_record(own_bundle: Path) -> None:
@@ -122,6 +123,16 @@ def test_a_record_that_is_a_fifo_or_a_device_is_refused_at_once(own_bundle: Path
     record.symlink_to("/dev/zero")
     with pytest.raises(BundleError, match="not a regular file"):
         Bundle.open(own_bundle)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+def test_a_key_that_is_a_fifo_or_has_no_end_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.pub")
+    (tmp_path / "zero.pub").symlink_to("/dev/zero")
+    (tmp_path / "long.pub").write_bytes(b"ed25519 " + b"0" * 10_000)
+    for name in ("fifo.pub", "zero.pub", "long.pub"):
+        with pytest.raises(UntrustedError, match=name):
+            read_public_key(tmp_path / name)
 
 
 def test_the_same_record_gives_the_same_text() -> None:
