@@ -22,7 +22,6 @@ from ...errors import BackendError
 from ..caches import with_cache
 from ..first_use import FirstUse
 from ..machine import ROOT, has_little_memory, has_vnni
-from .paths import utf8_path
 
 ERRORS_ONLY = 3
 SAME_AS_REQUESTED = 1  # how an arena is extended
@@ -170,9 +169,8 @@ class OnnxBackend:
         ONNX Runtime's own fallback prints to stdout, where the results go, and tries only the CPU.
         """
         try:
-            model = utf8_path(file) or file.read_bytes()
             return onnxruntime.InferenceSession(
-                model, options, providers=requested, enable_fallback=0
+                str(file), options, providers=requested, enable_fallback=0
             )
         except Exception as error:  # the errors of ONNX Runtime have no other common base class
             if len(requested) == 1:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ...errors import BackendError
 from ..caches import with_cache
 from ..first_use import FirstUse
-from .paths import utf8_path
 from .pool import Pool
 
 # If the copies together are no larger than this, each thread gets its own compiled model and
@@ -50,7 +49,9 @@ class OpenvinoBackend:
         else:
             with_cache(
                 _cache_entry(file, cache_key, config),
-                lambda folder: self._compile(file, {**config, **_cache_setting(folder)}, models),
+                lambda folder: self._compile(
+                    file, config if folder is None else {**config, "CACHE_DIR": str(folder)}, models
+                ),
             )
         self._next = itertools.cycle(self._models)
         self._pool: Pool[Request] = Pool(self._create_request, requests)
@@ -86,11 +87,6 @@ def _mib(file: Path) -> float:
 
 def _describe(array: NDArray[Any]) -> str:
     return f"{array.dtype} of shape {array.shape}"
-
-
-def _cache_setting(folder: Path | None) -> dict[str, str]:
-    path = folder and utf8_path(folder)  # OpenVINO takes no other; without it, nothing is cached
-    return {"CACHE_DIR": path} if path else {}
 
 
 def _cache_entry(file: Path, cache_key: str, config: dict[str, str]) -> str:

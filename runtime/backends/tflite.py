@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ..first_use import FirstUse
-from .paths import utf8_path
 from .pool import Pool
 
 STDERR = 2
@@ -91,13 +90,9 @@ class TfliteBackend:
         self._pool: Pool[tuple[Any, int, int]] = Pool(self._create_interpreter, requests)
 
     def _create_interpreter(self) -> tuple[Any, int, int]:
-        # given by its path where possible: the weights are then mapped into memory, not copied
-        path = utf8_path(self._file)
-        model: dict[str, Any] = (
-            {"model_content": self._file.read_bytes()} if path is None else {"model_path": path}
-        )
+        # given by its path, so that the weights are mapped into memory and not copied
         with without_info_lines():
-            interpreter = self._class(**model, num_threads=self._threads)
+            interpreter = self._class(model_path=str(self._file), num_threads=self._threads)
             interpreter.allocate_tensors()
         (image,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
         return interpreter, image["index"], scores["index"]

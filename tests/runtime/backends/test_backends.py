@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +10,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from alledge.errors import BackendError, MissingPackageError, TamperedError, UsageError
 from alledge.runtime import backends
@@ -213,34 +209,3 @@ def test_a_child_process_that_starts_while_the_engine_loads_is_not_waited_for() 
     assert child.poll() is None  # it still runs, and we are here
     child.kill()
     child.communicate()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-@pytest.mark.parametrize("name", ["tflite", "onnx", "openvino"])
-def test_a_folder_whose_name_is_not_utf8_is_a_folder(
-    own_bundle: Path, tmp_path: Path, name: str
-) -> None:
-    folder = own_bundle.rename(tmp_path / os.fsdecode(b"not utf-8 \xff"))
-    image = np.zeros((1, 224, 224, 3), np.uint8)
-    with contextlib.closing(open_backend(Bundle.open(folder), name, threads=1)) as backend:
-        assert backend.predict(image).shape == (1, 2)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locale")
-@pytest.mark.parametrize("name", ["tflite", "onnx", "openvino"])
-def test_a_path_that_is_not_ascii_works_in_the_locale_c(
-    own_bundle: Path, tmp_path: Path, name: str
-) -> None:
-    folder = own_bundle.rename(tmp_path / "blüt")
-    Image.new("RGB", (64, 48), "purple").save(tmp_path / "ü.png")
-    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    command = [sys.executable, "-m", "alledge", "classify", tmp_path / "ü.png"]
-    done = subprocess.run(
-        [*command, "--bundle", folder, "--backend", name, "--json"],
-        env={**os.environ, **locale, "ALLEDGE_CACHE": str(tmp_path / "cäche")},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["label"] in ("healthy", "blast")
-    assert b"Traceback" not in done.stderr
