@@ -18,8 +18,13 @@ from ..imaging import UNKNOWN_CAMERA, Header
 if TYPE_CHECKING:
     from ..types import RGB, Statistics
 
-CAMERA = "camera"
+CAMERA, SIZE = "camera", "size"  # the two statistics that are no number
 
+# Hue and sign of the stain, and areas of one colour. Romanowsky stains absorb green most and red
+# least, and a cell is darker than the background: programs that exchange channels, turn hues or
+# invert an image change that, whatever the microscope. Areas of one colour come from bars,
+# mosaics, frames and strong compression.
+STAIN = ("red_least", "green_most", "red_depth", "blue_depth", "skew", "flat")
 # What is the same for a stained smear under every microscope: white-balanced stain, arrangement.
 SMEAR = (
     "depth_50", "depth_75", "cover", "hue_2", "hue_3", "red_green", "green_blue", "red_depth",
@@ -28,8 +33,9 @@ SMEAR = (
 BANDS = 4  # octaves of detail, the finest (two pixels) first
 # What also differs between microscopes, stains and cameras.
 MICROSCOPE = (
-    *SMEAR, "light_red", "light_green", "light_blue", "depth_95", "hue_1", "edges", "sharpness",
-    *(f"band_{number}" for number in range(BANDS)),
+    *SMEAR, "light", "light_red_green", "light_green_blue", "depth_95", "hue_1", "edges",
+    "sharpness", *(f"band_{number}" for number in range(BANDS)), "red_least", "green_most", "skew",
+    "flat",
 )  # fmt: skip
 EXPOSURE = ("light", "brightness", "white", "black")
 
@@ -53,12 +59,13 @@ def image_statistics(rgb: RGB, header: Header | None = None) -> Statistics:
     rgb : (S, S, 3) ndarray of uint8
         As `load_rgb` returns it.
     header : Header, optional
-        The file's header, for the name of the camera.
+        The file's header, for the name of the camera and the size of the file.
 
     Returns
     -------
     dict
-        ``camera`` (str; ``"unknown"`` without a header), and a float for every other name.
+        ``camera`` (str; ``"unknown"`` without a header), ``size`` (the file's longer and shorter
+        side in pixels; missing without a header), and a float for every other name.
     """
     logs = _LOG.take(rgb[::STRIDE, ::STRIDE].transpose(2, 0, 1))
     background = percentiles(logs.reshape(3, -1), (90,))[0]
@@ -68,10 +75,10 @@ def image_statistics(rgb: RGB, header: Header | None = None) -> Statistics:
     sampled = sums[::STRIDE, ::STRIDE]
     return {
         CAMERA: header.camera if header else UNKNOWN_CAMERA,
-        "light_red": float(background[0]),
-        "light_green": float(background[1]),
-        "light_blue": float(background[2]),
+        **({SIZE: sorted((header.width, header.height), reverse=True)} if header else {}),
         "light": float(background.mean()),
+        "light_red_green": float(background[0] - background[1]),
+        "light_green_blue": float(background[1] - background[2]),
         "brightness": float(sampled.sum()) / (765 * sampled.size),
         "white": np.count_nonzero(sampled >= WHITE_SUM) / sampled.size,
         "black": np.count_nonzero(sampled <= BLACK_SUM) / sampled.size,
@@ -117,6 +124,11 @@ def _stain_statistics(depth: Floats32) -> dict[str, float]:
     covariance = np.einsum("cn,dn->cd", centred, centred).astype(np.float64) / count
     variances = np.maximum(np.linalg.eigvalsh(covariance), 0) + 1e-6
     deviations = np.sqrt(covariance.diagonal() + 1e-9)
+    is_cell = flat.max(axis=0) > DEPTH_OF_CELL
+    cells = flat[:, is_cell]
+    area = cells.shape[1] + 1e-9
+    variance = float(covariance[1, 1])
+    third_moment = float((centred[1] ** 3).sum()) / count
     side = depth.shape[1] // 4
     corners = np.arange(4) * side
     square = depth[:, : 4 * side, : 4 * side]
@@ -133,6 +145,9 @@ def _stain_statistics(depth: Floats32) -> dict[str, float]:
         "hue_3": float(np.log(variances[0] / variances[2])),
         "red_green": float(covariance[0, 1] / (deviations[0] * deviations[1])),
         "green_blue": float(covariance[1, 2] / (deviations[1] * deviations[2])),
+        "red_least": _log_odds(np.count_nonzero(cells.argmin(axis=0) == 0) / area),
+        "green_most": _log_odds(np.count_nonzero(cells.argmax(axis=0) == 1) / area),
+        "skew": math.asinh(third_moment / (variance**1.5 + 1e-9)),
         "uneven": math.log(_deviation(blocks[1]) + 0.01),
         "uneven_hue": math.log(_deviation(blocks[0] - blocks[2]) + 0.01),
     }
@@ -170,7 +185,7 @@ def _texture_statistics(sums: NDArray[np.uint16]) -> dict[str, float]:
         "direction": float(abs(directions[0] - directions[1]) / directions.sum()),
         "grid": float(directions[2] / directions.sum()),
         "edges": float(np.log(edges + 1e-3)),
-        "sharpness": _sharpness(sums),
+        **_line_statistics(sums),
         **{
             f"band_{number}": float(np.log(band / bands.sum())) for number, band in enumerate(bands)
         },
@@ -188,16 +203,27 @@ def _haar_step(grey: Floats32) -> tuple[Floats32, tuple[Floats32, Floats32, Floa
     return means, (horizontal, vertical, diagonal)
 
 
-def _sharpness(sums: NDArray[np.uint16]) -> float:
-    """Return the logarithm of mean squared curvature over mean squared slope.
+def _line_statistics(sums: NDArray[np.uint16]) -> dict[str, float]:
+    """Return statistics of neighbouring pixels, along every fourth row and column.
 
-    Defocus reduces the curvature more than the slope.
+    ``sharpness`` is the logarithm of mean squared curvature over mean squared slope: defocus
+    reduces the curvature more than the slope. ``flat`` is the logarithm of the share of neighbours
+    that are the same.
     """
     lines = _LOG_OF_3.take(np.concatenate([sums[::STRIDE], sums[:, ::STRIDE].T]))
     step = lines[:, 1:] - lines[:, :-1]
     # twice: the mean of the rows plus the mean of the columns
     slope, curvature = 2 * _mean_square(step), 2 * _mean_square(step[:, 1:] - step[:, :-1])
-    return float(np.log((curvature + 1e-9) / (slope + 1e-9)))
+    same = 1 - np.count_nonzero(step) / step.size
+    return {
+        "sharpness": float(np.log((curvature + 1e-9) / (slope + 1e-9))),
+        "flat": math.log(same + 0.01),
+    }
+
+
+def _log_odds(share: float) -> float:
+    """Return the logarithm of the odds, which are limited to 51."""
+    return math.log((share + 0.02) / (1.02 - share))
 
 
 def _mean_square(values: Floats32) -> float:
