@@ -28,20 +28,15 @@ class DistanceRecord(TypedDict):
     limit: float
 
 
-class BoxesRecord(TypedDict):
-    """The ranges of `GuardsRecord` that all statistics of one imaging setup lie in."""
-
-    features: list[str]
-    low: list[list[float]]  # one row an imaging setup
-    high: list[list[float]]
-
-
 class SizesRecord(TypedDict):
     """The sizes of the training images in pixels, of the files and not of what the model sees."""
 
     usual: list[list[int]]  # longer and shorter side; empty where the images have many sizes
     shorter_side: list[float]  # lowest and highest
     aspect: list[float]  # longer over shorter side, lowest and highest
+
+
+Ranges = dict[str, list[float | None]]  # lowest and highest usual value of statistics
 
 
 class GuardsRecord(TypedDict):
@@ -51,11 +46,12 @@ class GuardsRecord(TypedDict):
     images: int
     cameras: list[str]
     sizes: SizesRecord | None
-    stain: BoxesRecord
+    frame: Ranges
+    stain: Ranges
     off_domain: DistanceRecord
     unfamiliar_microscope: DistanceRecord
-    blurred: dict[str, list[float | None]]  # lowest and highest usual value of a statistic
-    exposure: dict[str, list[float | None]]
+    blurred: Ranges
+    exposure: Ranges
 
 
 class Distance(TypedDict):

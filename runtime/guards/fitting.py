@@ -15,7 +15,6 @@ from .image_statistics import CAMERA, EXPOSURE, MICROSCOPE, SIZE, SMEAR, STAIN
 
 if TYPE_CHECKING:
     from ..types import (
-        BoxesRecord,
         DistanceRecord,
         Floats,
         GuardsRecord,
@@ -38,6 +37,8 @@ STAIN_MARGIN, LEAST_STAIN_MARGIN = 0.25, 0.05
 BLUR_DEVIATIONS, DARK_DEVIATIONS = 3.0, 3.5
 LEAST_DEVIATION = 0.05
 CLIPPED_SHARE = 0.05  # of the pixels: this many more than in any training image
+FLAT_SHARE = 0.1  # of the neighbouring pixels: JPEG files of quality 50 have so many more
+BORDER_FACTOR = 0.2  # of the least range along a side of a training image
 BRIGHT_MARGIN, LEAST_BRIGHT_MARGIN = 0.1, 0.02  # of the range of the training images; of white
 # At most this share of the training images may have a size of their own. By the estimate of Good
 # and Turing, it is the probability that the next image has a size that no training image has.
@@ -72,8 +73,17 @@ def fit_guards(statistics: Sequence[Statistics]) -> GuardsRecord | None:
         "images": len(statistics),
         "cameras": [] if UNKNOWN_CAMERA in cameras else cameras,
         "sizes": _fit_sizes([row.get(SIZE) for row in statistics]),
-        "stain": _fit_boxes(statistics, STAIN, setups),
-        "off_domain": _fit_distance(statistics, SMEAR, setups, SMEAR_SHRINKAGE, OFF_DOMAIN_FACTOR),
+        "frame": {
+            "border": [_rounded(BORDER_FACTOR * _column(statistics, "border").min()), None],
+            "flat": [
+                None,
+                _rounded(np.log(np.exp(_column(statistics, "flat").max()) + FLAT_SHARE)),
+            ],
+        },
+        "stain": {name: _stain_range(name, _column(statistics, name)) for name in STAIN},
+        "off_domain": _fit_distance(
+            statistics, SMEAR, np.zeros_like(setups), SMEAR_SHRINKAGE, OFF_DOMAIN_FACTOR
+        ),
         "unfamiliar_microscope": _fit_distance(
             statistics, MICROSCOPE, setups, MICROSCOPE_SHRINKAGE, 1.0
         ),
@@ -130,37 +140,34 @@ def _table(statistics: Sequence[Statistics], names: Sequence[str]) -> Floats:
     return np.stack([_column(statistics, name) for name in names], axis=1)
 
 
+def _rounded(value: float) -> float:
+    return round(float(value), 6)
+
+
 def _lower_limit(values: Floats, deviations: float) -> float:
     """Return the median less so many standard deviations of the values below it."""
     median = float(np.median(values))
     lower = values[values <= median]
     deviation = max(math.sqrt(np.mean((lower - median) ** 2)), LEAST_DEVIATION)
-    return round(median - deviations * deviation, 6)
+    return _rounded(median - deviations * deviation)
 
 
 def _usual_range(name: str, values: Floats) -> list[float | None]:
     highest = float(values.max())
     if name in ("white", "black"):
-        return [None, round(highest + CLIPPED_SHARE, 6)]
+        return [None, _rounded(highest + CLIPPED_SHARE)]
     lowest = _lower_limit(values, DARK_DEVIATIONS)
     if name == "brightness":
         margin = max(BRIGHT_MARGIN * (highest - float(values.min())), LEAST_BRIGHT_MARGIN)
-        return [lowest, round(highest + margin, 6)]
+        return [lowest, _rounded(highest + margin)]
     return [lowest, None]
 
 
-def _fit_boxes(
-    statistics: Sequence[Statistics], names: tuple[str, ...], setups: Ints
-) -> BoxesRecord:
-    table = _table(statistics, names)
-    low, high = [], []
-    for number in range(int(setups.max()) + 1):
-        rows = table[setups == number]
-        lowest, highest = rows.min(axis=0), rows.max(axis=0)
-        margin = np.maximum(STAIN_MARGIN * (highest - lowest), LEAST_STAIN_MARGIN)
-        low.append(np.round(lowest - margin, 6).tolist())
-        high.append(np.round(highest + margin, 6).tolist())
-    return {"features": list(names), "low": low, "high": high}
+def _stain_range(name: str, values: Floats) -> list[float | None]:
+    lowest, highest = float(values.min()), float(values.max())
+    margin = max(STAIN_MARGIN * (highest - lowest), LEAST_STAIN_MARGIN)
+    is_ratio = name in ("red_depth", "blue_depth")  # of the others, a stain cannot have too much
+    return [_rounded(lowest - margin), _rounded(highest + margin) if is_ratio else None]
 
 
 def _fit_distance(

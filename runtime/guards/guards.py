@@ -13,10 +13,10 @@ import numpy as np
 
 from ...errors import BundleError
 from ..imaging import UNKNOWN_CAMERA
-from .image_statistics import CAMERA, EXPOSURE, MICROSCOPE, SIZE
+from .image_statistics import CAMERA, EXPOSURE, FRAME, MICROSCOPE, SIZE
 
 if TYPE_CHECKING:
-    from ..types import BoxesRecord, DistanceRecord, Floats, GuardsRecord, SizesRecord, Statistics
+    from ..types import DistanceRecord, Floats, GuardsRecord, SizesRecord, Statistics
 
 SCHEMA_VERSION = 2
 SIZE_TOLERANCE = 0.05  # of a side: so much smaller or larger cells make no difference
@@ -50,12 +50,11 @@ class Guards:
             if record["schema_version"] != SCHEMA_VERSION:
                 raise _other_version(record["schema_version"])
             self._cameras = frozenset(map(str, record["cameras"]))
-            self._ranges = {"blurred": {**record["blurred"]}, "exposure": {**record["exposure"]}}
-            for name, (low, high) in (row for one in self._ranges.values() for row in one.items()):
-                if name not in {*MICROSCOPE, *EXPOSURE} or not _is_range(low, high):
-                    raise ValueError(f"{name} from {low} to {high}")
+            self._blurred = _Ranges(record["blurred"])
+            self._exposure = _Ranges(record["exposure"])
+            self._frame = _Ranges(record["frame"])
             self._sizes = _Sizes(record["sizes"])
-            self._stain = _Boxes(record["stain"])
+            self._stain = _Ranges(record["stain"])
             self._smear = _Distance(record["off_domain"])
             self._microscope = _Distance(record["unfamiliar_microscope"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -80,15 +79,19 @@ class Guards:
         """
         if not self.active:
             return ()
-        flags = [
-            flag
-            for flag, ranges in self._ranges.items()
-            if any(_is_outside(float(statistics[name]), limits) for name, limits in ranges.items())
-        ]
         size = statistics.get(SIZE)
+        flags = []
+        if self._blurred.is_outside(statistics):
+            flags.append("blurred")
+        if self._exposure.is_outside(statistics):
+            flags.append("exposure")
         if size is not None and self._sizes.is_too_small(*size):
             flags.append("too_small")
-        if self._stain.is_outside(statistics) or self._smear.is_above_limit(statistics):
+        if (
+            self._stain.is_outside(statistics)
+            or self._smear.is_above_limit(statistics)
+            or self._frame.is_outside(statistics)
+        ):
             flags.append("off_domain")
         elif (
             self._microscope.is_above_limit(statistics)
@@ -123,6 +126,19 @@ def _other_version(version: object) -> BundleError:
     )
 
 
+class _Ranges:
+    """The lowest and the highest usual value of some statistics; None is no limit."""
+
+    def __init__(self, record: dict[str, list[float | None]]) -> None:
+        self._limits = {name: (low, high) for name, (low, high) in record.items()}
+        for name, limits in self._limits.items():
+            if name not in {*MICROSCOPE, *EXPOSURE, *FRAME} or not _is_range(*limits):
+                raise ValueError(f"{name} from {limits[0]} to {limits[1]}")
+
+    def is_outside(self, statistics: Statistics) -> bool:
+        return any(_is_outside(float(statistics[n]), limits) for n, limits in self._limits.items())
+
+
 class _Sizes:
     """The sizes of the training images in pixels; without a record, every size is usual."""
 
@@ -148,23 +164,6 @@ class _Sizes:
                 for usual, usual_shorter in self._usual
             )
         return _is_outside(shorter, self._shorter) or _is_outside(longer / shorter, self._aspect)
-
-
-class _Boxes:
-    """The ranges of some statistics, for each imaging setup."""
-
-    def __init__(self, record: BoxesRecord) -> None:
-        self._names = _features(record["features"])
-        self._low, self._high = _numbers(record["low"]), _numbers(record["high"])
-        shapes = [self._low.shape, self._high.shape]
-        if shapes != [(len(self._low), len(self._names))] * 2 or (self._low > self._high).any():
-            raise ValueError(f"{len(self._names)} features with ranges of the shapes {shapes}")
-
-    def is_outside(self, statistics: Statistics) -> bool:
-        """Return whether an image lies in the ranges of no imaging setup."""
-        row = np.array([statistics[name] for name in self._names], dtype=np.float64)
-        inside = (self._low <= row) & (row <= self._high)  # NaN is outside
-        return not inside.all(axis=1).any()
 
 
 class _Distance:

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 CAMERA, SIZE = "camera", "size"  # the two statistics that are no number
 
-# Hue and sign of the stain, and areas of one colour. Romanowsky stains absorb green most and red
-# least, and a cell is darker than the background: programs that exchange channels, turn hues or
-# invert an image change that, whatever the microscope. Areas of one colour come from bars,
-# mosaics, frames and strong compression.
-STAIN = ("red_least", "green_most", "red_depth", "blue_depth", "skew", "flat")
+# Hue and sign of the stain. Romanowsky stains absorb green most and red least, and a cell is darker
+# than the background: programs that exchange channels, turn hues or invert an image change that,
+# whatever the microscope.
+STAIN = ("red_least", "green_most", "red_depth", "blue_depth", "skew")
 # What is the same for a stained smear under every microscope: white-balanced stain, arrangement.
 SMEAR = (
     "depth_50", "depth_75", "cover", "hue_2", "hue_3", "red_green", "green_blue", "red_depth",
@@ -38,6 +37,8 @@ MICROSCOPE = (
     "flat",
 )  # fmt: skip
 EXPOSURE = ("light", "brightness", "white", "black")
+# Bars, frames, mosaics, few levels and strong compression make areas of one colour.
+FRAME = ("border", "flat")
 
 STRIDE = 4  # every fourth row and column: enough for stain, light and sharpness
 DEPTH_OF_CELL = 0.12  # optical density of green above the background's
@@ -207,17 +208,19 @@ def _line_statistics(sums: NDArray[np.uint16]) -> dict[str, float]:
     """Return statistics of neighbouring pixels, along every fourth row and column.
 
     ``sharpness`` is the logarithm of mean squared curvature over mean squared slope: defocus
-    reduces the curvature more than the slope. ``flat`` is the logarithm of the share of neighbours
-    that are the same.
+    reduces the curvature more than the slope. ``flat`` is the logarithm of the share of
+    neighbours that are the same, ``border`` the least range of grey values along one of the
+    four sides.
     """
+    sides = (sums[0], sums[-1], sums[:, 0], sums[:, -1])
     lines = _LOG_OF_3.take(np.concatenate([sums[::STRIDE], sums[:, ::STRIDE].T]))
     step = lines[:, 1:] - lines[:, :-1]
     # twice: the mean of the rows plus the mean of the columns
     slope, curvature = 2 * _mean_square(step), 2 * _mean_square(step[:, 1:] - step[:, :-1])
-    same = 1 - np.count_nonzero(step) / step.size
     return {
         "sharpness": float(np.log((curvature + 1e-9) / (slope + 1e-9))),
-        "flat": math.log(same + 0.01),
+        "flat": math.log(1.01 - np.count_nonzero(step) / step.size),
+        "border": min(float(side.max()) - float(side.min()) for side in sides) / 3,
     }
 
 
