@@ -125,11 +125,6 @@ def _stain_statistics(depth: Floats32) -> dict[str, float]:
     covariance = np.einsum("cn,dn->cd", centred, centred).astype(np.float64) / count
     variances = np.maximum(np.linalg.eigvalsh(covariance), 0) + 1e-6
     deviations = np.sqrt(covariance.diagonal() + 1e-9)
-    is_cell = flat.max(axis=0) > DEPTH_OF_CELL
-    cells = flat[:, is_cell]
-    area = cells.shape[1] + 1e-9
-    variance = float(covariance[1, 1])
-    third_moment = float((centred[1] ** 3).sum()) / count
     side = depth.shape[1] // 4
     corners = np.arange(4) * side
     square = depth[:, : 4 * side, : 4 * side]
@@ -146,11 +141,27 @@ def _stain_statistics(depth: Floats32) -> dict[str, float]:
         "hue_3": float(np.log(variances[0] / variances[2])),
         "red_green": float(covariance[0, 1] / (deviations[0] * deviations[1])),
         "green_blue": float(covariance[1, 2] / (deviations[1] * deviations[2])),
-        "red_least": _log_odds(np.count_nonzero(cells.argmin(axis=0) == 0) / area),
-        "green_most": _log_odds(np.count_nonzero(cells.argmax(axis=0) == 1) / area),
-        "skew": math.asinh(third_moment / (variance**1.5 + 1e-9)),
+        **_hue_and_sign(flat),
         "uneven": math.log(_deviation(blocks[1]) + 0.01),
         "uneven_hue": math.log(_deviation(blocks[0] - blocks[2]) + 0.01),
+    }
+
+
+def _hue_and_sign(depth: Floats32) -> dict[str, float]:
+    """Return in which order a stain absorbs the colours, and whether cells are dark; (3, N)."""
+    red, green, blue = depth
+    # comparisons, because argmin and argmax along the first axis are slow
+    is_cell = np.maximum(np.maximum(red, green), blue) > DEPTH_OF_CELL
+    area = np.count_nonzero(is_cell) + 1e-9
+    red_is_least = (red <= np.minimum(green, blue)) & is_cell
+    green_is_most = (green > np.maximum(red, blue)) & is_cell
+    centred = green - green.sum() / green.size
+    variance = _mean_square(centred)
+    third_moment = float(np.einsum("n,n,n->", centred, centred, centred)) / green.size
+    return {
+        "red_least": _log_odds(np.count_nonzero(red_is_least) / area),
+        "green_most": _log_odds(np.count_nonzero(green_is_most) / area),
+        "skew": math.asinh(third_moment / (variance**1.5 + 1e-9)),
     }
 
 
@@ -219,7 +230,7 @@ def _line_statistics(sums: NDArray[np.uint16]) -> dict[str, float]:
     slope, curvature = 2 * _mean_square(step), 2 * _mean_square(step[:, 1:] - step[:, :-1])
     return {
         "sharpness": float(np.log((curvature + 1e-9) / (slope + 1e-9))),
-        "flat": math.log(1.01 - np.count_nonzero(step) / step.size),
+        "flat": math.log(0.01 + np.count_nonzero(step == 0) / step.size),
         "border": min(float(side.max()) - float(side.min()) for side in sides) / 3,
     }
 
