@@ -141,7 +141,9 @@ def _review_lines(review: Json, images: int) -> list[str]:
     flags = ", ".join(f"{count} {flag}" for flag, count in review["flags"].items())
     lines = [f"review: {review['images']} of {images} images{f' ({flags})' if flags else ''}"]
     if not review["guarded"]:
-        lines.append("no guards: flags of the decoder and the model's indeterminate band only")
+        lines.append(
+            "no guards, or guards of an earlier alledge: only the decoder and the model raise flags"
+        )
     if review["unflagged"] is None:
         lines.append(
             "no image is without a flag: none of the metrics is of a result with status ok"

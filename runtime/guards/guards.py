@@ -117,7 +117,7 @@ def _other_version(version: object) -> BundleError:
         return BundleError(
             "the guards of the bundle are of an earlier alledge: they know neither the hue of the "
             "stain nor the size of the training images",
-            fix="export the run again: `alledge export RUN`; it fits them to the run's images",
+            fix="export the run again: `alledge export --run RUN` fits them to its images",
         )
     return BundleError(
         f"the guards of the bundle have the schema_version {version!r}",
