@@ -12,6 +12,7 @@ from ..errors import ExportError
 from ..runtime.bundle.validation import validate_labels
 from ..runtime.image_settings import ImageSettings
 from ..runtime.json_values import InvalidValueError
+from ..runtime.types import GuardsRecord
 from ..train.runs.run_folder import Run
 from .convert.calibration_images import load_folder
 from .convert.capabilities import GATED
@@ -23,7 +24,7 @@ from .gate.fold_artifacts import FoldArtifacts
 from .gate.out_of_fold import OutOfFoldPredictions
 from .gate.parity import coverage, positive_probability
 from .options import ExportOptions, default_place
-from .source_run import RunImages, read_run_images
+from .source_run import RunImages, current_guards, read_run_images
 from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
 
 
@@ -59,6 +60,8 @@ class Preparation:
     labels, positives : list of str
     float_rule : DecisionRule
         The rule that the run fitted for its float model.
+    guards : dict or None
+        The ``guards`` of the bundle.
     folder : Path
         Holds the artifacts, one folder a format.
     conversion : Conversion
@@ -79,6 +82,7 @@ class Preparation:
     labels: list[str]
     positives: list[str]
     float_rule: DecisionRule
+    guards: GuardsRecord | None
     folder: Path
     conversion: Conversion
     references: References
@@ -105,12 +109,14 @@ def prepare(
     Raises
     ------
     ExportError
-        If int8 has no images to calibrate on, the float model cannot be converted, or no bundle
-        can have the labels of the run.
+        If int8 has no images to calibrate on, the float model cannot be converted, no bundle can
+        have the labels of the run, or the run has guards of an earlier version and its images are
+        not there.
     """
     run, precision = options.run, options.precision
     _check_labels(run)
     settings = ImageSettings.from_json(run.record["image_path"])
+    guards = current_guards(run)
     run_images, reason = _run_images(options)
     given = load_folder(options.calibration, settings) if options.calibration else None
     calibration = _calibration_images(precision, run_images, given, reason)
@@ -141,6 +147,7 @@ def prepare(
         labels=labels,
         positives=positives,
         float_rule=rule,
+        guards=guards,
         folder=folder / "artifacts",
         conversion=conversion,
         references=references,

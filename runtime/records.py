@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Status = Literal["ok", "review", "error"]
-FLAGS = ("blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate")
+# Of the decoder, of the guards, and of the model.
+FLAGS = (
+    "assumed_range", "damaged",
+    "blurred", "exposure", "too_small", "off_domain", "unfamiliar_microscope",
+    "indeterminate",
+)  # fmt: skip
 BAR_CELLS = 20
 DIGEST_SHOWN = 12  # hex digits of the bundle's digest in the text output
 SCORE_DIGITS, MS_DIGITS = 6, 2

@@ -17,9 +17,12 @@ from ..json_values import (
     invalid,
 )
 
-DISTANCES, RANGES = ("off_domain", "unfamiliar_microscope"), ("blurred", "exposure")
-KEYS = ("schema_version", "images", "cameras", *DISTANCES, *RANGES)
-DISTANCE_KEYS = ("features", "centre", "scale", "precision", "limit")
+DISTANCES = ("off_domain", "unfamiliar_microscope")
+RANGES = ("blurred", "exposure", "frame", "stain")
+KEYS = ("schema_version", "images", "cameras", "sizes", *DISTANCES, *RANGES)
+DISTANCE_KEYS = ("features", "centres", "scale", "precision", "limit")
+SIZE_KEYS = ("usual", "shorter_side", "aspect")
+MAX_SIDE = 1 << 32  # pixels
 LEAST_SCALE = 1e-9  # training adds 1e-3 to every scale
 
 
@@ -44,10 +47,26 @@ def validate_guards(value: object) -> None:
     for number, camera in enumerate(check_list(guards["cameras"], "guards.cameras")):
         if not isinstance(camera, str) or not camera:  # as in EXIF, with any character
             raise invalid(f"guards.cameras[{number}]", camera, "text")
+    if guards["sizes"] is not None:
+        _check_sizes(guards["sizes"], "guards.sizes")
     for name in DISTANCES:
         _check_distance(guards[name], f"guards.{name}")
     for name in RANGES:
         _check_ranges(guards[name], f"guards.{name}")
+
+
+def _check_sizes(value: object, key: str) -> None:
+    """Check the sizes of the training images, in pixels."""
+    row = check_object(value, key, SIZE_KEYS)
+    for number, sides in enumerate(check_list(row["usual"], f"{key}.usual")):
+        where = f"{key}.usual[{number}]"
+        check_items(sides, where, lambda v, k: check_integer(v, k, 1, MAX_SIDE))
+        if len(sides) != 2 or sides[0] < sides[1]:
+            raise invalid(where, sides, "two sides, the longer first")
+    for name in ("shorter_side", "aspect"):
+        low, high = check_numbers(row[name], f"{key}.{name}", 2, low=0)
+        if low > high:
+            raise invalid(f"{key}.{name}", row[name], "the lower limit first")
 
 
 def _check_distance(value: object, key: str) -> None:
@@ -56,7 +75,9 @@ def _check_distance(value: object, key: str) -> None:
     if len(set(features)) < len(features):
         raise invalid(f"{key}.features", features, "each feature once")
     count = len(features)
-    check_numbers(row["centre"], f"{key}.centre", count)
+    centres = check_list(row["centres"], f"{key}.centres", least=1)
+    for number, centre in enumerate(centres):
+        check_numbers(centre, f"{key}.centres[{number}]", count)
     check_numbers(row["scale"], f"{key}.scale", count, low=LEAST_SCALE)
     for number, line in enumerate(check_list(row["precision"], f"{key}.precision", count, count)):
         check_numbers(line, f"{key}.precision[{number}]", count)

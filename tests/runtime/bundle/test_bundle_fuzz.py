@@ -24,6 +24,7 @@ from alledge.runtime.bundle.references import References
 from alledge.runtime.bundle.verify import replay_answers
 from alledge.runtime.guards.fitting import fit_guards
 from alledge.runtime.guards.image_statistics import image_statistics
+from alledge.runtime.imaging import Header
 
 REMOVED = object()
 VALUES: tuple[Any, ...] = (
@@ -32,6 +33,7 @@ VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 EVERY = 1 if os.environ.get("ALLEDGE_FUZZ") == "full" else 11  # a prime: every value occurs
 SIDE, IMAGES = 48, 16
+HEADER = Header(640, 480, "Canon")
 
 KeyPath = tuple[str | int, ...]
 
@@ -52,7 +54,7 @@ def record(bundles_module: ModuleType, images: np.ndarray) -> dict[str, Any]:
         "formats": {name: bundles_module.format_row(name) for name in ("tflite", "openvino")},
         "training": {"data": {"name": "generated", "images": IMAGES}, "split": {}, "seed": 0},
         "metrics": {"auc": {"value": 0.9}},
-        "guards": fit_guards([image_statistics(image) for image in images]),
+        "guards": fit_guards([image_statistics(image, HEADER) for image in images]),
         "seen": {"salt": "00ff", "hashes": ["0" * 32, "1" * 32]},
         "files": dict.fromkeys(("model.tflite", "model.xml", "model.bin"), "ab" * 32),
         "sizes": dict.fromkeys(("model.tflite", "model.xml", "model.bin"), 1000),

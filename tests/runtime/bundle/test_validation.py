@@ -17,6 +17,7 @@ from alledge.runtime.bundle.validation import FORMATS, validate_labels, validate
 from alledge.runtime.classifier import Classifier
 from alledge.runtime.guards.fitting import fit_guards
 from alledge.runtime.guards.image_statistics import image_statistics
+from alledge.runtime.imaging import Header
 from alledge.runtime.json_values import InvalidValueError
 
 
@@ -24,7 +25,8 @@ from alledge.runtime.json_values import InvalidValueError
 def guards() -> Any:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
-    return fit_guards([image_statistics(image) for image in images])
+    header = Header(640, 480, "Canon")
+    return fit_guards([image_statistics(image, header) for image in images])
 
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -41,6 +43,13 @@ WRONG: list[tuple[str, Any, str]] = [
     ("guards.cameras", "Canon", 'guards.cameras is "Canon"; allowed: a list'),
     ("guards.schema_version", True, "guards.schema_version is true"),
     ("guards.other", {}, "guards.other is {}"),
+    ("guards.off_domain.centres", [], "guards.off_domain.centres has 0 values"),
+    ("guards.off_domain.centres.0", [1], "guards.off_domain.centres[0] has 1 values"),
+    ("guards.stain.skew", "x", 'guards.stain.skew is "x"; allowed: a list'),
+    ("guards.sizes.usual.0", [480, 640], "guards.sizes.usual[0] is [480, 640]"),
+    ("guards.sizes.usual.0.1", 480.5, "guards.sizes.usual[0][1] is 480.5"),
+    ("guards.sizes.aspect", [2, 1], "guards.sizes.aspect is [2, 1]"),
+    ("guards.sizes.shorter_side.0", None, "guards.sizes.shorter_side[0] is null"),
     ("guards", [], "guards is []"),
     ("image_path.size", "224", 'image_path.size is "224"; allowed: an integer'),
     ("image_path.size", None, "image_path.size is null"),
@@ -122,7 +131,7 @@ def test_the_error_at_loading_names_file_key_and_value(
     assert str(own_bundle / "bundle.json") + ": labels[0] is null" in str(caught.value)
 
 
-@pytest.mark.parametrize("flag", ["blurred", "exposure"])
+@pytest.mark.parametrize("flag", ["blurred", "exposure", "frame", "stain"])
 def test_a_guard_of_an_unknown_statistic_is_refused_at_loading(
     own_bundle: Path, bundles: ModuleType, guards: Any, flag: str
 ) -> None:
