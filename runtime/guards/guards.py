@@ -109,7 +109,7 @@ class Guards:
 
 def is_current(record: GuardsRecord | None) -> bool:
     """Return whether guards can be used by this version; a run of an earlier one has others."""
-    return record is None or record["schema_version"] == SCHEMA_VERSION
+    return record is None or record.get("schema_version") == SCHEMA_VERSION
 
 
 def _other_version(version: object) -> BundleError:
