@@ -13,12 +13,13 @@ import numpy as np
 
 from ...errors import BundleError
 from ..imaging import UNKNOWN_CAMERA
-from .image_statistics import CAMERA, EXPOSURE, FRAME, MICROSCOPE, SIZE
+from .image_statistics import CAMERA, EXPOSURE, FRAME, MICROSCOPE, SIZE, STAIN
 
 if TYPE_CHECKING:
-    from ..types import DistanceRecord, Floats, GuardsRecord, SizesRecord, Statistics
+    from ..types import DistanceRecord, Floats, GuardsRecord, Ranges, SizesRecord, Statistics
 
 SCHEMA_VERSION = 2
+LARGEST_NUMBER = 1e12  # of a record: float64 squares it without an overflow
 SIZE_TOLERANCE = 0.05  # of a side: so much smaller or larger cells make no difference
 
 
@@ -49,12 +50,12 @@ class Guards:
         try:
             if record["schema_version"] != SCHEMA_VERSION:
                 raise _other_version(record["schema_version"])
-            self._cameras = frozenset(map(str, record["cameras"]))
-            self._blurred = _Ranges(record["blurred"])
-            self._exposure = _Ranges(record["exposure"])
-            self._frame = _Ranges(record["frame"])
+            self._cameras = _cameras(record["cameras"], record["images"])
+            self._blurred = _Ranges(record["blurred"], ("sharpness",))
+            self._exposure = _Ranges(record["exposure"], EXPOSURE)
+            self._frame = _Ranges(record["frame"], FRAME)
             self._sizes = _Sizes(record["sizes"])
-            self._stain = _Ranges(record["stain"])
+            self._stain = _Ranges(record["stain"], STAIN)
             self._smear = _Distance(record["off_domain"])
             self._microscope = _Distance(record["unfamiliar_microscope"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -108,7 +109,7 @@ class Guards:
 
 def is_current(record: GuardsRecord | None) -> bool:
     """Return whether guards can be used by this version; a run of an earlier one has others."""
-    return record is None or record["schema_version"] == SCHEMA_VERSION
+    return record is None or record.get("schema_version") == SCHEMA_VERSION
 
 
 def _other_version(version: object) -> BundleError:
@@ -129,10 +130,12 @@ def _other_version(version: object) -> BundleError:
 class _Ranges:
     """The lowest and the highest usual value of some statistics; None is no limit."""
 
-    def __init__(self, record: dict[str, list[float | None]]) -> None:
+    def __init__(self, record: Ranges, names: Sequence[str]) -> None:
         self._limits = {name: (low, high) for name, (low, high) in record.items()}
+        if set(self._limits) != set(names):
+            raise ValueError(f"ranges of {sorted(self._limits)} instead of {sorted(names)}")
         for name, limits in self._limits.items():
-            if name not in {*MICROSCOPE, *EXPOSURE, *FRAME} or not _is_range(*limits):
+            if not _is_range(*limits):
                 raise ValueError(f"{name} from {limits[0]} to {limits[1]}")
 
     def is_outside(self, statistics: Statistics) -> bool:
@@ -143,14 +146,15 @@ class _Sizes:
     """The sizes of the training images in pixels; without a record, every size is usual."""
 
     def __init__(self, record: SizesRecord | None) -> None:
-        self._usual: list[tuple[int, int]] = []
+        self._usual: list[list[float]] = []
         self._shorter = self._aspect = (0.0, float("inf"))
         if record is None:
             return
-        self._usual = [(int(longer), int(shorter)) for longer, shorter in record["usual"]]
+        usual = _numbers(record["usual"]).reshape(-1, 2)
         self._shorter, self._aspect = _pair(record["shorter_side"]), _pair(record["aspect"])
-        if any(shorter < 1 for _, shorter in self._usual) or not _is_range(*self._shorter):
+        if (usual < 1).any() or self._shorter[0] > self._shorter[1]:
             raise ValueError(f"sizes {record}")
+        self._usual = usual.tolist()
 
     def is_too_small(self, longer: int, shorter: int) -> bool:
         return shorter < self._shorter[0]
@@ -213,6 +217,15 @@ def mahalanobis_distances(
     return distances
 
 
+def _cameras(cameras: Sequence[str], images: int) -> frozenset[str]:
+    """Return the names of the cameras; anything else is an error."""
+    if type(images) is not int or images < 1:
+        raise ValueError(f"fitted to {images!r} images")
+    if not isinstance(cameras, list) or not all(isinstance(name, str) for name in cameras):
+        raise ValueError(f"cameras {cameras!r}")
+    return frozenset(cameras)
+
+
 def _features(names: Sequence[str]) -> list[str]:
     """Return the names of statistics; an unknown one is an error."""
     if not isinstance(names, list) or not names or not set(names) <= set(MICROSCOPE):
@@ -223,8 +236,11 @@ def _features(names: Sequence[str]) -> list[str]:
 def _numbers(values: object) -> Floats:
     """Return finite numbers as an array; anything else is an error."""
     numbers = np.asarray(values)
-    if numbers.dtype.kind not in "if" or not np.isfinite(numbers).all():
-        raise ValueError(f"numbers of the type {numbers.dtype}, or not finite")
+    is_empty = isinstance(values, list) and not values
+    if not is_empty and (
+        numbers.dtype.kind not in "if" or not (np.abs(numbers) <= LARGEST_NUMBER).all()
+    ):
+        raise ValueError(f"numbers of the type {numbers.dtype}, too large or not finite")
     return numbers.astype(np.float64)
 
 
@@ -234,10 +250,12 @@ def _pair(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _is_range(low: float | None, high: float | None) -> bool:
-    """Return whether two limits are finite numbers or None, the lower first."""
-    if not all(limit is None or np.isfinite(_numbers(limit)) for limit in (low, high)):
+    """Return whether two limits are numbers, the lower first; one of them may be None."""
+    if any(limit is not None and _numbers(limit).shape != () for limit in (low, high)):
         return False
-    return low is None or high is None or low <= high
+    if low is None or high is None:
+        return low is not high
+    return low <= high
 
 
 def _is_outside(value: float, limits: Sequence[float | None]) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,39 @@ def test_guards_can_be_fitted_to_identical_images() -> None:
 def test_a_damaged_record_is_refused(record: dict[str, Any], change: dict[str, Any]) -> None:
     with pytest.raises(BundleError, match="guards"):
         Guards({**record, **change})
+
+
+STRANGE: list[Any] = [
+    *(None, True, False, 0, -1, 1e308, float("nan"), float("inf"), "", "1", "x" * 1000),
+    *([], [None], [[]], [1, 2, 3], {}, {"features": []}, {"border": [1]}),
+]
+
+
+def paths_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of a value and of all inside it; of a list, the first item stands for all."""
+    yield path
+    if isinstance(value, dict):
+        for key in value:
+            yield from paths_of(value[key], (*path, key))
+    elif isinstance(value, list) and value:
+        yield from paths_of(value[0], (*path, 0))
+
+
+def test_no_value_of_the_record_ends_in_another_error(record: dict[str, Any]) -> None:
+    statistics = image_statistics(smear(1), CANON)
+    refused = 0
+    for path in list(paths_of(record))[1:]:
+        for value in STRANGE:
+            changed = copy.deepcopy(record)
+            place = changed
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = value
+            try:
+                Guards(changed).flags(statistics)
+            except BundleError:  # any other error ends the test
+                refused += 1
+    assert refused > 700
 
 
 def test_a_limit_that_is_no_number_is_refused(record: dict[str, Any]) -> None:
