@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -258,7 +258,7 @@ def _limit(word: str, within: Callable[[Any, Any], bool]) -> Check:
     return check
 
 
-def _length(kind: type, word: str, within: Callable[[int, int], bool]) -> Check:
+def _length(kind: type[Sized], word: str, within: Callable[[int, int], bool]) -> Check:
     """Return the check of a limit of lengths."""
 
     def check(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
