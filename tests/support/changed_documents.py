@@ -10,7 +10,7 @@ import json
 import os
 import random
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,27 +56,32 @@ def sample(document: Any, count: int, seed: int = 0) -> list[tuple[str, Any]]:
     return random.Random(seed).sample(every, min(count, len(every)))
 
 
-def tracebacks(document: Any, count: int, file: Path, *command: object) -> list[str]:
+def tracebacks(
+    document: Any, count: int, target: Path | Callable[[Any], object], *command: object
+) -> list[str]:
     """Return the changes with which a command ends in a traceback, and the last line of each.
 
     Parameters
     ----------
     document : JSON value
-        It is changed and written to `file` before each run of the command.
+        It is changed and written to `target` before each run of the command.
     count : int
         How many changes are tried.
-    file : Path
-        The file of the document.
+    target : Path or callable
+        The file of the document, or what writes it.
     command : words
         Of the command line.
     """
     failures, tried = [], sample(document, count)
     for name, changed in tried:
-        file.write_text(json.dumps(changed), encoding="utf-8")
+        if isinstance(target, Path):
+            target.write_text(json.dumps(changed), encoding="utf-8")
+        else:
+            target(changed)
         if failure := traceback_of(run(*command)):
             failures.append(f"{name}: {failure}")
     if os.environ.get("ALLEDGE_FUZZ") == "all":
-        print(f"{command[0]} {file.name}: {len(tried)} changes, {len(failures)} tracebacks")
+        print(f"{command}: {len(tried)} changes, {len(failures)} tracebacks")
     return failures
 
 
