@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +58,7 @@ def check_document(
     *,
     error: type[AlledgeError],
     fix: str | None = None,
+    required: Sequence[str] | None = None,
 ) -> None:
     """Raise an error that names the file and the key, unless a document keeps to its schema.
 
@@ -71,6 +72,8 @@ def check_document(
     error : subclass of AlledgeError
     fix : str, optional
         Of the error, unless a later version of alledge wrote the document.
+    required : sequence of str, optional
+        The keys that the caller reads. By default those that the schema requires.
 
     Raises
     ------
@@ -78,6 +81,7 @@ def check_document(
         Of the type `error`.
     """
     schema = load_schema(kind)
+    schema = schema if required is None else {**schema, "required": required}
     properties = schema["properties"]
     identity, version = (properties[key]["const"] for key in ("schema", "schema_version"))
     allowed = f"{identity!r} version {version}"
