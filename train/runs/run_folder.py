@@ -183,7 +183,7 @@ class Run:
             image.
         """
         path = self.path / SPLIT
-        rows = read_table(path, ("image", "group", "trained_by", "tested_by"), TRAIN_AGAIN)
+        rows = read_table(path, SPLIT_COLUMNS, TRAIN_AGAIN)
         try:
             split = tuple(map(_split_row, rows))
             _check_unique((row.image for row in split), rows)
@@ -192,7 +192,7 @@ class Run:
         return split
 
     def _read(self, path: Path) -> Predictions:
-        columns = ("image", "fold", "group", "camera", "truth")
+        columns = ("image", "label", "fold", "group", "camera", "truth")
         scores = tuple(f"score_{label}" for label in self.labels)
         rows = read_table(path, (*columns, *scores), TRAIN_AGAIN)
         try:
@@ -369,6 +369,8 @@ def _split_row(row: TableRow) -> SplitRow:
         frozenset(TableRow({name: number}, row.line).index(name, 1) for number in row[name].split())
         for name in ("trained_by", "tested_by")
     )
+    if trained & tested:
+        raise ValueError(f"line {row.line}: a fold trains on {row['image']} and tests it")
     return SplitRow(row["image"], row["group"], trained, tested)
 
 
@@ -385,12 +387,16 @@ def _predictions(rows: Sequence[TableRow], labels: Sequence[str]) -> Predictions
     def scores(prefix: str) -> NDArray[np.float64]:
         return np.array([[row.number(f"{prefix}_{label}") for label in labels] for row in rows])
 
+    truth = [row.index("truth", 0, len(labels) - 1) for row in rows]
+    for row, index in zip(rows, truth, strict=True):
+        if row["label"] != labels[index]:
+            raise ValueError(f"line {row.line}: label and truth are not the same")
     return Predictions(
         images=tuple(row["image"] for row in rows),
         groups=tuple(row["group"] for row in rows),
         cameras=tuple(row["camera"] for row in rows),
         folds=np.array([row.index("fold", 1) for row in rows], dtype=np.int64),
-        truth=np.array([row.index("truth", 0, len(labels) - 1) for row in rows], dtype=np.int64),
+        truth=np.array(truth, dtype=np.int64),
         scores=scores("score"),
         probe=scores("probe") if f"probe_{labels[0]}" in rows[0] else None,
     )

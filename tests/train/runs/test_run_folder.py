@@ -131,9 +131,11 @@ def test_the_error_about_damaged_settings_says_what_to_do(tmp_path: Path, text: 
 
 def test_predictions_are_read_back_with_the_nine_digits_of_float32(tmp_path: Path) -> None:
     score = float(np.float32(0.123456789))
-    header = ["image", "fold", "group", "camera", "truth", "score_healthy", "score_blast"]
+    header = ["image", "label", "fold", "group", "camera", "truth", "score_healthy", "score_blast"]
     write_table(
-        tmp_path / "predictions.csv", header, [["a, b.png", 1, "g", "c", 0, 1 - score, score]]
+        tmp_path / "predictions.csv",
+        header,
+        [["a, b.png", "healthy", 1, "g", "c", 0, 1 - score, score]],
     )
     run = Run(tmp_path, {"labels": ["healthy", "blast"]})
     predictions = run.predictions()
