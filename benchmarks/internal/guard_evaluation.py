@@ -16,7 +16,7 @@ from typing import TypedDict
 
 import click
 
-from ...errors import DataError
+from ...errors import DataError, RunError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.data.inputs import find_images
 from ...runtime.guards.fitting import MIN_IMAGES, fit_guards
@@ -24,6 +24,7 @@ from ...runtime.guards.guards import Guards
 from ...runtime.guards.image_statistics import CAMERA, image_statistics
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import UNKNOWN_CAMERA, load_image
+from ...runtime.json_documents import read_json
 from ...runtime.metrics.intervals import wilson
 from ...runtime.types import Statistics
 from .non_smear_images import drawn_images, is_untouched, sample_photographs
@@ -223,7 +224,7 @@ def evaluate(
         If the run is not finished, has no guards, or was trained on another data set.
     """
     try:
-        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        record = read_json(run / "run.json", error=RunError)
         settings, guards = ImageSettings.from_json(record["image_path"]), Guards(record["guards"])
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{run} is not a finished run: {error}", fix="alledge train") from None
