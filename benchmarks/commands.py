@@ -7,15 +7,17 @@ from pathlib import Path
 
 import click
 
+from ..runtime.option_types import MOST_THREADS, Count, FiniteFloatRange
+
 
 def _parse_counts(context: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
     try:
         counts = tuple(int(part) for part in value.split(",") if part.strip())
     except ValueError:
         counts = (0,)
-    if any(count < 1 for count in counts):
+    if any(not 1 <= count <= MOST_THREADS for count in counts):
         raise click.BadParameter(
-            f"{value!r}: expected whole numbers of at least 1, separated by commas"
+            f"{value!r}: expected whole numbers from 1 to {MOST_THREADS}, separated by commas"
         )
     return counts
 
@@ -46,33 +48,33 @@ def _parse_counts(context: click.Context, option: click.Parameter, value: str) -
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.01),
+    type=FiniteFloatRange(0.01, 3600),
     default=1.0,
     show_default=True,
     help="Timed duration of a round.",
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(1),
+    type=Count(),
     default=3,
     show_default=True,
     help="Minimum number of rounds.",
 )
 @click.option(
     "--max-rounds",
-    type=click.IntRange(1),
+    type=Count(),
     default=10,
     show_default=True,
     help="Maximum number of rounds.",
 )
 @click.option(
     "--width",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteFloatRange(min_open=True),
     default=0.05,
     show_default=True,
     help="Stop once the median's 95 % interval is within ± this share of it.",
 )
-@click.option("--minutes", type=click.FloatRange(0), help="Start no round after this time.")
+@click.option("--minutes", type=FiniteFloatRange(), help="Start no round after this time.")
 @click.option("--layout", metavar="NAME", help="Layout of the data set, if not detected correctly.")
 @click.option(
     "--include-seen",
@@ -147,16 +149,16 @@ def benchmark(
 )
 @click.option(
     "--max-latency-ms",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteFloatRange(min_open=True),
     help="Limit of the 95th percentile, end to end.",
 )
 @click.option(
     "--max-memory-mib",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteFloatRange(min_open=True),
     help="Limit of the peak memory of the process.",
 )
 @click.option(
-    "--min-sensitivity", type=click.FloatRange(0, 1), help="Minimum sensitivity on unseen images."
+    "--min-sensitivity", type=FiniteFloatRange(0, 1), help="Minimum sensitivity on unseen images."
 )
 @click.option(
     "--estimate",

@@ -35,7 +35,7 @@ def differences(here: Machine, there: Machine) -> list[str]:
     Examples
     --------
     >>> differences({"flags": ["avx", "fma"]}, {"flags": ["avx"]})
-    ['flags: fma here, none more there']
+    ['flags: fma here only']
     """
     messages = []
     for key in IDENTITY_KEYS:
@@ -43,10 +43,13 @@ def differences(here: Machine, there: Machine) -> list[str]:
         if repr(ours) == repr(theirs):
             continue
         if isinstance(ours, list) and isinstance(theirs, list):  # name only what differs
-            ours, theirs = (
-                [item for item in ours if item not in theirs],
-                [item for item in theirs if item not in ours],
+            only = (
+                ([item for item in ours if item not in theirs], "here only"),
+                ([item for item in theirs if item not in ours], "there only"),
             )
+            parts = [f"{_describe(items)} {where}" for items, where in only if items]
+            messages.append(f"{key}: {', '.join(parts)}")
+            continue
         messages.append(f"{key}: {_describe(ours)} here, {_describe(theirs)} there")
     return messages
 
@@ -63,5 +66,5 @@ def _comparable(machine: Machine, key: str) -> Any:
 def _describe(value: Any) -> str:
     if isinstance(value, list):
         words = [" ".join(item) if isinstance(item, tuple) else str(item) for item in value]
-        return ", ".join(words) or "none more"
+        return ", ".join(words) or "none"
     return "unknown" if value is None else str(value)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
 from .. import __version__
 from ..errors import DataError
+from ..runtime.json_documents import read_json
+from ..runtime.json_schema import check_document
 from ..runtime.provenance import source_commit
 from .measuring.configurations import Configuration
 from .measuring.machine_noise import describe_noise, is_noisy, session_reference
@@ -22,7 +23,6 @@ SCHEMA, SCHEMA_VERSION = "alledge/benchmark", 1
 RESULT_NAME = "benchmark.json"
 PARITY_NAME, VERDICTS = "parity.json", ("pass", "fail", "not informative")
 NO_DATA, NOT_TIMED = "no --data was given", "the configuration failed"
-REQUIRED = ("created", "machine", "settings", "data", "rows")
 METRICS = ("accuracy", "sensitivity", "specificity", "auc")
 # OpenVINO computes in bfloat16 by default on some CPUs. The backend sets float32.
 COMPUTES_IN = {"openvino": "float32 where not quantized (INFERENCE_PRECISION_HINT=f32)"}
@@ -134,32 +134,35 @@ def read_result(path: str | Path) -> Result:
     Raises
     ------
     DataError
-        If the file is not a result, is not complete, or has another schema version.
+        If the file is not a result, breaks the schema, or has another schema version. The message
+        names the key.
     """
     file = Path(path)
     file = file / RESULT_NAME if file.is_dir() else file
     fix = "alledge benchmark BUNDLE --out FOLDER"
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} is not a result: {error}", fix=fix) from None
-    expected = f"{SCHEMA!r} version {SCHEMA_VERSION}"
-    if not isinstance(content, dict):
-        raise DataError(
-            f"{file} is not a result: it holds a JSON {type(content).__name__}, not an object",
-            allowed=expected,
-            fix=fix,
-        )
-    schema, version = content.get("schema"), content.get("schema_version")
-    if (schema, version) != (SCHEMA, SCHEMA_VERSION):
-        raise DataError(
-            f"{file} is {schema!r} version {version!r}",
-            allowed=expected,
-            fix="measure again with this version: alledge benchmark BUNDLE",
-        )
-    if missing := [key for key in REQUIRED if key not in content]:
-        raise DataError(f"{file} is not a complete result: {', '.join(missing)} missing", fix=fix)
+    content = read_json(file, error=DataError, fix=fix)
+    check_document(content, "benchmark", file, error=DataError, fix=fix)
+    for path, interval in _intervals(content):
+        if not interval["low"] <= interval.get("value", interval["low"]) <= interval["high"]:
+            raise DataError(
+                f"{file} is not a result: {path} is not between its low and its high", fix=fix
+            )
     return cast(Result, content)
+
+
+def _intervals(document: Any) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield the path of each interval of a result, and the interval."""
+    for number, row in enumerate(document["rows"]):
+        blocks: list[tuple[str, Any, tuple[str, ...]]] = [
+            (name, row[name], ("ci",)) for name in ("latency", "end_to_end")
+        ]
+        blocks += [("accuracy", row["accuracy"], METRICS)]
+        out_of_fold = (row.get("training") or {}).get("out_of_fold")
+        blocks += [("training.out_of_fold", out_of_fold, METRICS), ("", row, ("band_ms",))]
+        for name, block, keys in blocks:
+            for key in keys:
+                if interval := (block or {}).get(key):
+                    yield ".".join(filter(None, (f"rows[{number}]", name, key))), interval
 
 
 def _row_figures(rounds: Sequence[TimedRound], width: float) -> RowFigures:
@@ -212,11 +215,11 @@ def _parity(configuration: Configuration) -> str | None:
     """Return the verdict of the export about the artifact. None if the bundle has none."""
     file = configuration.bundle.path / PARITY_NAME
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = read_json(file, error=DataError)
         verdict = document["formats"][configuration.backend]["verdict"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         return None
-    return verdict if verdict in VERDICTS else None
+    return verdict if isinstance(verdict, str) and verdict in VERDICTS else None
 
 
 def _file_bytes(configuration: Configuration) -> int | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ..runtime.option_types import FiniteFloatRange
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -76,8 +78,18 @@ def detect(as_json: bool) -> None:
 
 @devices.command(short_help="Recommend models and boards that are fast enough.")
 @click.option("--device", metavar="NAME", help="Consider this board only.")
-@click.option("--max-latency-ms", type=float, metavar="MS", help="Limit for one prediction.")
-@click.option("--max-memory-mib", type=float, metavar="MIB", help="Limit for the whole process.")
+@click.option(
+    "--max-latency-ms",
+    type=FiniteFloatRange(min_open=True),
+    metavar="MS",
+    help="Limit for one prediction.",
+)
+@click.option(
+    "--max-memory-mib",
+    type=FiniteFloatRange(min_open=True),
+    metavar="MIB",
+    help="Limit for the whole process.",
+)
 @click.option(
     "--results",
     type=click.Path(),

@@ -34,6 +34,7 @@ WARN: Status = "warn"
 FAIL: Status = "fail"
 OLDEST_PYTHON = (3, 10)
 MIN_FREE_MIB = 300  # an installation takes up to 143 MiB; an upgrade keeps the previous one
+MIN_CACHE_MIB = 100  # for compiled models: openvino stores one for each bundle and setting
 MIN_MEMORY_MIB = 400
 MIB = 2**20
 
@@ -91,6 +92,7 @@ def examine(bundle: Path | None = None) -> DoctorDocument:
         *check_engines(machine),
         check_cache(),
         check_disk(Path(sys.prefix)),
+        *check_cache_disk(),
         check_keys(),
     ]
     if bundle is not None:
@@ -201,6 +203,29 @@ def check_disk(folder: Path) -> Finding:
         fix = f"free {MIN_FREE_MIB} MiB at {folder}"
         return Finding("disk", WARN, f"{free_mib:.0f} MiB free", fix)
     return Finding("disk", OK, f"{free_mib:.0f} MiB free")
+
+
+def check_cache_disk() -> list[Finding]:
+    """Check that compiled models fit on the disk of the cache folder."""
+    root = cache_root()
+    folder = None if root is None else existing_parent(root)
+    if folder is None:
+        return []
+    free_mib = shutil.disk_usage(folder).free / MIB
+    if free_mib < MIN_CACHE_MIB:
+        fix = f"free {MIN_CACHE_MIB} MiB at {folder}, or set ALLEDGE_CACHE to a folder elsewhere"
+        return [Finding("cache disk", WARN, f"{_amount(free_mib)} free at {root}", fix)]
+    return [Finding("cache disk", OK, f"{_amount(free_mib)} free")]
+
+
+def existing_parent(folder: Path) -> Path | None:
+    """Return a folder, or the nearest one above it that exists."""
+    return next((path for path in (folder, *folder.absolute().parents) if path.is_dir()), None)
+
+
+def _amount(mib: float) -> str:
+    """Return an amount of memory; below 10 MiB with one digit after the point."""
+    return f"{mib:.1f} MiB" if mib < 10 else f"{mib:.0f} MiB"
 
 
 def check_keys() -> Finding:

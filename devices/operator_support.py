@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable
 from importlib import resources
 from typing import Any
 
+from ..errors import DataError
+from ..runtime.json_documents import parse_json
 from ..runtime.tflite_graph import IDENTIFIER, load_schema, operator_codes
 
 TABLE = "operator_support.json"
@@ -26,8 +28,8 @@ REFUSALS = ("Didn't find op", "out of range", "no custom_code")
 
 def supported_versions() -> dict[str, dict[str, int]]:
     """Return the newest supported version of each operator, by ``"package version"``."""
-    text = resources.files(__package__).joinpath(TABLE).read_text(encoding="utf-8")
-    table: dict[str, dict[str, int]] = json.loads(text)["engines"]
+    content = resources.files(__package__).joinpath(TABLE).read_bytes()
+    table: dict[str, dict[str, int]] = parse_json(content, TABLE, error=DataError)["engines"]
     return table
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..runtime.option_types import Count, FiniteFloatRange
+
 if TYPE_CHECKING:
     from ..train.runs.run_folder import Run
 
@@ -48,14 +50,14 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
 @click.option(
     "--max-auc-drop",
-    type=click.FloatRange(0, 1),
+    type=FiniteFloatRange(0, 1),
     default=0.005,
     show_default=True,
     help="Largest loss of AUC, out of fold; not used for float32.",
 )
 @click.option(
     "--max-lost-positives",
-    type=click.IntRange(0),
+    type=Count(0),
     default=0,
     show_default=True,
     help="Most positive images that may be lost, out of fold; not used for float32.",

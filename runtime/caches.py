@@ -17,7 +17,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import AlledgeError
 from .digests import file_digest
+from .json_documents import read_json
 
 CACHE_VARIABLE = "ALLEDGE_CACHE"  # a folder, or "off"
 OFF = "off"
@@ -127,11 +129,11 @@ def _write_sums(folder: Path) -> None:
 
 def _is_intact(folder: Path) -> bool:
     try:
-        sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
+        sums = read_json(folder / SUMS, error=AlledgeError)
         return {path.name for path in folder.iterdir()} == {*sums, SUMS} and all(
             file_digest(folder / name) == digest for name, digest in sums.items()
         )
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, AlledgeError, AttributeError, TypeError):
         return False
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .option_types import MOST_THREADS, Count, FiniteFloatRange
+
 
 @click.command(short_help="Classify images of blood smears.")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
@@ -17,7 +19,7 @@ import click
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=Count(1, MOST_THREADS),
     metavar="N",
     help="Number of threads.  [default: physical cores within the CPU quota]",
 )
@@ -38,7 +40,7 @@ import click
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteFloatRange(min_open=True),
     default=120.0,
     show_default=True,
     metavar="SECONDS",

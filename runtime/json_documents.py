@@ -33,15 +33,21 @@ class JsonLines:
     ----------
     records : list
         One parsed value a line; empty lines are left out.
+    numbers : list of int
+        The number of each record's line, from 1.
     note : str or None
         What was wrong with the last line, if it was dropped.
     valid_bytes : int
         Length of the file up to the end of the last valid line and its line end.
+    ends_with_newline : bool
+        Whether that line has a line end, so that a line can be appended.
     """
 
     records: list[Any] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     note: str | None = None
     valid_bytes: int = 0
+    ends_with_newline: bool = True
 
 
 def read_json(
@@ -136,6 +142,7 @@ def read_json_lines(
     """
     content = read_regular_file(path, limit_bytes=limit_bytes, error=error, fix=fix)
     records: list[Any] = []
+    numbers: list[int] = []
     valid_bytes = end = 0
     damage: tuple[int, str] | None = None
     for number, line in enumerate(content.splitlines(keepends=True), 1):
@@ -146,11 +153,13 @@ def read_json_lines(
             raise error(f"line {damage[0]} of {path} is damaged: {damage[1]}", fix=fix)
         try:
             records.append(_parse(line, limit_depth, lines=False))
+            numbers.append(number)
             valid_bytes = end
         except _Damage as reason:
             damage = number, str(reason)
     note = damage and f"the last line of {path}, line {damage[0]}, is incomplete and was dropped"
-    return JsonLines(records, note, valid_bytes)
+    has_end = not valid_bytes or content[valid_bytes - 1 : valid_bytes] in (b"\n", b"\r")
+    return JsonLines(records, numbers, note, valid_bytes, has_end)
 
 
 def _parse(content: bytes, limit_depth: int, lines: bool = True) -> Any:

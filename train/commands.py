@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..runtime.option_types import Count, FiniteFloatRange
 from .command_options import (
     AUDIT_PACKAGES,
     TRAIN_PACKAGES,
@@ -106,12 +107,12 @@ def audit(
     metavar="imagenet|none|FILE",
     help="Weights that the base starts with.",
 )
+@click.option("--epochs", type=Count(0), help="At most.  [default: 12; 40 with --weights none]")
+@click.option("--batch-size", type=Count(), help="Images per step.  [default: 16]")
 @click.option(
-    "--epochs", type=click.IntRange(0), help="At most.  [default: 12; 40 with --weights none]"
-)
-@click.option("--batch-size", type=click.IntRange(1), help="Images per step.  [default: 16]")
-@click.option(
-    "--lr", type=float, help="Highest learning rate.  [default: 2e-5; 1e-3 with --weights none]"
+    "--lr",
+    type=FiniteFloatRange(min_open=True),
+    help="Highest learning rate.  [default: 2e-5; 1e-3 with --weights none]",
 )
 @click.option(
     "--two-phase/--one-phase",
@@ -126,14 +127,12 @@ def audit(
     metavar="grouped|paper|subject|camera|FILE.csv",
     help="How images are divided into folds; a file has the columns image,fold[,group].",
 )
-@click.option(
-    "--folds", default=5, show_default=True, type=click.IntRange(1), help="1 holds one fifth out."
-)
+@click.option("--folds", default=5, show_default=True, type=Count(), help="1 holds one fifth out.")
 @click.option(
     "--sensitivity",
     default=0.99,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteFloatRange(0, 1, min_open=True),
     help="Share of the positive images that the threshold is to find.",
 )
 @groups_option

@@ -7,7 +7,6 @@ slow today does not look like a regression.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...runtime.files import write_json
+from ...runtime.json_documents import read_json
 from ..machine_identity import IDENTITY_KEYS, comparison_key, differences
 from ..measuring.machine_noise import is_noisy
 from ..statistics import CONFIDENCE
@@ -107,7 +107,7 @@ def read_passes(paths: Sequence[Path]) -> Passes:
     times: dict[str, list[float]] = {}
     for path in paths:
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = read_json(path, error=DataError)
             machine = document[MACHINE]
             for row in document["benchmarks"]:
                 median_ms = row["stats"]["median"] * 1000
@@ -183,7 +183,7 @@ def find_baseline(machine: Machine, folder: Path = BASELINES) -> tuple[Baseline 
     """
     incomparable = []
     for path in sorted(folder.glob("baseline-*.json")):
-        baseline: Baseline = json.loads(path.read_text(encoding="utf-8"))
+        baseline: Baseline = read_json(path, error=DataError)
         if comparison_key(baseline["machine"]) == comparison_key(machine):
             return baseline, []
         reasons = differences(machine, baseline["machine"])[:3]

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 from PIL import Image
 
-from ...errors import DataError
+from ...errors import DataError, RunError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.data.inputs import find_images
 from ...runtime.guards.fitting import MIN_IMAGES, fit_guards
@@ -25,6 +25,7 @@ from ...runtime.guards.guards import Guards
 from ...runtime.guards.image_statistics import CAMERA, image_statistics
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import UNKNOWN_CAMERA, load_image
+from ...runtime.json_documents import read_json
 from ...runtime.types import Statistics
 from .damaged_fields import CHANGES
 from .guard_table import format_table
@@ -183,7 +184,7 @@ def evaluate(
         If the run is not finished, has no guards, or was trained on another data set.
     """
     try:
-        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        record = read_json(run / "run.json", error=RunError)
         settings = ImageSettings.from_json(record["image_path"])
         statistics = dataset_statistics(read_dataset(data), settings) if data else None
         folds = read_folds(run, statistics) if statistics else None

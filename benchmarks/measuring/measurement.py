@@ -12,7 +12,7 @@ from ..machine_identity import describe_this_machine
 from ..result_file import RESULT_NAME, build_result
 from ..types import Conditions, DataBlock, Result
 from .configurations import BenchmarkOptions, choose_image, list_configurations
-from .rounds_log import RoundsLog
+from .rounds_log import RoundsLog, make_folder
 from .runner import AccuracyData, Runner
 
 
@@ -74,7 +74,7 @@ def measure(
     for message in skipped:
         report_progress(message)
     dataset = read_dataset(data, layout) if data is not None else None
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     image_path, image_description = choose_image(out, image, dataset)
     accuracy_data = None
     if dataset is not None:
@@ -90,6 +90,8 @@ def measure(
     log = RoundsLog(
         out, {**conditions, "settings": round_settings, "include_seen": accuracy_settings}
     )
+    if log.note:
+        report_progress(log.note)
     runner = Runner(log, options, image_path, accuracy_data, deadline_s, report_progress)
     complete = False
     try:

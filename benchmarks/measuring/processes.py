@@ -14,6 +14,7 @@ from typing import Any
 
 from ...errors import BackendError
 from ...runtime.caches import CACHE_VARIABLE
+from ...runtime.json_documents import read_json
 from ..types import AccuracyJob, ModelJob
 
 # A terminal sends these signals to all of its processes when the user stops the measurement.
@@ -49,7 +50,7 @@ def run_worker(work: str, job: ModelJob | AccuracyJob, timeout_s: float, cache: 
         job_file.write_text(json.dumps(request), encoding="utf-8")
         module = "alledge.benchmarks.measuring.round_worker"
         run_process([sys.executable, "-m", module, str(job_file)], timeout_s, cache)
-        answer = json.loads(answer_file.read_text(encoding="utf-8"))
+        answer = read_json(answer_file, error=BackendError)
     if answer["error"]:
         raise BackendError(answer["error"])
     return answer["result"]

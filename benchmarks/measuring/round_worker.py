@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from ...runtime.bundle.bundle import Bundle
 from ...runtime.classifier import Classifier
 from ...runtime.files import write_json
 from ...runtime.imaging import load_rgb
+from ...runtime.json_documents import read_json
 from ...runtime.metrics.bundle_evaluation import evaluate_bundle
 from ...runtime.process_memory import current_mib, peak_mib
 from ..types import AccuracyJob, AccuracyOutcome, ModelJob, RoundFigures, Samples, Throughput
@@ -178,7 +178,7 @@ JOBS: dict[str, Callable[[Any], Any]] = {
 
 def main() -> None:
     """Run the job that the command line names."""
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    request = read_json(sys.argv[1], error=AlledgeError)
     try:
         answer = {"result": JOBS[request["work"]](request["job"]), "error": None}
     except AlledgeError as error:

@@ -80,6 +80,9 @@ def notes(row: Row) -> list[tuple[str, str]]:
         ends = row["repeats"]
         why = f"measured {ends['times']} times: medians {ends['low_ms']} to {ends['high_ms']} ms"
         remarks.append(("newest", why))
+    if "conflict" in row:
+        times = f"{row['conflict']['low_ms']} and {row['conflict']['high_ms']} ms"
+        remarks.append(("conflict", f"results disagree about one measurement: medians {times}"))
     return remarks + _accuracy_notes(row)
 
 

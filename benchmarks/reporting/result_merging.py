@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -53,12 +53,18 @@ def merge(documents: Iterable[Result]) -> list[Site]:
 
     Notes
     -----
-    Of rows for the same configuration the newest is shown, with the range of all. Times of
-    different images are never on one site. The accuracy of an artifact is the newest that was
-    measured on such a machine, whatever image was timed.
+    Of rows for the same configuration the newest is shown, with the range of all. A document that
+    is given twice counts once, and so does a measurement that stands in several documents. If
+    they give different times for it, the row has `conflict`. Times of different images are never
+    on one site. The accuracy of an artifact is the newest that was measured on such a machine,
+    whatever image was timed.
     """
     groups: dict[tuple[MachineKey, str], list[Result]] = {}
+    distinct: list[Result] = []
     for document in documents:
+        if document in distinct:  # a file that was named twice, or its copy
+            continue
+        distinct.append(document)
         key = comparison_key(document["machine"]), document["settings"]["image"]["sha256"]
         groups.setdefault(key, []).append(document)
     for group in groups.values():
@@ -131,12 +137,15 @@ def _newest_rows(group: list[Result]) -> Iterator[Row]:
             key = (row["kind"], artifact, row["backend"], row["threads"])
             configurations.setdefault(key, []).append(_with_judgement(row, document))
     for rows in configurations.values():
-        newest = max(rows, key=lambda row: str(row["measured_at"]))
-        medians = [
-            row["latency"]["p50_ms"]
-            for row in rows
-            if row["latency"] and row["latency"]["p50_ms"] is not None
-        ]
+        # Of one measurement that stands in several documents, the newest document is right.
+        by_moment: dict[str, list[Row]] = {}
+        for row in rows:
+            by_moment.setdefault(str(row["measured_at"]), []).append(row)
+        newest = by_moment[max(by_moment)][-1]
+        same = _medians(by_moment[max(by_moment)])
+        if len(set(same)) > 1:
+            newest["conflict"] = {"low_ms": min(same), "high_ms": max(same)}
+        medians = _medians([of_moment[-1] for of_moment in by_moment.values()])
         if len(medians) > 1:
             newest["repeats"] = {
                 "times": len(medians),
@@ -144,6 +153,12 @@ def _newest_rows(group: list[Result]) -> Iterator[Row]:
                 "high_ms": max(medians),
             }
         yield newest
+
+
+def _medians(rows: Sequence[Row]) -> list[float]:
+    """Return the median times of the rows that have one."""
+    times = [row["latency"]["p50_ms"] for row in rows if row["latency"]]
+    return [time for time in times if time is not None]
 
 
 def _with_judgement(row: ResultRow, document: Result) -> Row:

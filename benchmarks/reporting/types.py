@@ -22,6 +22,13 @@ class Repeats(TypedDict):
     high_ms: float
 
 
+class Conflict(TypedDict):
+    """The range of the medians that several results give for one measurement."""
+
+    low_ms: float
+    high_ms: float
+
+
 class Band(TypedDict):
     """Range of an estimated time, in milliseconds."""
 
@@ -34,6 +41,7 @@ class Row(ResultRow, total=False):
 
     judged: Judged
     repeats: Repeats
+    conflict: Conflict
     basis: str
     band_ms: Band
 

@@ -9,16 +9,17 @@ family of its processor.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import AlledgeError, UsageError
+from ...errors import AlledgeError, DataError, UsageError
 from ...runtime.bundle.bundle import Bundle
 from ...runtime.files import write_json
+from ...runtime.json_documents import read_json
+from ...runtime.json_schema import check_document
 from ..detection import ROOT, cpuinfo, describe_machine
 from ..types import CalibrationRow, RooflineCalibration
 from .layer_costs import count_equal_layers, read_layers
@@ -194,7 +195,8 @@ def main() -> None:
     parser.add_argument("bundles", nargs="*", type=Path)
     parser.add_argument("--peaks", nargs=5, metavar=("GHZ", "F32", "INT8", "GB_PER_S", "SOURCE"))
     options = parser.parse_args()
-    result = json.loads(options.result.read_text(encoding="utf-8"))
+    result = read_json(options.result, error=DataError)
+    check_document(result, "benchmark", options.result, error=DataError)
     if options.peaks:
         processor = ProcessorId()
         ghz, f32, int8, gb_per_s = map(float, options.peaks[:4])

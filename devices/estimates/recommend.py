@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import DataError, UsageError
+from ...runtime.json_documents import read_json
+from ...runtime.json_schema import check_document
 from ..profiles import Profile, profiles, recognise
 from ..types import Band, RecommendDocument, RecommendedRow, ResultRow
 from .estimate import estimate
@@ -22,7 +23,8 @@ from .validation import (
 )
 
 SCHEMA, SCHEMA_VERSION = "alledge/recommend", 1
-SYSTEM_MEMORY_SHARE = 0.5  # of a board's memory, left for the operating system and other programs
+# The share of a board's memory that the operating system and other programs keep.
+SYSTEM_MEMORY_SHARE = 0.5
 MAX_ROWS_SHOWN = 15  # of each kind in the text
 CALIBRATION_MACHINE = "calibration machine"
 DEFAULT_RESULT = Path("measured") / "benchmark.json"  # where `alledge benchmark` writes it
@@ -38,22 +40,16 @@ def read_results(paths: list[Path]) -> list[ResultRow]:
         If a file is not such a document.
     """
     rows: list[ResultRow] = []
+    fix = "alledge benchmark BUNDLE... --out DIR writes one"
     for path in paths:
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            if document["schema"] != "alledge/benchmark":
-                raise ValueError(f"it is {document['schema']!r}")
-            device = device_name(document["machine"]) or path.stem
-            rows += [
-                _measured_row(row, device, path.name)
-                for row in document["rows"]
-                if row["kind"] == "measured" and row["status"] == "ok" and row["latency"]
-            ]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{path} is not a benchmark's result: {error}",
-                fix="alledge benchmark BUNDLE... --out DIR writes one",
-            ) from None
+        document = read_json(path, error=DataError, fix=fix)
+        check_document(document, "benchmark", path, error=DataError, fix=fix)
+        device = device_name(document["machine"]) or path.stem
+        rows += [
+            _measured_row(row, device, path.name)
+            for row in document["rows"]
+            if row["kind"] == "measured" and row["status"] == "ok" and row["latency"]
+        ]
     return rows
 
 

@@ -12,12 +12,13 @@ architectures", Communications of the ACM 52(4), 2009.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from ...errors import DataError
+from ...runtime.json_documents import parse_json
 from ..profiles import Profile
 from ..types import CalibrationRow, CountedLayer, RooflineCalibration
 
@@ -71,7 +72,7 @@ class Fractions:
 def roofline_calibration() -> RooflineCalibration:
     """Return the measurements of the calibration machine and the layers of the models."""
     file = resources.files(__package__).joinpath(CALIBRATION_FILE)
-    document: RooflineCalibration = json.loads(file.read_text(encoding="utf-8"))
+    document: RooflineCalibration = parse_json(file.read_bytes(), CALIBRATION_FILE, error=DataError)
     return document
 
 

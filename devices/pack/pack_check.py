@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import os
 import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from ...errors import BundleError, TamperedError, UntrustedError
+from ...errors import BundleError, TamperedError
 from ...runtime.bundle.signing import check_signature, trusted_keys
+from ...runtime.json_documents import parse_json
+from ...runtime.json_schema import check_document
+from ...runtime.regular_files import open_regular_file
 from ..types import PackDocument
 from .pack_tar import Member, read_content, read_members, sha256_of
 
 PACK, PACK_SIGNATURE = "pack.json", "pack.sig"
 UNHASHED = {PACK, PACK_SIGNATURE}  # pack.json contains the hashes of all other files
 MAX_DOCUMENT_BYTES = 2**22
+MAX_PACK_BYTES = 2**32  # a pack has some hundred MiB
 NAMES_SHOWN = 5
 COPY_AGAIN = "copy it again, whole"
 
@@ -34,39 +38,40 @@ def check_pack(path: Path, keys: dict[str, bytes] | None = None) -> PackDocument
     Raises
     ------
     BundleError
-        If the file is not a pack in the format that `alledge pack` writes.
+        If the file is not a pack in the format that `alledge pack` writes, or has more than 4 GiB.
     UntrustedError
         If there are trusted keys and none of them signed it.
     TamperedError
         If a file is missing, added or changed.
     """
     keys = trusted_keys() if keys is None else keys
-    try:
-        with path.open("rb") as file:
+    name = f"{PACK} of {path}"
+    with open_regular_file(path, error=BundleError, fix=COPY_AGAIN) as file:
+        try:
+            _check_size(file)
             top, members = _below_top_folder(read_members(file))
+            if PACK not in members:
+                raise ValueError(f"it has no {PACK}")
             content = read_content(file, members[PACK], MAX_DOCUMENT_BYTES)
             if keys:
                 _check_signed(file, members.get(PACK_SIGNATURE), content, keys, path)
-            document: PackDocument = json.loads(content)
+            document: PackDocument = parse_json(content, name, error=BundleError, fix=COPY_AGAIN)
+            check_document(document, "pack", name, error=BundleError, fix=COPY_AGAIN)
             if top != f"alledge-{document['device']}":
                 raise ValueError(f"it would be unpacked beside alledge-{document['device']}")
             changed = _changed_files(file, members, document["files"])
-    except (UntrustedError, TamperedError):
-        raise
-    except (
-        OSError,
-        tarfile.HeaderError,
-        KeyError,
-        ValueError,
-        AttributeError,
-        TypeError,
-        RecursionError,
-    ) as error:
-        raise BundleError(f"{path} is not a pack: {error}", fix=COPY_AGAIN) from None
+        except (OSError, tarfile.HeaderError, ValueError) as error:
+            raise BundleError(f"{path} is not a pack: {error}", fix=COPY_AGAIN) from None
     if changed:
         names = ", ".join(changed[:NAMES_SHOWN])
         raise TamperedError(f"{path}: {names} is not what was packed", fix=COPY_AGAIN)
     return document
+
+
+def _check_size(file: BinaryIO) -> None:
+    """Refuse a file that is larger than any pack, before it is read."""
+    if (size := os.fstat(file.fileno()).st_size) > MAX_PACK_BYTES:
+        raise ValueError(f"it has {size / 2**30:.1f} GiB")
 
 
 def _below_top_folder(members: dict[str, Member]) -> tuple[str, dict[str, Member]]:

@@ -23,6 +23,7 @@ from ...errors import AlledgeError
 
 BLOCK = tarfile.BLOCKSIZE
 CHUNK = 2**20
+MAX_MEMBERS = 100_000
 EXECUTABLE, PLAIN = 0o755, 0o644
 
 
@@ -75,13 +76,15 @@ def read_members(file: BinaryIO) -> dict[str, Member]:
     Raises
     ------
     ValueError, tarfile.HeaderError
-        If the tar is not in the format that `write_tar` writes, contains a name twice, or a name
-        that would be unpacked elsewhere.
+        If the tar is not in the format that `write_tar` writes, has too many files, contains a
+        name twice, or a name that would be unpacked elsewhere.
     """
     members: dict[str, Member] = {}
     for header in _headers(file):
         info = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         _check_header(info, header)
+        if len(members) == MAX_MEMBERS:
+            raise ValueError(f"it has more than {MAX_MEMBERS} files")
         if info.name in members:
             raise ValueError(f"{info.name} appears twice")
         members[info.name] = Member(start=file.tell(), size=info.size)

@@ -6,7 +6,6 @@ only. The log holds the seconds and the peak memory of every step.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 from ...errors import ExportError
 from ...runtime.files import write_json
+from ...runtime.json_documents import read_json
 from ...runtime.process_memory import peak_mib
 from ..types import Json, StepRecord
 
@@ -150,9 +150,9 @@ def run_worker(job: Path, output: Path) -> tuple[int, int | None]:
 def _read_result(result_file: Path, code: int, output: Path) -> Json:
     """Return the result of a step; an ``error`` if its process died before it wrote one."""
     try:
-        result: Json = json.loads(result_file.read_text(encoding="utf-8"))
+        result: Json = read_json(result_file, error=ExportError)
         return result
-    except (OSError, ValueError):
+    except ExportError:
         cause = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         tail = " | ".join(line.strip() for line in lines[-TAIL_LINES:])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ...errors import ExportError
 from ...runtime.files import write_json
+from ...runtime.json_documents import read_json
 
 T = TypeVar("T")
 
@@ -23,5 +24,5 @@ def cached_json(file: Path, compute: Callable[[], T]) -> T:
     """
     if not file.is_file():
         write_json(file, compute())
-    value: T = json.loads(file.read_text(encoding="utf-8"))
+    value: T = read_json(file, error=ExportError, fix=f"delete {file}")
     return value

@@ -18,9 +18,9 @@ SCORING_BATCH = 8
 
 def load_float(path: Path) -> Any:
     """Return the trained Keras model of a run, uncompiled, from its ``model.keras``."""
-    import keras
+    from ...train.networks.saved_network import load_network
 
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    return load_network(path)
 
 
 def serving_model(model: Any) -> Any:

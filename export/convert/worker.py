@@ -13,8 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ...errors import AlledgeError
+from ...errors import AlledgeError, ExportError
 from ...runtime.files import replace_file, write_json
+from ...runtime.json_documents import read_json
 from ...runtime.process_memory import peak_mib
 from ..types import Json
 from .quantization_recipes import Recipe
@@ -43,7 +44,7 @@ def main(job_file: str) -> int:
     int
         0, or 1 if the result holds an ``error``.
     """
-    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
+    job = read_json(job_file, error=ExportError)
     result = perform(job)
     write_json(Path(job["result"]), result)
     return 1 if "error" in result else 0

@@ -6,14 +6,16 @@ start continues after the last row.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
 
+from ...errors import ExportError
 from ...runtime.files import replace_file, write_json
+from ...runtime.json_documents import read_json
+from ...runtime.json_schema import check_document
 from ...train.networks.architectures import ARCHITECTURES
 from ..convert.capabilities import ARTIFACTS, FORMATS, PRECISIONS
 from ..types import Json
@@ -122,7 +124,9 @@ def _write(out: Path, record: Json, wanted: list[MatrixCell]) -> None:
 
 def _read(path: Path) -> Json:
     if path.is_file():
-        record: Json = json.loads(path.read_text(encoding="utf-8"))
+        fix = f"delete {path}, or name another folder"
+        record: Json = read_json(path, error=ExportError, fix=fix)
+        check_document(record, "matrix", path, error=ExportError, fix=fix)
         return record
     return {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "rows": {}, "heads": {}}
 

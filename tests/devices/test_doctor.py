@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -161,6 +162,27 @@ def test_a_full_disk_warns_and_a_switched_off_cache_does_not(tmp_path, monkeypat
     assert doctor.check_disk(tmp_path).status == WARN
     monkeypatch.setenv("ALLEDGE_CACHE", "off")
     assert doctor.check_cache().status == OK
+
+
+def test_a_cache_on_a_full_disk_warns_even_if_the_disk_of_python_has_space(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLEDGE_CACHE", str(tmp_path / "cache" / "below"))
+
+    def disk_usage(folder):
+        free = 1 << 20 if Path(folder) == tmp_path else 1 << 40
+        return SimpleNamespace(total=1 << 41, used=0, free=free)
+
+    monkeypatch.setattr(doctor.shutil, "disk_usage", disk_usage)
+    assert doctor.check_disk(Path("/")).status == OK
+    (row,) = doctor.check_cache_disk()
+    assert (row.what, row.status) == ("cache disk", WARN)
+    assert "1.0 MiB free" in row.found
+    assert "ALLEDGE_CACHE" in row.fix
+    monkeypatch.setattr(
+        doctor.shutil, "disk_usage", lambda folder: SimpleNamespace(total=0, used=0, free=1 << 40)
+    )
+    assert doctor.check_cache_disk()[0].status == OK
+    monkeypatch.setenv("ALLEDGE_CACHE", "off")
+    assert doctor.check_cache_disk() == []
 
 
 def test_a_device_without_keys_says_that_bundles_need_no_signature(monkeypatch):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -150,3 +152,28 @@ def test_the_reader_imports_the_standard_library_only():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+# Files that parse JSON themselves, and why they may.
+OWN_PARSERS = {
+    "runtime/json_documents.py": "is the reader",
+    "runtime/json_schema.py": "reads alledge's own schemas",
+    "runtime/bundle/bundle.py": "checks the bytes of bundle.json as well",
+    "runtime/bundle/verify.py": "reads inside a bundle",
+    "train/fitting/training_loop.py": "its state may hold an infinite loss",
+    "train/demo/summary_page.py": "reads what its own processes printed",
+    "benchmarks/internal/hangs.py": "reads what its own processes printed",
+    "devices/pack/installer/install.py": "runs without alledge",
+}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_no_other_module_parses_json():
+    packages = ("runtime", "train", "export", "devices", "benchmarks")
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for package in packages
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(r"\bjson\.loads?\(", path.read_text(encoding="utf-8"))
+    }
+    assert users <= set(OWN_PARSERS)

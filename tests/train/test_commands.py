@@ -53,7 +53,7 @@ def test_wrong_options_are_refused_before_a_run_is_begun(smears: Dataset, elsewh
         ([*good, "--layout", "alidb"], 2, "there is no layout 'alidb'"),
         ([*good, "--sensitivity", "0"], 2, "0 is not in the range 0<x<=1"),
         ([*good, "--folds", "99"], 1, "fewer than the 99 folds need"),
-        ([*good, "--groups", "none.csv"], 1, "none.csv cannot be read"),
+        ([*good, "--groups", "none.csv"], 1, "there is no file none.csv"),
         ([*good, "--resume"], 1, "no unfinished run"),
         (["--model", "vgg16", "--data", elsewhere / "none"], 1, "there is no folder"),
     ]

@@ -16,9 +16,11 @@ from ...runtime.data.datasets import Dataset
 from ...runtime.guards.image_statistics import image_statistics
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_image
+from ...runtime.regular_files import read_regular_file
 from ...runtime.types import Statistics
 from .connected_sets import connected_components
 
+MAX_TABLE_BYTES = 1 << 28
 NAMED_AT_MOST = 3  # greatest number of files or rows that an error message names
 
 
@@ -133,20 +135,23 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     DataError
         If the file cannot be read as UTF-8 text, or lacks one of the columns.
     """
+    content = read_regular_file(path, limit_bytes=MAX_TABLE_BYTES, error=DataError)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise DataError(f"{path} cannot be read: {reason}") from None
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    reader = csv.DictReader(lines)
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        text = content.decode("utf-8-sig")
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        reader = csv.DictReader(lines)
+        rows, names = list(reader), reader.fieldnames or ()
+    except UnicodeDecodeError:
+        raise DataError(f"{path} cannot be read: it is not UTF-8 text") from None
+    except csv.Error as error:
+        raise DataError(f"{path} is not a CSV file: {error}") from None
+    missing = [name for name in columns if name not in names]
     if missing:
         raise DataError(
             f"{path} has no column {', '.join(missing)}",
             allowed=f"a first line with {','.join(columns)}",
         )
-    return [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+    return [{key: (value or "").strip() for key, value in row.items() if key} for row in rows]
 
 
 def match_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) -> list[int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from ...errors import RunError
+from ...runtime.option_types import Count
 
 MODEL = "mobilenetv2"
 IMAGES, NEW_IMAGES, CLASSIFIED = 280, 100, 12
@@ -70,8 +71,8 @@ class Step:
     help="[default: imagenet if Keras can load them]",
 )
 @click.option("--force", is_flag=True, help="Delete the results of an earlier demo first.")
-@click.option("--images", default=IMAGES, show_default=True, type=click.IntRange(24), hidden=True)
-@click.option("--epochs", type=click.IntRange(1), hidden=True)
+@click.option("--images", default=IMAGES, show_default=True, type=Count(24), hidden=True)
+@click.option("--epochs", type=Count(), hidden=True)
 def demo(out: Path, weights: str | None, force: bool, images: int, epochs: int | None) -> None:
     """Run everything on generated smears, in minutes.
 

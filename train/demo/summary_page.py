@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import Image
 
+from ...errors import RunError
+from ...runtime.json_documents import read_json
 from ...runtime.pages.environment import image_uri, render_page
 from ..provenance import provenance_line
 
@@ -39,7 +41,7 @@ def write_page(out: Path, outputs: dict[str, str], commands: list[str]) -> Path:
         The page.
     """
     records = [json.loads(line) for line in outputs["classify"].splitlines() if line.strip()]
-    run = json.loads((out / "run" / "run.json").read_text(encoding="utf-8"))
+    run = read_json(out / "run" / "run.json", error=RunError)
     text = render_page(
         TEMPLATE,
         percent=_percent,

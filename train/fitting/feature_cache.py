@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import DataError
 from ...runtime.caches import cache_root
 from ...runtime.files import replace_file
+from ...runtime.regular_files import open_regular_file
 from ..provenance import package_versions
 from .augmentation import NO_AUGMENTATION, Augmentation, augment
+from .damaged_arrays import DAMAGED
 from .types import Floats
 
 FORMAT = 1  # of an entry; increase it when image loading or augmentation changes
@@ -32,6 +34,8 @@ MAX_BYTES = 10 * 2**30  # size of all entries together
 CHUNK = 64  # images per call of the base
 FIRST_EPOCH = 1_000_001  # epoch number of pass 1: no fine-tuning has that many epochs
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow")
+
+_UNREADABLE: tuple[type[Exception], ...] = (DataError, *DAMAGED)
 
 # pixels in 0 to 255, (M, S, S, 3) -> the base's output, (M, H, W, D)
 Base = Callable[[Floats], Floats]
@@ -124,7 +128,7 @@ class FeatureCache:
         """
         key = _key(images, weights, augmentation_pass, maps)
         path = self.root / key[:2] / f"{key}.npz" if self.root else None
-        if path and (entry := _read(path)):
+        if path and (entry := _read(path)) and _fits(entry[0], len(images), maps):
             _mark_as_used(path)
             return entry
         began = time.perf_counter()
@@ -207,10 +211,23 @@ def _read(path: Path) -> tuple[Floats, float] | None:
     """Return an entry, or None if it does not exist or is damaged."""
     try:
         # np.load would leave a damaged file open
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        with (
+            open_regular_file(path, error=DataError) as stream,
+            np.load(stream, allow_pickle=False) as arrays,
+        ):
             return arrays["features"], float(arrays["seconds"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except _UNREADABLE:
         return None
+
+
+def _fits(features: Floats, images: int, maps: bool) -> bool:
+    """Return whether an entry has finite float32 features of every image."""
+    return (
+        features.dtype == np.float32
+        and features.ndim == (4 if maps else 2)
+        and len(features) == images
+        and bool(np.isfinite(features).all())
+    )
 
 
 def _mark_as_used(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 import time
@@ -24,6 +23,7 @@ from ..progress import TrainingProgress
 from ..runs.run_folder import MODEL, fold_folder
 from .augmentation import augment
 from .feature_cache import FeatureCache
+from .fold_result_file import read_fit_result
 from .frozen_features import FrozenFeatures
 from .targets import FitImages
 from .task import TrainingTask
@@ -107,10 +107,10 @@ class Trainer:
         self.progress.plan(epochs * (len(folds) + 1))
         for fold in folds:
             name = f"fold {fold.number} of {len(folds)}"
-            finished = cast("FoldResult | None", self._read_result(fold.number))
+            finished = cast("FoldResult | None", self._read_result(fold.number, fold.test))
             results.append(finished or self._fit_fold(fold, name))
             self.progress.skip(epochs * len(results))
-        return results, self._read_result(REFIT) or self._refit(results)
+        return results, self._read_result(REFIT, None) or self._refit(results)
 
     def score_fold(self, fold: Fold, name: str) -> FoldResult:
         """Fit one fold and score its test images. Nothing is stored and no probe is fitted.
@@ -127,14 +127,9 @@ class Trainer:
     def _epochs_per_fold(self) -> int:
         return sum(self.phases.values()) * (2 if self.task.recipe.whole_folds else 1)
 
-    def _read_result(self, number: int) -> FitResult | None:
+    def _read_result(self, number: int, test: Ints | None) -> FitResult | None:
         """Return the result of a finished fold. None if it is not finished, or damaged."""
-        path = self._folder(number) / FOLD_FILE
-        try:
-            result: FitResult = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return result
+        return read_fit_result(self._folder(number) / FOLD_FILE, test, self.classes)
 
     def _fit_fold(self, fold: Fold, name: str) -> FoldResult:
         result = self._fit_and_score(fold, name)

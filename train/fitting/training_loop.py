@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import math
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +21,12 @@ from ...runtime.files import replace_file
 from ..networks.hardware import Hardware
 from ..networks.network import layers_of
 from ..networks.tensorflow_import import keras
+from .damaged_arrays import DAMAGED
 from .recipe import Recipe
 from .targets import FitImages, balanced_loss, targets
 from .types import EpochRow, Floats, InputSource, Weights
 
 _ORDER_SEED = 0x0DE  # separates these random numbers from other uses of the seed
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 PREDICT_BATCH = 16  # images; the last batch is padded, because Keras compiles every new shape
 
 Report = Callable[[EpochRow], None]
@@ -93,9 +91,9 @@ class FitState:
                 for name in cls._ARRAYS:
                     count = sum(key.startswith(name) for key in arrays.files)
                     lists[name] = [arrays[f"{name}{index}"] for index in range(count)]
-        except _DAMAGED:
+                return cls(**lists, **{name: values[name] for name in cls._VALUES})
+        except DAMAGED:
             return None
-        return cls(**lists, **values)
 
 
 class Fitter:

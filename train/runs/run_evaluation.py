@@ -45,9 +45,9 @@ def evaluate_run(
 
     @cache
     def network() -> Any:  # loaded after the data set was read: tensorflow takes seconds to import
-        from ..networks.tensorflow_import import keras
+        from ..networks.saved_network import load_network
 
-        return keras.models.load_model(run.model_path, safe_mode=True)
+        return load_network(run.model_path)
 
     def scores(images: RGB) -> NDArray[np.float64]:
         from ..fitting.training_loop import predict

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import RunError, UsageError
 from ...runtime.files import replace_file, write_json
+from ...runtime.json_documents import read_json
+from ...runtime.json_schema import check_document
 from ...runtime.metrics.metrics import Json
+from .table_reading import TableRow, read_table
 from .types import RunSettings
 
 RUNS = Path("runs")  # folder of all runs, unless --out names another
@@ -25,6 +28,12 @@ PREDICTIONS = "predictions.csv"
 BY_FOLD = "fold-predictions.csv"  # written if several folds test the same image
 SPLIT = "split.csv"
 SPLIT_COLUMNS = ("image", "fold", "group", "label", "camera", "trained_by", "tested_by")
+TRAIN_AGAIN = "train again: the run is damaged"
+# The keys of `run.json` that evaluation and export read. The other ones are for people.
+REQUIRED = (
+    "model", "head", "task", "labels", "positive", "image_path", "seed", "split", "weights",
+    "data", "temperature", "threshold", "band", "oof", "guards", "seen", "code", "finished",
+)  # fmt: skip
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
 LOCATION = "root"  # where the images are: not a setting, since they may be moved
 
@@ -149,7 +158,7 @@ class Run:
         Raises
         ------
         RunError
-            If the file is missing, or has no scores for the run's labels.
+            If the file is missing or damaged, or has no scores for the run's labels.
         """
         return self._read(self.path / PREDICTIONS)
 
@@ -170,28 +179,28 @@ class Run:
         Raises
         ------
         RunError
-            If ``split.csv`` is missing or does not say which folds trained on an image.
+            If ``split.csv`` is missing or damaged, or does not say which folds trained on an
+            image.
         """
         path = self.path / SPLIT
+        rows = read_table(path, SPLIT_COLUMNS, TRAIN_AGAIN)
         try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                return tuple(_split_row(row) for row in csv.DictReader(stream))
-        except (OSError, KeyError, ValueError) as error:
-            raise RunError(
-                f"{path} does not say which images each fold trained on: {error}",
-                allowed=f"a CSV file with the columns {','.join(SPLIT_COLUMNS)}",
-                fix="train again with this version of alledge",
-            ) from None
+            split = tuple(map(_split_row, rows))
+            _check_unique((row.image for row in split), rows)
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: {error}", fix=TRAIN_AGAIN) from None
+        return split
 
     def _read(self, path: Path) -> Predictions:
+        columns = ("image", "label", "fold", "group", "camera", "truth")
+        scores = tuple(f"score_{label}" for label in self.labels)
+        rows = read_table(path, (*columns, *scores), TRAIN_AGAIN)
         try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                rows = list(csv.DictReader(stream))
-            return _predictions(rows, self.labels)
-        except (OSError, KeyError, ValueError) as error:
-            raise RunError(
-                f"{path} cannot be read: {error}", fix="train again: the run is damaged"
-            ) from None
+            predictions = _predictions(rows, self.labels)
+            _check_unique(zip(predictions.images, predictions.folds, strict=True), rows)
+        except (KeyError, ValueError) as error:
+            raise RunError(f"{path} is damaged: {error}", fix=TRAIN_AGAIN) from None
+        return predictions
 
 
 def fold_folder(path: Path, number: int) -> Path:
@@ -232,14 +241,23 @@ def load_run(path: str | Path) -> Run:
             f"{path} is {'an unfinished run' if unfinished else 'not a run'}: it has no {RECORD}",
             fix="the same alledge train … with --resume" if unfinished else "name a run's folder",
         )
-    document = json.loads(record.read_text(encoding="utf-8"))
-    if (document.get("schema"), document.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
-        raise RunError(
-            f"{record} is {document.get('schema')} version {document.get('schema_version')}",
-            allowed=f"{SCHEMA} version {SCHEMA_VERSION}",
-            fix="train again with this version of alledge",
-        )
+    document = read_json(record, error=RunError, fix=TRAIN_AGAIN)
+    check_document(document, "run", record, error=RunError, fix=TRAIN_AGAIN, required=REQUIRED)
+    if problem := _contradiction(document):
+        raise RunError(f"{record} is damaged: {problem}", fix=TRAIN_AGAIN)
     return Run(path, document)
+
+
+def _contradiction(record: Json) -> str | None:
+    """Return what is wrong with the values of a record whose types are right."""
+    labels, positive, (low, high) = record["labels"], set(record["positive"]), record["band"]
+    if len(set(labels)) < len(labels):
+        return "labels: two are the same"
+    if not positive < set(labels):
+        return f"positive: {sorted(positive)} are not some of the labels, and not all"
+    if low > high:
+        return f"band: {low} is above {high}"
+    return None
 
 
 def newest_finished(root: str | Path, model: str, head: str | None = None) -> Run:
@@ -331,10 +349,7 @@ def _without_location(settings: Json) -> Json:
 
 def _settings(path: Path) -> Json:
     fix = "delete this run's folder, and leave --resume out to start a new one"
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}", fix=fix) from error
+    settings = read_json(path, error=RunError, fix=fix)
     if not isinstance(settings, dict):
         raise RunError(f"{path} is damaged: it is not a JSON object", fix=fix)
     return settings
@@ -349,24 +364,39 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
             writer.writerow([f"{v:.9g}" if isinstance(v, float) else v for v in row])
 
 
-def _split_row(row: dict[str, str]) -> SplitRow:
+def _split_row(row: TableRow) -> SplitRow:
     trained, tested = (
-        frozenset(int(number) for number in row[name].split())
+        frozenset(TableRow({name: number}, row.line).index(name, 1) for number in row[name].split())
         for name in ("trained_by", "tested_by")
     )
+    if trained & tested:
+        raise ValueError(f"line {row.line}: a fold trains on {row['image']} and tests it")
     return SplitRow(row["image"], row["group"], trained, tested)
 
 
-def _predictions(rows: list[dict[str, str]], labels: Sequence[str]) -> Predictions:
-    def scores(prefix: str) -> NDArray[np.float64]:
-        return np.array([[float(row[f"{prefix}_{label}"]) for label in labels] for row in rows])
+def _check_unique(keys: Iterable[Any], rows: Sequence[TableRow]) -> None:
+    """Raise ValueError if two rows have the same key."""
+    seen: set[Any] = set()
+    for key, row in zip(keys, rows, strict=True):
+        if key in seen:
+            raise ValueError(f"line {row.line}: {row['image']} occurs twice")
+        seen.add(key)
 
+
+def _predictions(rows: Sequence[TableRow], labels: Sequence[str]) -> Predictions:
+    def scores(prefix: str) -> NDArray[np.float64]:
+        return np.array([[row.number(f"{prefix}_{label}") for label in labels] for row in rows])
+
+    truth = [row.index("truth", 0, len(labels) - 1) for row in rows]
+    for row, index in zip(rows, truth, strict=True):
+        if row["label"] != labels[index]:
+            raise ValueError(f"line {row.line}: label and truth are not the same")
     return Predictions(
         images=tuple(row["image"] for row in rows),
         groups=tuple(row["group"] for row in rows),
         cameras=tuple(row["camera"] for row in rows),
-        folds=np.array([int(row["fold"]) for row in rows], dtype=np.int64),
-        truth=np.array([int(row["truth"]) for row in rows], dtype=np.int64),
+        folds=np.array([row.index("fold", 1) for row in rows], dtype=np.int64),
+        truth=np.array(truth, dtype=np.int64),
         scores=scores("score"),
-        probe=scores("probe") if rows and f"probe_{labels[0]}" in rows[0] else None,
+        probe=scores("probe") if f"probe_{labels[0]}" in rows[0] else None,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ...errors import UsageError
+from ...runtime.option_types import Count
 from ..command_options import (
     STUDY_PACKAGES,
     data_option,
@@ -43,19 +44,19 @@ SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
     metavar="KIND,…",
     help=f"As --split of train.  [default: {SPLITS}; {OPTIONAL_SPLIT} only if it can be made]",
 )
-@click.option("--folds", default=5, show_default=True, type=click.IntRange(1))
+@click.option("--folds", default=5, show_default=True, type=Count())
 @click.option(
     "--trials",
     default=16,
     show_default=True,
-    type=click.IntRange(1),
+    type=Count(),
     help="Per fold and model.",
 )
 @click.option(
     "--passes",
     default=3,
     show_default=True,
-    type=click.IntRange(1),
+    type=Count(),
     help="Augmented passes for each strength of augmentation; their features are cached.",
 )
 @click.option(
@@ -88,11 +89,11 @@ SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
     "heartbeat_s",
     default=20,
     show_default=True,
-    type=click.IntRange(1),
+    type=Count(),
     metavar="SECONDS",
     help="Between two heartbeats; a process that misses three is taken for dead.",
 )
-@click.option("--size", type=click.IntRange(32), default=224, hidden=True)
+@click.option("--size", type=Count(32, 4096), default=224, hidden=True)
 @quiet_option
 def study(
     data: Path,

@@ -84,6 +84,7 @@ def open_storage(url: str, heartbeat_s: int = HEARTBEAT_S) -> optuna.storages.RD
                 raise UsageError(
                     f"the storage {masked(url)!r} cannot be opened: {reason}",
                     allowed="sqlite:///FILE, postgresql://USER@HOST/DATABASE, mysql://…",
+                    fix="name another storage; if the file is damaged, another --out",
                 ) from None
             time.sleep(attempt + 1)
     raise AssertionError("unreachable")

@@ -34,6 +34,17 @@ for package in (alledge, click):
     compileall.compile_dir(os.path.dirname(package.__file__), quiet=1)"""
 
 
+PACK_TYPES = {
+    "files": dict,
+    "python": str,
+    "system": str,
+    "arch": str,
+    "needs_bytes": int,
+    "pip": str,
+    "leave_out": list,
+}
+
+
 class Refused(Exception):
     """The pack cannot be installed here; the message names the reason and what to do."""
 
@@ -73,7 +84,7 @@ def install(prefix: Path, trust: list[Path]) -> int:
     """Check the pack, install it beside the previous one, verify it, and switch to it."""
     content = (HERE / "pack.json").read_bytes()
     keys = check_signature(content, read_keys(prefix / "trusted"), trust)
-    pack = json.loads(content)
+    pack = read_pack(content)
     check_files(pack)
     check_machine(pack)
     digest = hashlib.sha256(content + "".join(sorted(keys.values())).encode()).hexdigest()[:16]
@@ -83,6 +94,18 @@ def install(prefix: Path, trust: list[Path]) -> int:
         command = switch_command(prefix, folder, keys)
     print(f"installed. Type: {command} classify IMAGE")
     return 0
+
+
+def read_pack(content: bytes) -> dict[str, Any]:
+    """Return the document of the pack; refuse one whose values have wrong types."""
+    try:
+        pack = json.loads(content)
+    except (ValueError, RecursionError):
+        pack = None
+    for key, kind in PACK_TYPES.items():
+        if not isinstance(pack, dict) or not isinstance(pack.get(key), kind):
+            raise Refused(f"pack.json is damaged ({key}): unpack the tar again, or copy it again")
+    return dict(pack)
 
 
 def read_keys(folder: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import Result
 
+from alledge.benchmarks.reporting import report
 from support.markup import MARKUP, escaped, injected, poison
 
 Json = dict[str, Any]
@@ -21,6 +22,12 @@ CASES = {
     "all texts but the kind of a row": ("ok", "measured", "estimated"),
     "the kind of a row too": ("ok",),
 }
+
+
+@pytest.fixture(autouse=True)
+def _unchecked_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip the check of results, which refuses most of these texts, to test the escaping alone."""
+    monkeypatch.setattr(report, "read_result", lambda path: json.loads(Path(path).read_bytes()))
 
 
 def check(files: list[Path]) -> None:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from alledge.benchmarks.reporting.formatting import notes
 from alledge.benchmarks.reporting.recommendation import recommend
 from alledge.benchmarks.reporting.result_merging import merge
 from alledge.benchmarks.reporting.selection_criteria import Limits
@@ -186,3 +187,26 @@ def test_measured_rows_come_before_estimated_ones(
     assert advice.row["kind"] == "measured"
     alone = recommend(merge([estimates]), Limits())
     assert "(estimated, not measured)" in alone.reasons[0]
+
+
+def test_a_result_that_is_given_twice_counts_once(document: Json) -> None:
+    (site,) = merge([document, copy.deepcopy(document)])
+    assert len(site.documents) == 1
+    assert not any({"repeats", "conflict"} & set(row) for row in site.rows)
+
+
+def test_a_measurement_in_two_documents_counts_once(document: Json) -> None:
+    longer = copy.deepcopy(document)
+    longer["created"] = "2999-01-01T00:00:00+00:00"  # written again when more was measured
+    (site,) = merge([longer, document])
+    assert len(site.documents) == 2
+    assert not any({"repeats", "conflict"} & set(row) for row in site.rows)
+
+
+def test_two_results_that_disagree_about_one_measurement_are_marked(document: Json) -> None:
+    other = copy.deepcopy(document)
+    other["rows"][0]["latency"]["p50_ms"] = 123.0
+    (site,) = merge([document, other])
+    assert [name for name, _ in notes(site.rows[0])].count("conflict") == 1
+    assert site.rows[0]["conflict"]["high_ms"] == 123.0
+    assert not any("conflict" in row for row in site.rows[1:])

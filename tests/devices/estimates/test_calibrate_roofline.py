@@ -15,6 +15,7 @@ from alledge.devices.estimates.calibrate_roofline import (
     processor_id,
 )
 from alledge.errors import UsageError
+from support.results import complete_result
 
 MACHINE = {"cpu": "AMD EPYC", "arch": "x86_64", "flags": ["avx2", "fma"], "cores_physical": 2}
 ROW = {
@@ -81,7 +82,8 @@ def test_every_known_processor_names_the_source_of_its_peaks():
 
 def test_the_command_writes_the_calibration_with_the_named_peaks(tmp_path, monkeypatch, capsys):
     file = tmp_path / "result.json"
-    file.write_text(json.dumps(result()), encoding="utf-8")
+    document = complete_result(MACHINE, result()["rows"])
+    file.write_text(json.dumps(document), encoding="utf-8")
     words = ["calibrate_roofline", str(file), "--peaks", "3", "16", "64", "20", "a guide"]
     monkeypatch.setattr(calibrate_roofline.sys, "argv", words)
     written = {}

@@ -13,6 +13,7 @@ from alledge.devices.estimates import recommend as recommendation
 from alledge.devices.estimates.recommend import comparison_text, read_results, recommend
 from alledge.devices.profiles import get_profile, profiles
 from alledge.errors import DataError, UsageError
+from support.results import complete_result
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMAS = ROOT / "runtime" / "schemas"
@@ -156,7 +157,7 @@ def test_a_precision_that_was_never_measured_is_not_estimated():
 
 
 def result(**changes):
-    """Return the part of a benchmark document that `recommend` reads."""
+    """Return a benchmark document of one measured row and a failed one."""
     row = {
         "kind": "measured",
         "status": "ok",
@@ -175,12 +176,8 @@ def result(**changes):
         "cores_physical": 4,
         "versions": {},
     }
-    return {
-        "schema": "alledge/benchmark",
-        "created": "2026-01-01T00:00:00Z",
-        "machine": machine,
-        "rows": [{**row, **changes}, {**row, "status": "failed", "latency": None}],
-    }
+    failed = {**row, "status": "failed", "latency": None}
+    return complete_result(machine, [{**row, **changes}, failed])
 
 
 def write(path, document):
@@ -280,5 +277,7 @@ def test_the_text_labels_estimates_and_states_their_error():
 def test_a_file_that_is_not_a_result_is_refused(tmp_path):
     file = tmp_path / "x.json"
     file.write_text("{}", encoding="utf-8")
-    with pytest.raises(DataError, match="not a benchmark's result"):
+    with pytest.raises(
+        DataError, match=r"x\.json is a document without a schema, not 'alledge/benchmark'"
+    ):
         read_results([file])

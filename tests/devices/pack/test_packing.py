@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,9 +23,10 @@ from alledge.devices.pack.packing import fill_folder, write_pack, write_scripts
 from alledge.devices.pack.signing_keys import Signer, generate_keys
 from alledge.devices.pack.wheels import pinned_requirements, platform_tags, repack
 from alledge.devices.profiles import Profile, get_profile
-from alledge.errors import BundleError, TamperedError, UntrustedError, UsageError
+from alledge.errors import AlledgeError, BundleError, TamperedError, UntrustedError, UsageError
 from alledge.runtime.bundle.bundle import Bundle
 from support.bundles import RECORD_KEYS, format_row, seal
+from support.changed_documents import tracebacks
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "runtime" / "schemas"
 BOARD = "office-pc-linux"
@@ -215,11 +217,74 @@ def test_a_pack_whose_document_is_malformed_is_refused(tmp_path, bundle):
     tar = pack(tmp_path / "one", bundle)
     folder = tmp_path / "one" / FOLDER
     document = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
-    for content in ("[]", "null", "{", "[" * 100_000, json.dumps({**document, "files": []})):
+    for content, part in (
+        ("[]", "it is array"),
+        ("null", "it is null"),
+        ("{", "line 1, column 2"),
+        ("[" * 100_000, "more than 64 levels"),
+        (json.dumps({**document, "files": []}), "files: it is array, not object"),
+        (json.dumps({**document, "schema_version": 2}), "a later version of alledge wrote it"),
+    ):
         (folder / "pack.json").write_text(content, encoding="utf-8")
         write_tar(folder, tar)
-        with pytest.raises(BundleError, match="not a pack"):
+        with pytest.raises(BundleError, match=r"pack\.json of ") as error:
             check_pack(tar)
+        assert part in str(error.value)
+        refused = install(folder, "--prefix", str(tmp_path / "x")).stderr
+        assert "not installed: " in refused
+        assert "Traceback" not in refused
+
+
+def test_no_changed_document_of_a_pack_ends_in_a_traceback(tmp_path, bundle):
+    tar = pack(tmp_path / "one", bundle)
+    folder = tmp_path / "one" / FOLDER
+    document = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
+
+    def write(changed):
+        (folder / "pack.json").write_text(json.dumps(changed), encoding="utf-8")
+        write_tar(folder, tar)
+
+    assert tracebacks(document, 60, write, "pack", "--check", tar) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX special files")
+@pytest.mark.timeout(20)
+def test_special_missing_and_huge_files_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(20 << 30)  # sparse
+    for path, part in (
+        (tmp_path / "fifo", "it is a FIFO"),
+        ("/dev/zero", "it is a device"),
+        (tmp_path, "it is a folder"),
+        (tmp_path / "none", "there is no file"),
+        (tmp_path / "huge", "it has 20.0 GiB"),
+    ):
+        with pytest.raises(BundleError, match=part):
+            check_pack(Path(path))
+
+
+def test_a_member_that_claims_more_bytes_than_there_are_is_refused(tmp_path, bundle):
+    tar = pack(tmp_path / "one", bundle)
+    member = tarfile.TarInfo(f"{FOLDER}/wheels/big.whl")
+    member.size, member.mode = 8 * 2**30 - 1, 0o644  # the largest that a header can hold
+    tar.write_bytes(member.tobuf(tarfile.USTAR_FORMAT) + tar.read_bytes())
+    with pytest.raises(BundleError, match="it is truncated"):
+        check_pack(tar)
+
+
+def test_a_tar_without_its_document_and_a_cut_one_are_refused(tmp_path, bundle):
+    tar = pack(tmp_path / "one", bundle)
+    content = tar.read_bytes()
+    last = len(content.rstrip(b"\0")) - 1  # within the last member: after it come only zeros
+    for length in (0, 1, 512, 700, len(content) // 2, last):
+        tar.write_bytes(content[:length])
+        with pytest.raises(AlledgeError):
+            check_pack(tar)
+    (tmp_path / "one" / FOLDER / "pack.json").unlink()
+    write_tar(tmp_path / "one" / FOLDER, tar)
+    with pytest.raises(BundleError, match=r"it has no pack\.json"):
+        check_pack(tar)
 
 
 def test_pack_check_reports_the_number_of_files(tmp_path, bundle):

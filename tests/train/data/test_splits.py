@@ -1,5 +1,7 @@
 """Splits: no group is separated, every part has every class, and errors come before training."""
 
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 from alledge.errors import DataError, UsageError
 from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.runtime.image_settings import ImageSettings
-from alledge.train.data.examples import Examples, read_examples
+from alledge.train.data.examples import Examples, read_examples, read_rows
 from alledge.train.data.group_folds import split_off_validation
 from alledge.train.data.splits import make_split
 
@@ -125,7 +127,7 @@ def test_groups_file_without_the_columns_or_not_text_is_refused(
     (tmp_path / "groups.csv").write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_examples(read_dataset(folder), SMALL, tmp_path / "groups.csv")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="there is no file"):
         read_examples(read_dataset(folder), SMALL, tmp_path / "none.csv")
 
 
@@ -336,3 +338,13 @@ def test_camera_split_never_trains_on_a_blast_of_the_camera_it_tests(smears: Dat
         assert set(cameras[fold.test][positive[fold.test]]) == {fold.camera}
         assert fold.camera not in set(cameras[fold.train][positive[fold.train]])
         assert not {split.groups[i] for i in fold.train} & {split.groups[i] for i in fold.test}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX special files")
+@pytest.mark.timeout(20)
+def test_a_table_that_is_a_fifo_or_no_csv_is_refused_by_its_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.csv")
+    (tmp_path / "long.csv").write_bytes(b"image,group\n" + b"x" * 200_000 + b",1\n")
+    for name in ("fifo.csv", "long.csv", "none.csv"):
+        with pytest.raises(DataError, match=re.escape(name)):
+            read_rows(tmp_path / name, ("image", "group"))

@@ -1,7 +1,11 @@
 """The feature cache: what an entry depends on, damaged entries, and the limit of its size."""
 
+import io
+import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +86,83 @@ def test_a_damaged_entry_is_computed_again(tmp_path: Path) -> None:
     again, _ = cache.get(IMAGES, "w", FIRST, base)
     assert base.runs == 2
     assert np.array_equal(whole, again)
+
+
+def petabytes() -> bytes:
+    """Return an entry whose features claim 10^15 values."""
+    header = io.BytesIO()
+    shape = {"descr": "<f4", "fortran_order": False, "shape": (5, 2 * 10**14)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("features.npy", header.getvalue())
+        archive.writestr("seconds.npy", npy(np.float64(1)))
+    return content.getvalue()
+
+
+def npy(array: Any) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=True)
+    return content.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, **{"seconds": np.float64(1), **arrays})
+    return content.getvalue()
+
+
+GOOD = np.zeros((5, 3), np.float32)
+DAMAGED_ENTRIES = {
+    "empty": b"",
+    "no zip": b"x" * 500,
+    "a single array": npy(GOOD),
+    "petabytes": petabytes(),
+    "no features": npz(),
+    "other images": npz(features=GOOD[:4]),
+    "another type": npz(features=GOOD.astype(np.float64)),
+    "text": npz(features=np.array(["x"] * 5)),
+    "other dimensions": npz(features=GOOD[..., None]),
+    "not finite": npz(features=GOOD + np.float32("nan")),
+    "objects": npz(features=np.array([None] * 5)),
+    "seconds of another shape": npz(features=GOOD, seconds=np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_ENTRIES)
+def test_an_entry_that_is_not_of_its_images_is_computed_again(tmp_path: Path, name: str) -> None:
+    base, cache = Counting(), FeatureCache(tmp_path)
+    whole, _ = cache.get(IMAGES, "w", FIRST, base)
+    (entry,) = tmp_path.rglob("*.npz")
+    entry.write_bytes(DAMAGED_ENTRIES[name])
+    again, _ = cache.get(IMAGES, "w", FIRST, base)
+    assert base.runs == 2
+    assert np.array_equal(whole, again)
+
+
+def test_no_changed_bytes_of_an_entry_change_the_features(tmp_path: Path) -> None:
+    base, cache = Counting(), FeatureCache(tmp_path)
+    whole, _ = cache.get(IMAGES, "w", FIRST, base)
+    (entry,) = tmp_path.rglob("*.npz")
+    content, random = entry.read_bytes(), np.random.default_rng(1)
+    for _ in range(100):
+        damaged = bytearray(content)
+        start = int(random.integers(len(content)))
+        damaged[start : start + int(random.integers(1, 40))] = random.bytes(8)
+        entry.write_bytes(damaged)
+        assert np.array_equal(cache.get(IMAGES, "w", FIRST, base)[0], whole), start
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX special files")
+@pytest.mark.timeout(20)
+def test_a_fifo_or_a_folder_in_place_of_an_entry_is_not_read(tmp_path: Path) -> None:
+    base, cache = Counting(), FeatureCache(tmp_path)
+    whole, _ = cache.get(IMAGES, "w", FIRST, base)
+    (entry,) = tmp_path.rglob("*.npz")
+    for place in (os.mkfifo, os.mkdir):
+        entry.unlink()
+        place(entry)
+        assert np.array_equal(cache.get(IMAGES, "w", FIRST, base)[0], whole)
 
 
 def entry_bytes(root: Path) -> int:

@@ -65,8 +65,8 @@ def test_wrong_options_are_refused_before_anything_is_trained(
         (["--weights", "vgg16=/nowhere/x.h5"], 2, "there is no file of weights '/nowhere/x.h5'"),
         (["--weights", "vgg61=x.h5"], 2, "there is no model 'vgg61'"),
         (["--weights", "none", "--splits", "groupd"], 2, "there is no split"),
-        (["--weights", "none", "--splits", nowhere], 1, "cannot be read"),
-        (["--weights", "none", "--groups", nowhere], 1, "cannot be read"),
+        (["--weights", "none", "--splits", nowhere], 1, "there is no file"),
+        (["--weights", "none", "--groups", nowhere], 1, "there is no file"),
         (["--weights", "none", "--folds", "99"], 1, "fewer than the 99 folds need"),
         (["--weights", "none", "--fine-tune", "vgg61"], 2, "vgg61"),
         (

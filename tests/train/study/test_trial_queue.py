@@ -7,10 +7,12 @@ import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
 
+from alledge.errors import UsageError
 from alledge.runtime.metrics.metrics import Json
 from alledge.train.study import trial_queue
 from alledge.train.study.trial_queue import (
@@ -23,6 +25,14 @@ from alledge.train.study.trial_queue import (
 )
 
 SLOTS = 24
+
+
+def test_a_damaged_database_is_refused_by_its_name(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(trial_queue, "OPENING_ATTEMPTS", 1)
+    (tmp_path / "study.db").write_bytes(b"x" * 5000)
+    with pytest.raises(UsageError, match=r"study\.db(.|\n)*not a database(.|\n)*fix: ") as error:
+        open_storage(sqlite_url(tmp_path / "study.db"))
+    assert error.value.fix
 
 
 def test_workers_that_share_a_file_run_each_slot_once(tmp_path: Path) -> None:

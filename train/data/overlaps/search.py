@@ -16,9 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from ....errors import ImageError
+from ....errors import DataError, ImageError
 from ....runtime.caches import with_cache
 from ....runtime.imaging import read_header
+from ....runtime.json_documents import read_json
 from . import alignment as alignment_module
 from . import candidates as candidates_module
 from . import landmarks as landmarks_module
@@ -65,9 +66,8 @@ def find_overlaps(paths: Sequence[Path], progress: Progress | None = None) -> li
 
     def read_or_search(folder: Path | None) -> None:
         file = folder / PAIRS_FILE if folder else None
-        if file is not None and file.is_file():
-            rows = json.loads(file.read_text(encoding="utf-8"))
-            overlaps.extend(Overlap(**{**row, "shares": tuple(row["shares"])}) for row in rows)
+        if file is not None and (cached := _read_overlaps(file, len(paths))) is not None:
+            overlaps.extend(cached)
             return
         with threadpool_limits(1):  # the images already occupy all cores
             overlaps.extend(_search(paths, report))
@@ -77,6 +77,18 @@ def find_overlaps(paths: Sequence[Path], progress: Progress | None = None) -> li
 
     with_cache(f"overlaps-{_digest([_code_digest(), *digests])[:32]}", read_or_search)
     return overlaps
+
+
+def _read_overlaps(file: Path, images: int) -> list[Overlap] | None:
+    """Return the overlaps of a cache entry; None if there is none, or it is damaged."""
+    try:
+        rows = read_json(file, error=DataError)
+        overlaps = [Overlap(**{**row, "shares": tuple(row["shares"])}) for row in rows]
+        if all(0 <= overlap.a < overlap.b < images for overlap in overlaps):
+            return overlaps
+    except (DataError, TypeError, KeyError):
+        pass
+    return None
 
 
 def _search(paths: Sequence[Path], report: Progress) -> list[Overlap]:
