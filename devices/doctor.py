@@ -5,6 +5,7 @@ The checks change nothing, except that one creates and removes a file in the cac
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from ..runtime.backends import BACKENDS, installed_packages, load_backend
 from ..runtime.bundle.bundle import Bundle
 from ..runtime.bundle.signing import trusted_keys
 from ..runtime.caches import cache_root
+from ..runtime.imaging.readers import EXTRA_FIX, READERS
+from ..runtime.imaging.refusals import FORMAT_NAMES
 from ..runtime.machine import SMALL_MIB
 from ..runtime.tflite_graph import operator_versions
 from .detection import describe_machine, installed_versions
@@ -92,6 +95,7 @@ def examine(bundle: Path | None = None) -> DoctorDocument:
         check_cache(),
         check_disk(Path(sys.prefix)),
         check_keys(),
+        *check_formats(),
     ]
     if bundle is not None:
         findings += check_bundle(bundle)
@@ -212,6 +216,22 @@ def check_keys() -> Finding:
     if not keys:
         return Finding("trusted keys", OK, "none: bundles need no signature here")
     return Finding("trusted keys", OK, f"only bundles signed by {', '.join(keys)}")
+
+
+def check_formats() -> list[Finding]:
+    """Check which image formats this machine reads, and with which reader."""
+    pillow = f"Pillow {importlib.metadata.version('pillow')}"
+    findings = [Finding("image formats", OK, f"{', '.join(FORMAT_NAMES)} ({pillow})")]
+    for reader in READERS:
+        what = f"image format {reader.format}"
+        if reader.installed:
+            version = importlib.metadata.version(reader.package)
+            findings.append(Finding(what, OK, f"{reader.package} {version}"))
+        else:
+            findings.append(Finding(what, OK, "not installed: refused by name", EXTRA_FIX))
+    named = "Zeiss CZI, Leica LIF, Nikon ND2, Olympus VSI, slides, camera raw files, JPEG XL"
+    text = f"refused, with the export to use: {named}"
+    return [*findings, Finding("other formats", OK, text)]
 
 
 def check_bundle(path: Path) -> list[Finding]:

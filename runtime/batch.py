@@ -12,7 +12,7 @@ from ..errors import BackendError
 from .bundle.bundle import Bundle
 from .classifier import Classifier, Mode
 from .data.inputs import find_images
-from .records import Result, TextTable, csv_header, csv_line, json_line
+from .records import Result, TextTable, csv_header, csv_line, json_line, printable
 from .watchdog import DEFAULT_LIMIT_S, FreezeTimer, StepTimeoutError, Watchdog
 
 # Time to load a bundle. TensorRT compiles a network for minutes.
@@ -33,6 +33,7 @@ def classify_to(
     recursive: bool = False,
     style: str = "text",
     timeout_s: float = DEFAULT_LIMIT_S,
+    notice: Print | None = None,
 ) -> int:
     """Classify the named images and print a record for each.
 
@@ -54,6 +55,8 @@ def classify_to(
     timeout_s : float
         As `Classifier.load`. If no Python code runs for longer than that, the process ends with
         exit code 1 and prints the stack of each thread.
+    notice : callable, optional
+        Prints one line for people: what was left out of folders.
 
     Returns
     -------
@@ -65,9 +68,9 @@ def classify_to(
     BackendError
         If the bundle cannot be loaded within half an hour, and as `Classifier.load`.
     """
-    images = find_images(names, recursive=recursive)
-    first_images = list(itertools.islice(images, 2))
-    images = itertools.chain(first_images, images)
+    search = find_images(names, recursive=recursive)
+    first_images = list(itertools.islice(search, 2))
+    images = itertools.chain(first_images, search)
     chosen: Mode = "latency"
     if mode == "throughput" or (mode is None and len(first_images) > 1):
         chosen = "throughput"
@@ -78,7 +81,10 @@ def classify_to(
             if not gc.isenabled():  # `cli.run` switched it off; what is loaded now stays
                 gc.freeze()
                 gc.enable()
-            return _print(out, classifier, classifier.classify(images, overlay), style)
+            errors = _print(out, classifier, classifier.classify(images, overlay), style)
+    if notice is not None and search.left_out.counts:
+        notice(printable(str(search.left_out)))
+    return errors
 
 
 def _load(

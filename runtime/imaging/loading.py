@@ -7,7 +7,6 @@ resizes an image for a model.
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,17 @@ from PIL import ExifTags, Image
 from ...errors import ImageError
 from ..image_settings import ImageSettings
 from .colour import to_rgb
-from .opening import FILE_FIX, UNKNOWN_CAMERA, Header, header_of, image_errors, open_image
+from .opening import (
+    FILE_FIX,
+    GIVEN_FIX,
+    GIVEN_IMAGE,
+    UNKNOWN_CAMERA,
+    Header,
+    header_of,
+    image_errors,
+    open_image,
+)
+from .sources import name_of, resolve_source
 
 if TYPE_CHECKING:
     from ..types import RGB, ImageSource
@@ -24,7 +33,7 @@ if TYPE_CHECKING:
 # Scans of a progressive JPEG. A usual file has about ten; each costs a pass over all pixels.
 MAX_SCANS = 100
 SCAN_MARKER = b"\xff\xda"
-GIVEN_IMAGE, GIVEN_FIX = "the given image", "load it before its file is closed"
+PART_BYTES = 1 << 20
 
 
 def load_rgb(source: ImageSource, settings: ImageSettings | None = None) -> RGB:
@@ -32,10 +41,11 @@ def load_rgb(source: ImageSource, settings: ImageSettings | None = None) -> RGB:
 
     Parameters
     ----------
-    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
-        Of a file, the first frame or page. EXIF orientation is applied, 16-bit samples are
-        divided by 257, transparent pixels are blended with white, and palette, grey, CMYK and
-        1-bit images are converted to RGB.
+    source : str, os.PathLike, bytes, binary file object, PIL.Image.Image or (H, W, 3) ndarray
+        Bytes and file objects are the content of a file; `resolve_source` says how they are
+        read. An array has uint8 values. Of a file, the first frame or page. EXIF orientation is
+        applied, 16-bit samples are divided by 257, transparent pixels are blended with white, and
+        palette, grey, CMYK and 1-bit images are converted to RGB.
     settings : ImageSettings, optional
         Of the bundle or the run; by default 224 x 224 pixels.
 
@@ -62,7 +72,7 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
 
     Parameters
     ----------
-    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
+    source : as of `load_rgb`
     settings : ImageSettings, optional
 
     Returns
@@ -76,7 +86,7 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
     ImageError
         As `load_rgb`.
     """
-    settings = settings or ImageSettings()
+    settings, source = settings or ImageSettings(), resolve_source(source)
     if isinstance(source, np.ndarray):
         image = _from_array(source)
         return _to_model(image, settings), Header(*image.size, UNKNOWN_CAMERA)
@@ -84,14 +94,10 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
         with image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
             header = header_of(source)
             return _decode(_undecoded_copy(source), GIVEN_IMAGE, settings), header
-    if not isinstance(source, str | Path):
-        raise ImageError(
-            f"a {type(source).__name__} is not an image",
-            allowed="a path, a PIL.Image, an (H, W, 3) array of uint8",
-        )
-    with open_image(source) as image, image_errors(f"{source} is damaged", FILE_FIX):
+    name = name_of(source)
+    with open_image(source) as image, image_errors(f"{name} is damaged", FILE_FIX):
         header = header_of(image)
-        return _decode(image, str(source), settings), header
+        return _decode(image, name, settings), header
 
 
 def load_picture(source: ImageSource, longest: int) -> Image.Image:
@@ -99,7 +105,7 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
 
     Parameters
     ----------
-    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
+    source : as of `load_rgb`
     longest : int
         The largest width and height of the result, in pixels.
 
@@ -114,13 +120,15 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
     """
     from PIL import ImageOps  # here, because `classify` without overlays does not need it
 
+    source = resolve_source(source)
     if isinstance(source, np.ndarray):
         image = _from_array(source)
     elif isinstance(source, Image.Image):
         with image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
             image = to_rgb(ImageOps.exif_transpose(source))
     else:
-        with open_image(source) as opened, image_errors(f"{source} is damaged", FILE_FIX):
+        name = name_of(source)
+        with open_image(source) as opened, image_errors(f"{name} is damaged", FILE_FIX):
             opened.draft(None, (longest, longest))
             image = to_rgb(ImageOps.exif_transpose(opened))
     if max(image.size) > longest:
@@ -161,13 +169,27 @@ def _refuse_many_scans(image: Image.Image, name: str) -> None:
     """Refuse a small file that takes minutes to decode."""
     if not image.info.get("progressive"):
         return
-    scans = _content(image).count(SCAN_MARKER)
+    scans = _count_scans(image)
     if scans > MAX_SCANS:
         raise ImageError(
             f"{name} has {scans} scans, refused before decoding",
             allowed=f"{MAX_SCANS} scans of a progressive JPEG",
             fix="save it as an ordinary JPEG",
         )
+
+
+def _count_scans(image: Image.Image) -> int:
+    """Return the number of scans of a JPEG; its file is read in parts, because it may be large."""
+    stream = getattr(image, "fp", None)
+    if stream is None:
+        return 0
+    position, scans, end = stream.tell(), 0, b""
+    stream.seek(0)
+    while part := stream.read(PART_BYTES):
+        scans += (end + part).count(SCAN_MARKER)
+        end = part[-1:] if part[-1:] == SCAN_MARKER[:1] else b""
+    stream.seek(position)
+    return scans
 
 
 def _orientation(image: Image.Image) -> Image.Transpose | None:

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
+from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ...errors import ImageError
 
+if TYPE_CHECKING:
+    from ..types import FileSource
+
 # Pillow loads the plugins of the first five by itself. Trying one of the others loads all plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
 MAX_MEGAPIXELS = 200
 UNKNOWN_CAMERA = "unknown"
+# 200 megapixels of three colours of 16 bits, which is the largest image that is read.
+MAX_FILE_MIB = 1250
 FILE_FIX = "copy it from the camera again"
+SLIDE_FIX = "export the field of view, not the whole slide"
+GIVEN_IMAGE, GIVEN_FIX = "the given image", "load it before its file is closed"
+# Names that say no more than the content. Of other names, some belong to half-transferred files,
+# and some to files that begin with a thumbnail in another format.
+PLAIN_SUFFIXES = frozenset(
+    {"", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".jp2"}
+)
 
 # Pillow refuses an image of more than twice this number of pixels before it decodes it.
 Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 1_000_000 // 2
@@ -47,12 +61,13 @@ class Header:
     flags: tuple[str, ...] = ()
 
 
-def open_image(path: str | Path) -> Image.Image:
+def open_image(source: FileSource) -> Image.Image:
     """Open an image file without decoding it.
 
     Parameters
     ----------
-    path : str or Path
+    source : str, os.PathLike or binary file object
+        A file object is read from its beginning, and stays open. It can be sought.
 
     Returns
     -------
@@ -62,41 +77,95 @@ def open_image(path: str | Path) -> Image.Image:
     Raises
     ------
     ImageError
-        If the file does not exist, is not a regular file, is empty, cannot be read, is in no
-        known image format, or declares more than 200 megapixels.
+        If the file does not exist, is not a regular file, is empty, has more than
+        `MAX_FILE_MIB`, cannot be read, is of no kind that alledge reads, is named as one whose
+        transfer has not ended, or declares more than 200 megapixels.
     """
-    path = Path(path)
+    if isinstance(source, str | os.PathLike):
+        name = os.fsdecode(source)
+        size = _regular_size(name)
+        file: str | BinaryIO = name
+    else:
+        name, file = GIVEN_IMAGE, source
+        with image_errors(f"{name} cannot be read", GIVEN_FIX):
+            size = source.seek(0, os.SEEK_END)
+            source.seek(0)
+    if size == 0:
+        raise ImageError(f"{name} is empty (0 bytes)", fix=FILE_FIX)
+    if _is_unusual(file):
+        from .refusals import refuse_by_name
+
+        refuse_by_name(name)
+    _refuse_large_file(name, size)
+    image = _open(file, name)
+    if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
+        image.close()
+        raise _too_large(name)
+    return image
+
+
+def _regular_size(name: str) -> int:
+    """Return the bytes of a file; nothing that is not a regular file is opened."""
     try:
-        status = path.stat()
+        status = os.stat(name)  # noqa: PTH116 - Path("") is the current folder
     except FileNotFoundError:
-        raise ImageError(f"there is no file {path}", fix="check the path") from None
+        if not name:
+            raise ImageError("an empty name is no file", fix="name an image file") from None
+        raise ImageError(f"there is no file {name}", fix="check the path") from None
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path} cannot be read: {describe(error)}") from None
+        raise ImageError(f"{name} cannot be read: {describe(error)}") from None
     if not stat.S_ISREG(status.st_mode):
-        raise ImageError(f"{path} is not a regular file", fix="name an image file")
-    if status.st_size == 0:
-        raise ImageError(f"{path} is empty (0 bytes)", fix=FILE_FIX)
+        from .refusals import not_a_file
+
+        raise not_a_file(name, status.st_mode)
+    return status.st_size
+
+
+def _is_unusual(file: str | BinaryIO) -> bool:
+    """Return whether the name of a file may say more than its content."""
+    if not isinstance(file, str):
+        return False
+    path = PurePath(file)
+    return path.suffix.lower() not in PLAIN_SUFFIXES or path.name.startswith((".", "~"))
+
+
+def _refuse_large_file(name: str, size: int) -> None:
+    """Refuse a file that is larger than any image of 200 megapixels; its decoder may read it."""
+    if size > MAX_FILE_MIB << 20:
+        raise ImageError(
+            f"{name} has {size >> 20} MiB, refused before decoding",
+            allowed=f"{MAX_FILE_MIB} MiB, as {MAX_MEGAPIXELS} megapixels of 16-bit RGB have",
+            fix=SLIDE_FIX,
+        )
+
+
+def _open(file: str | BinaryIO, name: str) -> Image.Image:
     try:
-        return Image.open(path, formats=IMAGE_FORMATS)
-    except UnidentifiedImageError:
-        raise ImageError(
-            f"{path} is not an image in a known format", allowed=", ".join(IMAGE_FORMATS)
-        ) from None
+        return Image.open(file, formats=IMAGE_FORMATS)
+    except UnidentifiedImageError:  # Pillow did not leave a file object at its beginning
+        from .refusals import open_unidentified
+
+        with image_errors(f"{name} cannot be read", FILE_FIX):
+            return open_unidentified(file, name)
     except Image.DecompressionBombError:
-        raise ImageError(
-            f"{path} declares more than {MAX_MEGAPIXELS} megapixels, refused before decoding",
-            fix="export the field of view, not the whole slide",
-        ) from None
+        raise _too_large(name) from None
     except Exception as error:  # a damaged header may raise anything inside a decoder
-        raise ImageError(f"{path} cannot be read: {describe(error)}") from None
+        raise ImageError(f"{name} cannot be read: {describe(error)}") from None
 
 
-def read_header(path: str | Path) -> Header:
+def _too_large(name: str) -> ImageError:
+    return ImageError(
+        f"{name} declares more than {MAX_MEGAPIXELS} megapixels, refused before decoding",
+        fix=SLIDE_FIX,
+    )
+
+
+def read_header(source: FileSource) -> Header:
     """Return size and camera of an image file without decoding its pixels.
 
     Parameters
     ----------
-    path : str or Path
+    source : str, os.PathLike or binary file object
 
     Returns
     -------
@@ -107,7 +176,7 @@ def read_header(path: str | Path) -> Header:
     ImageError
         As `open_image`.
     """
-    with open_image(path) as image:
+    with open_image(source) as image:
         return header_of(image)
 
 

@@ -15,6 +15,7 @@ from alledge.devices.operator_support import model_with_operator
 from alledge.devices.pack.signing_keys import generate_keys
 from alledge.errors import MissingPackageError
 from alledge.runtime.digests import file_digest
+from alledge.runtime.imaging.readers import READERS, Reader
 from alledge.runtime.tflite_graph import operator_codes
 from support.bundles import write_bundle
 
@@ -41,6 +42,20 @@ def test_every_installed_engine_loads_the_bundle_and_its_operators_are_supported
     assert "loads on ai-edge-litert" in by_check["loading model.tflite"]["found"]
     assert "loads on openvino" in by_check["loading model.xml"]["found"]
     assert by_check["operators on tflite-runtime 2.14.0"]["status"] == OK
+
+
+def test_every_image_format_is_listed_with_its_reader_or_what_to_install(monkeypatch):
+    by_check = {row["what"]: row for row in examine()["findings"]}
+    assert "JPEG, PNG" in by_check["image formats"]["found"]
+    assert "Pillow" in by_check["image formats"]["found"]
+    assert "Zeiss CZI" in by_check["other formats"]["found"]
+    for reader in READERS:
+        row = by_check[f"image format {reader.format}"]
+        wanted = f"{reader.package} " if reader.installed else "not installed"
+        assert wanted in row["found"]
+    monkeypatch.setattr(Reader, "installed", False)
+    for row in doctor.check_formats()[1:-1]:
+        assert (row.status, row.fix) == (OK, 'pip install "alledge[formats]"')
 
 
 def test_a_damaged_bundle_fails(bundle):
