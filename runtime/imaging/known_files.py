@@ -88,6 +88,9 @@ MRXS = FileKind(
 BIF = FileKind("Ventana BIF slide", "picture", f"{SLIDE_FIX}, as TIFF or JPEG; {QUPATH}")
 OTHER_SLIDE = FileKind("slide of a scanner", "picture", f"{SLIDE_FIX}, as TIFF or JPEG")
 RAW = FileKind("raw file of a camera", "picture", RAW_FIX)
+BARE_DICOM = FileKind(
+    "DICOM file without its preamble", "picture", f"export it again from your archive, or {SAVE_AS}"
+)
 HDF5 = FileKind("HDF5 file", "other")
 JXL = FileKind(
     "JPEG XL picture", "picture",
@@ -117,6 +120,10 @@ SIGNATURES: tuple[tuple[int, bytes, FileKind], ...] = (
     (0, b"IIU\0", RAW),  # Panasonic
     (0, b"FUJIFILMCCD-RAW", RAW),
     (0, b"FOVb", RAW),
+    (0, b"\x08\0\x05\0CS", BARE_DICOM),
+    (0, b"\x08\0\x08\0CS", BARE_DICOM),
+    (0, b"\x08\0\0\0UL", BARE_DICOM),
+    (0, b"\x02\0\0\0UL", BARE_DICOM),
     (0, b"8BPS", FileKind("Photoshop document", "picture", f"Photoshop: Save a Copy; {SAVE_AS}")),
     (0, b"II\xbc\x01", FileKind("JPEG XR picture", "picture", SAVE_AS)),
     (0, b"\x76\x2f\x31\x01", FileKind("OpenEXR picture", "picture", SAVE_AS)),

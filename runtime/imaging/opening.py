@@ -25,7 +25,11 @@ UNKNOWN_CAMERA = "unknown"
 # 200 megapixels of three colours of 16 bits, which is the largest image that is read.
 MAX_FILE_MIB = 1250
 FILE_FIX = "copy it from the camera again"
-SLIDE_FIX = "export the field of view, not the whole slide"
+SLIDE_FIX = (
+    "export the field of view, not the whole slide (ImageScope: Extract Region; QuPath: "
+    "File > Export images > Original pixels)"
+)
+SLIDE_SUFFIXES = frozenset({".svs"})
 GIVEN_IMAGE, GIVEN_FIX = "the given image", "load it before its file is closed"
 # Names that say no more than the content. Of other names, some belong to half-transferred files,
 # and some to files that begin with a thumbnail in another format.
@@ -154,8 +158,13 @@ def _open(file: str | BinaryIO, name: str) -> Image.Image:
 
 
 def _too_large(name: str) -> ImageError:
+    what = (
+        "is the slide of a scanner and declares"
+        if PurePath(name).suffix.lower() in SLIDE_SUFFIXES
+        else "declares"
+    )
     return ImageError(
-        f"{name} declares more than {MAX_MEGAPIXELS} megapixels, refused before decoding",
+        f"{name} {what} more than {MAX_MEGAPIXELS} megapixels, refused before decoding",
         fix=SLIDE_FIX,
     )
 

@@ -49,6 +49,7 @@ def unread_files(image: Image.Image) -> dict[str, tuple[bytes, str]]:
         "x.NEF": (tiff, "raw file of a camera"),
         "x.cr2": (b"II*\0\x10\0\0\0CR\2\0" + tiff, "raw file of a camera"),
         "x.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "raw file of a camera"),
+        "bare.dcm": (b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + bytes(90), "DICOM file without"),
         "x.psd": (b"8BPS\0\1" + bytes(90), "Photoshop"),
         "x.jpg.part": (jpeg, "half-transferred"),
         "x.jpg.crdownload": (jpeg, "half-transferred"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from ....errors import ImageError
 from ..known_files import SAVE_AS
@@ -37,7 +37,7 @@ def open_avif(file: str | BinaryIO, name: str) -> Image.Image:
         than sRGB and it has no ICC profile.
     """
     boxes = _read_boxes(file)
-    image = Image.open(file, formats=("AVIF",))
+    image = AvifImagePlugin.AvifImageFile(file)
     try:
         _refuse_thumbnail(image, boxes, name)
         start = boxes.find(COLOURS) + len(COLOURS)

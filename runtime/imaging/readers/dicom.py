@@ -37,6 +37,7 @@ TAGS = [
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 GREYS = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
+PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # the tag PixelData, in both byte orders
 LONGEST_NAME = 64  # characters of a value of the type LO
 DEFLATED = "1.2.840.10008.1.2.1.99"
 BITS = range(8, 17)
@@ -55,9 +56,9 @@ class DicomImage(ImageFile.ImageFile):
     format = "DICOM"
 
     def _open(self) -> None:
-        record = self._record = pydicom.dcmread(cast(BinaryIO, self.fp), specific_tags=TAGS)
-        record.file_meta.pop("MediaStorageSOPInstanceUID", None)
-        self._refusal = _refusal(record)
+        stream = cast(BinaryIO, self.fp)
+        record = pydicom.dcmread(stream, specific_tags=TAGS, stop_before_pixels=True)
+        self._refusal = _refusal(record, has_pixels=stream.read(4) in PIXEL_TAGS)
         # Pillow accepts no size of 0, with which `refusal` is not empty
         self._size = (int(record.get("Columns") or 1), int(record.get("Rows") or 1))
         self._mode = "L" if _photometric(record) in GREYS else "RGB"
@@ -85,13 +86,14 @@ class DicomImage(ImageFile.ImageFile):
         """
         if self._im is None:
             try:
-                decoded = _decode(self._record)
+                stream = cast(BinaryIO, self.fp)
+                stream.seek(0)
+                decoded = _decode(pydicom.dcmread(stream, specific_tags=TAGS))
             except MemoryError:
                 raise
             except Exception as error:  # its text may quote values
                 raise OSError(f"the pixels cannot be decoded ({type(error).__name__})") from None
             self.im = Image.fromarray(decoded).im
-            del self._record
         return super().load()
 
 
@@ -132,9 +134,9 @@ def _photometric(record: Any) -> str:
     return str(record.get("PhotometricInterpretation") or "")
 
 
-def _refusal(record: Any) -> str:
+def _refusal(record: Any, *, has_pixels: bool) -> str:
     """Return why the picture cannot be read rightly; empty if it can."""
-    if "PixelData" not in record or not record.get("Rows") or not record.get("Columns"):
+    if not has_pixels or not record.get("Rows") or not record.get("Columns"):
         return "without a picture"
     frames = int(record.get("NumberOfFrames") or 1)
     if frames != 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -188,3 +189,12 @@ def test_a_folder_a_device_and_an_empty_name_are_refused(tmp_path: Path) -> None
             (tmp_path / "link.jpg").symlink_to(device)
             with pytest.raises(ImageError, match="is a device, not a regular file"):
                 load_rgb(tmp_path / "link.jpg")
+
+
+def test_the_slide_of_a_scanner_is_refused_from_its_header(tmp_path: Path) -> None:
+    entries = [(256, 100_000), (257, 60_000), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1)]
+    header = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    header += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    (tmp_path / "x.svs").write_bytes(header + bytes(4))
+    with pytest.raises(ImageError, match=r"slide .* 200 megapixels(.|\n)*fix: export the field"):
+        load_rgb(tmp_path / "x.svs")
