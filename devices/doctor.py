@@ -6,6 +6,7 @@ The checks change nothing, except that one creates and removes a file in the cac
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import shutil
 import sys
 import tempfile
@@ -45,6 +46,8 @@ VERDICTS = {
     WARN: "alledge works; see the lines marked warn",
     FAIL: "something does not work; see the lines marked fail",
 }
+# What of TIFF is read with a package other than Pillow.
+TIFF_READERS = (("TIFF, planes and pages", "tifffile"), ("TIFF, rare codecs", "imagecodecs"))
 OPERATOR_FIX = (
     'pip install "ai-edge-litert>=2" on that machine, or export with --int8: only dynamic-range '
     "models need such versions"
@@ -222,13 +225,16 @@ def check_formats() -> list[Finding]:
     """Check which image formats this machine reads, and with which reader."""
     pillow = f"Pillow {importlib.metadata.version('pillow')}"
     findings = [Finding("image formats", OK, f"{', '.join(FORMAT_NAMES)} ({pillow})")]
-    for reader in READERS:
-        what = f"image format {reader.format}"
-        if reader.installed:
-            version = importlib.metadata.version(reader.package)
-            findings.append(Finding(what, OK, f"{reader.package} {version}"))
+    readers = [(reader.format, reader.package, reader.installed) for reader in READERS]
+    for what, package in TIFF_READERS:
+        readers.append((what, package, importlib.util.find_spec(package) is not None))
+    for what, package, installed in readers:
+        if installed:
+            found = f"{package} {importlib.metadata.version(package)}"
+            findings.append(Finding(f"image format {what}", OK, found))
         else:
-            findings.append(Finding(what, OK, "not installed: refused by name", EXTRA_FIX))
+            found = "not installed: such files are refused by name"
+            findings.append(Finding(f"image format {what}", OK, found, EXTRA_FIX))
     named = "Zeiss CZI, Leica LIF, Nikon ND2, Olympus VSI, slides, camera raw files, JPEG XL"
     text = f"refused, with the export to use: {named}"
     return [*findings, Finding("other formats", OK, text)]

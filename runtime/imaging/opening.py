@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ...errors import ImageError
+from .opening_errors import (
+    DAMAGE,
+    FILE_FIX,
+    GIVEN_FIX,
+    GIVEN_IMAGE,
+    MEMORY_FIX,
+    describe,
+    image_errors,
+)
+from .tiff import SIGNATURES, open_tiff
 
 if TYPE_CHECKING:
     from ..types import FileSource
@@ -24,13 +32,11 @@ MAX_MEGAPIXELS = 200
 UNKNOWN_CAMERA = "unknown"
 # 200 megapixels of three colours of 16 bits, which is the largest image that is read.
 MAX_FILE_MIB = 1250
-FILE_FIX = "copy it from the camera again"
 SLIDE_FIX = (
     "export the field of view, not the whole slide (ImageScope: Extract Region; QuPath: "
     "File > Export images > Original pixels)"
 )
 SLIDE_SUFFIXES = frozenset({".svs"})
-GIVEN_IMAGE, GIVEN_FIX = "the given image", "load it before its file is closed"
 # Names that say no more than the content. Of other names, some belong to half-transferred files,
 # and some to files that begin with a thumbnail in another format.
 PLAIN_SUFFIXES = frozenset(
@@ -88,10 +94,10 @@ def open_image(source: FileSource) -> Image.Image:
     if isinstance(source, str | os.PathLike):
         name = os.fsdecode(source)
         size = _regular_size(name)
-        file: str | BinaryIO = name
+        file: Path | BinaryIO = Path(name)
     else:
         name, file = GIVEN_IMAGE, source
-        with image_errors(f"{name} cannot be read", GIVEN_FIX):
+        with image_errors(name, "cannot be read", GIVEN_FIX):
             size = source.seek(0, os.SEEK_END)
             source.seek(0)
     if size == 0:
@@ -101,7 +107,7 @@ def open_image(source: FileSource) -> Image.Image:
 
         refuse_by_name(name)
     _refuse_large_file(name, size)
-    image = _open(file, name)
+    image = open_source(file, name)
     if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
         image.close()
         raise _too_large(name)
@@ -125,12 +131,11 @@ def _regular_size(name: str) -> int:
     return status.st_size
 
 
-def _is_unusual(file: str | BinaryIO) -> bool:
+def _is_unusual(file: Path | BinaryIO) -> bool:
     """Return whether the name of a file may say more than its content."""
-    if not isinstance(file, str):
+    if not isinstance(file, Path):
         return False
-    path = PurePath(file)
-    return path.suffix.lower() not in PLAIN_SUFFIXES or path.name.startswith((".", "~"))
+    return file.suffix.lower() not in PLAIN_SUFFIXES or file.name.startswith((".", "~"))
 
 
 def _refuse_large_file(name: str, size: int) -> None:
@@ -143,18 +148,56 @@ def _refuse_large_file(name: str, size: int) -> None:
         )
 
 
-def _open(file: str | BinaryIO, name: str) -> Image.Image:
+def open_source(source: Path | BinaryIO, name: str) -> Image.Image:
+    """Open an image file by its content.
+
+    Parameters
+    ----------
+    source : Path or binary file
+        A binary file must stay open until the image is decoded.
+    name : str
+        For messages.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Not yet loaded; the caller closes it.
+
+    Raises
+    ------
+    ImageError
+        As `open_image`.
+    """
     try:
-        return Image.open(file, formats=IMAGE_FORMATS)
-    except UnidentifiedImageError:  # Pillow did not leave a file object at its beginning
+        if _signature(source) in SIGNATURES:
+            return open_tiff(source, MAX_MEGAPIXELS * 1_000_000)
+        return Image.open(source, formats=IMAGE_FORMATS)
+    except UnidentifiedImageError:
         from .refusals import open_unidentified
 
-        with image_errors(f"{name} cannot be read", FILE_FIX):
-            return open_unidentified(file, name)
+        with image_errors(name, "cannot be read", FILE_FIX):
+            return open_unidentified(source, name)
     except Image.DecompressionBombError:
         raise _too_large(name) from None
+    except ImageError as error:
+        problem = "is a TIFF that cannot be read"  # the others are opened by Pillow
+        what = error.what if error.what.startswith(DAMAGE) else f"{problem}: {error.what}"
+        raise ImageError(f"{name} {what}", allowed=error.allowed, fix=error.fix) from None
+    except MemoryError:
+        raise ImageError(f"{name} needs more memory than is free", fix=MEMORY_FIX) from None
     except Exception as error:  # a damaged header may raise anything inside a decoder
         raise ImageError(f"{name} cannot be read: {describe(error)}") from None
+
+
+def _signature(source: Path | BinaryIO) -> bytes:
+    """Return the first four bytes of a file."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(4)
+    source.seek(0)
+    signature = source.read(4)
+    source.seek(0)
+    return signature
 
 
 def _too_large(name: str) -> ImageError:
@@ -201,23 +244,3 @@ def header_of(image: Image.Image) -> Header:
     # of a TIFF, Pillow gives the upright size already
     width, height = image.size[::-1] if turned and image.format != "TIFF" else image.size
     return Header(width, height, camera or UNKNOWN_CAMERA)
-
-
-@contextlib.contextmanager
-def image_errors(problem: str, fix: str) -> Iterator[None]:
-    """Turn whatever Pillow raises into an `ImageError`.
-
-    Decoders raise OSError, SyntaxError, struct.error and others; an image whose file was closed
-    raises ValueError.
-    """
-    try:
-        yield
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(f"{problem}: {describe(error)}", fix=fix) from None
-
-
-def describe(error: Exception) -> str:
-    """Return the reason that an exception gives, else its name."""
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
@@ -45,12 +46,12 @@ def refuse_by_name(name: str) -> None:
         raise _refusal(name, kind)
 
 
-def open_unidentified(file: str | BinaryIO, name: str) -> Image.Image:
+def open_unidentified(file: Path | BinaryIO, name: str) -> Image.Image:
     """Open a file that Pillow's own plugins do not identify, with the reader of its format.
 
     Parameters
     ----------
-    file : str or binary file object
+    file : Path or binary file object
     name : str
         Of the file, in messages.
 
@@ -63,7 +64,7 @@ def open_unidentified(file: str | BinaryIO, name: str) -> Image.Image:
     ImageError
         If the file is of no kind that can be read here; the error names the kind.
     """
-    kind = file_kinds.identify(file if isinstance(file, str) else "", _head_of(file))
+    kind = file_kinds.identify(str(file) if isinstance(file, Path) else "", _head_of(file))
     if kind.role == "reader":
         return open_with_reader(kind, file, name)
     problem = _header_problem(kind, file) if kind.role == "image" else ""
@@ -125,8 +126,8 @@ def _refusal(name: str, kind: FileKind) -> ImageError:
     )
 
 
-def _head_of(file: str | BinaryIO) -> bytes:
-    if isinstance(file, str):
+def _head_of(file: Path | BinaryIO) -> bytes:
+    if isinstance(file, Path):
         return file_kinds.read_head(file)
     file.seek(0)
     head = file.read(file_kinds.HEAD_BYTES)
@@ -134,7 +135,7 @@ def _head_of(file: str | BinaryIO) -> bytes:
     return head
 
 
-def _header_problem(kind: FileKind, file: str | BinaryIO) -> str:
+def _header_problem(kind: FileKind, file: Path | BinaryIO) -> str:
     """Return why Pillow does not open a file that begins in a format of Pillow."""
     plugin = Image.OPEN[_PLUGINS.get(kind.name, kind.name)][0]
     try:

@@ -10,14 +10,15 @@ import numpy as np
 from PIL import Image
 
 from ...errors import ImageError
-from .opening import GIVEN_FIX, GIVEN_IMAGE, MAX_FILE_MIB, image_errors
+from .opening import MAX_FILE_MIB
+from .opening_errors import GIVEN_FIX, GIVEN_IMAGE, image_errors
 
 if TYPE_CHECKING:
     from ..types import RGB, FileSource, ImageSource
 
 ALLOWED = (
     "a path, the content of an image file (bytes or a binary file object), a PIL.Image, "
-    "an (H, W, 3) array of uint8"
+    "an (H, W, 3) or (H, W) array of uint8 or uint16"
 )
 # Of a stream that cannot be sought: what is kept in memory, and what is copied at once.
 MEMORY_BYTES, CHUNK_BYTES = 16 << 20, 1 << 20
@@ -100,7 +101,7 @@ def _seekable(stream: Any) -> BinaryIO:
     if _is_async(stream.read):
         fix = "pass its attribute `file`" if inner is not None else "pass `await stream.read()`"
         raise ImageError(f"a {type(stream).__name__} is read asynchronously", fix=fix)
-    with image_errors(f"{GIVEN_IMAGE} cannot be read", GIVEN_FIX):
+    with image_errors(GIVEN_IMAGE, "cannot be read", GIVEN_FIX):
         can_seek = getattr(stream, "seekable", None)
         if can_seek() if can_seek else hasattr(stream, "seek"):
             stream.seek(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, features
@@ -53,15 +54,15 @@ def reader_of(kind: FileKind) -> Reader:
     return next(reader for reader in READERS if kind.name.startswith(reader.format))
 
 
-def open_with_reader(kind: FileKind, file: str | BinaryIO, name: str) -> Image.Image:
+def open_with_reader(kind: FileKind, file: Path | BinaryIO, name: str) -> Image.Image:
     """Open a file with its reader, without decoding it.
 
     Parameters
     ----------
     kind : FileKind
         Its role is ``"reader"``.
-    file : str or binary file object
-        A path, or a stream at its beginning.
+    file : Path or binary file object
+        A stream stands at its beginning, and stays open until the image is decoded.
     name : str
         Of the file, in messages.
 
@@ -85,7 +86,7 @@ def open_with_reader(kind: FileKind, file: str | BinaryIO, name: str) -> Image.I
     return _opener(reader.format)(file, name)
 
 
-def _opener(name: str) -> Callable[[str | BinaryIO, str], Image.Image]:
+def _opener(name: str) -> Callable[[Path | BinaryIO, str], Image.Image]:
     """Import the module that opens a format."""
     if name == "HEIC":
         from .heic import open_heic

@@ -17,12 +17,12 @@ COLOURS, EXTENT = b"colrnclx", b"ispe"
 LARGER = 1.5  # a picture may be a little smaller than its extent, because it can be trimmed
 
 
-def open_avif(file: str | BinaryIO, name: str) -> Image.Image:
+def open_avif(file: Path | BinaryIO, name: str) -> Image.Image:
     """Open the primary picture of an AVIF file.
 
     Parameters
     ----------
-    file : str or binary file object
+    file : Path or binary file object
     name : str
         Of the file, in messages.
 
@@ -37,7 +37,7 @@ def open_avif(file: str | BinaryIO, name: str) -> Image.Image:
         than sRGB and it has no ICC profile.
     """
     boxes = _read_boxes(file)
-    image = AvifImagePlugin.AvifImageFile(file)
+    image = AvifImagePlugin.AvifImageFile(str(file) if isinstance(file, Path) else file)
     try:
         _refuse_thumbnail(image, boxes, name)
         start = boxes.find(COLOURS) + len(COLOURS)
@@ -50,9 +50,9 @@ def open_avif(file: str | BinaryIO, name: str) -> Image.Image:
     return image
 
 
-def _read_boxes(file: str | BinaryIO) -> bytes:
-    if isinstance(file, str):
-        with Path(file).open("rb") as stream:
+def _read_boxes(file: Path | BinaryIO) -> bytes:
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
             return stream.read(BOXES_BYTES)
     boxes = file.read(BOXES_BYTES)
     file.seek(0)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Any, BinaryIO, cast
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
@@ -21,6 +22,7 @@ from pydicom.uid import UID
 
 from ....errors import ImageError
 from ..known_files import SAVE_AS
+from ..lazy_image import LazyImage
 
 TAGS = [
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "Rows", "Columns",
@@ -50,66 +52,20 @@ warnings.filterwarnings("ignore", module=r"pydicom\.")
 logging.getLogger("pydicom").addFilter(lambda _: False)
 
 
-class DicomImage(ImageFile.ImageFile):
-    """The picture of a DICOM file; it is decoded when its pixels are needed."""
-
-    format = "DICOM"
-
-    def _open(self) -> None:
-        stream = cast(BinaryIO, self.fp)
-        record = pydicom.dcmread(stream, specific_tags=TAGS, stop_before_pixels=True)
-        self._refusal = _refusal(record, has_pixels=stream.read(4) in PIXEL_TAGS)
-        # Pillow accepts no size of 0, with which `refusal` is not empty
-        self._size = (int(record.get("Columns") or 1), int(record.get("Rows") or 1))
-        self._mode = "L" if _photometric(record) in GREYS else "RGB"
-        self.tile = []
-        profile = record.get("ICCProfile")
-        self.info = {"icc_profile": bytes(profile)} if profile else {}
-        camera = str(record.get("ManufacturerModelName") or record.get("Manufacturer") or "")
-        if 0 < len(camera) <= LONGEST_NAME:  # a longer one is a damaged file
-            exif = Image.Exif()
-            exif[ExifTags.Base.Model] = camera
-            self.info["exif"] = exif.tobytes()
-
-    @property
-    def refusal(self) -> str:
-        """Why the file holds no picture that can be read rightly; empty if it does."""
-        return self._refusal
-
-    def load(self) -> Any:
-        """Decode the pixels.
-
-        Raises
-        ------
-        OSError
-            If they cannot be decoded.
-        """
-        if self._im is None:
-            try:
-                stream = cast(BinaryIO, self.fp)
-                stream.seek(0)
-                decoded = _decode(pydicom.dcmread(stream, specific_tags=TAGS))
-            except MemoryError:
-                raise
-            except Exception as error:  # its text may quote values
-                raise OSError(f"the pixels cannot be decoded ({type(error).__name__})") from None
-            self.im = Image.fromarray(decoded).im
-        return super().load()
-
-
-def open_dicom(file: str | BinaryIO, name: str) -> Image.Image:
+def open_dicom(file: Path | BinaryIO, name: str) -> Image.Image:
     """Open the picture of a DICOM file.
 
     Parameters
     ----------
-    file : str or binary file object
+    file : Path or binary file object
+        A file object stays open until the picture is decoded.
     name : str
         Of the file, in messages.
 
     Returns
     -------
     PIL.Image.Image
-        Its mode is L or RGB, of 8 bits.
+        Not yet decoded, of mode RGB.
 
     Raises
     ------
@@ -118,16 +74,59 @@ def open_dicom(file: str | BinaryIO, name: str) -> Image.Image:
         compression is not supported.
     """
     try:
-        image = DicomImage(file)
+        record, has_pixels = _read_header(file)
+        refusal = _refusal(record, has_pixels=has_pixels)
+        size = (int(record.get("Columns") or 0), int(record.get("Rows") or 0))
+        info = _info(record)
     except MemoryError:
         raise
     except Exception as error:  # its text may quote values
         problem = f"{name} is a DICOM file that cannot be read ({type(error).__name__})"
         raise ImageError(problem, fix=EXPORT_FIX) from None
-    if image.refusal:
-        image.close()
-        raise ImageError(f"{name} is a DICOM file {image.refusal}", fix=EXPORT_FIX)
-    return image
+    if refusal:
+        raise ImageError(f"{name} is a DICOM file {refusal}", fix=EXPORT_FIX)
+    return LazyImage(size, "DICOM", lambda: (_decode_file(file), ()), info)
+
+
+def _read_header(file: Path | BinaryIO) -> tuple[Any, bool]:
+    """Return the tags before the pixels, and whether there are pixels of integers."""
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            return _read_header(stream)
+    file.seek(0)
+    record = pydicom.dcmread(file, specific_tags=TAGS, stop_before_pixels=True)
+    return record, file.read(4) in PIXEL_TAGS
+
+
+def _info(record: Any) -> dict[str, Any]:
+    """Return the camera as EXIF data, and the colour profile of a colour picture."""
+    info: dict[str, Any] = {}
+    camera = str(record.get("ManufacturerModelName") or record.get("Manufacturer") or "")
+    if 0 < len(camera) <= LONGEST_NAME:  # a longer one is a damaged file
+        exif = Image.Exif()
+        exif[ExifTags.Base.Model] = camera
+        info["exif"] = exif.tobytes()
+    if record.get("ICCProfile") and _photometric(record) not in GREYS:
+        info["icc_profile"] = bytes(record.ICCProfile)
+    return info
+
+
+def _decode_file(file: Path | BinaryIO) -> Image.Image:
+    """Return the RGB picture of a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be decoded.
+    """
+    if not isinstance(file, Path):
+        file.seek(0)
+    try:
+        return Image.fromarray(_decode(pydicom.dcmread(file, specific_tags=TAGS))).convert("RGB")
+    except MemoryError:
+        raise
+    except Exception as error:  # its text may quote values
+        raise OSError(f"the pixels cannot be decoded ({type(error).__name__})") from None
 
 
 def _photometric(record: Any) -> str:

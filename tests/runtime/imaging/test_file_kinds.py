@@ -65,9 +65,9 @@ def test_an_image_that_has_the_suffix_of_another_format_is_read(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"II*\0\xff\xff", "is a TIFF that cannot be read: "),
+        (b"II*\0\xff\xff", "is damaged: its directory of TIFF tags"),
         (b"MM\0*\0\0\0\x08\0\0", "is a TIFF that cannot be read: "),
-        (b"II+\0\x08\0\0\0", "is a TIFF that cannot be read: "),
+        (b"II+\0\x08\0\0\0", "is damaged: its directory of TIFF tags"),
         (b"\x89PNG\r\n\x1a\n12", "is a damaged PNG: "),
         (b"\xff\xd8\xff\xe0", "is a damaged JPEG: "),
     ],

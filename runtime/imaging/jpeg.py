@@ -1,0 +1,324 @@
+"""Decodes JPEG and finds damage in its scan, which libjpeg conceals.
+
+libjpeg only warns of "corrupt JPEG data", and Pillow hides the warning: missing pixels become
+grey, and the rest is shifted. These checks cost little time, because they use the one decoding:
+
+- a scan may be followed only by the end marker or by the next part of a file of several scans;
+- restart markers are numbered without a gap, and there are as many as the size of the image needs;
+- no compressed picture has a long run of zero bytes, unless its code says "no change" with zeros;
+- after the last byte but 16 of the scan, the last row of pixels may not be finished yet;
+- the scan must not end before the last block: libjpeg fills missing blocks with medium grey.
+
+A damaged byte that changes neither the number nor the order of the blocks cannot be found.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops
+
+from ...errors import ImageError
+from .opening_errors import damage
+
+DAMAGED = "damaged"
+ASSUMED_COLOUR = "assumed_colour"
+# Scans of a progressive JPEG. A usual file has about ten; each costs a pass over all pixels.
+MAX_SCANS = 100
+
+END = b"\xff\xd9"
+LAST_BYTES = 16  # some encoders write a few bytes behind the last block
+ZERO_RUN = 64  # bytes; the codes of ordinary files never give as many
+ZERO_RUN_OF_SEVERAL_SCANS = 16_384  # a scan of single bits may be zero where the image is white
+FILL_BYTES = 16
+GREY, NEAR_GREY = 128, 16
+# Bytes that decode to blocks with detail, for a scan that may have ended too early.
+NOISE = bytes(range(1, 251, 7)) * 64
+MUCH_BLACK = 0.75  # mean share of black ink: a page of nothing but black
+
+_BASELINE, _PROGRESSIVE = (0xC0, 0xC1), (0xC2,)
+_SEGMENTS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # may follow a scan
+
+
+@dataclass
+class _Structure:
+    """What the markers of a JPEG say; positions are byte offsets in the file."""
+
+    frame: int = 0  # the number of the SOF marker
+    precision: int = 8
+    width: int = 0
+    height: int = 0
+    sampling: list[tuple[int, int]] = field(default_factory=list)
+    restart_interval: int = 0  # in blocks of all components
+    adobe: bool = False
+    zeros_mean_no_change: bool = True
+    scans: list[tuple[int, int]] = field(default_factory=list)
+    scan_headers: list[bytes] = field(default_factory=list)
+    complete: bool = False  # whether an end marker follows the last scan
+
+
+def decode_jpeg(content: bytes, side: int | None) -> tuple[Image.Image, tuple[str, ...]]:
+    """Decode a JPEG at the smallest scale that has at least `side` pixels on both sides.
+
+    A file that lacks nothing but its end marker is complete.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    side : int, optional
+        None decodes at full scale.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB, L or CMYK (0 is no ink).
+    tuple of str
+        ``damaged`` if a part of a progressive file may be overwritten; ``assumed_colour`` if
+        CMYK values contradict the marker that says how they are stored.
+
+    Raises
+    ------
+    ImageError
+        If the scan is damaged or cut, or has too many scans.
+    """
+    structure = _read_structure(content)
+    if len(structure.scans) > MAX_SCANS:
+        raise ImageError(
+            f"it has {len(structure.scans)} scans, refused before decoding",
+            allowed=f"{MAX_SCANS} scans of a progressive JPEG",
+            fix="save it as an ordinary JPEG",
+        )
+    if structure.precision != 8:
+        raise ImageError(
+            f"it has {structure.precision} bits a sample", fix="save it as 8-bit JPEG or PNG"
+        )
+    if not structure.scans:
+        raise damage("it has no scan")
+    flags: tuple[str, ...] = ()
+    if structure.frame in _BASELINE and len(structure.scans) == 1:
+        image = _decode_one_scan(content, structure, side)
+    elif structure.frame in _BASELINE + _PROGRESSIVE:
+        image, flags = _decode_several_scans(content, structure, side)
+    else:
+        image = _open(io.BytesIO(content), side)
+        image.load()
+    if image.mode == "CMYK":
+        image, colour_flags = _ink(image, structure.adobe)
+        flags += colour_flags
+    return image, flags
+
+
+def _open(file: io.BytesIO, side: int | None) -> Image.Image:
+    image = Image.open(file, formats=("JPEG",))
+    if side is not None:
+        image.draft(None, (side, side))
+    return image
+
+
+class _SteppedFile(io.BytesIO):
+    """Gives a JPEG decoder the file in two steps, and looks at the image in between."""
+
+    def __init__(self, content: bytes, stop: int) -> None:
+        super().__init__(content)
+        self._stop = stop
+        self._image: Image.Image | None = None
+        self.finished_early = False
+
+    def watch(self, image: Image.Image) -> None:
+        """Begin to give the file in two steps."""
+        self._image = image
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the bytes up to the stop, and then the rest."""
+        if self._image is None:
+            return super().read(size)
+        if self.tell() < self._stop:
+            return super().read(self._stop - self.tell())
+        if self.tell() == self._stop:
+            self.finished_early = _last_row_is_written(self._image)
+        return super().read()
+
+
+def _last_row_is_written(image: Image.Image) -> bool:
+    """Return whether a decoder has written the last row; before, its pixels are zero."""
+    core = image.im
+    width, height = core.size
+    columns = range(0, width, max(1, width // 64))
+    return any(np.any(core.getpixel((column, height - 1))) for column in columns)
+
+
+def _decode_one_scan(content: bytes, structure: _Structure, side: int | None) -> Image.Image:
+    start, end = structure.scans[0]
+    _check_restarts(content, structure)
+    if not structure.zeros_mean_no_change and content.find(bytes(ZERO_RUN), start, end) >= 0:
+        raise damage(f"its scan has a run of more than {ZERO_RUN} zero bytes")
+    file = _SteppedFile(content[:end] + END, max(start, end - LAST_BYTES))
+    image = _open(file, side)
+    file.watch(image)
+    image.load()
+    if file.finished_early:
+        raise damage("its scan has more data than the image needs")
+    if _may_be_filled(image):
+        noisy = _open(io.BytesIO(content[:end] + NOISE + END), side)
+        if noisy.tobytes() != image.tobytes():
+            raise damage("its scan ends before the last pixels")
+    return image
+
+
+def _may_be_filled(image: Image.Image) -> bool:
+    """Return whether the last pixel is as grey as libjpeg fills a missing block."""
+    if image.mode == "CMYK":
+        return True
+    corner = image.crop((image.width - 1, image.height - 1, image.width, image.height))
+    return bool((np.abs(np.asarray(corner).astype(int) - GREY) <= NEAR_GREY).all())
+
+
+def _decode_several_scans(
+    content: bytes, structure: _Structure, side: int | None
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """Decode twice, the second time with noise behind each scan, which a complete scan ignores."""
+    image = _open(io.BytesIO(content if structure.complete else content + END), side)
+    image.load()
+    if len(set(structure.scan_headers)) < len(structure.scans):  # a scan is repeated
+        return image, (DAMAGED,)
+    pieces, position = [], 0
+    for _, end in structure.scans:
+        pieces += [content[position:end], NOISE]
+        position = end
+    noisy = _open(io.BytesIO(b"".join([*pieces, content[position:], END])), side)
+    if noisy.tobytes() != image.tobytes():
+        raise damage("one of its scans ends before the last pixels")
+    run = bytes(ZERO_RUN_OF_SEVERAL_SCANS)
+    damaged = any(content.find(run, start, end) >= 0 for start, end in structure.scans)
+    return image, (DAMAGED,) if damaged else ()
+
+
+def _check_restarts(content: bytes, structure: _Structure) -> None:
+    """Compare number and order of the restart markers with the size of the image."""
+    start, end = structure.scans[0]
+    if not structure.height:  # written behind the scan, which is rare
+        return
+    _, following = _markers(content[start:end])
+    restarts = following[(following >= 0xD0) & (following <= 0xD7)] - 0xD0
+    expected = 0
+    if structure.restart_interval:
+        wide = 8 * max(h for h, _ in structure.sampling)
+        high = 8 * max(v for _, v in structure.sampling)
+        if len(structure.sampling) == 1:  # a block is 8 x 8 pixels, whatever is declared
+            wide = high = 8
+        blocks = -(-structure.width // wide) * -(-structure.height // high)
+        expected = -(-blocks // structure.restart_interval) - 1
+    in_order = np.array_equal(restarts, np.arange(len(restarts)) % 8)
+    if len(restarts) != expected or not in_order:
+        raise damage(f"its scan has {len(restarts)} restart markers, {expected} in order needed")
+
+
+def _markers(scan: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return the positions of the bytes 255 in a scan, and the bytes that follow them."""
+    values = np.frombuffer(scan, np.uint8)
+    positions = np.flatnonzero(values[:-1] == 0xFF)
+    return positions, values[positions + 1]
+
+
+def _read_structure(content: bytes) -> _Structure:
+    """Read all markers; a scan that ends with an impossible marker is damaged."""
+    structure = _Structure()
+    position = 2
+    while True:
+        position = content.find(b"\xff", position)
+        if position < 0 or position + 2 > len(content):
+            return structure
+        marker = content[position + 1]
+        position += 2 if marker != 0xFF else 1
+        if marker == 0xD9:
+            structure.complete = bool(structure.scans)
+            return structure
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:
+            continue
+        if structure.scans and marker not in _SEGMENTS:
+            raise damage("its scan is interrupted by bytes that are no picture data")
+        if position + 2 > len(content):
+            return structure
+        length = struct.unpack_from(">H", content, position)[0]
+        _read_segment(structure, marker, content[position + 2 : position + length])
+        position += length
+        if marker == 0xDA:
+            structure.scan_headers.append(content[position - length : position])
+            if len(structure.scans) > MAX_SCANS:  # each costs a search of the rest of the file
+                structure.scans += [(0, 0)] * (content.count(b"\xff\xda") - len(structure.scans))
+                return structure
+            position = _read_scan(structure, content, position)
+
+
+def _read_scan(structure: _Structure, content: bytes, start: int) -> int:
+    """Add a scan and return its end: the first marker that is no restart marker."""
+    positions, following = _markers(content[start:])
+    if (following == 0xFF).sum() and _longest_fill(positions, following) > FILL_BYTES:
+        raise damage(f"its scan has a run of more than {FILL_BYTES} bytes of 255")
+    inside = (following == 0) | (following == 0xFF) | ((following >= 0xD0) & (following <= 0xD7))
+    outside = positions[~inside]
+    end = start + int(outside[0]) if len(outside) else len(content)
+    structure.scans.append((start, end))
+    if structure.frame in _BASELINE and len(outside):
+        marker = content[end + 1]
+        if marker != 0xD9 and marker not in _SEGMENTS:
+            raise damage("its scan is interrupted by bytes that are no picture data")
+    return end
+
+
+def _longest_fill(positions: NDArray[np.int64], following: NDArray[np.uint8]) -> int:
+    """Return the length of the longest run of bytes 255."""
+    fill = positions[following == 0xFF]
+    breaks = np.flatnonzero(np.diff(fill) != 1)
+    edges = np.concatenate(([-1], breaks, [len(fill) - 1]))
+    return int(np.diff(edges).max())
+
+
+def _read_segment(structure: _Structure, marker: int, body: bytes) -> None:
+    if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(body) >= 6:
+        structure.frame = marker
+        structure.precision, structure.height, structure.width, parts = struct.unpack_from(
+            ">BHHB", body
+        )
+        structure.sampling = [
+            (body[6 + 3 * part + 1] >> 4, body[6 + 3 * part + 1] & 15)
+            for part in range(parts)
+            if 6 + 3 * part + 1 < len(body)
+        ]
+    elif marker == 0xDD and len(body) >= 2:
+        structure.restart_interval = struct.unpack_from(">H", body)[0]
+    elif marker == 0xEE and body.startswith(b"Adobe"):
+        structure.adobe = True
+    elif marker == 0xC4 and not _zeros_mean_no_change(body):
+        structure.zeros_mean_no_change = False
+
+
+def _zeros_mean_no_change(tables: bytes) -> bool:
+    """Return whether zero bits mean "same brightness" and "no detail" in all Huffman tables."""
+    position = 0
+    while position + 17 <= len(tables):
+        counts = tables[position + 1 : position + 17]
+        first = tables[position + 17 : position + 18]  # its code consists of zeros
+        if first != b"\0":
+            return False
+        position += 17 + sum(counts)
+    return True
+
+
+def _ink(image: Image.Image, adobe: bool) -> tuple[Image.Image, tuple[str, ...]]:
+    """Return CMYK values as ink, 0 for none; Pillow gives those of Adobe's files.
+
+    Adobe stores the values inverted and marks them. A page that would be nearly all black ink is
+    read the other way, with a flag.
+    """
+    if not adobe:
+        image = ImageChops.invert(image)
+    black = np.asarray(image.getchannel("K").resize((64, 64))).mean() / 255
+    if black <= MUCH_BLACK:
+        return image, (ASSUMED_COLOUR,) if black > 0.5 else ()
+    return ImageChops.invert(image), (ASSUMED_COLOUR,)

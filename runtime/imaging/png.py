@@ -1,0 +1,111 @@
+"""Checks and decodes PNG: the checksum of every chunk, all 16 bits, and the declared colours."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .opening_errors import damage
+from .sample_range import ASSUMED_RANGE, to_8_bits
+from .wide_samples import wide_samples
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def decode_png(content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+    """Decode a PNG file of which every byte is checked.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Of 8 bits a sample.
+    tuple of str
+        ``assumed_range`` if 16-bit samples do not use their range.
+
+    Raises
+    ------
+    ImageError
+        If a chunk is cut, or does not have its checksum.
+    """
+    header, sbit = b"", b""
+    for kind, body in _chunks(content):
+        if kind == b"IHDR":
+            header = bytes(body)
+        elif kind == b"sBIT":
+            sbit = bytes(body)
+
+    def opened() -> Image.Image:
+        return Image.open(io.BytesIO(content), formats=("PNG",))
+
+    if len(header) == 13 and header[8] == 16:
+        return _decode_16_bits(opened, header[9], sbit)
+    image = opened()
+    image.load()
+    return image, ()
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield kind and data of each chunk, checked, up to the end of the image."""
+    view = memoryview(content)
+    position = len(SIGNATURE)
+    while position < len(view):
+        if position + 12 > len(view):
+            raise damage("its last chunk is cut")
+        length, kind = struct.unpack_from(">I4s", view, position)
+        end = position + 8 + length
+        if end + 4 > len(view):
+            raise damage(f"its chunk {_printable(kind)} is cut")
+        checksum = struct.unpack_from(">I", view, end)[0]
+        if zlib.crc32(view[position + 4 : end]) != checksum:
+            raise damage(f"its chunk {_printable(kind)} does not have its checksum")
+        yield kind, view[position + 8 : end]
+        if kind == b"IEND":
+            return
+        position = end + 4
+
+
+def _printable(kind: bytes) -> str:
+    return kind.decode("ascii", "replace") if kind.isalpha() else kind.hex()
+
+
+def _decode_16_bits(
+    opened: Any, colour_type: int, sbit: bytes
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """Decode 16-bit samples; colour types 0 grey, 2 RGB, 4 grey with alpha, 6 RGB with alpha."""
+    with opened() as image:
+        info = dict(image.info)
+        if colour_type == 0:
+            samples: NDArray[Any] = np.asarray(image)[..., np.newaxis]
+        elif colour_type == 4:  # read as four bytes a pixel
+            image.tile = [tile._replace(args="RGBA") for tile in image.tile]
+            samples = np.ascontiguousarray(np.asarray(image)).view(">u2")
+        else:
+            samples = wide_samples(opened)
+    colours = 1 if colour_type in (0, 4) else 3
+    declared = (
+        2 ** max(sbit[:colours]) - 1 if sbit and max(sbit[:colours]) in range(8, 16) else None
+    )
+    pixels, assumed = to_8_bits(samples[..., :colours], 16, declared)
+    if colour_type in (4, 6):
+        alpha = to_8_bits(samples[..., colours:], 16, declared)[0]
+        pixels = np.concatenate((pixels, alpha), axis=-1)
+    elif "transparency" in info:  # one colour of 16 bits is transparent
+        clear = (samples == np.array(info.pop("transparency"))).all(axis=-1, keepdims=True)
+        pixels = np.concatenate((pixels, np.where(clear, 0, 255).astype(np.uint8)), axis=-1)
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[-1]]
+    shape = pixels if pixels.shape[-1] > 1 else pixels[..., 0]
+    result = Image.fromarray(np.ascontiguousarray(shape), mode)
+    result.info = info
+    return result, (ASSUMED_RANGE,) if assumed else ()
