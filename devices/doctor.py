@@ -5,8 +5,6 @@ The checks change nothing, except that one creates and removes a file in the cac
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import shutil
 import sys
 import tempfile
@@ -18,11 +16,11 @@ from ..runtime.backends import BACKENDS, installed_packages, load_backend
 from ..runtime.bundle.bundle import Bundle
 from ..runtime.bundle.signing import trusted_keys
 from ..runtime.caches import cache_root
-from ..runtime.imaging.readers import EXTRA_FIX, READERS
-from ..runtime.imaging.refusals import FORMAT_NAMES
+from ..runtime.imaging.readers import EXTRA_FIX
 from ..runtime.machine import SMALL_MIB
 from ..runtime.tflite_graph import operator_versions
 from .detection import describe_machine, installed_versions
+from .image_formats import REFUSED, image_formats
 from .operator_support import (
     nearest_probed_runtime,
     says_unsupported,
@@ -46,8 +44,6 @@ VERDICTS = {
     WARN: "alledge works; see the lines marked warn",
     FAIL: "something does not work; see the lines marked fail",
 }
-# What of TIFF is read with a package other than Pillow.
-TIFF_READERS = (("TIFF, planes and pages", "tifffile"), ("TIFF, rare codecs", "imagecodecs"))
 OPERATOR_FIX = (
     'pip install "ai-edge-litert>=2" on that machine, or export with --int8: only dynamic-range '
     "models need such versions"
@@ -223,21 +219,15 @@ def check_keys() -> Finding:
 
 def check_formats() -> list[Finding]:
     """Check which image formats this machine reads, and with which reader."""
-    pillow = f"Pillow {importlib.metadata.version('pillow')}"
-    findings = [Finding("image formats", OK, f"{', '.join(FORMAT_NAMES)} ({pillow})")]
-    readers = [(reader.format, reader.package, reader.installed) for reader in READERS]
-    for what, package in TIFF_READERS:
-        readers.append((what, package, importlib.util.find_spec(package) is not None))
-    for what, package, installed in readers:
-        if installed:
-            found = f"{package} {importlib.metadata.version(package)}"
-            findings.append(Finding(f"image format {what}", OK, found))
-        else:
-            found = "not installed: such files are refused by name"
-            findings.append(Finding(f"image format {what}", OK, found, EXTRA_FIX))
-    named = "Zeiss CZI, Leica LIF, Nikon ND2, Olympus VSI, slides, camera raw files, JPEG XL"
-    text = f"refused, with the export to use: {named}"
-    return [*findings, Finding("other formats", OK, text)]
+    missing = "no reader: such files are refused by name"
+    findings = [
+        Finding(f"images {row.form}", OK, row.reader or missing, None if row.reader else EXTRA_FIX)
+        for row in image_formats()
+    ]
+    return [
+        *findings,
+        Finding("images of other formats", OK, f"{REFUSED}: the error names the export to use"),
+    ]
 
 
 def check_bundle(path: Path) -> list[Finding]:
