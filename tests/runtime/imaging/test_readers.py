@@ -349,3 +349,24 @@ def test_without_its_reader_a_file_is_refused_with_what_to_install(
     with pytest.raises(ImageError, match=reader.format) as caught:
         load_rgb(file)
     assert 'pip install "alledge[formats]"' in str(caught.value.fix)
+
+
+# agreement with another decoder
+
+
+@pytest.mark.parametrize(("form", "codec"), [("HEIC", "heif"), ("AVIF", "avif")])
+def test_imagecodecs_decodes_the_same_pixels(
+    tmp_path: Path, picture: Image.Image, form: str, codec: str
+) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    if not getattr(imagecodecs, codec.upper()).available:
+        pytest.skip(f"imagecodecs has no {codec} here")
+    if form == "HEIC":
+        file = save_heic(tmp_path / "x.heic", picture)
+    elif features.check("avif"):
+        file = tmp_path / "x.avif"
+        picture.save(file, quality=95)
+    else:
+        pytest.skip("this Pillow has no AVIF")
+    other = getattr(imagecodecs, f"{codec}_decode")(file.read_bytes())
+    assert np.abs(whole(file).astype(int) - other[..., :3]).max() <= 2
