@@ -107,5 +107,5 @@ def _decode_16_bits(
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[-1]]
     shape = pixels if pixels.shape[-1] > 1 else pixels[..., 0]
     result = Image.fromarray(np.ascontiguousarray(shape), mode)
-    result.info = info
+    result.info, result.format = info, "PNG"
     return result, (ASSUMED_RANGE,) if assumed else ()

@@ -24,6 +24,7 @@ from .wide_samples import wide_samples
 
 __all__ = ["SIGNATURES", "open_tiff"]
 
+UNCOMPRESSED = 1
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -97,6 +98,10 @@ def _lazy(choice: TiffChoice, decoder: Any) -> LazyImage:
 def _open_with_pillow(source: Path | BinaryIO, page: TiffPage) -> Image.Image:
     if not isinstance(source, Path):
         source.seek(0)
+    if page.compression != UNCOMPRESSED:
+        from .quiet_libtiff import silence_libtiff  # imports ctypes
+
+        silence_libtiff()
     image = Image.open(source, formats=("TIFF",))
     try:
         image.seek(page.index)
