@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,6 +115,25 @@ def decode_jpeg(content: bytes, side: int | None) -> tuple[Image.Image, tuple[st
         image, colour_flags = _ink(image, structure.adobe)
         flags += colour_flags
     return image, flags
+
+
+def check_jpeg_parts(parts: Iterable[bytes], tables: bytes) -> None:
+    """Check the JPEG streams of a TIFF: its strips or tiles. They are decoded at 1/8 scale.
+
+    Parameters
+    ----------
+    parts : iterable of bytes
+    tables : bytes
+        The tables that all parts share (tag JPEGTables), or nothing.
+
+    Raises
+    ------
+    ImageError
+        If a scan is cut or damaged.
+    """
+    for part in parts:
+        if part:  # a tile may be left out
+            decode_jpeg(tables[:-2] + part[2:] if tables else part, 1)
 
 
 def _open(file: io.BytesIO, side: int | None) -> Image.Image:

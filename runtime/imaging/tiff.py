@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import ImageError, MissingPackageError
-from .lazy_image import LazyImage
+from .jpeg import DAMAGED
+from .lazy_image import Decoder, LazyImage
 from .opening_errors import damage
+from .overwritten import is_overwritten
 from .sample_range import ASSUMED_RANGE, to_8_bits
 from .tiff_choice import TiffChoice, choose_page, pillow_is_right, refuse_unknown_pixels
 from .tiff_pages import SIGNATURES, TiffPage, read_pages
@@ -25,6 +27,8 @@ from .wide_samples import wide_samples
 __all__ = ["SIGNATURES", "open_tiff"]
 
 UNCOMPRESSED = 1
+# JPEG, JPEG 2000, JPEG XR and WebP: blocks of one colour and noise are their own doing.
+LOSSY = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 22610, 34934, 50001, 50002)
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -81,8 +85,15 @@ def open_tiff(source: Path | BinaryIO, max_pixels: int) -> Image.Image:
     return _lazy(choice, lambda: _decode_with_tifffile(source, choice))
 
 
-def _lazy(choice: TiffChoice, decoder: Any) -> LazyImage:
+def _lazy(choice: TiffChoice, decoder: Decoder) -> LazyImage:
     page = choice.page
+
+    def checked() -> tuple[Image.Image, tuple[str, ...]]:
+        image, flags = decoder()
+        if page.compression in LOSSY or not is_overwritten(image, page.tile_width):
+            return image, flags
+        return image, (*flags, DAMAGED)
+
     exif = Image.Exif()
     for tag, value in ((0x010F, page.make), (0x0110, page.model)):
         if value:
@@ -92,7 +103,7 @@ def _lazy(choice: TiffChoice, decoder: Any) -> LazyImage:
         info["icc_profile"] = page.profile
     turned = page.orientation in (5, 6, 7, 8)
     size = (page.height, page.width) if turned else (page.width, page.height)
-    return LazyImage(size, "TIFF", decoder, info)
+    return LazyImage(size, "TIFF", checked, info)
 
 
 def _open_with_pillow(source: Path | BinaryIO, page: TiffPage) -> Image.Image:
