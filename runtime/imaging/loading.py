@@ -25,6 +25,7 @@ from .decoding import content_of, decode
 from .opening import UNKNOWN_CAMERA, Header, header_of, open_image, open_source
 from .opening_errors import FILE_FIX, image_errors
 from .sample_range import ASSUMED_RANGE, to_8_bits
+from .striped_png import StripedImage
 
 if TYPE_CHECKING:
     from ..types import RGB, ImageSource
@@ -124,6 +125,8 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
         name, problem, fix = _wording(source)
         with _opened(source) as image, image_errors(name, problem, fix):
             decoded, _ = decode(image, longest)
+            if isinstance(decoded, StripedImage):
+                decoded = _thumbnail_of_strips(decoded, longest)
             decoded.load()
     with image_errors(*_wording(source)):
         picture = to_opaque(ImageOps.exif_transpose(decoded), profile_mode(decoded))
@@ -193,7 +196,8 @@ def _to_model(
         left, top = (width - side) / 2, (height - side) / 2
         box = (left, top, left + side, top + side)
     mode = profile_mode(image)
-    if image.width * image.height > PIXELS_AT_ONCE and image.mode not in ("RGB", mode):
+    many = image.width * image.height > PIXELS_AT_ONCE and image.mode not in ("RGB", mode)
+    if many or isinstance(image, StripedImage):
         image, source = _narrowed(image, settings.size, box, mode), image
         box = (0.0, box[1], float(settings.size), box[3])
     else:
@@ -212,17 +216,39 @@ def _narrowed(
 
     A few rows at a time are converted. The pixels are the same as those of one resize.
     """
-    rows = max(1, PIXELS_AT_ONCE // image.width)
     strips = []
-    for top in range(0, image.height, rows):
-        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+    for strip in _strips(image):
         part = (box[0], 0.0, box[2], float(strip.height))
         opaque = to_opaque(strip, mode)
         strips.append(opaque.resize((size, strip.height), Image.Resampling.BILINEAR, box=part))
     narrow = Image.new(strips[0].mode, (size, image.height))
-    for number, strip in enumerate(strips):
-        narrow.paste(strip, (0, number * rows))
+    top = 0
+    for strip in strips:
+        narrow.paste(strip, (0, top))
+        top += strip.height
     return narrow
+
+
+def _thumbnail_of_strips(image: StripedImage, longest: int) -> Image.Image:
+    """Return a reduced image, RGB or of the mode that its profile needs."""
+    scale = min(1.0, longest / max(image.size))
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    narrow = _narrowed(image, width, box, profile_mode(image))
+    reduced = narrow.resize((width, height), Image.Resampling.BILINEAR)
+    reduced.info, reduced.format = dict(image.info), image.format
+    reduced.info.pop("transparency", None)
+    return reduced
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    """Yield the rows of an image from top to bottom."""
+    if isinstance(image, StripedImage):
+        yield from image.strips()
+        return
+    rows = max(1, PIXELS_AT_ONCE // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _from_array(pixels: NDArray[Any]) -> tuple[Image.Image, tuple[str, ...]]:

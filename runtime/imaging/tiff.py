@@ -6,6 +6,7 @@ samples with a sign. tifffile is in the extra ``formats`` and imported when such
 
 from __future__ import annotations
 
+import io
 import logging
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -46,7 +47,6 @@ def open_tiff(source: Path | BinaryIO, max_pixels: int) -> Image.Image:
     Parameters
     ----------
     source : Path or binary file
-        A binary file must stay open until the pixels are decoded.
     max_pixels : int
         A picture of more pixels is refused.
 
@@ -62,11 +62,9 @@ def open_tiff(source: Path | BinaryIO, max_pixels: int) -> Image.Image:
     PIL.Image.DecompressionBombError
         If the picture has more than `max_pixels`.
     """
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            pages = read_pages(file)
-    else:
-        pages = read_pages(source)
+    stored = source if isinstance(source, Path) else _content(source)
+    with _opened(stored) as file:
+        pages = read_pages(file)
     choice = choose_page(pages)
     page = choice.page
     if page.pixels > max_pixels:
@@ -74,15 +72,25 @@ def open_tiff(source: Path | BinaryIO, max_pixels: int) -> Image.Image:
     refuse_unknown_pixels(page)
     if not choice.order and pillow_is_right(page):
         try:
-            image = _open_with_pillow(source, page)
+            image = _open_with_pillow(stored, page)
         except Exception:  # Pillow does not know this combination of tags
             pass
         else:
             if page.bits[0] <= 8 and not choice.flags:
                 return image
             image.close()
-            return _lazy(choice, lambda: _decode_with_pillow(source, choice))
-    return _lazy(choice, lambda: _decode_with_tifffile(source, choice))
+            return _lazy(choice, lambda: _decode_with_pillow(stored, choice))
+    return _lazy(choice, lambda: _decode_with_tifffile(stored, choice))
+
+
+def _content(file: BinaryIO) -> bytes:
+    """Return the bytes of a file, which Pillow would close after decoding."""
+    file.seek(0)
+    return file.read()
+
+
+def _opened(source: Path | bytes) -> BinaryIO:
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
 
 
 def _lazy(choice: TiffChoice, decoder: Decoder) -> LazyImage:
@@ -106,14 +114,14 @@ def _lazy(choice: TiffChoice, decoder: Decoder) -> LazyImage:
     return LazyImage(size, "TIFF", checked, info)
 
 
-def _open_with_pillow(source: Path | BinaryIO, page: TiffPage) -> Image.Image:
-    if not isinstance(source, Path):
-        source.seek(0)
+def _open_with_pillow(source: Path | bytes, page: TiffPage) -> Image.Image:
     if page.compression != UNCOMPRESSED:
         from .quiet_libtiff import silence_libtiff  # imports ctypes
 
         silence_libtiff()
-    image = Image.open(source, formats=("TIFF",))
+    image = Image.open(
+        source if isinstance(source, Path) else io.BytesIO(source), formats=("TIFF",)
+    )
     try:
         image.seek(page.index)
     except BaseException:
@@ -123,7 +131,7 @@ def _open_with_pillow(source: Path | BinaryIO, page: TiffPage) -> Image.Image:
 
 
 def _decode_with_pillow(
-    source: Path | BinaryIO, choice: TiffChoice
+    source: Path | bytes, choice: TiffChoice
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """Decode a page of 8 bits beside others, or of 12 or 16 bits; upright."""
     page = choice.page
@@ -142,7 +150,7 @@ def _decode_with_pillow(
 
 
 def _decode_with_tifffile(
-    source: Path | BinaryIO, choice: TiffChoice
+    source: Path | bytes, choice: TiffChoice
 ) -> tuple[Image.Image, tuple[str, ...]]:
     page = choice.page
     samples = _samples_of_tifffile(source, choice)
@@ -155,7 +163,7 @@ def _decode_with_tifffile(
     return (image.transpose(turn) if turn is not None else image), choice.flags + flags
 
 
-def _samples_of_tifffile(source: Path | BinaryIO, choice: TiffChoice) -> NDArray[Any]:
+def _samples_of_tifffile(source: Path | bytes, choice: TiffChoice) -> NDArray[Any]:
     """Return the samples, (H, W) or (H, W, S), in the order of the file's colours."""
     try:
         import tifffile
@@ -163,10 +171,8 @@ def _samples_of_tifffile(source: Path | BinaryIO, choice: TiffChoice) -> NDArray
         raise MissingPackageError("tifffile", "formats", f"a TIFF of {_kind(choice)}") from None
     logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else it prints on stderr
     page = choice.page
-    if not isinstance(source, Path):
-        source.seek(0)
     try:
-        with tifffile.TiffFile(source, _multifile=False) as tiff:
+        with _opened(source) as file, tifffile.TiffFile(file, _multifile=False) as tiff:
             if choice.order:
                 planes = np.squeeze(tiff.series[0].asarray())
                 if planes.shape != (3, page.height, page.width):

@@ -11,7 +11,13 @@ import tifffile
 from PIL import Image
 
 from alledge.errors import ImageError
-from alledge.runtime.imaging import load_image, load_picture, load_rgb, read_header
+from alledge.runtime.imaging import (
+    load_image,
+    load_picture,
+    load_rgb,
+    read_header,
+    striped_png,
+)
 from support import image_files
 from support.image_files import ImageCase
 
@@ -39,6 +45,22 @@ def test_a_file_gives_its_true_pixels(tmp_path: Path, case: ImageCase) -> None:
     assert np.abs(seen.astype(int) - load_rgb(case.truth)).max() <= case.tolerance + rounding
     found = read_header(file)
     assert (found.width, found.height, found.camera) == (header.width, header.height, header.camera)
+
+
+@pytest.mark.parametrize("case", image_files.png_cases(), ids=name_of)
+def test_a_large_png_gives_the_same_pixels_in_strips(
+    tmp_path: Path, case: ImageCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = case.write(tmp_path)
+    seen, header = load_image(file)
+    shown = load_picture(file, 10_000)
+    monkeypatch.setattr(striped_png, "LARGE", 100)
+    monkeypatch.setattr(striped_png, "PIXELS_OF_STRIP", 700)
+    striped, striped_header = load_image(file)
+    assert (striped == seen).all()
+    assert striped_header == header
+    assert (np.asarray(load_picture(file, 10_000)) == np.asarray(shown)).all()
+    assert load_picture(file, 32).size == (32, 21)
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=name_of)
