@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from PIL import Image
 
 from .colour import to_narrow
-from .jpeg import DAMAGED, check_jpeg_parts, decode_jpeg
+from .file_flags import DAMAGED, SEVERAL_IMAGES
+from .jpeg import check_jpeg_parts, decode_jpeg
 from .lazy_image import LazyImage
 from .opening_errors import damage
-from .overwritten import is_overwritten
-from .png import decode_png
-from .pnm import decode_wide_pnm
-from .tiff_choice import SEVERAL_IMAGES
 
+# The modules of other formats are imported when such a file comes: most files are JPEG.
 WITHOUT_CHECKSUM = ("BMP", "DIB", "GIF", "PPM", "TIFF")
 _LOSSY = ("jpeg", "tiff_jpeg", "webp")
 _TILES, _STRIPS, _JPEG_TABLES, _TILE_WIDTH = (324, 325), (273, 279), 347, 322  # tags
@@ -57,18 +54,25 @@ def decode(image: Image.Image, side: int | None) -> tuple[Image.Image, tuple[str
         return decode_jpeg(content_of(image), side)
     flags = (SEVERAL_IMAGES,) if _is_animated(image) else ()
     if image.format == "PNG":
+        from .png import decode_png
+
         decoded, more = decode_png(content_of(image))
         return decoded, flags + more
-    wide = decode_wide_pnm(content_of(image)) if image.format == "PPM" else None
-    tile_width = 0
+    wide, tile_width = None, 0
+    if image.format == "PPM":
+        from .pnm import decode_wide_pnm
+
+        wide = decode_wide_pnm(content_of(image))
     if wide is None:
         tile_width = _check_tiff(image) if image.format == "TIFF" else 0
         image.load()
         wide = to_narrow(image)
     decoded, more = wide
     lossy = image.info.get("compression") in _LOSSY
-    if image.format in WITHOUT_CHECKSUM and not lossy and is_overwritten(decoded, tile_width):
-        more += (DAMAGED,)
+    if image.format in WITHOUT_CHECKSUM and not lossy:
+        from .overwritten import is_overwritten
+
+        more += (DAMAGED,) if is_overwritten(decoded, tile_width) else ()
     return decoded, flags + more
 
 
@@ -105,6 +109,8 @@ def _check_tiff(image: Any) -> int:
     if compression == "jpeg":
         check_jpeg_parts(_parts(image), bytes(image.tag_v2.get(_JPEG_TABLES, b"")))
     elif compression in ("tiff_adobe_deflate", "tiff_deflate"):
+        import zlib
+
         for part in _parts(image):
             try:
                 zlib.decompress(part)

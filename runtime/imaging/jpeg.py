@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from ...errors import ImageError
+from .file_flags import ASSUMED_COLOUR, DAMAGED
 from .opening_errors import damage
 
-DAMAGED = "damaged"
-ASSUMED_COLOUR = "assumed_colour"
 # Scans of a progressive JPEG. A usual file has about ten; each costs a pass over all pixels.
 MAX_SCANS = 100
 

@@ -22,10 +22,11 @@ from ..image_settings import ImageSettings
 from .colour import to_opaque
 from .colour_profile import profile_mode, to_srgb
 from .decoding import content_of, decode
+from .file_flags import ASSUMED_RANGE
+from .lazy_image import StripedImage
 from .opening import UNKNOWN_CAMERA, Header, header_of, open_image, open_source
 from .opening_errors import FILE_FIX, image_errors
-from .sample_range import ASSUMED_RANGE, to_8_bits
-from .striped_png import StripedImage
+from .sample_range import to_8_bits
 
 if TYPE_CHECKING:
     from ..types import RGB, ImageSource

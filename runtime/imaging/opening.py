@@ -12,10 +12,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ...errors import ImageError
 from .opening_errors import DAMAGE, FILE_FIX, MEMORY_FIX, describe
-from .tiff import SIGNATURES, open_tiff
 
 # Pillow loads the plugins of the first five by itself. Trying one of the others loads all plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
+# The last two are wrong; Pillow accepts them.
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"MM*\0", b"II\0*")
 MAX_MEGAPIXELS = 200
 UNKNOWN_CAMERA = "unknown"
 
@@ -100,7 +101,9 @@ def open_source(source: Path | BinaryIO, name: str) -> Image.Image:
         As `open_image`.
     """
     try:
-        if _signature(source) in SIGNATURES:
+        if _signature(source) in TIFF_SIGNATURES:
+            from .tiff import open_tiff  # most files are no TIFF
+
             return open_tiff(source, MAX_MEGAPIXELS * 1_000_000)
         return Image.open(source, formats=IMAGE_FORMATS)
     except UnidentifiedImageError:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
+from .file_flags import ASSUMED_RANGE
 from .opening_errors import damage
-from .sample_range import ASSUMED_RANGE, to_8_bits
-from .striped_png import StripedImage, can_be_striped
+from .sample_range import to_8_bits
+from .striped_png import StripedPng, can_be_striped
 from .wide_samples import png_samples
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -57,7 +58,7 @@ def decode_png(content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     declared = 2**used - 1 if depth == 16 and 8 <= used < 16 else None
     if can_be_striped(header) and not (depth == 16 and b"tRNS" in kinds):
         with opened() as image:
-            striped = StripedImage(content, image, declared)
+            striped = StripedPng(content, image, declared)
         return striped, striped.flags
     if depth == 16:
         return _decode_16_bits(opened, colour_type, declared)

@@ -7,8 +7,9 @@ import re
 import numpy as np
 from PIL import Image
 
+from .file_flags import ASSUMED_RANGE
 from .opening_errors import damage
-from .sample_range import ASSUMED_RANGE, to_8_bits
+from .sample_range import to_8_bits
 
 _HEADER = re.compile(
     rb"(P[2356])"

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ...errors import ImageError
 
-ASSUMED_RANGE = "assumed_range"
 ROWS_AT_ONCE = 256  # rows that are converted at once, so that the copies stay small
 
 Samples = NDArray[Any]

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .file_flags import ASSUMED_RANGE
+from .lazy_image import StripedImage
 from .opening_errors import damage
-from .sample_range import ASSUMED_RANGE, sample_range, to_8_bits
+from .sample_range import sample_range, to_8_bits
 from .wide_samples import png_samples
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -29,8 +31,8 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
-class StripedImage(Image.Image):
-    """An image that gives its rows from top to bottom without being decoded as a whole.
+class StripedPng(StripedImage):
+    """A large PNG.
 
     Parameters
     ----------

@@ -16,16 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import ImageError, MissingPackageError
-from .jpeg import DAMAGED
+from .file_flags import ASSUMED_RANGE, DAMAGED
 from .lazy_image import Decoder, LazyImage
 from .opening_errors import damage
 from .overwritten import is_overwritten
-from .sample_range import ASSUMED_RANGE, to_8_bits
+from .sample_range import to_8_bits
 from .tiff_choice import TiffChoice, choose_page, pillow_is_right, refuse_unknown_pixels
-from .tiff_pages import SIGNATURES, TiffPage, read_pages
+from .tiff_pages import TiffPage, read_pages
 from .wide_samples import wide_samples
-
-__all__ = ["SIGNATURES", "open_tiff"]
 
 UNCOMPRESSED = 1
 # JPEG, JPEG 2000, JPEG XR and WebP: blocks of one colour and noise are their own doing.

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from ...errors import ImageError
+from .file_flags import SEVERAL_IMAGES
 from .tiff_pages import TiffPage
 
-SEVERAL_IMAGES = "several_images"
 # A page with a smaller share of the largest page's pixels is a thumbnail, a label or a level of
 # a pyramid: levels have at most a quarter.
 SHARE_OF_OTHER_PICTURE = 0.3
