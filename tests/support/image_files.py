@@ -21,6 +21,9 @@ import tifffile
 from PIL import Image, ImageChops, ImageCms
 
 WIDTH, HEIGHT = 96, 64
+# Colorants of ICC profiles, adapted to D50: red, green and blue in XYZ.
+PROPHOTO = ((0.7977, 0.2880, 0.0), (0.1352, 0.7119, 0.0), (0.0313, 0.0001, 0.8249))
+DISPLAY_P3 = ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))
 Content = Callable[[], bytes]
 
 
@@ -181,23 +184,61 @@ def adobe_rgb_profile() -> bytes:
 
 
 def matrix_profile(colorants: tuple[tuple[float, ...], ...], gamma: float) -> bytes:
-    """Return a display profile of colorants (adapted to D50) and a gamma.
+    """Return a display profile of colorants (adapted to D50) and a gamma."""
+    tags = {}
+    for name, colorant in zip((b"r", b"g", b"b"), colorants, strict=True):
+        tags[name + b"XYZ"] = b"XYZ " + bytes(4) + fixed(colorant)
+        tags[name + b"TRC"] = curve(gamma)
+    return icc_profile(b"mntrRGB XYZ ", tags)
+
+
+def grey_profile(gamma: float) -> bytes:
+    """Return a profile of grey values of a gamma."""
+    return icc_profile(b"mntrGRAYXYZ ", {b"kTRC": curve(gamma)})
+
+
+def ink_profile() -> bytes:
+    """Return a profile of CMYK inks: a table of the CIELab colours of the 16 full inks.
+
+    References
+    ----------
+    ICC.1:2010, section 10.9 (lut8Type).
+    """
+    corners = []
+    for inks in itertools.product((0, 1), repeat=4):
+        light = 1 - 0.25 * sum(inks[:3]) - 0.2 * inks[3]
+        a, b = 20 * (inks[1] - inks[0]), 20 * (inks[2] - inks[0])
+        corners += [round(255 * light), 128 + a, 128 + b]
+    unity = fixed((1, 0, 0, 0, 1, 0, 0, 0, 1))
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + unity
+    table += bytes(range(256)) * 4 + bytes(corners) + bytes(range(256)) * 3
+    return icc_profile(b"prtrCMYKLab ", {b"A2B0": table, b"A2B1": table})
+
+
+def fixed(values: tuple[float, ...]) -> bytes:
+    """Return numbers as an ICC profile stores them."""
+    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+
+def curve(gamma: float) -> bytes:
+    """Return the curve of a gamma in an ICC profile."""
+    return b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+
+
+def icc_profile(kind: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """Return an ICC profile of a class, a colour space and a connection space.
 
     References
     ----------
     ICC.1:2010, sections 7.2 (header) and 9.2 (tags).
     """
-
-    def fixed(values: tuple[float, ...]) -> bytes:
-        return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
-
-    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
-    tags = {b"wtpt": b"XYZ " + bytes(4) + fixed((0.9642, 1.0, 0.8249))}
-    tags[b"desc"] = b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(79)
-    tags[b"cprt"] = b"text" + bytes(4) + b"none\0" + bytes(3)
-    for name, colorant in zip((b"r", b"g", b"b"), colorants, strict=True):
-        tags[name + b"XYZ"] = b"XYZ " + bytes(4) + fixed(colorant)
-        tags[name + b"TRC"] = curve
+    white = fixed((0.9642, 1.0, 0.8249))
+    tags = {
+        **tags,
+        b"wtpt": b"XYZ " + bytes(4) + white,
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(79),
+        b"cprt": b"text" + bytes(4) + b"none\0" + bytes(3),
+    }
     table, body, offset = b"", b"", 132 + 12 * len(tags)
     for tag, data in tags.items():
         table += tag + struct.pack(">II", offset + len(body), len(data))
@@ -205,18 +246,19 @@ def matrix_profile(colorants: tuple[tuple[float, ...], ...], gamma: float) -> by
     header = bytearray(128)
     struct.pack_into(">I", header, 0, offset + len(body))
     header[8:12] = b"\x02\x10\0\0"
-    header[12:24] = b"mntrRGB XYZ "
+    header[12:24] = kind
     header[36:40] = b"acsp"
-    header[68:80] = fixed((0.9642, 1.0, 0.8249))
+    header[68:80] = white
     return bytes(header) + struct.pack(">I", len(tags)) + table + body
 
 
-def converted(profile: bytes) -> np.ndarray:
-    """Return the true pixels of RGB in the colour space of a profile, by littlecms."""
+def converted(profile: bytes, image: Image.Image | None = None) -> np.ndarray:
+    """Return the true pixels of an image in the colour space of a profile, by littlecms."""
     image = ImageCms.profileToProfile(
-        Image.fromarray(RGB),
+        image or Image.fromarray(RGB),
         ImageCms.ImageCmsProfile(io.BytesIO(profile)),
         ImageCms.createProfile("sRGB"),
+        outputMode="RGB",
         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
@@ -564,6 +606,26 @@ def colour_cases() -> Iterator[ImageCase]:
     exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
     options = {"quality": 98, "subsampling": 0, "exif": exif}
     yield ImageCase("adobe-rgb-exif.jpg", pillow(RGB, "JPEG", **options), truth, tolerance=14)
+    for name, colorants, gamma in (
+        ("prophoto", PROPHOTO, 1.8),
+        ("display-p3", DISPLAY_P3, 2.2),
+    ):
+        other = matrix_profile(colorants, gamma)
+        yield ImageCase(f"{name}.png", pillow(RGB, "PNG", icc_profile=other), converted(other))
+    linear = grey_profile(1.0)
+    grey = converted(linear, Image.fromarray(GREY))
+    yield ImageCase("profile-grey.png", pillow(GREY, "PNG", icc_profile=linear), grey)
+    yield ImageCase("profile-grey.tif", pillow(GREY, "TIFF", icc_profile=linear), grey)
+    flags = ("assumed_colour",)
+    yield ImageCase("grey-profile-of-rgb.png", pillow(RGB, "PNG", icc_profile=linear), RGB, flags)
+    inks = Image.fromarray(RGB).convert("CMYK")
+    print_profile = ink_profile()
+    truth_of_inks = converted(print_profile, inks)
+    yield ImageCase(
+        "profile-cmyk.tif", pillow(inks, "TIFF", icc_profile=print_profile), truth_of_inks
+    )
+    options = {"quality": 98, "subsampling": 0, "icc_profile": print_profile}
+    yield ImageCase("profile-cmyk.jpg", pillow(inks, "JPEG", **options), truth_of_inks, tolerance=9)
     deep_rgb = tiff(
         np.moveaxis(deep(RGB, 16), -1, 0),
         photometric="rgb",
