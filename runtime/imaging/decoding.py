@@ -48,7 +48,7 @@ def decode(image: Image.Image, side: int | None) -> tuple[Image.Image, tuple[str
     if isinstance(image, LazyImage):
         image.load()
         return image, image.flags
-    if not getattr(image, "tile", None):
+    if not getattr(image, "tile", None) and image.format != "WEBP":  # that has tiles never
         return to_narrow(image)
     if image.format in ("JPEG", "MPO"):
         return decode_jpeg(content_of(image), side)

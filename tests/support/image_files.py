@@ -100,7 +100,7 @@ def tiff(pixels: np.ndarray, **options: Any) -> Content:
 
     def content() -> bytes:
         file = io.BytesIO()
-        tifffile.imwrite(file, pixels, metadata=options.pop("metadata", None), **options)
+        tifffile.imwrite(file, pixels, **{"metadata": None, **options})
         return file.getvalue()
 
     return content
