@@ -41,10 +41,10 @@ def load_rgb(source: ImageSource, settings: ImageSettings | None = None) -> RGB:
 
     Parameters
     ----------
-    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
-        Of a file, the first frame or page. EXIF orientation is applied, 16-bit samples are
-        divided by 257, transparent pixels are blended with white, and palette, grey, CMYK and
-        1-bit images are converted to RGB.
+    source : str, Path, PIL.Image.Image, (H, W, 3) or (H, W) ndarray of uint8 or uint16
+        Of a file, the first frame or the largest page. EXIF orientation is applied, samples of
+        more than 8 bits are scaled by their range, transparent pixels are blended with white,
+        palette, grey, CMYK and 1-bit images are converted to RGB, and colour profiles to sRGB.
     settings : ImageSettings, optional
         Of the bundle or the run; by default 224 x 224 pixels.
 
@@ -71,14 +71,15 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
 
     Parameters
     ----------
-    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
+    source : str, Path, PIL.Image.Image, (H, W, 3) or (H, W) ndarray of uint8 or uint16
     settings : ImageSettings, optional
 
     Returns
     -------
     (size, size, 3) ndarray of uint8, RGB
     Header
-        The camera of an array is ``"unknown"``. A given PIL.Image is not changed.
+        The camera of an array is ``"unknown"``. Its flags say why a person should look at the
+        image although it was read. A given PIL.Image is not changed.
 
     Raises
     ------
@@ -105,7 +106,7 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
 
     Parameters
     ----------
-    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
+    source : str, Path, PIL.Image.Image, (H, W, 3) or (H, W) ndarray of uint8 or uint16
     longest : int
         The largest width and height of the result, in pixels.
 

@@ -20,7 +20,7 @@ from .file_flags import ASSUMED_RANGE, DAMAGED
 from .lazy_image import Decoder, LazyImage
 from .opening_errors import damage
 from .overwritten import is_overwritten
-from .sample_range import to_8_bits
+from .sample_range import refuse_large, to_8_bits
 from .tiff_choice import TiffChoice, choose_page, pillow_is_right, refuse_unknown_pixels
 from .tiff_pages import TiffPage, read_pages
 from .wide_samples import wide_samples
@@ -68,6 +68,7 @@ def open_tiff(source: Path | BinaryIO, max_pixels: int) -> Image.Image:
     if page.pixels > max_pixels:
         raise Image.DecompressionBombError(f"{page.pixels} pixels")
     refuse_unknown_pixels(page)
+    refuse_large(page.pixels, page.bits[0])
     if not choice.order and pillow_is_right(page):
         try:
             image = _open_with_pillow(stored, page)

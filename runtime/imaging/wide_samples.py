@@ -30,13 +30,11 @@ def wide_samples(opened: Callable[[], Image.Image]) -> NDArray[np.uint16]:
     (H, W, C) ndarray of uint16
     """
     with opened() as image:
-        high = np.asarray(image)
+        samples = np.asarray(image).astype(np.uint16)
+    samples <<= 8
     with opened() as image:
         image.tile = [tile._replace(args=_opposite(tile.args)) for tile in image.tile]
-        low = np.asarray(image)
-    samples = high.astype(np.uint16)
-    samples <<= 8
-    samples |= low
+        samples |= np.asarray(image)
     return samples
 
 

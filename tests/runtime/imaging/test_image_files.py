@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -222,3 +223,22 @@ def test_there_are_files_of_every_kind() -> None:
     assert len(READABLE) >= 350
     assert len(REFUSED) >= 12
     assert len(AGREEING) >= 150
+
+
+def test_a_deep_tiff_of_very_many_pixels_is_refused_before_decoding(tmp_path: Path) -> None:
+    file = tmp_path / "deep.tif"
+    pixels = np.zeros((8, 8, 3), np.uint16)
+    tifffile.imwrite(file, pixels, photometric="rgb", metadata=None)
+    content = bytearray(file.read_bytes())
+    for tag in (256, 257):
+        entry = content.index(struct.pack("<H", tag) + b"\4\0\1\0\0\0\10\0\0\0")
+        struct.pack_into("<I", content, entry + 8, 9000)
+    file.write_bytes(content)
+    with pytest.raises(ImageError, match="81 megapixels of 16 bits"):
+        load_image(file)
+    for tag in (256, 257):
+        entry = content.index(struct.pack("<H", tag) + b"\4\0\1\0\0\0\x28\x23\0\0")
+        struct.pack_into("<I", content, entry + 8, 30_000)
+    file.write_bytes(content)
+    with pytest.raises(ImageError, match="more than 200 megapixels"):
+        load_image(file)
