@@ -178,7 +178,7 @@ class Classifier:
         ----------
         source : one image, or an iterable of images
             An image is a path, the content of an image file (bytes or a binary file object, such
-            as an upload), a PIL.Image.Image or an (H, W, 3) ndarray of uint8; `load_rgb` says
+            as an upload), a PIL.Image.Image or an (H, W, 3) or (H, W) ndarray; `load_rgb` says
             how they are read. A file object is read from its beginning and stays open.
         overlay : str or Path, optional
             Folder for a picture of each image that shows which regions the label rests on.

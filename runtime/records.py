@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Status = Literal["ok", "review", "error"]
-FLAGS = ("blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate")
+FLAGS = (
+    "blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate",
+    "assumed_range", "assumed_colour", "damaged", "several_images",  # of the file's decoder
+)  # fmt: skip
 BAR_CELLS = 20
 DIGEST_SHOWN = 12  # hex digits of the bundle's digest in the text output
 SCORE_DIGITS, MS_DIGITS = 6, 2

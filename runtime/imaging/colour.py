@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import ImageError
-from .sample_range import ASSUMED_RANGE, to_8_bits
+from .file_flags import ASSUMED_RANGE
+from .sample_range import to_8_bits
 
 _GREY_MODES = ("1", "L", "LA", "La")
 

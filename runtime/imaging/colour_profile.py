@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-ASSUMED_COLOUR = "assumed_colour"
+from .file_flags import ASSUMED_COLOUR
 
 # Colorants of sRGB in an ICC profile (rows red, green, blue; adapted to D50), IEC 61966-2-1.
 _SRGB_COLORANTS = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from typing import Any
 
 from PIL import Image
 
 from .colour import to_narrow
-from .jpeg import DAMAGED, decode_jpeg
+from .file_flags import DAMAGED, SEVERAL_IMAGES
+from .jpeg import check_jpeg_parts, decode_jpeg
 from .lazy_image import LazyImage
-from .overwritten import is_overwritten
-from .png import decode_png
-from .pnm import decode_wide_pnm
-from .tiff_choice import SEVERAL_IMAGES
+from .opening_errors import damage
 
+# The modules of other formats are imported when such a file comes: most files are JPEG.
 WITHOUT_CHECKSUM = ("BMP", "DIB", "GIF", "PPM", "TIFF")
-_COMPRESSED_BY_JPEG = ("jpeg", "tiff_jpeg", "webp")
+_LOSSY = ("jpeg", "tiff_jpeg", "webp")
+_TILES, _STRIPS, _JPEG_TABLES, _TILE_WIDTH = (324, 325), (273, 279), 347, 322  # tags
 
 
 def decode(image: Image.Image, side: int | None) -> tuple[Image.Image, tuple[str, ...]]:
@@ -46,25 +48,31 @@ def decode(image: Image.Image, side: int | None) -> tuple[Image.Image, tuple[str
     if isinstance(image, LazyImage):
         image.load()
         return image, image.flags
-    if not getattr(image, "tile", None):
+    if not getattr(image, "tile", None) and image.format != "WEBP":  # that has tiles never
         return to_narrow(image)
     if image.format in ("JPEG", "MPO"):
         return decode_jpeg(content_of(image), side)
     flags = (SEVERAL_IMAGES,) if _is_animated(image) else ()
     if image.format == "PNG":
+        from .png import decode_png
+
         decoded, more = decode_png(content_of(image))
         return decoded, flags + more
-    wide = decode_wide_pnm(content_of(image)) if image.format == "PPM" else None
-    if wide is not None:
-        return wide
-    compression = image.info.get("compression")
-    tile_width = _tile_width(image)
-    image.load()
-    if image.format in WITHOUT_CHECKSUM and compression not in _COMPRESSED_BY_JPEG:
-        decoded, more = to_narrow(image)
-        damaged = (DAMAGED,) if is_overwritten(decoded, tile_width) else ()
-        return decoded, flags + more + damaged
-    decoded, more = to_narrow(image)
+    wide, tile_width = None, 0
+    if image.format == "PPM":
+        from .pnm import decode_wide_pnm
+
+        wide = decode_wide_pnm(content_of(image))
+    if wide is None:
+        tile_width = _check_tiff(image) if image.format == "TIFF" else 0
+        image.load()
+        wide = to_narrow(image)
+    decoded, more = wide
+    lossy = image.info.get("compression") in _LOSSY
+    if image.format in WITHOUT_CHECKSUM and not lossy:
+        from .overwritten import is_overwritten
+
+        more += (DAMAGED,) if is_overwritten(decoded, tile_width) else ()
     return decoded, flags + more
 
 
@@ -92,6 +100,36 @@ def content_of(image: Image.Image) -> bytes:
     return content
 
 
+def _check_tiff(image: Any) -> int:
+    """Check the compressed parts of an opened TIFF; return the width of its tiles, or 0.
+
+    libtiff conceals damage of a JPEG, and does not compare the checksum of a deflated part.
+    """
+    compression = image.info.get("compression")
+    if compression == "jpeg":
+        check_jpeg_parts(_parts(image), bytes(image.tag_v2.get(_JPEG_TABLES, b"")))
+    elif compression in ("tiff_adobe_deflate", "tiff_deflate"):
+        import zlib
+
+        for part in _parts(image):
+            try:
+                zlib.decompress(part)
+            except zlib.error:
+                raise damage("a part does not have its checksum") from None
+    width = image.tag_v2.get(_TILE_WIDTH, 0)
+    return width if isinstance(width, int) else 0
+
+
+def _parts(image: Any) -> Iterator[bytes]:
+    """Yield the stored strips or tiles of an opened TIFF."""
+    offsets, sizes = _TILES if _TILES[0] in image.tag_v2 else _STRIPS
+    position = image.fp.tell()
+    for offset, size in zip(image.tag_v2[offsets], image.tag_v2[sizes], strict=False):
+        image.fp.seek(offset)
+        yield image.fp.read(size)
+    image.fp.seek(position)
+
+
 def _is_animated(image: Image.Image) -> bool:
     if image.format == "TIFF":  # the pages were counted on opening
         return False
@@ -99,10 +137,3 @@ def _is_animated(image: Image.Image) -> bool:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # the second frame is damaged; the first may be intact
         return False
-
-
-def _tile_width(image: Image.Image) -> int:
-    """Return the width of the tiles of a TIFF, or 0."""
-    tags = getattr(image, "tag_v2", None)
-    width = tags.get(322, 0) if tags is not None else 0
-    return width if isinstance(width, int) else 0

@@ -5,7 +5,7 @@ grey, and the rest is shifted. These checks cost little time, because they use t
 
 - a scan may be followed only by the end marker or by the next part of a file of several scans;
 - restart markers are numbered without a gap, and there are as many as the size of the image needs;
-- no compressed picture has a long run of zero bytes, unless its code says "no change" with zeros;
+- the usual code of compressed pictures never gives a long run of one byte;
 - after the last byte but 16 of the scan, the last row of pixels may not be finished yet;
 - the scan must not end before the last block: libjpeg fills missing blocks with medium grey.
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,17 +24,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from ...errors import ImageError
+from .file_flags import ASSUMED_COLOUR, DAMAGED
 from .opening_errors import damage
 
-DAMAGED = "damaged"
-ASSUMED_COLOUR = "assumed_colour"
 # Scans of a progressive JPEG. A usual file has about ten; each costs a pass over all pixels.
 MAX_SCANS = 100
 
 END = b"\xff\xd9"
 LAST_BYTES = 16  # some encoders write a few bytes behind the last block
-ZERO_RUN = 64  # bytes; the codes of ordinary files never give as many
-ZERO_RUN_OF_SEVERAL_SCANS = 16_384  # a scan of single bits may be zero where the image is white
+# Length of a run of one byte. The usual Huffman tables never give the short one. Others may give
+# it where the image has one colour, and a scan of single bits where it is white.
+SHORT_RUN, LONG_RUN = 64, 4000
+# The number of codes of each length in the table that encoders use unless they optimize it.
+USUAL_TABLE = bytes.fromhex("0002010303020403050504040000017d")
 FILL_BYTES = 16
 GREY, NEAR_GREY = 128, 16
 # Bytes that decode to blocks with detail, for a scan that may have ended too early.
@@ -55,7 +58,7 @@ class _Structure:
     sampling: list[tuple[int, int]] = field(default_factory=list)
     restart_interval: int = 0  # in blocks of all components
     adobe: bool = False
-    zeros_mean_no_change: bool = True
+    usual_tables: bool = False
     scans: list[tuple[int, int]] = field(default_factory=list)
     scan_headers: list[bytes] = field(default_factory=list)
     complete: bool = False  # whether an end marker follows the last scan
@@ -101,7 +104,7 @@ def decode_jpeg(content: bytes, side: int | None) -> tuple[Image.Image, tuple[st
         raise damage("it has no scan")
     flags: tuple[str, ...] = ()
     if structure.frame in _BASELINE and len(structure.scans) == 1:
-        image = _decode_one_scan(content, structure, side)
+        image, flags = _decode_one_scan(content, structure, side)
     elif structure.frame in _BASELINE + _PROGRESSIVE:
         image, flags = _decode_several_scans(content, structure, side)
     else:
@@ -111,6 +114,25 @@ def decode_jpeg(content: bytes, side: int | None) -> tuple[Image.Image, tuple[st
         image, colour_flags = _ink(image, structure.adobe)
         flags += colour_flags
     return image, flags
+
+
+def check_jpeg_parts(parts: Iterable[bytes], tables: bytes) -> None:
+    """Check the JPEG streams of a TIFF: its strips or tiles. They are decoded at 1/8 scale.
+
+    Parameters
+    ----------
+    parts : iterable of bytes
+    tables : bytes
+        The tables that all parts share (tag JPEGTables), or nothing.
+
+    Raises
+    ------
+    ImageError
+        If a scan is cut or damaged.
+    """
+    for part in parts:
+        if part:  # a tile may be left out
+            decode_jpeg(tables[:-2] + part[2:] if tables else part, 1)
 
 
 def _open(file: io.BytesIO, side: int | None) -> Image.Image:
@@ -152,11 +174,14 @@ def _last_row_is_written(image: Image.Image) -> bool:
     return any(np.any(core.getpixel((column, height - 1))) for column in columns)
 
 
-def _decode_one_scan(content: bytes, structure: _Structure, side: int | None) -> Image.Image:
+def _decode_one_scan(
+    content: bytes, structure: _Structure, side: int | None
+) -> tuple[Image.Image, tuple[str, ...]]:
     start, end = structure.scans[0]
     _check_restarts(content, structure)
-    if not structure.zeros_mean_no_change and content.find(bytes(ZERO_RUN), start, end) >= 0:
-        raise damage(f"its scan has a run of more than {ZERO_RUN} zero bytes")
+    run = _longest_run(content[start:end])
+    if run >= SHORT_RUN and structure.usual_tables:
+        raise damage(f"its scan has a run of {run} equal bytes")
     file = _SteppedFile(content[:end] + END, max(start, end - LAST_BYTES))
     image = _open(file, side)
     file.watch(image)
@@ -167,7 +192,19 @@ def _decode_one_scan(content: bytes, structure: _Structure, side: int | None) ->
         noisy = _open(io.BytesIO(content[:end] + NOISE + END), side)
         if noisy.tobytes() != image.tobytes():
             raise damage("its scan ends before the last pixels")
-    return image
+    return image, (DAMAGED,) if run >= LONG_RUN else ()
+
+
+def _longest_run(scan: bytes) -> int:
+    """Return about how many equal bytes follow each other at most, counted in pieces of 32."""
+    pieces = np.frombuffer(scan, np.uint8, len(scan) // 32 * 32).reshape(-1, 32)
+    equal = np.flatnonzero((pieces == pieces[:, :1]).all(axis=1))
+    if not len(equal):
+        return 0
+    values = pieces[equal, 0]
+    breaks = np.flatnonzero((np.diff(equal) != 1) | (np.diff(values) != 0))
+    edges = np.concatenate(([-1], breaks, [len(equal) - 1]))
+    return 32 * int(np.diff(edges).max())
 
 
 def _may_be_filled(image: Image.Image) -> bool:
@@ -193,8 +230,7 @@ def _decode_several_scans(
     noisy = _open(io.BytesIO(b"".join([*pieces, content[position:], END])), side)
     if noisy.tobytes() != image.tobytes():
         raise damage("one of its scans ends before the last pixels")
-    run = bytes(ZERO_RUN_OF_SEVERAL_SCANS)
-    damaged = any(content.find(run, start, end) >= 0 for start, end in structure.scans)
+    damaged = any(_longest_run(content[start:end]) >= LONG_RUN for start, end in structure.scans)
     return image, (DAMAGED,) if damaged else ()
 
 
@@ -294,20 +330,8 @@ def _read_segment(structure: _Structure, marker: int, body: bytes) -> None:
         structure.restart_interval = struct.unpack_from(">H", body)[0]
     elif marker == 0xEE and body.startswith(b"Adobe"):
         structure.adobe = True
-    elif marker == 0xC4 and not _zeros_mean_no_change(body):
-        structure.zeros_mean_no_change = False
-
-
-def _zeros_mean_no_change(tables: bytes) -> bool:
-    """Return whether zero bits mean "same brightness" and "no detail" in all Huffman tables."""
-    position = 0
-    while position + 17 <= len(tables):
-        counts = tables[position + 1 : position + 17]
-        first = tables[position + 17 : position + 18]  # its code consists of zeros
-        if first != b"\0":
-            return False
-        position += 17 + sum(counts)
-    return True
+    elif marker == 0xC4 and USUAL_TABLE in body:
+        structure.usual_tables = True
 
 
 def _ink(image: Image.Image, adobe: bool) -> tuple[Image.Image, tuple[str, ...]]:

@@ -1,8 +1,9 @@
-"""A Pillow image whose pixels a reader other than Pillow decodes when they are first needed."""
+"""Pillow images that are decoded by other readers, or a few rows at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from PIL import Image
@@ -47,3 +48,13 @@ class LazyImage(Image.Image):
             image.load()
             self.im = image.im
         return super().load()
+
+
+class StripedImage(Image.Image):
+    """A large image that gives its rows from top to bottom without being decoded as a whole."""
+
+    flags: tuple[str, ...] = ()
+
+    @abstractmethod
+    def strips(self) -> Iterator[Image.Image]:
+        """Yield the rows as images of 8 bits a sample."""

@@ -21,9 +21,11 @@ from ..image_settings import ImageSettings
 from .colour import to_opaque
 from .colour_profile import profile_mode, to_srgb
 from .decoding import content_of, decode
+from .file_flags import ASSUMED_RANGE
+from .lazy_image import StripedImage
 from .opening import UNKNOWN_CAMERA, Header, header_of, open_image, open_source
 from .opening_errors import FILE_FIX, GIVEN_FIX, GIVEN_IMAGE, image_errors
-from .sample_range import ASSUMED_RANGE, to_8_bits
+from .sample_range import to_8_bits
 from .sources import name_of, resolve_source
 
 if TYPE_CHECKING:
@@ -38,11 +40,12 @@ def load_rgb(source: ImageSource, settings: ImageSettings | None = None) -> RGB:
 
     Parameters
     ----------
-    source : str, os.PathLike, bytes, binary file object, PIL.Image.Image or (H, W, 3) ndarray
+    source : str, os.PathLike, bytes, binary file object, PIL.Image.Image or ndarray
         Bytes and file objects are the content of a file; `resolve_source` says how they are
-        read. An array has uint8 values. Of a file, the first frame or page. EXIF orientation is
-        applied, 16-bit samples are divided by 257, transparent pixels are blended with white, and
-        palette, grey, CMYK and 1-bit images are converted to RGB.
+        read. An array is (H, W, 3) or (H, W), of uint8 or uint16. Of a file, the first frame or
+        the largest page. EXIF orientation is applied, samples of more than 8 bits are scaled by
+        their range, transparent pixels are blended with white, palette, grey, CMYK and 1-bit
+        images are converted to RGB, and colour profiles to sRGB.
     settings : ImageSettings, optional
         Of the bundle or the run; by default 224 x 224 pixels.
 
@@ -76,7 +79,8 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
     -------
     (size, size, 3) ndarray of uint8, RGB
     Header
-        The camera of an array is ``"unknown"``. A given PIL.Image is not changed.
+        The camera of an array is ``"unknown"``. Its flags say why a person should look at the
+        image although it was read. A given PIL.Image is not changed.
 
     Raises
     ------
@@ -125,6 +129,8 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
         name, problem, fix = _wording(given)
         with _opened(given) as image, image_errors(name, problem, fix):
             decoded, _ = decode(image, longest)
+            if isinstance(decoded, StripedImage):
+                decoded = _thumbnail_of_strips(decoded, longest)
             decoded.load()
     with image_errors(*_wording(given)):
         picture = to_opaque(ImageOps.exif_transpose(decoded), profile_mode(decoded))
@@ -190,7 +196,8 @@ def _to_model(
         left, top = (width - side) / 2, (height - side) / 2
         box = (left, top, left + side, top + side)
     mode = profile_mode(image)
-    if image.width * image.height > PIXELS_AT_ONCE and image.mode not in ("RGB", mode):
+    many = image.width * image.height > PIXELS_AT_ONCE and image.mode not in ("RGB", mode)
+    if many or isinstance(image, StripedImage):
         image, source = _narrowed(image, settings.size, box, mode), image
         box = (0.0, box[1], float(settings.size), box[3])
     else:
@@ -209,17 +216,39 @@ def _narrowed(
 
     A few rows at a time are converted. The pixels are the same as those of one resize.
     """
-    rows = max(1, PIXELS_AT_ONCE // image.width)
     strips = []
-    for top in range(0, image.height, rows):
-        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+    for strip in _strips(image):
         part = (box[0], 0.0, box[2], float(strip.height))
         opaque = to_opaque(strip, mode)
         strips.append(opaque.resize((size, strip.height), Image.Resampling.BILINEAR, box=part))
     narrow = Image.new(strips[0].mode, (size, image.height))
-    for number, strip in enumerate(strips):
-        narrow.paste(strip, (0, number * rows))
+    top = 0
+    for strip in strips:
+        narrow.paste(strip, (0, top))
+        top += strip.height
     return narrow
+
+
+def _thumbnail_of_strips(image: StripedImage, longest: int) -> Image.Image:
+    """Return a reduced image, RGB or of the mode that its profile needs."""
+    scale = min(1.0, longest / max(image.size))
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    narrow = _narrowed(image, width, box, profile_mode(image))
+    reduced = narrow.resize((width, height), Image.Resampling.BILINEAR)
+    reduced.info, reduced.format = dict(image.info), image.format
+    reduced.info.pop("transparency", None)
+    return reduced
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    """Yield the rows of an image from top to bottom."""
+    if isinstance(image, StripedImage):
+        yield from image.strips()
+        return
+    rows = max(1, PIXELS_AT_ONCE // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _from_array(pixels: NDArray[Any]) -> tuple[Image.Image, tuple[str, ...]]:

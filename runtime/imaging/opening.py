@@ -21,13 +21,14 @@ from .opening_errors import (
     describe,
     image_errors,
 )
-from .tiff import SIGNATURES, open_tiff
 
 if TYPE_CHECKING:
     from ..types import FileSource
 
 # Pillow loads the plugins of the first five by itself. Trying one of the others loads all plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
+# The last two are wrong; Pillow accepts them.
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"MM*\0", b"II\0*")
 MAX_MEGAPIXELS = 200
 UNKNOWN_CAMERA = "unknown"
 # 200 megapixels of three colours of 16 bits, which is the largest image that is read.
@@ -169,7 +170,9 @@ def open_source(source: Path | BinaryIO, name: str) -> Image.Image:
         As `open_image`.
     """
     try:
-        if _signature(source) in SIGNATURES:
+        if _signature(source) in TIFF_SIGNATURES:
+            from .tiff import open_tiff  # most files are no TIFF
+
             return open_tiff(source, MAX_MEGAPIXELS * 1_000_000)
         return Image.open(source, formats=IMAGE_FORMATS)
     except UnidentifiedImageError:

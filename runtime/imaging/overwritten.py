@@ -66,14 +66,15 @@ def _part_is_overwritten(image: Image.Image, left: int, right: int) -> bool:
     rough = np.mean(
         [
             np.abs(np.diff(_columns(image, x, x + WINDOW_WIDTH).astype(np.int16), axis=1)).mean(
-                axis=(1, 2)
+                axis=1
             )
             for x in starts
         ],
         axis=0,
     )
-    noisy = rough > max(NOISE_ROUGHNESS, NOISE_FACTOR * float(np.median(rough)))
-    return any(True for _ in _runs(noisy, np.zeros(len(noisy))))
+    noisy = rough > np.maximum(NOISE_ROUGHNESS, NOISE_FACTOR * np.median(rough, axis=0))
+    unchanging = np.zeros(len(noisy))
+    return any(True for channel in noisy.T for _ in _runs(channel, unchanging))
 
 
 def _columns(image: Image.Image, left: int, right: int) -> Pixels:

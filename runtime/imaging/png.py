@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from .file_flags import ASSUMED_RANGE
 from .opening_errors import damage
-from .sample_range import ASSUMED_RANGE, to_8_bits
-from .wide_samples import wide_samples
+from .sample_range import to_8_bits
+from .striped_png import StripedPng, can_be_striped
+from .wide_samples import png_samples
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -39,8 +39,9 @@ def decode_png(content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     ImageError
         If a chunk is cut, or does not have its checksum.
     """
-    header, sbit = b"", b""
+    header, sbit, kinds = b"", b"", set()
     for kind, body in _chunks(content):
+        kinds.add(kind)
         if kind == b"IHDR":
             header = bytes(body)
         elif kind == b"sBIT":
@@ -49,8 +50,18 @@ def decode_png(content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     def opened() -> Image.Image:
         return Image.open(io.BytesIO(content), formats=("PNG",))
 
-    if len(header) == 13 and header[8] == 16:
-        return _decode_16_bits(opened, header[9], sbit)
+    if len(header) != 13:
+        raise damage("it has no header")
+    depth, colour_type = header[8], header[9]
+    colours = 3 if colour_type in (2, 6) else 1
+    used = max(sbit[:colours], default=0)
+    declared = 2**used - 1 if depth == 16 and 8 <= used < 16 else None
+    if can_be_striped(header) and not (depth == 16 and b"tRNS" in kinds):
+        with opened() as image:
+            striped = StripedPng(content, image, declared)
+        return striped, striped.flags
+    if depth == 16:
+        return _decode_16_bits(opened, colour_type, declared)
     image = opened()
     image.load()
     return image, ()
@@ -81,22 +92,13 @@ def _printable(kind: bytes) -> str:
 
 
 def _decode_16_bits(
-    opened: Any, colour_type: int, sbit: bytes
+    opened: Callable[[], Image.Image], colour_type: int, declared: int | None
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """Decode 16-bit samples; colour types 0 grey, 2 RGB, 4 grey with alpha, 6 RGB with alpha."""
+    """Decode 16-bit samples and scale them to 8 bits."""
     with opened() as image:
         info = dict(image.info)
-        if colour_type == 0:
-            samples: NDArray[Any] = np.asarray(image)[..., np.newaxis]
-        elif colour_type == 4:  # read as four bytes a pixel
-            image.tile = [tile._replace(args="RGBA") for tile in image.tile]
-            samples = np.ascontiguousarray(np.asarray(image)).view(">u2")
-        else:
-            samples = wide_samples(opened)
-    colours = 1 if colour_type in (0, 4) else 3
-    declared = (
-        2 ** max(sbit[:colours]) - 1 if sbit and max(sbit[:colours]) in range(8, 16) else None
-    )
+    samples = png_samples(opened, colour_type)
+    colours = 3 if colour_type in (2, 6) else 1
     pixels, assumed = to_8_bits(samples[..., :colours], 16, declared)
     if colour_type in (4, 6):
         alpha = to_8_bits(samples[..., colours:], 16, declared)[0]
@@ -104,8 +106,7 @@ def _decode_16_bits(
     elif "transparency" in info:  # one colour of 16 bits is transparent
         clear = (samples == np.array(info.pop("transparency"))).all(axis=-1, keepdims=True)
         pixels = np.concatenate((pixels, np.where(clear, 0, 255).astype(np.uint8)), axis=-1)
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[-1]]
     shape = pixels if pixels.shape[-1] > 1 else pixels[..., 0]
-    result = Image.fromarray(np.ascontiguousarray(shape), mode)
-    result.info = info
+    result = Image.fromarray(np.ascontiguousarray(shape))
+    result.info, result.format = info, "PNG"
     return result, (ASSUMED_RANGE,) if assumed else ()

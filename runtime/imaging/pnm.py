@@ -7,8 +7,9 @@ import re
 import numpy as np
 from PIL import Image
 
+from .file_flags import ASSUMED_RANGE
 from .opening_errors import damage
-from .sample_range import ASSUMED_RANGE, to_8_bits
+from .sample_range import refuse_large, to_8_bits
 
 _HEADER = re.compile(
     rb"(P[2356])"
@@ -41,6 +42,7 @@ def decode_wide_pnm(content: bytes) -> tuple[Image.Image, tuple[str, ...]] | Non
         return None
     kind, width, height, full = header[1], int(header[2]), int(header[3]), int(header[4])
     shape = (height, width, 3) if kind in (b"P3", b"P6") else (height, width)
+    refuse_large(width * height, 16)
     count = int(np.prod(shape))
     body = content[header.end() :]
     if kind in (b"P5", b"P6"):

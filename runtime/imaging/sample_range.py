@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import ImageError
 
-ASSUMED_RANGE = "assumed_range"
+MAX_DEEP_MEGAPIXELS = 64  # of more than 8 bits; decoding needs up to 16 bytes a pixel
 ROWS_AT_ONCE = 256  # rows that are converted at once, so that the copies stay small
 
 Samples = NDArray[Any]
@@ -55,6 +55,22 @@ def sample_range(highest: int, bits: int, declared: int | None = None) -> tuple[
     if 16 < used < bits:
         raise ImageError(f"pixels up to {highest} have no known range", fix="save it as 8-bit RGB")
     return 2**used - 1, used < bits
+
+
+def refuse_large(pixels: int, bits: int) -> None:
+    """Refuse an image of more than 8 bits a sample that would need much memory.
+
+    Raises
+    ------
+    ImageError
+        If it has more than 64 megapixels.
+    """
+    if bits > 8 and pixels > MAX_DEEP_MEGAPIXELS * 1_000_000:
+        raise ImageError(
+            f"it declares {pixels / 1e6:.0f} megapixels of {bits} bits, refused before decoding",
+            allowed=f"{MAX_DEEP_MEGAPIXELS} megapixels of more than 8 bits",
+            fix="export the field of view, or save it as 8-bit RGB",
+        )
 
 
 def to_8_bits(

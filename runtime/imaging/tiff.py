@@ -6,6 +6,7 @@ samples with a sign. tifffile is in the extra ``formats`` and imported when such
 
 from __future__ import annotations
 
+import io
 import logging
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,15 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import ImageError, MissingPackageError
-from .lazy_image import LazyImage
+from .file_flags import ASSUMED_RANGE, DAMAGED
+from .lazy_image import Decoder, LazyImage
 from .opening_errors import damage
-from .sample_range import ASSUMED_RANGE, to_8_bits
+from .overwritten import is_overwritten
+from .sample_range import refuse_large, to_8_bits
 from .tiff_choice import TiffChoice, choose_page, pillow_is_right, refuse_unknown_pixels
-from .tiff_pages import SIGNATURES, TiffPage, read_pages
+from .tiff_pages import TiffPage, read_pages
 from .wide_samples import wide_samples
 
-__all__ = ["SIGNATURES", "open_tiff"]
-
+UNCOMPRESSED = 1
+# JPEG, JPEG 2000, JPEG XR and WebP: blocks of one colour and noise are their own doing.
+LOSSY = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 22610, 34934, 50001, 50002)
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -41,7 +45,6 @@ def open_tiff(source: Path | BinaryIO, max_pixels: int) -> Image.Image:
     Parameters
     ----------
     source : Path or binary file
-        A binary file must stay open until the pixels are decoded.
     max_pixels : int
         A picture of more pixels is refused.
 
@@ -57,31 +60,47 @@ def open_tiff(source: Path | BinaryIO, max_pixels: int) -> Image.Image:
     PIL.Image.DecompressionBombError
         If the picture has more than `max_pixels`.
     """
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            pages = read_pages(file)
-    else:
-        pages = read_pages(source)
+    stored = source if isinstance(source, Path) else _content(source)
+    with _opened(stored) as file:
+        pages = read_pages(file)
     choice = choose_page(pages)
     page = choice.page
     if page.pixels > max_pixels:
         raise Image.DecompressionBombError(f"{page.pixels} pixels")
     refuse_unknown_pixels(page)
+    refuse_large(page.pixels, page.bits[0])
     if not choice.order and pillow_is_right(page):
         try:
-            image = _open_with_pillow(source, page)
+            image = _open_with_pillow(stored, page)
         except Exception:  # Pillow does not know this combination of tags
             pass
         else:
             if page.bits[0] <= 8 and not choice.flags:
                 return image
             image.close()
-            return _lazy(choice, lambda: _decode_with_pillow(source, choice))
-    return _lazy(choice, lambda: _decode_with_tifffile(source, choice))
+            return _lazy(choice, lambda: _decode_with_pillow(stored, choice))
+    return _lazy(choice, lambda: _decode_with_tifffile(stored, choice))
 
 
-def _lazy(choice: TiffChoice, decoder: Any) -> LazyImage:
+def _content(file: BinaryIO) -> bytes:
+    """Return the bytes of a file, which Pillow would close after decoding."""
+    file.seek(0)
+    return file.read()
+
+
+def _opened(source: Path | bytes) -> BinaryIO:
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
+
+
+def _lazy(choice: TiffChoice, decoder: Decoder) -> LazyImage:
     page = choice.page
+
+    def checked() -> tuple[Image.Image, tuple[str, ...]]:
+        image, flags = decoder()
+        if page.compression in LOSSY or not is_overwritten(image, page.tile_width):
+            return image, flags
+        return image, (*flags, DAMAGED)
+
     exif = Image.Exif()
     for tag, value in ((0x010F, page.make), (0x0110, page.model)):
         if value:
@@ -91,13 +110,17 @@ def _lazy(choice: TiffChoice, decoder: Any) -> LazyImage:
         info["icc_profile"] = page.profile
     turned = page.orientation in (5, 6, 7, 8)
     size = (page.height, page.width) if turned else (page.width, page.height)
-    return LazyImage(size, "TIFF", decoder, info)
+    return LazyImage(size, "TIFF", checked, info)
 
 
-def _open_with_pillow(source: Path | BinaryIO, page: TiffPage) -> Image.Image:
-    if not isinstance(source, Path):
-        source.seek(0)
-    image = Image.open(source, formats=("TIFF",))
+def _open_with_pillow(source: Path | bytes, page: TiffPage) -> Image.Image:
+    if page.compression != UNCOMPRESSED:
+        from .quiet_libtiff import silence_libtiff  # imports ctypes
+
+        silence_libtiff()
+    image = Image.open(
+        source if isinstance(source, Path) else io.BytesIO(source), formats=("TIFF",)
+    )
     try:
         image.seek(page.index)
     except BaseException:
@@ -107,7 +130,7 @@ def _open_with_pillow(source: Path | BinaryIO, page: TiffPage) -> Image.Image:
 
 
 def _decode_with_pillow(
-    source: Path | BinaryIO, choice: TiffChoice
+    source: Path | bytes, choice: TiffChoice
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """Decode a page of 8 bits beside others, or of 12 or 16 bits; upright."""
     page = choice.page
@@ -126,7 +149,7 @@ def _decode_with_pillow(
 
 
 def _decode_with_tifffile(
-    source: Path | BinaryIO, choice: TiffChoice
+    source: Path | bytes, choice: TiffChoice
 ) -> tuple[Image.Image, tuple[str, ...]]:
     page = choice.page
     samples = _samples_of_tifffile(source, choice)
@@ -139,7 +162,7 @@ def _decode_with_tifffile(
     return (image.transpose(turn) if turn is not None else image), choice.flags + flags
 
 
-def _samples_of_tifffile(source: Path | BinaryIO, choice: TiffChoice) -> NDArray[Any]:
+def _samples_of_tifffile(source: Path | bytes, choice: TiffChoice) -> NDArray[Any]:
     """Return the samples, (H, W) or (H, W, S), in the order of the file's colours."""
     try:
         import tifffile
@@ -147,10 +170,8 @@ def _samples_of_tifffile(source: Path | BinaryIO, choice: TiffChoice) -> NDArray
         raise MissingPackageError("tifffile", "formats", f"a TIFF of {_kind(choice)}") from None
     logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else it prints on stderr
     page = choice.page
-    if not isinstance(source, Path):
-        source.seek(0)
     try:
-        with tifffile.TiffFile(source, _multifile=False) as tiff:
+        with _opened(source) as file, tifffile.TiffFile(file, _multifile=False) as tiff:
             if choice.order:
                 planes = np.squeeze(tiff.series[0].asarray())
                 if planes.shape != (3, page.height, page.width):

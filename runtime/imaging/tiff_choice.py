@@ -6,14 +6,16 @@ import re
 from dataclasses import dataclass
 
 from ...errors import ImageError
+from .file_flags import SEVERAL_IMAGES
 from .tiff_pages import TiffPage
 
-SEVERAL_IMAGES = "several_images"
 # A page with a smaller share of the largest page's pixels is a thumbnail, a label or a level of
 # a pyramid: levels have at most a quarter.
 SHARE_OF_OTHER_PICTURE = 0.3
 SAVE_FIX = "save the picture as 8-bit RGB TIFF or PNG"
 STACK_FIX = "export the picture as one RGB file"
+
+WEBP = 50001  # compression, which the libtiff of Pillow often lacks
 
 _NO_PIXELS = {
     4: "a mask", 8: "CIELab colours", 9: "CIELab colours", 10: "CIELab colours",
@@ -121,7 +123,9 @@ def refuse_unknown_pixels(page: TiffPage) -> None:
 def pillow_is_right(page: TiffPage) -> bool:
     """Return whether Pillow decodes the page with all bits, or all but the low eight of RGB."""
     bits = page.bits[0]
-    if page.inner >= 0 or page.sample_format != 1:
+    if page.inner >= 0 or page.sample_format != 1 or page.compression == WEBP:
+        return False
+    if page.planar and 1 in page.extra_samples:
         return False
     if bits == 8 or (bits < 8 and page.samples == 1):
         return True

@@ -11,8 +11,6 @@ from .opening_errors import damage
 MAX_PAGES = 2000
 MAX_VALUES = 64  # values of a tag that are read; longer tags are palettes, offsets and profiles
 MAX_TEXT = 4_000_000  # bytes of a description or a profile
-# The last two are wrong; Pillow accepts them.
-SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"MM*\0", b"II\0*")
 
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 SUBFILE_TYPE, DESCRIPTION, SAMPLES, MAX_SAMPLE, PLANAR = 254, 270, 277, 281, 284
