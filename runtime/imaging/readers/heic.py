@@ -9,8 +9,12 @@ import pi_heif
 from PIL import ExifTags, Image
 
 from ..colour import to_rgb
+from ..file_flags import DAMAGED, SEVERAL_IMAGES
 from ..lazy_image import LazyImage
+from ..overwritten import is_overwritten
 from .video_colours import refuse_wide_colours
+
+OTHER_SHARE = 0.3  # of the pixels of the picture; smaller ones are thumbnails
 
 
 def open_heic(file: Path | BinaryIO, name: str) -> Image.Image:
@@ -44,8 +48,13 @@ def open_heic(file: Path | BinaryIO, name: str) -> Image.Image:
     if "exif" in info:
         info["exif"] = _without_orientation(info["exif"])
 
+    others = [other for other in pictures if _pixels(other) > OTHER_SHARE * _pixels(picture)]
+
     def decode() -> tuple[Image.Image, tuple[str, ...]]:
-        return to_rgb(picture.to_pillow()), ()
+        decoded = to_rgb(picture.to_pillow())
+        several = (SEVERAL_IMAGES,) if len(others) > 1 else ()
+        # libheif conceals damage; some of it becomes rows of one value
+        return decoded, several + ((DAMAGED,) if is_overwritten(decoded) else ())
 
     return LazyImage(picture.size, "HEIF", decode, info)
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, features
 
 from alledge.errors import ImageError
-from alledge.runtime.imaging import load_picture, load_rgb, open_image, read_header
+from alledge.runtime.imaging import load_image, load_picture, load_rgb, open_image, read_header
 from alledge.runtime.imaging.readers import READERS
 from alledge.runtime.types import RGB
 from support import laboratory_files
@@ -94,13 +94,16 @@ def test_the_largest_picture_of_a_heic_file_is_read(
     file = save_heic(tmp_path / "x.heic", small, picture, primary=primary)
     assert far(file, picture) < 3
     assert read_header(file).width == 320
+    assert load_image(file)[1].flags == ()
 
 
 def test_of_equal_heic_pictures_the_primary_one_is_read(
     tmp_path: Path, picture: Image.Image
 ) -> None:
     other = Image.new("RGB", picture.size, "red")
-    assert far(save_heic(tmp_path / "x.heic", other, picture, primary=1), picture) < 3
+    file = save_heic(tmp_path / "x.heic", other, picture, primary=1)
+    assert far(file, picture) < 3
+    assert load_image(file)[1].flags == ("several_images",)
 
 
 def test_the_icc_profile_of_a_heic_picture_is_kept(tmp_path: Path, picture: Image.Image) -> None:
