@@ -14,6 +14,7 @@ from ...errors import UsageError
 
 SIGNATURE_BYTES = 32
 HEAD_BYTES = 1024
+SYSTEM_FOLDER = "folder of copies or of the system"
 EXAMPLES_KEPT = 3  # names of each kind of file that is left out
 _BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # possible sizes of a BMP's second header
 # Names that say no more than the content, which is then not looked at twice.
@@ -117,12 +118,24 @@ class ImageSearch(Iterator[str]):
             paths = sorted(Path(anchor).glob(pattern[len(anchor) :]))
         except (OSError, ValueError, NotImplementedError):
             return []
+        base = len(Path(pattern[: pattern.index("*")] + "x").parts) - 1  # those named outright
+        paths = [path for path in paths if not self._is_in_system_folder(path, base)]
         folders = {path for path in paths if path.is_dir()}
         files = [path for path in paths if path not in folders and path.parent not in folders]
         inside = [
-            image for folder in sorted(folders) for image in self._images_in(folder, False, set())
+            image for folder in sorted(folders) for image in self._images_in(folder, None, set())
         ]
         return list(map(str, inside + files))
+
+    def _is_in_system_folder(self, path: Path, base: int) -> bool:
+        """Return whether a folder of a path that the pattern does not name is one of copies."""
+        from ..imaging.file_kinds import is_system_folder
+
+        folders = path.parts[base:] if path.is_dir() else path.parts[base:-1]
+        found = any(map(is_system_folder, folders))
+        if found and path.is_dir():
+            self.left_out.add(SYSTEM_FOLDER, str(path))
+        return found
 
     def _expand_folder(self, name: str) -> Iterator[str]:
         try:
@@ -139,10 +152,11 @@ class ImageSearch(Iterator[str]):
         if empty:
             yield name
 
-    def _images_in(self, folder: Path, recursive: bool, entered: set[str]) -> Iterator[Path]:
+    def _images_in(self, folder: Path, recursive: bool | None, entered: set[str]) -> Iterator[Path]:
         """Yield the pictures of a folder by name, then those of its folders.
 
-        Each folder is entered once. What is no picture is counted.
+        Each folder is entered once. What is no picture is counted; of the folders inside, if
+        `recursive` is not None.
         """
         real_path = os.path.realpath(folder)
         if real_path in entered:
@@ -160,15 +174,15 @@ class ImageSearch(Iterator[str]):
                 subfolders.append(path)
             elif self._is_picture(path):
                 yield path
-        for subfolder in subfolders:
+        for subfolder in subfolders if recursive is not None else ():
             yield from self._enter(subfolder, recursive, entered)
 
-    def _enter(self, folder: Path, recursive: bool, entered: set[str]) -> Iterator[Path]:
+    def _enter(self, folder: Path, recursive: bool | None, entered: set[str]) -> Iterator[Path]:
         """Yield the pictures of a folder inside a folder, or count the folder."""
         from ..imaging.file_kinds import is_system_folder
 
         if is_system_folder(folder.name):
-            self.left_out.add("folder of copies or of the system", str(folder))
+            self.left_out.add(SYSTEM_FOLDER, str(folder))
         elif recursive:
             yield from self._images_in(folder, True, entered)
         elif os.path.realpath(folder) not in entered:

@@ -210,6 +210,20 @@ def test_folders_are_counted_unless_recursive_reads_them(folder: Path) -> None:
     assert names(list(find_images([folder / ".thumbnails"]))) == ["thumbnail.jpg"]
 
 
+def test_a_recursive_glob_leaves_folders_of_copies_out(folder: Path) -> None:
+    for name in ("__MACOSX", "deep/@eaDir"):
+        (folder / name).mkdir()
+        Image.new("RGB", (20, 20)).save(folder / name / "b.jpg")
+    for pattern, wanted in (
+        ("**", ["a.png", "b.jpg", "no suffix", "c.bmp"]),
+        ("**/*.jpg", ["b.jpg"]),
+        ("__MACOSX/**", ["b.jpg"]),
+    ):
+        search = find_images([str(folder / pattern)])
+        assert names(list(search)) == wanted
+        assert "folder inside (--recursive reads it)" not in search.left_out.counts
+
+
 def test_a_folder_that_cannot_be_read_is_yielded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
