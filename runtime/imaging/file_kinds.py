@@ -34,8 +34,10 @@ def identify(name: str, head: bytes) -> FileKind:
     FileKind
     """
     suffix = PurePath(name).suffix.lower()
-    content = _by_content(head)
-    kind = _by_name(PurePath(name), content) or content
+    kind = _by_content(head)
+    by_name = _by_name(PurePath(name), kind)
+    if by_name is not None:
+        return by_name
     if kind is known.OLE and suffix == ".db":
         return known.SYSTEM_FILE
     if kind in (known.HDF5, known.UNKNOWN, known.TEXT, known.OLE):
@@ -46,9 +48,9 @@ def identify(name: str, head: bytes) -> FileKind:
         return known.CONTAINERS[suffix]
     if not head:
         kind = known.EMPTY
-    elif kind is known.UNKNOWN and len(head) > 1 and not any(head):
-        return known.ZEROS
     if kind.role == "other" and suffix in known.PICTURE_SUFFIXES and kind is not known.APPLE_DOUBLE:
+        if head and not any(head):
+            return known.ZEROS
         return FileKind(f"{kind.name} named as a picture", "broken", kind.fix or known.COPY_FIX)
     return kind
 

@@ -78,9 +78,6 @@ NDPI = FileKind(
 SCN = FileKind(
     "Leica SCN slide", "picture", f"Aperio ImageScope: Extract Region, TIFF or JPEG; {QUPATH}"
 )
-SVS = FileKind(
-    "Aperio SVS slide", "picture", f"Aperio ImageScope: Extract Region, TIFF or JPEG; {QUPATH}"
-)
 MRXS = FileKind(
     "3DHISTECH MRXS slide", "picture",
     f"SlideViewer or CaseViewer: export the field of view as TIFF or JPEG; {QUPATH}",

@@ -28,7 +28,7 @@ def test_a_picture_that_is_not_read_is_refused_by_its_kind(tmp_path: Path, name:
     content, kind = UNREAD[name]
     (tmp_path / name).write_bytes(content)
     for read in (load_rgb, read_header):
-        with pytest.raises(ImageError, match=kind) as caught:
+        with pytest.raises(ImageError, match=kind if content else "is empty") as caught:
             read(tmp_path / name)
         assert name in caught.value.what
         assert caught.value.fix
