@@ -17,6 +17,7 @@ from PIL import Image
 SAMPLED_COLUMNS = 16
 WINDOWS, WINDOW_WIDTH = 8, 8  # for the roughness of rows
 MIN_ROWS = 2
+MAX_TILE_COLUMNS = 64  # that are checked
 CLEAR = 0.9  # share of a row beside the band that has another value than the band
 MIN_RAGGED = 8  # pixels of a band's incomplete row
 NOISE_ROUGHNESS = 50  # mean difference of neighbours; random bytes have 85
@@ -47,9 +48,10 @@ def is_overwritten(image: Image.Image, tile_width: int = 0) -> bool:
     step = tile_width if 0 < tile_width < width else width
     if height < 2 * MIN_ROWS:
         return False
+    lefts = range(0, width, step)
     return any(
         _part_is_overwritten(image, left, min(left + step, width))
-        for left in range(0, width, step)
+        for left in lefts[:: -(-len(lefts) // MAX_TILE_COLUMNS)]
         if min(left + step, width) - left >= WINDOW_WIDTH
     )
 

@@ -25,6 +25,8 @@ from .tiff_choice import TiffChoice, choose_page, pillow_is_right, refuse_unknow
 from .tiff_pages import TiffPage, read_pages
 from .wide_samples import wide_samples
 
+for _library in ("PIL.TiffImagePlugin", "tifffile"):  # else their messages go to stderr
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 UNCOMPRESSED = 1
 # JPEG, JPEG 2000, JPEG XR and WebP: blocks of one colour and noise are their own doing.
 LOSSY = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 22610, 34934, 50001, 50002)
@@ -168,7 +170,6 @@ def _samples_of_tifffile(source: Path | bytes, choice: TiffChoice) -> NDArray[An
         import tifffile
     except ImportError:
         raise MissingPackageError("tifffile", "formats", f"a TIFF of {_kind(choice)}") from None
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else it prints on stderr
     page = choice.page
     try:
         with _opened(source) as file, tifffile.TiffFile(file, _multifile=False) as tiff:

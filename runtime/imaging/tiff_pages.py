@@ -203,6 +203,8 @@ def _page(tags: dict[int, tuple[int | float | bytes, ...]], index: int, inner: i
     def text(tag: int) -> str:
         return content(tag).decode("utf-8", "replace").replace("\0", " ").strip()
 
+    if samples > len(bits):
+        raise ValueError("fewer bits than samples")
     formats = {int(value) for value in tags.get(SAMPLE_FORMAT) or (1,)}
     highest = [int(value) for tag in (MAX_SAMPLE, SMAX_SAMPLE) for value in tags.get(tag) or ()]
     return TiffPage(

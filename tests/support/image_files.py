@@ -146,6 +146,29 @@ def png(pixels: np.ndarray, *chunks: bytes) -> Content:
     return content
 
 
+def interlaced_png(pixels: np.ndarray) -> Content:
+    """Return a writer of an interlaced PNG of RGB samples, of 8 or 16 bits.
+
+    References
+    ----------
+    W3C PNG specification, section 8.2 (Adam7).
+    """
+    passes = (
+        (0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2),
+        (1, 0, 2, 1),
+    )  # fmt: skip
+    samples = pixels.astype(">u2") if pixels.dtype == np.uint16 else pixels
+    rows = b"".join(
+        b"\0" + row.tobytes()
+        for top, left, down, right in passes
+        for row in samples[top::down, left::right]
+    )
+    height, width = pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 8 * samples.itemsize, 2, 0, 0, 1)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return lambda: b"\x89PNG\r\n\x1a\n" + chunks
+
+
 def pnm(kind: str, samples: np.ndarray, maxval: int) -> Content:
     """Return a writer of a PGM or PPM file."""
     header = f"{kind}\n# written by a test\n{samples.shape[1]} {samples.shape[0]}\n{maxval}\n"
@@ -277,6 +300,9 @@ def png_cases() -> Iterator[ImageCase]:
     yield ImageCase("grey8-alpha.png", png(grey_alpha), blended, tolerance=1)
     yield ImageCase("rgba16.png", png(deep(rgba, 16)), over_white(RGB, ALPHA), tolerance=1)
     yield ImageCase("grey16-alpha.png", png(deep(grey_alpha, 16)), blended, tolerance=1)
+    yield ImageCase("interlaced8.png", interlaced_png(RGB), RGB)
+    flags = ("assumed_range",)
+    yield ImageCase("interlaced12in16.png", interlaced_png(deep(RGB, 12)), RGB, flags)
     palette = Image.fromarray(RGB).quantize(200)
     yield ImageCase("palette.png", pillow(palette, "PNG"), np.asarray(palette.convert("RGB")))
     for bits in (10, 12, 14, 16):
@@ -574,6 +600,23 @@ def jpeg_cases() -> Iterator[ImageCase]:
     yield ImageCase("more-behind.jpg", lambda: plain() + bytes(5000), RGB, tolerance=12)
     yield ImageCase(
         "rgb-transform0.jpg", pillow(RGB, "JPEG", keep_rgb=True, **options), RGB, tolerance=12
+    )
+    yield ImageCase(
+        "two-pictures.jpg",
+        pillow(RGB, "MPO", save_all=True, append_images=[Image.fromarray(RGB[::-1])], **options),
+        RGB,
+        tolerance=12,
+    )
+    stored = 255 - np.asarray(Image.fromarray(RGB).convert("CMYK"))
+    yield ImageCase(
+        "ycck.jpg",
+        lambda: bytes(
+            imagecodecs.jpeg8_encode(
+                stored, level=98, colorspace="CMYK", outcolorspace="YCCK", subsampling="444"
+            )
+        ),
+        RGB,
+        tolerance=30,
     )
     contradiction = ("assumed_colour",)
     for inverted, marker in itertools.product((True, False), (True, False)):
