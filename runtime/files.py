@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .interrupts import on_end
+
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
@@ -33,16 +35,16 @@ def replace_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        _flush(temporary)
-        temporary.replace(path)
-        if (
-            os.name == "posix"
-        ):  # Windows cannot open a folder, and its file system journals renamings
-            _flush_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with on_end(lambda: temporary.unlink(missing_ok=True)):
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
+            if os.name == "posix":
+                # Windows cannot open a folder, and its file system journals renamings
+                _flush_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, document: Any) -> None:

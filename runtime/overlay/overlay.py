@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from ...errors import ImageError, UsageError
 from ..imaging import load_picture
-from ..records import Result, printable
+from ..records import Result
+from ..terminal import printable
 
 if TYPE_CHECKING:
     from ..types import RGB, ImageSource

@@ -14,8 +14,8 @@ from alledge.runtime.records import (
     csv_header,
     csv_line,
     json_line,
-    printable,
 )
+from alledge.runtime.terminal import printable
 
 KEYS = [
     "image",
