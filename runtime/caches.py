@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .digests import file_digest
+from .files import is_unicode
 from .interrupts import on_end
 
 CACHE_VARIABLE = "ALLEDGE_CACHE"  # a folder, or "off"
@@ -67,7 +68,7 @@ def with_cache(name: str, use: Callable[[Path | None], None]) -> None:
     with its flipped bits.
     """
     root = cache_root()
-    if root is None:
+    if root is None or not is_unicode(root):  # engines take no path that is not text
         return use(None)
     entry = root / name
     damaged = _identity(entry)  # of the folder that is judged next, not of a later one

@@ -47,11 +47,26 @@ def replace_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def is_unicode(path: Path) -> bool:
+    """Return whether a path is text, which engines need to open it; False for other bytes.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document atomically, with indentation."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     with replace_file(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # Bytes of a name that are no UTF-8 become \uXXXX, which JSON reads back.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _flush(path: Path) -> None:

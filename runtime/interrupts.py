@@ -20,7 +20,7 @@ SIGINT = int(signal.SIGINT)
 LINES = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminated"}
 
 _cleanups: dict[int, Callable[[], object]] = {}
-_state = {"at_once": True, "held": 0, "signal": 0, "process": 0}
+_state = {"at_once": True, "held": 0, "signal": 0, "process": 0, "stderr": 2}
 
 
 class Interrupted(KeyboardInterrupt):
@@ -42,7 +42,11 @@ def install() -> None:
 
     A signal that the caller ignores (``nohup``, a job in the background) stays ignored.
     """
+    if _state["process"] == os.getpid():
+        return
     _state["process"] = os.getpid()
+    with contextlib.suppress(OSError):  # a backend replaces standard error for a moment
+        _state["stderr"] = os.dup(2)
     usual = (signal.SIG_DFL, signal.default_int_handler)
     for name in LINES:
         number = getattr(signal, name, None)
@@ -142,5 +146,5 @@ def _exit(number: int) -> None:
         with contextlib.suppress(Exception):
             clean_up()
     with contextlib.suppress(OSError):
-        os.write(2, f"{line(number)}\n".encode())
+        os.write(_state["stderr"], f"{line(number)}\n".encode())
     os._exit(exit_code(number))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...errors import BackendError, MissingPackageError, UsageError, unknown_name
 from ..bundle.bundle import Bundle
-from ..machine import usable_cores
+from ..machine import usable_cores, validate_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -250,9 +250,9 @@ def load_backend(
         A key of `BACKENDS`.
     file : str or Path
     threads : int, optional
-        Threads of one prediction, ≥ 1; by default the usable cores divided by the requests.
+        Threads of one prediction; by default the usable cores divided by the requests.
     requests : int
-        Predictions that may run at once, ≥ 1; a further one waits.
+        Predictions that may run at once; a further one waits.
     cache_key : str, optional
         Identifies this exact artifact. An engine that compiles may store the result in the cache
         under this key.
@@ -264,7 +264,8 @@ def load_backend(
     Raises
     ------
     UsageError
-        If the backend is unknown, or the number of threads is below 1.
+        If the backend is unknown, or there are to be less than 1 or more than four threads or
+        requests for each logical core.
     MissingPackageError
         If its package is not installed.
     BackendError
@@ -272,8 +273,8 @@ def load_backend(
     """
     if name not in BACKENDS:
         raise unknown_name("backend", name, BACKENDS)
-    if (threads is not None and threads < 1) or requests < 1:
-        raise UsageError(f"{threads} threads cannot compute", allowed="1 or more")
+    threads = None if threads is None else validate_threads(threads)
+    requests = validate_threads(requests)
     spec = BACKENDS[name]
     module, attribute = spec.target.split(":")
     threads = threads or max(1, usable_cores() // requests)
@@ -289,7 +290,7 @@ def load_backend(
             f"the backend {name} is installed, but incomplete: {error}",
             fix=f'pip install --force-reinstall "alledge[{spec.extra}]"',
         ) from error
-    except (ImportError, OSError, RuntimeError, SystemError, ValueError) as error:
+    except (ImportError, OSError, RuntimeError, SystemError, TypeError, ValueError) as error:
         raise BackendError(
             f"the backend {name} cannot load {file}: {_first_lines(error)}",
             fix="`alledge verify BUNDLE` shows which backends work on this machine",

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ..caches import with_cache
+from ..files import is_unicode
 from ..first_use import FirstUse
 from ..machine import ROOT, has_little_memory, has_vnni
 
@@ -169,8 +170,9 @@ class OnnxBackend:
         ONNX Runtime's own fallback prints to stdout, where the results go, and tries only the CPU.
         """
         try:
+            model = str(file) if is_unicode(file) else file.read_bytes()
             return onnxruntime.InferenceSession(
-                str(file), options, providers=requested, enable_fallback=0
+                model, options, providers=requested, enable_fallback=0
             )
         except Exception as error:  # the errors of ONNX Runtime have no other common base class
             if len(requested) == 1:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ..caches import with_cache
+from ..files import is_unicode
 from ..first_use import FirstUse
 from .pool import Pool
 
@@ -58,7 +59,11 @@ class OpenvinoBackend:
 
     def _compile(self, file: Path, config: dict[str, str], models: int) -> None:
         core = openvino.Core()
-        self._models = [core.compile_model(file, "CPU", config) for _ in range(models)]
+        model: Any = file
+        if not is_unicode(file):
+            weights = np.fromfile(file.with_suffix(".bin"), dtype=np.uint8)
+            model = core.read_model(file.read_bytes(), openvino.Tensor(weights))
+        self._models = [core.compile_model(model, "CPU", config) for _ in range(models)]
 
     def _create_request(self) -> Request:
         request = next(self._next).create_infer_request()

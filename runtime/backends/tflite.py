@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BackendError
+from ..files import is_unicode
 from ..first_use import FirstUse
 from .pool import Pool
 
@@ -90,9 +91,13 @@ class TfliteBackend:
         self._pool: Pool[tuple[Any, int, int]] = Pool(self._create_interpreter, requests)
 
     def _create_interpreter(self) -> tuple[Any, int, int]:
-        # given by its path, so that the weights are mapped into memory and not copied
+        # Given by its path, so that the weights are mapped into memory and not copied. The engine
+        # takes no path that is not UTF-8, and on Windows none that is not ASCII.
+        model: dict[str, Any] = {"model_path": str(self._file)}
+        if not is_unicode(self._file) or (os.name == "nt" and not str(self._file).isascii()):
+            model = {"model_content": self._file.read_bytes()}
         with without_info_lines():
-            interpreter = self._class(model_path=str(self._file), num_threads=self._threads)
+            interpreter = self._class(**model, num_threads=self._threads)
             interpreter.allocate_tensors()
         (image,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
         return interpreter, image["index"], scores["index"]
