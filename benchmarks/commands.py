@@ -146,6 +146,7 @@ def benchmark(
     metavar="FILE",
     help="The page. The .md, .csv and .svg files are written beside it.",
 )
+@click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option(
     "--max-latency-ms",
     type=click.FloatRange(0, min_open=True),
@@ -168,6 +169,7 @@ def benchmark(
 def report(
     results: tuple[str, ...],
     out: Path,
+    force: bool,
     max_latency_ms: float | None,
     max_memory_mib: float | None,
     min_sensitivity: float | None,
@@ -192,7 +194,7 @@ def report(
     command += [f"--max-memory-mib {max_memory_mib:g}"] if max_memory_mib is not None else []
     command += [f"--min-sensitivity {min_sensitivity:g}"] if min_sensitivity is not None else []
     command += [f"--estimate {name}" for name in estimate]
-    advice, files = write_report(results, out, limits, " ".join(command), estimate)
+    advice, files = write_report(results, out, limits, " ".join(command), estimate, force=force)
     echo(printable(f"{advice.kicker}: {advice.title}"))
     for reason in advice.reasons:
         echo(printable(reason))

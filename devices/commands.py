@@ -145,6 +145,7 @@ def doctor(bundle: str | None, as_json: bool) -> None:
 @click.option("--device", metavar="NAME", help="Board, as `alledge devices list` names it.")
 @click.option("--bundle", type=click.Path(), metavar="B", help="Bundle to include.")
 @click.option("--out", type=click.Path(), metavar="FILE", help="Tar file to write.")
+@click.option("--force", is_flag=True, help="Replace the tar file if it exists.")
 @click.option(
     "--python", metavar="3.11", help="The board's Python.  [default: that of its usual system]"
 )
@@ -157,6 +158,7 @@ def pack(
     device: str | None,
     bundle: str | None,
     out: str | None,
+    force: bool,
     python: str | None,
     sign: str | None,
     check: str | None,
@@ -202,6 +204,7 @@ def pack(
         Path(out),
         python=python,
         key=None if sign is None else Path(sign),
+        force=force,
         report=lambda line: echo(printable(line), err=True),
     )
     mib = Path(out).stat().st_size / 2**20

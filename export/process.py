@@ -19,7 +19,14 @@ from ..runtime.files import write_json
 from ..runtime.interrupts import on_end
 from .attempts import FormatOutcome, convert_format
 from .bundle.assembly import FLOAT_DECISION, OWN_DECISION, assemble, bundle_record, format_entry
-from .bundle.writer import check_place, clear_leftovers, has_ended, put_aside
+from .bundle.writer import (
+    LOG_SCHEMA,
+    check_place,
+    clear_leftovers,
+    has_ended,
+    log_path,
+    put_aside,
+)
 from .convert.capabilities import check_formats
 from .convert.jobs import JobRunner
 from .options import ExportOptions, ExportOutcome
@@ -123,8 +130,8 @@ def _exit_on_sigterm() -> Iterator[None]:
 def _write_log(out: Path, steps: list[StepRecord]) -> None:
     """Write the log beside the bundle; after each step, so that a killed export leaves one."""
     write_json(
-        out.with_name(f"{out.name}.log.json"),
-        {"schema": "alledge/export-log", "schema_version": 1, "steps": steps},
+        log_path(out),
+        {"schema": LOG_SCHEMA, "schema_version": 1, "steps": steps},
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -53,6 +53,7 @@ class _PreparedImage:
     rgb: RGB
     flags: tuple[str, ...]
     seconds: float
+    key: int  # of the source, among the images in work
 
 
 class Classifier:
@@ -88,6 +89,7 @@ class Classifier:
         self._workers = workers
         self._watchdog = Watchdog(validate_limit(timeout_s))
         self._prediction_starts: dict[int, float] = {}  # by thread, of those that run
+        self._without_overlay: dict[int, Result] = {}  # while its overlay is drawn, by source
         self._format = bundle.formats[backend.name]
         self._thresholds = Thresholds(self._format.threshold, self._format.band)
         self._guards = Guards(bundle.record.get("guards"))
@@ -162,15 +164,23 @@ class Classifier:
 
     @overload
     def classify(  # type: ignore[overload-overlap]
-        self, source: ImageSource, overlay: str | Path | None = None
+        self, source: ImageSource, overlay: str | Path | None = None, *, force: bool = False
     ) -> Result: ...
     @overload
     def classify(
-        self, source: Iterable[ImageSource], overlay: str | Path | None = None
+        self,
+        source: Iterable[ImageSource],
+        overlay: str | Path | None = None,
+        *,
+        force: bool = False,
     ) -> Iterator[Result]: ...
 
     def classify(
-        self, source: ImageSource | Iterable[ImageSource], overlay: str | Path | None = None
+        self,
+        source: ImageSource | Iterable[ImageSource],
+        overlay: str | Path | None = None,
+        *,
+        force: bool = False,
     ) -> Result | Iterator[Result]:
         """Classify one image, or many.
 
@@ -178,7 +188,11 @@ class Classifier:
         ----------
         source : str, Path, PIL.Image.Image, (H, W, 3) ndarray of uint8, or an iterable of these
         overlay : str or Path, optional
-            Folder for a picture of each image that shows which regions the label rests on.
+            Folder for a picture of each image that shows which regions the label rests on:
+            ``NAME.overlay.jpg``. A picture that cannot be written leaves the result as it is;
+            its `overlay_error` says why.
+        force : bool
+            Replace overlays that exist.
 
         Returns
         -------
@@ -193,7 +207,8 @@ class Classifier:
         BackendError
             If the engine fails, was closed, or returns scores that are not finite.
         UsageError
-            If no file can be written to the folder of the overlays.
+            If no file can be written to the folder of the overlays, or `source` is a path, a list
+            or a tuple, and the overlay of one of its images exists. Nothing is classified then.
 
         Examples
         --------
@@ -208,7 +223,10 @@ class Classifier:
         if overlay is not None:
             from .overlay.overlay import Overlays
 
-            overlays = Overlays(overlay, self.bundle.image_settings.geometry)
+            named = source if isinstance(source, list | tuple) else [source]
+            images = [image for image in named if isinstance(image, str | Path)]
+            geometry = self.bundle.image_settings.geometry
+            overlays = Overlays(overlay, geometry, images, force=force)
         if isinstance(source, str | Path | Image.Image) or _is_one_array(source):
             return self._classify_one(source, overlays)  # type: ignore[arg-type]
         return self._classify_many(iter(source), overlays)  # type: ignore[arg-type]
@@ -286,19 +304,25 @@ class Classifier:
             return self._timeout_result(source, error.step)
 
     def _timeout_result(self, source: ImageSource, step: int) -> Result:
-        """Return the error record of an image that exceeds the time limit."""
+        """Return the error record of an image that exceeds the time limit.
+
+        If only its overlay exceeds it, that is the result without the overlay.
+        """
+        answered = self._without_overlay.pop(id(source), None)
         limit_s = self._watchdog.limit_s or 0.0
         if step == 1:
             error = f"reading the image takes longer than {limit_s:g} s"
         else:
             error = f"{self.backend.engine} does not answer within {limit_s:g} s"
         error += "; set a longer time limit (--timeout)"
+        if answered is not None:
+            return replace(answered, overlay_error=error)
         return self._error_result(_image_name(source), error, limit_s)
 
     def _prepare(self, source: ImageSource) -> _PreparedImage | Result:
         """Return an image as the model sees it, or the error record."""
         started = time.perf_counter()
-        name = _image_name(source)
+        key, name = id(source), _image_name(source)
         try:
             with _first_image.alone():
                 rgb, header = load_image(source, self.bundle.image_settings)
@@ -307,7 +331,7 @@ class Classifier:
                 flags = (*header.flags, *flags)
         except AlledgeError as error:
             return self._error_result(name, error.one_line, time.perf_counter() - started)
-        return _PreparedImage(source, name, rgb, flags, time.perf_counter() - started)
+        return _PreparedImage(source, name, rgb, flags, time.perf_counter() - started, key)
 
     def _predict(self, image: _PreparedImage | Result, overlays: Overlays | None) -> Result:
         if isinstance(image, Result):
@@ -333,9 +357,20 @@ class Classifier:
             backend=self.backend.name,
             ms=(image.seconds + time.perf_counter() - started) * 1000,
         )
-        if overlays is not None:
-            overlays.write(self, image.source, image.rgb, result)
-        return result
+        return result if overlays is None else self._with_overlay(image, result, overlays)
+
+    def _with_overlay(self, image: _PreparedImage, result: Result, overlays: Overlays) -> Result:
+        """Write the overlay of a result; the answer stays, whatever fails here."""
+        self._without_overlay[image.key] = result
+        try:
+            path = overlays.write(self, image.source, image.rgb, result)
+        except AlledgeError as error:
+            return replace(result, overlay_error=error.one_line)
+        except Exception as error:  # of Pillow or numpy, for example out of memory
+            return replace(result, overlay_error=f"{type(error).__name__}: {error}")
+        finally:
+            self._without_overlay.pop(image.key, None)
+        return replace(result, overlay=str(path))
 
     def _all_requests_hang(self) -> bool:
         """Return whether every request of the engine runs for longer than the time limit."""

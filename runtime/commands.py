@@ -33,9 +33,10 @@ from .terminal import echo, show
     "--overlay",
     type=click.Path(),
     metavar="DIR",
-    help="Write a picture of each image that shows the regions its label rests on. "
-    "Takes 197 or 394 predictions per image.",
+    help="Write a picture of each image that shows the regions its label rests on, "
+    "DIR/NAME.overlay.jpg. Takes 197 or 394 predictions per image.",
 )
+@click.option("--force", is_flag=True, help="Replace overlays that exist.")
 @click.option("--recursive", is_flag=True, help="Read the folders inside a folder too.")
 @click.option(
     "--timeout",
@@ -56,6 +57,7 @@ def classify(
     threads: int | None,
     mode: str | None,
     overlay: str | None,
+    force: bool,
     recursive: bool,
     timeout_s: float,
     style: str | None,
@@ -89,6 +91,7 @@ def classify(
         threads=threads,
         mode=mode,
         overlay=overlay,
+        force=force,
         recursive=recursive,
         style=style or "text",
         timeout_s=timeout_s,

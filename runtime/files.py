@@ -16,7 +16,8 @@ from .interrupts import on_end
 def replace_file(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to, and rename it to `path` if nothing failed.
 
-    The content is written to the disk before the renaming, so that a power cut leaves the old
+    For files of alledge's own folders and caches; `outputs` writes the files that users name. The
+    content is written to the disk before the renaming, so that a power cut leaves the old
     file or the new one.
 
     Parameters
@@ -38,11 +39,9 @@ def replace_file(path: Path) -> Iterator[Path]:
     with on_end(lambda: temporary.unlink(missing_ok=True)):
         try:
             yield temporary
-            _flush(temporary)
+            flush_file(temporary)
             temporary.replace(path)
-            if os.name == "posix":
-                # Windows cannot open a folder, and its file system journals renamings
-                _flush_folder(path.parent)
+            flush_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -69,14 +68,16 @@ def write_json(path: Path, document: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
-def _flush(path: Path) -> None:
+def flush_file(path: Path) -> None:
     """Wait until a file's content is on the disk."""
     with path.open("rb+") as stream:  # Windows flushes only files that are open for writing
         os.fsync(stream.fileno())
 
 
-def _flush_folder(path: Path) -> None:
+def flush_folder(path: Path) -> None:
     """Wait until a folder's entries are on the disk, if its file system supports that."""
+    if os.name != "posix":
+        return  # Windows cannot open a folder, and its file system journals renamings
     handle = os.open(path, os.O_RDONLY)
     try:
         with suppress(OSError):  # some network shares do not

@@ -13,6 +13,7 @@ from .terminal import printable
 
 Status = Literal["ok", "review", "error"]
 FLAGS = ("blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate")
+OVERLAY_KEYS = ("overlay", "overlay_error")  # one of them if an overlay was asked for; no columns
 BAR_CELLS = 20
 DIGEST_SHOWN = 12  # hex digits of the bundle's digest in the text output
 SCORE_DIGITS, MS_DIGITS = 6, 2
@@ -43,6 +44,10 @@ class Result:
         Milliseconds from opening the file to the result.
     error : str or None
         Why there is no label.
+    overlay : str or None
+        The file of the picture, if one was asked for.
+    overlay_error : str or None
+        Why the picture could not be written. The result does not depend on it.
     """
 
     image: str | None
@@ -57,6 +62,8 @@ class Result:
     backend: str
     ms: float
     error: str | None = None
+    overlay: str | None = None
+    overlay_error: str | None = None
 
     @property
     def probability_of_label(self) -> float | None:
@@ -79,6 +86,7 @@ class Result:
             "backend": self.backend,
             "ms": round(self.ms, MS_DIGITS),
             "error": self.error,
+            **{key: getattr(self, key) for key in OVERLAY_KEYS if getattr(self, key) is not None},
         }
 
 
@@ -95,6 +103,8 @@ def csv_header(labels: Sequence[str]) -> str:
     """Return the header of the CSV: the keys of the JSON, with one column of scores per label."""
     row: list[str] = []
     for key in Result.__dataclass_fields__:
+        if key in OVERLAY_KEYS:
+            continue
         row += [f"scores.{label}" for label in labels] if key == "scores" else [key]
     return csv_row(row)
 
@@ -105,7 +115,7 @@ def csv_line(result: Result, labels: Sequence[str]) -> str:
     for key, value in result.to_json().items():
         if key == "scores":
             row += [value and value[label] for label in labels]
-        else:
+        elif key not in OVERLAY_KEYS:
             row.append(" ".join(value) if key == "flags" else value)
     return csv_row(row)
 

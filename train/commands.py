@@ -51,6 +51,7 @@ def models(as_json: bool) -> None:
     metavar="FILE",
     help="Write a page with pictures; it contains images of the data set.",
 )
+@click.option("--force", is_flag=True, help="Replace the page if it exists.")
 @json_option
 @quiet_option
 @click.pass_context
@@ -60,6 +61,7 @@ def audit(
     layout: str | None,
     seed: int,
     html: Path | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -74,16 +76,19 @@ def audit(
       alledge audit ALL_IDB1 ALL_IDB2 --html audit.html
     """
     require_packages("alledge audit", AUDIT_PACKAGES)
+    from ..runtime.outputs import check_outputs
     from .audit.audit import audit as run_audit
     from .audit.verdict import audit_text
     from .progress import CountProgress
 
+    if html is not None:
+        check_outputs([html], inputs=data, force=force, option="--html")
     with CountProgress(quiet) as progress:
         document = run_audit(data, layout=layout, seed=seed, progress=progress.show)
         if html is not None:
             from .audit.html_page import write_page
 
-            write_page(html, document)
+            write_page(html, document, force=force)
     show(document, as_json, audit_text)
     if any(dataset["unreadable"] for dataset in document["datasets"]):
         context.exit(1)

@@ -13,6 +13,8 @@ from pathlib import Path
 import click
 
 from ...errors import RunError
+from ...runtime.files import write_json
+from ...runtime.outputs import check_folder, is_own_document, make_folder
 from ...runtime.terminal import echo, printable
 
 MODEL = "mobilenetv2"
@@ -22,6 +24,8 @@ SEED, NEW_SEED = 0, 1
 # need far fewer.
 RANDOM_WEIGHTS = ("--weights", "none", "--epochs", "12", "--lr", "2e-3", "--batch-size", "16")
 IMAGENET_WEIGHTS = ("--weights", "imagenet", "--epochs", "4")
+MARK, SCHEMA = "demo.json", "alledge/demo"  # marks the folder of a demo
+PAGE = "summary.html"
 FETCH_TIMEOUT_S = 90  # to import tensorflow and download 9 MB
 
 CLOSING = """
@@ -85,9 +89,7 @@ def demo(out: Path, weights: str | None, force: bool, images: int, epochs: int |
       alledge demo --out demo
     """
     started = time.monotonic()
-    if force and out.exists():
-        _delete_results(out)
-    out.mkdir(parents=True, exist_ok=True)
+    prepare_folder(out, force=force)
     _draw_smears(out / "smears", images, SEED)
     _draw_smears(out / "new-smears", NEW_IMAGES, NEW_SEED)
     training = _training_arguments(weights)
@@ -179,8 +181,30 @@ def _can_load_imagenet() -> bool:
     return completed.returncode == 0
 
 
-def _delete_results(out: Path) -> None:
-    """Delete the results of a demo, and no other files in the folder."""
-    for name in ("smears", "new-smears", "run", "bundles"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / "summary.html").unlink(missing_ok=True)
+def prepare_folder(out: Path, *, force: bool = False) -> None:
+    """Create the folder of a demo, or check that a demo created it.
+
+    Parameters
+    ----------
+    out : Path
+    force : bool
+        Delete the results of an earlier demo. Other files in the folder stay.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds files but no ``demo.json``, or cannot be written. Nothing is deleted.
+    """
+    if not is_own_document(out / MARK, SCHEMA):
+        check_folder(out, fix="--out A-NEW-FOLDER; only the folder of a demo is used again")
+        make_folder(out)
+        write_json(out / MARK, {"schema": SCHEMA, "schema_version": 1})
+        return
+    make_folder(out)
+    if not force:
+        return
+    bundle = out / "bundles" / f"{MODEL}-int8"
+    for folder in (out / "smears", out / "new-smears", out / "run", bundle):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (out / PAGE, bundle.with_name(f"{bundle.name}.log.json")):
+        file.unlink(missing_ok=True)

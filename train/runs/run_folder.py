@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import RunError, UsageError
+from ...errors import RunError
 from ...runtime.csv_cells import csv_document, read_csv
 from ...runtime.files import replace_file, write_json
 from ...runtime.metrics.metrics import Json
+from ...runtime.outputs import check_folder, make_folder
 from .types import RunSettings
 
 RUNS = Path("runs")  # folder of all runs, unless --out names another
@@ -277,20 +278,28 @@ def newest_finished(root: str | Path, model: str, head: str | None = None) -> Ru
     )
 
 
+def check_run_folder(path: Path) -> None:
+    """Check that a new run may be written to a folder.
+
+    Raises
+    ------
+    UsageError
+        If the folder exists and is not empty, or cannot be written.
+    """
+    fix = "name another folder, or --resume if it is an unfinished run of these settings"
+    check_folder(path, fix=fix)
+
+
 def begin_run(path: Path, settings: RunSettings) -> None:
     """Create the folder of a new run and write its settings.
 
     Raises
     ------
     UsageError
-        If the folder exists and is not empty.
+        If the folder exists and is not empty, or cannot be written.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(
-            f"{path} exists already",
-            fix="name another folder, or --resume if it is an unfinished run of these settings",
-        )
-    path.mkdir(parents=True, exist_ok=True)
+    check_run_folder(path)
+    make_folder(path)
     write_json(path / SETTINGS, settings)
 
 
