@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import os
 import sys
 import threading
 import time
@@ -192,6 +193,7 @@ class Watchdog:
     def __init__(self, limit_s: float | None) -> None:
         self.limit_s = limit_s
         self._idle: list[_JobQueue] = []
+        self._process = os.getpid()
         self._end = weakref.finalize(self, _end_threads, self._idle)
 
     def run(self, function: Callable[[], R]) -> R:
@@ -207,6 +209,9 @@ class Watchdog:
         if self.limit_s is None:
             return function()
         task: Task[R] = Task()
+        if self._process != os.getpid():  # a fork, without the threads of its parent
+            self._process = os.getpid()
+            self._idle.clear()
         try:
             jobs = self._idle.pop()
         except IndexError:
