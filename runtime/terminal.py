@@ -197,14 +197,14 @@ def output_error() -> OSError | None:
 
     After an error, standard output is the null device, so that nothing fails a second time.
     """
-    file = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     error = None
-    if isinstance(file, _OutputFile):
-        error, file.error = file.error, None  # reported once
     try:
         sys.stdout.flush()
     except OSError as now:
-        error = error or now
+        error = now
+    file = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(file, _OutputFile):
+        error, file.error = file.error or error, None  # reported once
     if error is not None:
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
