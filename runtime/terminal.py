@@ -22,7 +22,7 @@ D = TypeVar("D")
 
 # Control characters (C0 without tab and newline, C1), separators of lines and paragraphs, marks
 # that change the direction of writing, and bytes that are no UTF-8 (surrogates).
-CONTROL = re.compile(
+CONTROL = (  # not compiled at import, which takes 1 ms: most texts have none of these
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069"
     "\\ud800-\\udfff]"
 )
@@ -61,7 +61,9 @@ def escape_controls(text: str) -> str:
     -------
     str
     """
-    return CONTROL.sub(lambda match: _escape(match[0]), text)
+    if all(map(str.isprintable, text.split("\n"))):
+        return text
+    return re.sub(CONTROL, lambda match: _escape(match[0]), text)
 
 
 def printable_document(document: D) -> D:
