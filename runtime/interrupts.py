@@ -123,8 +123,8 @@ def _handle(number: int, frame: object) -> None:
     _state["signal"] = number
     if again:
         _exit(number)
-    if _state["held"]:
-        _thread.start_new_thread(_exit_later, (number, HELD_S))
+    if _state["held"]:  # `held` ends the command, unless its body waits for ever
+        _thread.start_new_thread(_exit_later, (number, HELD_S, "held"))
     else:
         _end(number)
 
@@ -133,13 +133,14 @@ def _end(number: int) -> None:
     if _state["at_once"]:
         _exit(number)
     _state["signal"] = number
-    _thread.start_new_thread(_exit_later, (number, UNWIND_S))
+    _thread.start_new_thread(_exit_later, (number, UNWIND_S, "signal"))
     raise Interrupted(number)
 
 
-def _exit_later(number: int, seconds: float) -> None:
+def _exit_later(number: int, seconds: float, state: str) -> None:
+    """End the process after a time if a state still holds."""
     time.sleep(seconds)
-    if _state["held"] or seconds == UNWIND_S:
+    if _state[state]:
         _exit(number)
 
 
