@@ -93,6 +93,8 @@ class LazyGroup(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command and exit; print the errors that are expected, on standard error."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
@@ -102,11 +104,10 @@ class LazyGroup(click.Group):
             error.show(stream)
             text = stream.getvalue().rstrip("\n")
             for word in sys.argv[1:] if args is None else args:
-                text = text.replace(word, printable(word)) if not word.isprintable() else text
+                if not word.isprintable():  # `show` has removed the escape codes
+                    text = text.replace(click.unstyle(word), printable(word))
             echo(text, err=True)
             sys.exit(error.exit_code)
-        except click.Abort:  # what click makes of an interrupt
-            raise KeyboardInterrupt from None
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -117,6 +118,10 @@ class LazyGroup(click.Group):
 
             echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:  # of a child process, or without `interrupts.install`
+            from .runtime.interrupts import SIGINT, Interrupted
+
+            raise Interrupted(SIGINT) from None
         except EOFError as error:  # click would print "Aborted!"
             raise UnexpectedEndError(str(error)) from error
 
@@ -149,6 +154,7 @@ def run() -> None:
 
     repair_streams()
     interrupts.install()
+    interrupts.keep_stderr()  # after the repair: the copy must not become standard output
     is_classify = sys.argv[1:2] == ["classify"]
     if is_classify:
         gc.disable()  # `batch.classify_to` enables it when the bundle is loaded
@@ -173,8 +179,8 @@ def _exit_code() -> int:
         main(prog_name="alledge")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except KeyboardInterrupt:
-        number = interrupts.received() or interrupts.SIGINT
+    except (interrupts.Interrupted, KeyboardInterrupt, click.Abort) as error:
+        number = getattr(error, "number", interrupts.SIGINT)
         echo(interrupts.line(number), err=True)
         return interrupts.exit_code(number)
     except BaseException as error:

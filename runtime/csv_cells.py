@@ -18,13 +18,13 @@ from typing import Any, TextIO
 FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
 QUOTED = re.compile("'+[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-# Newlines, carriage returns and tabs stay: the cell is in quotation marks.
+# Tabs and newlines stay: a cell with a newline is in quotation marks.
 CODE = (
-    "00(?:0[0-8bcef]|1[0-9a-f]|7f|[89][0-9a-f])|061c|200[ef]|202[89a-e]|206[6-9]|"
+    "00(?:0[0-8b-f]|1[0-9a-f]|7f|[89][0-9a-f])|061c|200[ef]|202[89a-e]|206[6-9]|"
     "d[89a-f][0-9a-f][0-9a-f]"
 )
 UNSAFE = re.compile(
-    "(\\\\*)([\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e"
+    "(\\\\*)([\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e"
     f"\\u2066-\\u2069\\ud800-\\udfff])|(\\\\+)(?=u(?:{CODE}))"
 )
 ESCAPE = re.compile(f"(\\\\+)u({CODE})")

@@ -23,8 +23,8 @@ _cleanups: dict[int, Callable[[], object]] = {}
 _state = {"at_once": True, "held": 0, "signal": 0, "process": 0, "stderr": 2}
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal ends this command.
+class Interrupted(BaseException):
+    """A signal ends this command. It is no `KeyboardInterrupt`, which click has its own text for.
 
     Parameters
     ----------
@@ -45,14 +45,17 @@ def install() -> None:
     if _state["process"] == os.getpid():
         return
     _state["process"] = os.getpid()
-    with contextlib.suppress(OSError):  # a backend replaces standard error for a moment
-        _state["stderr"] = os.dup(2)
     usual = (signal.SIG_DFL, signal.default_int_handler)
     for name in LINES:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) in usual:
             with contextlib.suppress(ValueError, OSError):  # not in the main thread
                 signal.signal(number, _handle)
+
+
+def keep_stderr() -> None:
+    """Print to this standard error, also while a backend replaces it for a moment."""
+    _state["stderr"] = os.dup(2)
 
 
 def end_at_once(value: bool) -> None:
@@ -120,8 +123,8 @@ def _handle(number: int, frame: object) -> None:
     _state["signal"] = number
     if again:
         _exit(number)
-    if _state["held"]:
-        _thread.start_new_thread(_exit_later, (number, HELD_S))
+    if _state["held"]:  # `held` ends the command, unless its body waits for ever
+        _thread.start_new_thread(_exit_later, (number, HELD_S, "held"))
     else:
         _end(number)
 
@@ -130,13 +133,14 @@ def _end(number: int) -> None:
     if _state["at_once"]:
         _exit(number)
     _state["signal"] = number
-    _thread.start_new_thread(_exit_later, (number, UNWIND_S))
+    _thread.start_new_thread(_exit_later, (number, UNWIND_S, "signal"))
     raise Interrupted(number)
 
 
-def _exit_later(number: int, seconds: float) -> None:
+def _exit_later(number: int, seconds: float, state: str) -> None:
+    """End the process after a time if a state still holds."""
     time.sleep(seconds)
-    if _state["held"] or seconds == UNWIND_S:
+    if _state[state]:
         _exit(number)
 
 

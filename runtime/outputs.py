@@ -27,7 +27,6 @@ from ..errors import AlledgeError, UsageError
 from .files import flush_file, flush_folder
 from .interrupts import on_end
 
-OVERLAY_SUFFIX = ".overlay.jpg"  # of the pictures that `alledge classify --overlay` writes
 DOCUMENT_BYTES = 2**26  # a larger file is no record of alledge
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _numbers = itertools.count()

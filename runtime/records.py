@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .csv_cells import csv_row
 from .terminal import printable
 
 Status = Literal["ok", "review", "error"]
@@ -101,6 +100,8 @@ def json_line(result: Result) -> str:
 
 def csv_header(labels: Sequence[str]) -> str:
     """Return the header of the CSV: the keys of the JSON, with one column of scores per label."""
+    from .csv_cells import csv_row
+
     row: list[str] = []
     for key in Result.__dataclass_fields__:
         if key in OVERLAY_KEYS:
@@ -111,6 +112,8 @@ def csv_header(labels: Sequence[str]) -> str:
 
 def csv_line(result: Result, labels: Sequence[str]) -> str:
     """Return the record as CSV; null is an empty cell, a space separates flags."""
+    from .csv_cells import csv_row
+
     row: list[Any] = []
     for key, value in result.to_json().items():
         if key == "scores":

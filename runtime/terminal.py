@@ -22,7 +22,7 @@ D = TypeVar("D")
 
 # Control characters (C0 without tab and newline, C1), separators of lines and paragraphs, marks
 # that change the direction of writing, and bytes that are no UTF-8 (surrogates).
-CONTROL = re.compile(
+CONTROL = (  # not compiled at import, which takes 1 ms: most texts have none of these
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069"
     "\\ud800-\\udfff]"
 )
@@ -61,7 +61,9 @@ def escape_controls(text: str) -> str:
     -------
     str
     """
-    return CONTROL.sub(lambda match: _escape(match[0]), text)
+    if all(map(str.isprintable, text.split("\n"))):
+        return text
+    return re.sub(CONTROL, lambda match: _escape(match[0]), text)
 
 
 def printable_document(document: D) -> D:
@@ -197,14 +199,14 @@ def output_error() -> OSError | None:
 
     After an error, standard output is the null device, so that nothing fails a second time.
     """
-    file = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     error = None
-    if isinstance(file, _OutputFile):
-        error, file.error = file.error, None  # reported once
     try:
         sys.stdout.flush()
     except OSError as now:
-        error = error or now
+        error = now
+    file = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(file, _OutputFile):
+        error, file.error = file.error or error, None  # reported once
     if error is not None:
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)

@@ -345,6 +345,8 @@ def test_a_second_overlay_of_the_same_images_needs_force(place: Path) -> None:
     added = {"data/a.overlay.jpg", "data/b.overlay.jpg"}
     assert set(after) == {*before, *added}
     assert all(after[name] == before[name] for name in before)
+    plain = CliRunner().invoke(main, ["classify", "data", "--bundle", "bundle", "--json"])
+    assert len(plain.stdout.splitlines()) == 2  # an overlay is no image of the folder
     (place / "data" / "a.overlay.jpg").write_bytes(USERS)
     arguments = ["classify", "data/a.png", "data/b.png", "--bundle", "bundle", "--overlay", "data"]
     assert is_refused(CliRunner().invoke(main, arguments), "a.overlay.jpg")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AUTO = "auto"
+
+_loaded: weakref.WeakSet[Backend] = weakref.WeakSet()
 
 
 class Backend(Protocol):
@@ -295,7 +299,34 @@ def load_backend(
             f"the backend {name} cannot load {file}: {_first_lines(error)}",
             fix="`alledge verify BUNDLE` shows which backends work on this machine",
         ) from error
+    _loaded.add(backend)
     return backend
+
+
+def _leave_to_parent() -> None:
+    """In a fork, neither free nor use what the parent loaded: its threads do not exist here."""
+    import ctypes
+
+    for backend in list(_loaded):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(backend))  # never freed
+        vars(backend).update(close=_close_nothing, predict=_refuse_in_fork)
+
+
+def _close_nothing() -> None:
+    """Stand for `Backend.close` in a fork."""
+
+
+def _refuse_in_fork(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Stand for `Backend.predict` in a fork."""
+    raise BackendError(
+        "this classifier was loaded before the process was forked, and its engine has no threads "
+        "here",
+        fix="load the classifier in the new process, or start it with spawn",
+    )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _first_lines(error: BaseException) -> str:

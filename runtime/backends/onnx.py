@@ -10,7 +10,6 @@ import ctypes
 import ctypes.util
 import functools
 import hashlib
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from ..caches import with_cache
 from ..files import is_unicode
 from ..first_use import FirstUse
 from ..machine import ROOT, has_little_memory, has_vnni
+from ..terminal import echo
 
 ERRORS_ONLY = 3
 SAME_AS_REQUESTED = 1  # how an arena is extended
@@ -160,7 +160,7 @@ class OnnxBackend:
         self._session = self._start_session(file, options, requested)
         used = list(self._session.get_providers())
         if unused := unused_providers(requested, used):
-            print(f"{', '.join(unused)} cannot be used here: {used[0]} computes", file=sys.stderr)
+            echo(f"{', '.join(unused)} cannot be used here: {used[0]} computes", err=True)
         if used[0] != CPU:
             self.engine += f" ({used[0].removesuffix('ExecutionProvider')})"
 
@@ -178,7 +178,7 @@ class OnnxBackend:
             if len(requested) == 1:
                 raise BackendError(f"{self.engine} cannot load {file}: {error}") from error
             reason = str(error).strip().partition("\n")[0]
-            print(f"{requested[0][0]} does not start: {reason}", file=sys.stderr)
+            echo(f"{requested[0][0]} does not start: {reason}", err=True)
         return self._start_session(file, options, requested[1:])
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+OVERLAY_SUFFIX = ".overlay.jpg"  # of the pictures that `alledge classify --overlay` writes
 SIGNATURE_BYTES = 32
 _BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # possible sizes of a BMP's second header
 
@@ -129,6 +130,8 @@ def _images_in(folder: Path, recursive: bool, entered: set[str]) -> Iterator[Pat
 
 
 def _is_image(path: Path) -> bool:
+    if path.name.lower().endswith(OVERLAY_SUFFIX):
+        return False  # a picture that `alledge classify --overlay` drew into this folder
     try:
         with path.open("rb") as stream:
             return has_image_signature(stream.read(SIGNATURE_BYTES))

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from ...errors import ImageError, UsageError
+from ..data.inputs import OVERLAY_SUFFIX
 from ..imaging import load_picture
-from ..outputs import OVERLAY_SUFFIX, check_outputs, make_folder, output_file
+from ..outputs import check_outputs, make_folder, output_file
 from ..records import Result
 from ..terminal import printable
 
