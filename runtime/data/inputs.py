@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...errors import UsageError
 
+OVERLAY_SUFFIX = ".overlay.jpg"  # of the pictures that `alledge classify --overlay` writes
 SIGNATURE_BYTES = 32
 HEAD_BYTES = 1024
 SYSTEM_FOLDER = "folder of copies or of the system"
@@ -211,6 +212,8 @@ def kind_in_folder(path: Path) -> tuple[str, bool]:
         True if it is an image, or a picture that cannot be read here: an error is due, and not
         only a count.
     """
+    if path.name.lower().endswith(OVERLAY_SUFFIX):
+        return "overlay of alledge", False
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return "special file (pipe, socket or device)", False
