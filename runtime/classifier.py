@@ -176,7 +176,7 @@ class Classifier:
 
         Parameters
         ----------
-        source : str, Path, PIL.Image.Image, (H, W, 3) ndarray of uint8, or an iterable of these
+        source : str, Path, PIL.Image.Image, (H, W, 3) or (H, W) ndarray, or an iterable of these
         overlay : str or Path, optional
             Folder for a picture of each image that shows which regions the label rests on.
 

@@ -11,7 +11,10 @@ from typing import Any, Literal
 from .terminal import printable
 
 Status = Literal["ok", "review", "error"]
-FLAGS = ("blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate")
+FLAGS = (
+    "blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate",
+    "assumed_range", "assumed_colour", "damaged", "several_images",  # of the file's decoder
+)  # fmt: skip
 BAR_CELLS = 20
 DIGEST_SHOWN = 12  # hex digits of the bundle's digest in the text output
 SCORE_DIGITS, MS_DIGITS = 6, 2
