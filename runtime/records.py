@@ -11,9 +11,11 @@ from typing import Any, Literal
 from .terminal import printable
 
 Status = Literal["ok", "review", "error"]
+# Of the decoder, of the guards, and of the model.
 FLAGS = (
-    "blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate",
-    "assumed_range", "assumed_colour", "damaged", "several_images",  # of the file's decoder
+    "assumed_range", "assumed_colour", "damaged", "several_images",
+    "blurred", "exposure", "too_small", "off_domain", "unfamiliar_microscope",
+    "indeterminate",
 )  # fmt: skip
 OVERLAY_KEYS = ("overlay", "overlay_error")  # one of them if an overlay was asked for; no columns
 BAR_CELLS = 20
