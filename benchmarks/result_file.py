@@ -123,6 +123,12 @@ def build_row(
     }
 
 
+def result_path(path: str | Path) -> Path:
+    """Return the file of a result: `path`, or that in the folder of a measurement."""
+    file = Path(path)
+    return file / RESULT_NAME if file.is_dir() else file
+
+
 def read_result(path: str | Path) -> Result:
     """Read a result document.
 
@@ -137,8 +143,7 @@ def read_result(path: str | Path) -> Result:
         If the file is not a result, breaks the schema, or has another schema version. The message
         names the key.
     """
-    file = Path(path)
-    file = file / RESULT_NAME if file.is_dir() else file
+    file = result_path(path)
     fix = "alledge benchmark BUNDLE --out FOLDER"
     content = read_json(file, error=DataError, fix=fix)
     check_document(content, "benchmark", file, error=DataError, fix=fix)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal, TypedDict
+from os import PathLike
+from typing import Any, BinaryIO, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from PIL import Image
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 RGB = NDArray[np.uint8]  # (H, W, 3), red, green, blue
-ImageSource = str | Path | Image.Image | RGB  # a file, an opened image, or its pixels
+FileSource = str | PathLike[str] | BinaryIO  # the path of an image file, or its content
+# An image file, its content, an opened image, or its pixels.
+ImageSource = FileSource | bytes | bytearray | memoryview | Image.Image | RGB
 
 # The statistics of an image: a float for each name, and the name of the camera.
 Statistics = dict[str, Any]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..runtime.metrics.metrics import Json
+from ..runtime.terminal import printable, printable_document
 from ..runtime.text_table import text_table
 from .runs.cross_fitting import IN_SAMPLE
 from .runs.run_folder import Run
@@ -37,11 +38,11 @@ def models_table(document: Mapping[str, Any]) -> str:
 
 def run_table(run: Run) -> str:
     """Return the results of a finished run in a few lines."""
-    record = run.record
+    record = printable_document(run.record)
     metrics, folds = record["oof"], record["split"]["folds"]
     low, high = record["band"]
     lines = [
-        f"{run.path}: {record['model']} on {record['data']['name']}, "
+        f"{printable(str(run.path))}: {record['model']} on {record['data']['name']}, "
         f"{metrics['images']} images out of fold, {folds} fold{'s' if folds > 1 else ''}",
         *(f"note: {note}" for note in record["split"].get("notes", ())),
         *_directions(record.get("directions") or ()),

@@ -8,7 +8,6 @@ installed packages.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ import click
 from PIL import Image
 
 from ...errors import DataError, RunError
+from ...runtime.csv_cells import read_csv
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.data.inputs import find_images
 from ...runtime.guards.fitting import MIN_IMAGES, fit_guards
@@ -160,7 +160,7 @@ def read_folds(run: Path, names: Iterable[str]) -> dict[str, str]:
         If the run was trained on another data set.
     """
     with (run / "split.csv").open(encoding="utf-8", newline="") as stream:
-        folds = {row["image"]: row["fold"] for row in csv.DictReader(stream)}
+        folds = {row["image"]: row["fold"] for row in read_csv(stream)}
     if missing := [name for name in names if name not in folds]:
         raise DataError(
             f"{run} has no fold for {len(missing)} images, the first of them {missing[0]}",

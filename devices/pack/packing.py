@@ -18,7 +18,8 @@ from ...runtime.bundle.bundle import Bundle
 from ...runtime.bundle.record_file import RECORD
 from ...runtime.bundle.signing import SIGNATURE
 from ...runtime.digests import file_digest
-from ...runtime.files import replace_file, write_json
+from ...runtime.files import write_json
+from ...runtime.outputs import check_outputs, make_folder, output_file
 from ..profiles import Profile
 from ..types import PackDocument
 from .dependency_closure import missing_requirements
@@ -50,6 +51,7 @@ def write_pack(
     *,
     python: str | None = None,
     key: Path | None = None,
+    force: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> PackDocument:
     """Write the offline installer of a bundle for a board.
@@ -64,6 +66,8 @@ def write_pack(
         The board's Python, ``"3.11"``. By default that of the first system in the profile.
     key : Path, optional
         The secret key that signs pack and bundle.
+    force : bool
+        Replace the tar file if it exists.
     report : callable
         Called with a line of text for each step.
 
@@ -75,7 +79,8 @@ def write_pack(
     Raises
     ------
     UsageError
-        If the board cannot run alledge, or alledge does not run on that Python.
+        If the board cannot run alledge, alledge does not run on that Python, or the tar file
+        exists or cannot be written.
     BundleError
         If the bundle cannot be read or has no artifact for the board's engine.
     TamperedError
@@ -92,6 +97,7 @@ def write_pack(
             allowed="3.10 or later",
             fix="--python 3.11",
         )
+    check_outputs([out], inputs=[bundle] if key is None else [bundle, key], force=force)
     signer = None if key is None else Signer(key)
     checked_bundle = _checked_bundle(bundle, profile)
     with tempfile.TemporaryDirectory(prefix="alledge-pack-") as parent:
@@ -107,7 +113,8 @@ def write_pack(
                 fix=f"name the package under [pack] in devices/profiles/{profile.name}.toml",
             )
         document = fill_folder(folder, profile, checked_bundle, python, signer)
-        with replace_file(out) as beside:
+        make_folder(out.parent)
+        with output_file(out, force=force) as beside:
             write_tar(folder, beside)
     return document
 

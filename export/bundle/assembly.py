@@ -77,7 +77,9 @@ def assemble(
         write_arrays(folder / INPUTS, arrays)
         write_arrays(folder / OUTPUTS, outputs)
         write_document(folder / PARITY, parity)
-        (folder / "MODEL_CARD.md").write_bytes(model_card(record, parity).encode("utf-8"))
+        (folder / "MODEL_CARD.md").write_bytes(
+            model_card(record, parity).encode("utf-8", "backslashreplace")
+        )
         write_record(folder, record)
         parse_record(folder / RECORD, (folder / RECORD).read_bytes())  # as a device will
 

@@ -16,6 +16,7 @@ from ...errors import ExportError
 from ...runtime.files import replace_file, write_json
 from ...runtime.json_documents import read_json
 from ...runtime.json_schema import check_document
+from ...runtime.outputs import check_outputs, is_own_document, make_folder
 from ...train.networks.architectures import ARCHITECTURES
 from ..convert.capabilities import ARTIFACTS, FORMATS, PRECISIONS
 from ..types import Json
@@ -66,7 +67,9 @@ def fill(
     dict
         The document ``matrix.json``.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
+    if not is_own_document(out / RECORD, SCHEMA):
+        check_outputs([out / RECORD, out / PAGE], can_force=False)
     record = _read(out / RECORD)
     missing = missing_cells(wanted, record, bundles)
     for model, head in dict.fromkeys((cell.model, cell.head) for cell in missing):

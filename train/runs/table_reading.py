@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import RunError
+from ...runtime.csv_cells import text_of_cell
 from ...runtime.regular_files import read_regular_file
 
 LIMIT_BYTES = 1 << 28
@@ -81,4 +82,9 @@ def read_table(path: Path, columns: Sequence[str], fix: str) -> list[TableRow]:
             raise RunError(f"{path} is damaged: {what}", allowed=ALLOWED, fix=fix)
     if not rows:
         raise RunError(f"{path} is damaged: it has no rows", allowed=ALLOWED, fix=fix)
-    return rows
+    return [TableRow(_texts(row), row.line) for row in rows]
+
+
+def _texts(row: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts as they were before `csv_document` wrote them."""
+    return {text_of_cell(key): text_of_cell(value) for key, value in row.items()}
