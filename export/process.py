@@ -142,7 +142,8 @@ def _write_bundle(prepared: Preparation, artifacts: dict[str, Artifact]) -> None
         format_name: format_entry(artifact, options.precision, fitted_on, prepared.calibration)
         for format_name, artifact in artifacts.items()
     }
-    record = bundle_record(options.run.record, prepared.name, options.precision, formats)
+    run = {**options.run.record, "guards": prepared.guards}
+    record = bundle_record(run, prepared.name, options.precision, formats)
     assemble(options.out, options.force, record, artifacts, prepared.references)
 
 

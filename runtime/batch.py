@@ -34,6 +34,7 @@ def classify_to(
     recursive: bool = False,
     style: str = "text",
     timeout_s: float = DEFAULT_LIMIT_S,
+    notice: Print | None = None,
     force: bool = False,
 ) -> int:
     """Classify the named images and print a record for each.
@@ -56,6 +57,8 @@ def classify_to(
     timeout_s : float
         As `Classifier.load`. If no Python code runs for longer than that, the process ends with
         exit code 1 and prints the stack of each thread.
+    notice : callable, optional
+        Prints one line for people: what was left out of folders.
     force : bool
         Replace overlays that exist.
 
@@ -74,9 +77,9 @@ def classify_to(
     """
     if style == "csv":
         use_utf8()
-    images = find_images(names, recursive=recursive)
-    first_images = list(itertools.islice(images, 2))
-    images = itertools.chain(first_images, images)
+    search = find_images(names, recursive=recursive)
+    first_images = list(itertools.islice(search, 2))
+    images = itertools.chain(first_images, search)
     chosen: Mode = "latency"
     if mode == "throughput" or (mode is None and len(first_images) > 1):
         chosen = "throughput"
@@ -90,7 +93,10 @@ def classify_to(
             # The list of all images comes first: the names of their overlays are checked.
             sources = images if overlay is None else list(images)
             results = classifier.classify(sources, overlay, force=force)
-            return _print(out, classifier, results, style)
+            errors = _print(out, classifier, results, style)
+    if notice is not None and search.left_out.counts:
+        notice(printable(str(search.left_out)))
+    return errors
 
 
 def _load(

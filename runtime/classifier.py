@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import AlledgeError, BackendError, unknown_name
 from .backends import AUTO, Backend, open_backend
@@ -22,7 +22,7 @@ from .bundle.bundle import Bundle, find_bundle
 from .first_use import FirstUse
 from .guards.guards import Guards
 from .guards.image_statistics import image_statistics
-from .imaging import load_image
+from .imaging import is_one_image, load_image, resolve_source
 from .machine import usable_cores, validate_threads
 from .metrics.decisions import Thresholds, apply_temperature, decide
 from .records import Result
@@ -186,7 +186,10 @@ class Classifier:
 
         Parameters
         ----------
-        source : str, Path, PIL.Image.Image, (H, W, 3) ndarray of uint8, or an iterable of these
+        source : one image, or an iterable of images
+            An image is a path, the content of an image file (bytes or a binary file object, such
+            as an upload), a PIL.Image.Image or an (H, W, 3) or (H, W) ndarray; `load_rgb` says
+            how they are read. A file object is read from its beginning and stays open.
         overlay : str or Path, optional
             Folder for a picture of each image that shows which regions the label rests on:
             ``NAME.overlay.jpg``. A picture that cannot be written leaves the result as it is;
@@ -209,6 +212,8 @@ class Classifier:
         UsageError
             If no file can be written to the folder of the overlays, or `source` is a path, a list
             or a tuple, and the overlay of one of its images exists. Nothing is classified then.
+        ImageError
+            If `source` is neither an image nor an iterable, for example None or a number.
 
         Examples
         --------
@@ -224,10 +229,10 @@ class Classifier:
             from .overlay.overlay import Overlays
 
             named = source if isinstance(source, list | tuple) else [source]
-            images = [image for image in named if isinstance(image, str | Path)]
+            images = [os.fsdecode(image) for image in named if isinstance(image, str | os.PathLike)]
             geometry = self.bundle.image_settings.geometry
             overlays = Overlays(overlay, geometry, images, force=force)
-        if isinstance(source, str | Path | Image.Image) or _is_one_array(source):
+        if is_one_image(source):
             return self._classify_one(source, overlays)  # type: ignore[arg-type]
         return self._classify_many(iter(source), overlays)  # type: ignore[arg-type]
 
@@ -325,6 +330,7 @@ class Classifier:
         key, name = id(source), _image_name(source)
         try:
             with _first_image.alone():
+                source = resolve_source(source)  # a stream can be read only once
                 rgb, header = load_image(source, self.bundle.image_settings)
                 active = self._guards.active
                 flags = self._guards.flags(image_statistics(rgb, header)) if active else ()
@@ -399,9 +405,5 @@ class Classifier:
 
 
 def _image_name(source: object) -> str | None:
-    """Return the image's name in a record: the path as given, None for pixels."""
-    return str(source) if isinstance(source, str | Path) else None
-
-
-def _is_one_array(source: object) -> bool:
-    return isinstance(source, np.ndarray) and source.ndim != 4
+    """Return the image's name in a record: the path as given, None for content and pixels."""
+    return os.fsdecode(source) if isinstance(source, str | os.PathLike) else None

@@ -65,7 +65,9 @@ def classify(
     """Classify images of blood smears.
 
     IMAGE is a file, a folder or a glob. Of a folder, all image files are classified; their content
-    decides, not their names. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one
+    decides, not their names. A picture in a folder that cannot be read here (another format, an
+    empty or half-transferred file) is an error; the other files are counted by kind on standard
+    error. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one
     installed on this device, else the only one under bundles/. An image that cannot be read gives
     an error record; the others are classified, and the exit code is 1.
 
@@ -74,6 +76,8 @@ def classify(
       alledge classify slides/ --bundle bundles/mobilenetv2-int8
       alledge classify -- "-odd name.jpg"
     """
+    from functools import partial
+
     from .backends import choose_backend
     from .bundle.bundle import Bundle, find_bundle
 
@@ -95,6 +99,7 @@ def classify(
         recursive=recursive,
         style=style or "text",
         timeout_s=timeout_s,
+        notice=partial(echo, err=True),
     )
     if failed:
         click.get_current_context().exit(1)

@@ -11,7 +11,12 @@ from typing import Any, Literal
 from .terminal import printable
 
 Status = Literal["ok", "review", "error"]
-FLAGS = ("blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate")
+# Of the decoder, of the guards, and of the model.
+FLAGS = (
+    "assumed_range", "assumed_colour", "damaged", "several_images",
+    "blurred", "exposure", "too_small", "off_domain", "unfamiliar_microscope",
+    "indeterminate",
+)  # fmt: skip
 OVERLAY_KEYS = ("overlay", "overlay_error")  # one of them if an overlay was asked for; no columns
 BAR_CELLS = 20
 DIGEST_SHOWN = 12  # hex digits of the bundle's digest in the text output

@@ -132,5 +132,24 @@ def evaluation_text(document: Json) -> str:
         )
     if seen:
         lines.append(f"the model was trained on {seen} of these images: the metrics are optimistic")
+    lines += _review_lines(document["review"], metrics["images"])
     lines += [f"not read: {row['image']}: {row['error']}" for row in document["failed"]]
     return "\n".join(lines)
+
+
+def _review_lines(review: Json, images: int) -> list[str]:
+    """Return which images would be sent to review, and the metrics of the others."""
+    flags = ", ".join(f"{count} {flag}" for flag, count in review["flags"].items())
+    lines = [f"review: {review['images']} of {images} images{f' ({flags})' if flags else ''}"]
+    if not review["guarded"]:
+        lines.append(
+            "no guards, or guards of an earlier alledge: only the decoder and the model raise flags"
+        )
+    if review["unflagged"] is None:
+        lines.append(
+            "no image is without a flag: none of the metrics is of a result with status ok"
+        )
+    elif review["images"]:
+        heading = [f"without a flag: {images - review['images']} images", "value", "95 % interval"]
+        lines.append(text_table([heading, *_metric_rows(review["unflagged"])]))
+    return lines
