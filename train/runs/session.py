@@ -128,10 +128,10 @@ def train(options: TrainOptions, *, resume: bool = False, quiet: bool = False) -
     """
     architecture(options.model)
     head_row(options.head)
-    if not resume:  # before minutes of reading images
-        check_run_folder(options.out or RUNS / options.model / "new")
     if not 0 < options.sensitivity <= 1:
         raise UsageError(f"the sensitivity is {options.sensitivity}", allowed="above 0, at most 1")
+    if not resume:  # before minutes of reading images
+        check_run_folder(options.out or RUNS / options.model / "new")
     weights = _describe_weights(options.weights)
     dataset = read_dataset(options.data, options.layout)
     if weights != NONE:
