@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .option_types import MOST_THREADS, Count, FiniteFloatRange
+from .terminal import echo, show
 
 
 @click.command(short_help="Classify images of blood smears.")
@@ -82,7 +83,7 @@ def classify(
     from .batch import classify_to
 
     failed = classify_to(
-        click.echo,
+        echo,
         images,
         bundle=opened,
         backend=chosen,
@@ -112,11 +113,9 @@ def verify(bundle: str, as_json: bool) -> None:
     Example:
       alledge verify bundles/mobilenetv2-int8
     """
-    import json
-
     from .bundle.verify import verify_bundle, verify_text
 
     document = verify_bundle(bundle)
-    click.echo(json.dumps(document, indent=2) if as_json else verify_text(document))
+    show(document, as_json, verify_text)
     if document["verdict"] == "fail":
         click.get_current_context().exit(1)

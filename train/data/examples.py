@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError
+from ...runtime.csv_cells import text_of_cell
 from ...runtime.data.datasets import Dataset
 from ...runtime.guards.image_statistics import image_statistics
 from ...runtime.image_settings import ImageSettings
@@ -138,7 +140,11 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     content = read_regular_file(path, limit_bytes=MAX_TABLE_BYTES, error=DataError)
     try:
         text = content.decode("utf-8-sig")
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        lines = [
+            line
+            for line in io.StringIO(text, newline="")
+            if line.strip() and not line.startswith("#")
+        ]
         reader = csv.DictReader(lines)
         rows, names = list(reader), reader.fieldnames or ()
     except UnicodeDecodeError:
@@ -151,7 +157,10 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
             f"{path} has no column {', '.join(missing)}",
             allowed=f"a first line with {','.join(columns)}",
         )
-    return [{key: (value or "").strip() for key, value in row.items() if key} for row in rows]
+    return [
+        {key: text_of_cell(value or "").strip() for key, value in row.items() if key}
+        for row in rows
+    ]
 
 
 def match_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import RunError, UsageError
+from ...runtime.csv_cells import csv_document
 from ...runtime.files import replace_file, write_json
 from ...runtime.json_documents import read_json
 from ...runtime.json_schema import check_document
@@ -357,11 +357,9 @@ def _settings(path: Path) -> Json:
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV file atomically. A float has nine digits, enough for float32; None is empty."""
-    with replace_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([f"{v:.9g}" if isinstance(v, float) else v for v in row])
+    digits = ([f"{v:.9g}" if isinstance(v, float) else v for v in row] for row in rows)
+    with replace_file(path) as beside:
+        beside.write_text(csv_document(header, digits), encoding="utf-8", newline="")
 
 
 def _split_row(row: TableRow) -> SplitRow:
