@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 from PIL import Image
 
-from ...errors import DataError, RunError
+from ...errors import DataError
 from ...runtime.csv_cells import read_csv
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.data.inputs import find_images
@@ -184,7 +184,7 @@ def evaluate(
         If the run is not finished, has no guards, or was trained on another data set.
     """
     try:
-        record = read_json(run / "run.json", error=RunError)
+        record = read_json(run / "run.json", error=DataError, fix="alledge train")
         settings = ImageSettings.from_json(record["image_path"])
         statistics = dataset_statistics(read_dataset(data), settings) if data else None
         folds = read_folds(run, statistics) if statistics else None

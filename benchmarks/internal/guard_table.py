@@ -39,12 +39,12 @@ def _row(label: str, counts: Tally) -> tuple[str, ...]:
 
 def _verdicts(evaluation: Evaluation) -> list[str]:
     caught = evaluation["foreign"]["untouched"]["flags"][ANY]["share"]
-    verdict = "kept" if caught >= MIN_CATCHES else "MISSED"
+    verdict = "met" if caught >= MIN_CATCHES else "NOT MET"
     lines = [
         f"caught of the untouched half: {caught:.1%}, wanted at least {MIN_CATCHES:.0%}: {verdict}"
     ]
     if alarms := evaluation["false_alarms"]:
         share = alarms["flags"][ANY]["share"]
-        verdict = "kept" if share <= MAX_FALSE_ALARMS else "MISSED"
+        verdict = "met" if share <= MAX_FALSE_ALARMS else "NOT MET"
         lines.append(f"false alarms: {share:.1%}, wanted at most {MAX_FALSE_ALARMS:.0%}: {verdict}")
     return lines

@@ -24,7 +24,7 @@ _SAMPLES: dict[str, Any] = {
         "first_ms": _TIME,
         "samples_ms": {"type": "array", "minItems": 1, "items": _TIME},
         "wall_ms": _TIME,
-        "cpu_ms": _AMOUNT,
+        "cpu_ms": {**_AMOUNT, "type": "number"},
     },
 }
 _FIGURES = {

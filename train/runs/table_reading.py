@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import RunError
@@ -68,23 +68,22 @@ def read_table(path: Path, columns: Sequence[str], fix: str) -> list[TableRow]:
     content = read_regular_file(path, limit_bytes=LIMIT_BYTES, error=RunError, fix=fix)
     try:
         reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        names = reader.fieldnames or ()
+        names = [text_of_cell(name) for name in reader.fieldnames or ()]
         if missing := [name for name in columns if name not in names]:
             raise ValueError(f"it has no column {', '.join(missing)}")
         if len(set(names)) < len(names):
             raise ValueError("two columns have the same name")
-        rows = [TableRow(row, reader.line_num) for row in reader]
+        rows = [_row(cells, names, reader.line_num) for cells in reader]
     except (csv.Error, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}", allowed=ALLOWED, fix=fix) from None
-    for row in rows:
-        if None in row or None in row.values():
-            what = f"line {row.line} has not {len(names)} cells"
-            raise RunError(f"{path} is damaged: {what}", allowed=ALLOWED, fix=fix)
     if not rows:
         raise RunError(f"{path} is damaged: it has no rows", allowed=ALLOWED, fix=fix)
-    return [TableRow(_texts(row), row.line) for row in rows]
+    return rows
 
 
-def _texts(row: Mapping[str, str]) -> dict[str, str]:
-    """Return the texts as they were before `csv_document` wrote them."""
-    return {text_of_cell(key): text_of_cell(value) for key, value in row.items()}
+def _row(cells: dict[str, str], names: Sequence[str], line: int) -> TableRow:
+    """Return a row as `csv_document` was given it; raise ValueError if it has not all cells."""
+    values = list(cells.values())
+    if len(values) != len(names) or None in values:
+        raise ValueError(f"line {line} has not {len(names)} cells")
+    return TableRow(dict(zip(names, map(text_of_cell, values), strict=True)), line)
