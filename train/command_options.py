@@ -33,9 +33,6 @@ quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 data_option = click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder of the data set."
 )
-layout_option = click.option(
-    "--layout", metavar="NAME", help="Of the data set.  [default: detected]"
-)
 seed_option = click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1)
 )

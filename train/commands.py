@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..runtime.data.command_options import dataset_options
 from .command_options import (
     AUDIT_PACKAGES,
     TRAIN_PACKAGES,
@@ -15,11 +16,13 @@ from .command_options import (
     geometry_option,
     groups_option,
     json_option,
-    layout_option,
     quiet_option,
     require_packages,
     seed_option,
 )
+
+if TYPE_CHECKING:
+    from ..runtime.data.layout_types import ReadOptions
 
 
 @click.command(short_help="List the six architectures and their parameters.")
@@ -43,7 +46,7 @@ def models(as_json: bool) -> None:
 
 @click.command(short_help="Find shortcuts that predict the label of a data set.")
 @click.argument("data", nargs=-1, required=True, metavar="DATA...", type=click.Path(path_type=Path))
-@layout_option
+@dataset_options
 @seed_option
 @click.option(
     "--html",
@@ -57,7 +60,7 @@ def models(as_json: bool) -> None:
 def audit(
     context: click.Context,
     data: tuple[Path, ...],
-    layout: str | None,
+    read_options: ReadOptions,
     seed: int,
     html: Path | None,
     as_json: bool,
@@ -79,7 +82,7 @@ def audit(
     from .progress import CountProgress
 
     with CountProgress(quiet) as progress:
-        document = run_audit(data, layout=layout, seed=seed, progress=progress.show)
+        document = run_audit(data, read_options, seed=seed, progress=progress.show)
         if html is not None:
             from .audit.html_page import write_page
 
@@ -138,7 +141,7 @@ def audit(
 )
 @groups_option
 @seed_option
-@layout_option
+@dataset_options
 @geometry_option
 @click.option(
     "--out",
@@ -203,7 +206,7 @@ def train(
 @click.command(short_help="Measure a run or a bundle on a data set.")
 @click.argument("subject", metavar="RUN|BUNDLE", type=click.Path(path_type=Path))
 @data_option
-@layout_option
+@dataset_options
 @click.option(
     "--include-seen", is_flag=True, help="Measure on images the model was trained on too."
 )
@@ -213,7 +216,7 @@ def evaluate(
     context: click.Context,
     subject: Path,
     data: Path,
-    layout: str | None,
+    read_options: ReadOptions,
     include_seen: bool,
     as_json: bool,
 ) -> None:
@@ -232,12 +235,12 @@ def evaluate(
     if (subject / "bundle.json").is_file():
         from ..runtime.metrics.bundle_evaluation import evaluate_bundle
 
-        document = evaluate_bundle(subject, data, layout=layout, include_seen=include_seen)
+        document = evaluate_bundle(subject, data, read_options, include_seen=include_seen)
     elif (subject / RECORD).is_file() or (subject / SETTINGS).is_file():
         require_packages("alledge evaluate RUN", TRAIN_PACKAGES)
         from .runs.run_evaluation import evaluate_run
 
-        document = evaluate_run(load_run(subject), data, layout=layout, include_seen=include_seen)
+        document = evaluate_run(load_run(subject), data, read_options, include_seen=include_seen)
     else:
         raise RunError(
             f"{subject} is neither a run nor a bundle",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import UsageError
 from ...runtime.data.datasets import Dataset, read_dataset
+from ...runtime.data.layout_types import ReadOptions
 from ...runtime.files import write_json
 from ...runtime.guards.fitting import fit_guards
 from ...runtime.image_settings import ImageSettings
@@ -62,8 +63,10 @@ class TrainOptions:
     recipe : Recipe
     weights : str
         Weights that the base starts with: ``"imagenet"``, ``"none"`` or a file.
-    layout : str, optional
-        Of the data set; detected by default.
+    read_options : ReadOptions
+        How the data set is read.
+    force : bool
+        Train although the same pixels have several labels.
     split : str
         As `make_split`.
     folds : int
@@ -82,7 +85,8 @@ class TrainOptions:
     recipe: Recipe
     head: str = "gap"
     weights: str = "imagenet"
-    layout: str | None = None
+    read_options: ReadOptions = field(default_factory=ReadOptions)
+    force: bool = False
     split: str = GROUPED
     folds: int = 5
     groups: Path | None = None

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from ...errors import UsageError
+from ...runtime.data.command_options import dataset_options
 from ..command_options import (
     STUDY_PACKAGES,
     data_option,
     geometry_option,
     groups_option,
-    layout_option,
     quiet_option,
     require_packages,
     seed_option,
@@ -67,7 +67,7 @@ SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
 )
 @groups_option
 @geometry_option
-@layout_option
+@dataset_options
 @seed_option
 @click.option(
     "--out", default="study", show_default=True, type=click.Path(path_type=Path, file_okay=False)

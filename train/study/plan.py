@@ -177,7 +177,7 @@ def make_plan(
         If the data set or a split cannot be used, or a training part is too small for tuning.
     """
     check_names(options)
-    dataset = read_dataset(options.data, options.layout)
+    dataset = read_dataset(options.data, options.read_options, progress=progress)
     check_files(options, dataset)
     digests = {
         model: weights_digest(model, options.weights[model], options.seed)
