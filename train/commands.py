@@ -13,6 +13,7 @@ from .command_options import (
     AUDIT_PACKAGES,
     TRAIN_PACKAGES,
     data_option,
+    force_option,
     geometry_option,
     groups_option,
     json_option,
@@ -124,10 +125,9 @@ def audit(
 )
 @click.option(
     "--split",
-    default="grouped",
-    show_default=True,
-    metavar="grouped|paper|subject|camera|FILE.csv",
-    help="How images are divided into folds; a file has the columns image,fold[,group].",
+    metavar="grouped|paper|subject|camera|given|FILE.csv",
+    help="How images are divided into folds; given: by train/ and test/; a file has the columns "
+    "image,fold[,group].  [default: given if there is one, else grouped]",
 )
 @click.option(
     "--folds", default=5, show_default=True, type=click.IntRange(1), help="1 holds one fifth out."
@@ -150,6 +150,7 @@ def audit(
     help="Folder of the run.  [default: runs/MODEL/TIME-SEED]",
 )
 @click.option("--resume", is_flag=True, help="Continue the newest unfinished run of these options.")
+@force_option
 @quiet_option
 def train(
     model: str,

@@ -12,6 +12,7 @@ from pathlib import Path
 from ... import __version__
 from ...runtime.bundle.bundle import SCHEMA as BUNDLE_SCHEMA
 from ...runtime.bundle.bundle import SCHEMA_VERSION as BUNDLE_VERSION
+from ...train.runs.run_folder import LOCATIONS
 from ..convert.capabilities import ARTIFACTS
 from ..convert.quantization_recipes import describe
 from ..gate.parity import SCHEMA, SCHEMA_VERSION, cpu_features
@@ -93,7 +94,7 @@ def bundle_record(run: Json, name: str, precision: str, formats: Json) -> Json:
         "image_path": run["image_path"],
         "formats": formats,
         "training": {
-            "data": {key: value for key, value in run["data"].items() if key != "root"},
+            "data": {key: value for key, value in run["data"].items() if key not in LOCATIONS},
             "split": run["split"],
             "seed": run["seed"],
             "weights": run["weights"],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .folder_scan import FolderScan, named
 from .label_reading import LabelMeaning, LabelReading, words_of
@@ -38,6 +38,16 @@ class ReadOptions:
     layout: str | None = None
     positive: tuple[str, ...] = ()
     labels_file: Path | None = None
+
+    @classmethod
+    def from_record(cls, data: Mapping[str, Any]) -> ReadOptions:
+        """Return the options that read a data set as the data block of a run describes it."""
+        file = data.get("labels_file")
+        return cls(
+            layout=None if file else data.get("layout"),
+            positive=tuple(data.get("positive", ())),
+            labels_file=None if file is None else Path(file),
+        )
 
 
 class ImageFile(NamedTuple):

@@ -12,6 +12,7 @@ from ...runtime.data.command_options import dataset_options
 from ..command_options import (
     STUDY_PACKAGES,
     data_option,
+    force_option,
     geometry_option,
     groups_option,
     quiet_option,
@@ -23,7 +24,6 @@ from ..networks.base_weights import IMAGENET, NONE
 
 AUTO = "auto"
 FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minutes
-SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
 
 
 @click.command(short_help="Tune and compare the six models, on one page.")
@@ -41,7 +41,8 @@ SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
 @click.option(
     "--splits",
     metavar="KIND,…",
-    help=f"As --split of train.  [default: {SPLITS}; {OPTIONAL_SPLIT} only if it can be made]",
+    help="As --split of train.  [default: given if there is one, else paper,grouped,camera; "
+    "camera only if it can be made]",
 )
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(1))
 @click.option(
@@ -92,6 +93,7 @@ SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
     metavar="SECONDS",
     help="Between two heartbeats; a process that misses three is taken for dead.",
 )
+@force_option
 @click.option("--size", type=click.IntRange(32), default=224, hidden=True)
 @quiet_option
 def study(
@@ -131,8 +133,7 @@ def study(
         data=data,
         models=names,
         weights=read_weights(weights, names),
-        splits=_split_names(SPLITS if splits is None else splits),
-        optional=(OPTIONAL_SPLIT,) if splits is None else (),
+        splits=() if splits is None else _split_names(splits),
         fine_tune=_fine_tuned_models(fine_tune, names),
         image_settings=ImageSettings(size=size, geometry=geometry, draft=2 * size),
         **options,

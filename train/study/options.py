@@ -33,7 +33,8 @@ class StudyOptions:
         ``"imagenet"``, ``"none"`` or a file, for every model.
     head : str
     splits : tuple of str
-        Names or files, as `make_split` takes them.
+        Names or files, as `make_split` takes them. If empty, the split that the data set comes
+        with, else paper, grouped and camera.
     optional : tuple of str
         Splits that are left out, with a note, if the data set does not allow them.
     folds : int
