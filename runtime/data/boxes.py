@@ -38,7 +38,7 @@ def find_yolo(scan: FolderScan, positive: Sequence[str] = ()) -> LayoutFiles | N
     """
     texts = {path for path in scan.others if path.suffix.lower() == ".txt"}
     pairs = {image: path for image in scan.images if (path := _yolo_file(image, texts))}
-    if not pairs or _are_in_classes(scan, pairs):
+    if not pairs or _are_in_classes(scan):
         return None
     names = _yolo_classes(scan)
     if not names and not any(path.parent.name.lower() == "labels" for path in pairs.values()):
@@ -60,7 +60,7 @@ def find_voc(scan: FolderScan, positive: Sequence[str] = ()) -> LayoutFiles | No
     files = {path for path in scan.others if path.suffix.lower() == ".xml"}
     folders = sorted({path.parent for path in files})
     pairs = {image: path for image in scan.images if (path := _voc_file(image, files, folders))}
-    if not pairs or _are_in_classes(scan, pairs):
+    if not pairs or _are_in_classes(scan):
         return None
     boxes = {path: _voc_boxes(path) for path in pairs.values()}
     classes = sorted(set().union(*boxes.values()))
@@ -96,9 +96,9 @@ def _fields(
     return LayoutFiles(files, LabelReading(reading.meanings), notes=notes)
 
 
-def _are_in_classes(scan: FolderScan, pairs: Mapping[Path, Path]) -> bool:
+def _are_in_classes(scan: FolderScan) -> bool:
     """Return whether the images lie in folders of classes: then the folders are the labels."""
-    folders = {name for image in pairs for name in image.relative_to(scan.root).parts[:-1]}
+    folders = {name for image in scan.images for name in image.relative_to(scan.root).parts[:-1]}
     sides = {label_meaning(name).meaning for name in folders} - {UNCLEAR}
     return sides == {POSITIVE, NEGATIVE}
 

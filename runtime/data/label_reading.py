@@ -273,7 +273,7 @@ def _plain_meaning(signs: list[tuple[str, str]], rest: list[str]) -> tuple[str, 
     text = signs[0][1]
     if "pre" in rest and "malignant" not in text and set(rest) != {"pre", "b"}:
         return UNCLEAR, f"'pre' may mean before '{text}'"
-    letters = [word for word in rest if len(word) > 2 and not word.isdecimal()]
+    letters = [word for word in rest if len(word) > 1 and not word.isdecimal()]
     if side == NEGATIVE and letters:
         return UNCLEAR, f"what {letters[0]!r} means beside '{text}' is not known"
     return side, f"'{text}'"
