@@ -218,7 +218,7 @@ def _beside_parts(scan: FolderScan, parts: list[Path], others: list[Path]) -> Da
         f"{parts[0].parent} has folders of a split, {names}, beside {classes}",
         allowed="either folders of classes, or train/, validation/ and test/ with the classes "
         "inside",
-        fix=f"name {parts[0]} alone if it has class folders, or move {names} out of {scan.root}",
+        fix=f"move {names} out of {scan.root}, or put the classes into each of them",
     )
 
 

@@ -203,7 +203,7 @@ def _find_layout(scan: FolderScan, options: ReadOptions) -> tuple[str, LayoutFil
             options.layout or name not in NAMED_LAYOUTS or 2 * len(found.files) >= len(scan.images)
         ):
             return name, found
-    fix = CLASS_FOLDERS_FIX
+    fix = f"{CLASS_FOLDERS_FIX}; or name their labels with --labels FILE.csv"
     if tables := tables_of(scan):
         fix = f"if {tables[0].name} holds the labels: --labels {tables[0]}"
     elif any("coco" in path.name.lower() and path.suffix == ".json" for path in scan.others):
