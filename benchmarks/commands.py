@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..runtime.data.command_options import dataset_options
+from ..runtime.terminal import echo, printable, show
 
 if TYPE_CHECKING:
     from ..runtime.data.layout_types import ReadOptions
@@ -132,11 +132,11 @@ def benchmark(
         threads=threads,
         image=image,
         minutes=minutes,
-        report_progress=lambda line: None if quiet else click.echo(line, err=True),
+        report_progress=lambda line: None if quiet else echo(printable(line), err=True),
     )
-    click.echo(json.dumps(result, indent=2) if as_json else terminal(result))
+    show(result, as_json, terminal)
     if not result["complete"]:
-        click.echo("not complete: the same command continues the measurement", err=True)
+        echo("not complete: the same command continues the measurement", err=True)
     if any(row["status"] == "failed" for row in result["rows"]):
         click.get_current_context().exit(1)
 
@@ -151,6 +151,7 @@ def benchmark(
     metavar="FILE",
     help="The page. The .md, .csv and .svg files are written beside it.",
 )
+@click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option(
     "--max-latency-ms",
     type=click.FloatRange(0, min_open=True),
@@ -173,6 +174,7 @@ def benchmark(
 def report(
     results: tuple[str, ...],
     out: Path,
+    force: bool,
     max_latency_ms: float | None,
     max_memory_mib: float | None,
     min_sensitivity: float | None,
@@ -197,8 +199,8 @@ def report(
     command += [f"--max-memory-mib {max_memory_mib:g}"] if max_memory_mib is not None else []
     command += [f"--min-sensitivity {min_sensitivity:g}"] if min_sensitivity is not None else []
     command += [f"--estimate {name}" for name in estimate]
-    advice, files = write_report(results, out, limits, " ".join(command), estimate)
-    click.echo(f"{advice.kicker}: {advice.title}")
+    advice, files = write_report(results, out, limits, " ".join(command), estimate, force=force)
+    echo(printable(f"{advice.kicker}: {advice.title}"))
     for reason in advice.reasons:
-        click.echo(reason)
-    click.echo("wrote " + ", ".join(path.as_posix() for path in files), err=True)
+        echo(printable(reason))
+    echo(printable("wrote " + ", ".join(path.as_posix() for path in files)), err=True)

@@ -123,6 +123,12 @@ def build_row(
     }
 
 
+def result_path(path: str | Path) -> Path:
+    """Return the file of a result: `path`, or that in the folder of a measurement."""
+    file = Path(path)
+    return file / RESULT_NAME if file.is_dir() else file
+
+
 def read_result(path: str | Path) -> Result:
     """Read a result document.
 
@@ -136,8 +142,7 @@ def read_result(path: str | Path) -> Result:
     DataError
         If the file is not a result, is not complete, or has another schema version.
     """
-    file = Path(path)
-    file = file / RESULT_NAME if file.is_dir() else file
+    file = result_path(path)
     fix = "alledge benchmark BUNDLE --out FOLDER"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

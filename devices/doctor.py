@@ -16,9 +16,11 @@ from ..runtime.backends import BACKENDS, installed_packages, load_backend
 from ..runtime.bundle.bundle import Bundle
 from ..runtime.bundle.signing import trusted_keys
 from ..runtime.caches import cache_root
+from ..runtime.imaging.readers import EXTRA_FIX
 from ..runtime.machine import SMALL_MIB
 from ..runtime.tflite_graph import operator_versions
 from .detection import describe_machine, installed_versions
+from .image_formats import REFUSED, image_formats
 from .operator_support import (
     nearest_probed_runtime,
     says_unsupported,
@@ -92,6 +94,7 @@ def examine(bundle: Path | None = None) -> DoctorDocument:
         check_cache(),
         check_disk(Path(sys.prefix)),
         check_keys(),
+        *check_formats(),
     ]
     if bundle is not None:
         findings += check_bundle(bundle)
@@ -212,6 +215,19 @@ def check_keys() -> Finding:
     if not keys:
         return Finding("trusted keys", OK, "none: bundles need no signature here")
     return Finding("trusted keys", OK, f"only bundles signed by {', '.join(keys)}")
+
+
+def check_formats() -> list[Finding]:
+    """Check which image formats this machine reads, and with which reader."""
+    missing = "no reader: such files are refused by name"
+    findings = [
+        Finding(f"images {row.form}", OK, row.reader or missing, None if row.reader else EXTRA_FIX)
+        for row in image_formats()
+    ]
+    return [
+        *findings,
+        Finding("images of other formats", OK, f"{REFUSED}: the error names the export to use"),
+    ]
 
 
 def check_bundle(path: Path) -> list[Finding]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..runtime.terminal import echo
+
 if TYPE_CHECKING:
     from ..train.runs.run_folder import Run
 
@@ -119,7 +121,7 @@ def export(
         for name, reason in unsupported.items():
             progress.say(f"{name} refused: {reason}")
         outcome = export_run(options, progress.step, progress.say)
-    click.echo(summary(outcome, unsupported))
+    echo(summary(outcome, unsupported))
 
 
 def _precision(flags: dict[str, bool]) -> str:

@@ -6,6 +6,7 @@ import time
 
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
+from ..runtime.terminal import printable
 from ..train.progress import ProgressDisplay
 
 
@@ -20,7 +21,7 @@ class ExportProgress(ProgressDisplay):
 
     def __init__(self, quiet: bool = False) -> None:
         super().__init__(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(pulse_style="cyan"),
             TextColumn("step {task.completed}"),
             TimeElapsedColumn(),
@@ -33,5 +34,5 @@ class ExportProgress(ProgressDisplay):
 
     def step(self, title: str) -> None:
         """Show the step that begins."""
-        self._bar.update(self._task, description=title, advance=1)
+        self._bar.update(self._task, description=printable(title), advance=1)
         self.say_without_terminal(f"{time.monotonic() - self._began:6.0f} s  {title}")

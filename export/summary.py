@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..runtime.terminal import printable
 from ..runtime.text_table import text_table
 from .convert.jobs import MEMORY_BUDGET_MIB
 from .gate.parity import GATE
@@ -34,11 +35,11 @@ def summary(outcome: ExportOutcome, unsupported: dict[str, str] | None = None) -
         [
             text_table(rows, left=2),
             "",
-            *[f"{name} refused: {reason}" for name, reason in unsupported.items()],
+            *[printable(f"{name} refused: {reason}") for name, reason in unsupported.items()],
             *_repairs(outcome),
             f"{len(outcome.log)} steps, {seconds:.0f} s, peak memory of a step {peak} MiB{over}",
-            f"bundle {out}",
-            f"next: alledge verify {out}",
+            f"bundle {printable(str(out))}",
+            f"next: alledge verify {printable(str(out))}",
         ]
     )
 

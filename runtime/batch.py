@@ -13,6 +13,7 @@ from .bundle.bundle import Bundle
 from .classifier import Classifier, Mode
 from .data.inputs import find_images
 from .records import Result, TextTable, csv_header, csv_line, json_line
+from .terminal import echo, printable, use_utf8
 from .watchdog import DEFAULT_LIMIT_S, FreezeTimer, StepTimeoutError, Watchdog
 
 # Time to load a bundle. TensorRT compiles a network for minutes.
@@ -33,6 +34,8 @@ def classify_to(
     recursive: bool = False,
     style: str = "text",
     timeout_s: float = DEFAULT_LIMIT_S,
+    notice: Print | None = None,
+    force: bool = False,
 ) -> int:
     """Classify the named images and print a record for each.
 
@@ -54,20 +57,29 @@ def classify_to(
     timeout_s : float
         As `Classifier.load`. If no Python code runs for longer than that, the process ends with
         exit code 1 and prints the stack of each thread.
+    notice : callable, optional
+        Prints one line for people: what was left out of folders.
+    force : bool
+        Replace overlays that exist.
 
     Returns
     -------
     int
-        Number of error records.
+        Number of error records, and of overlays that could not be written. Each of these is a
+        line on standard error.
 
     Raises
     ------
+    UsageError
+        If an overlay exists, or cannot be written.
     BackendError
         If the bundle cannot be loaded within half an hour, and as `Classifier.load`.
     """
-    images = find_images(names, recursive=recursive)
-    first_images = list(itertools.islice(images, 2))
-    images = itertools.chain(first_images, images)
+    if style == "csv":
+        use_utf8()
+    search = find_images(names, recursive=recursive)
+    first_images = list(itertools.islice(search, 2))
+    images = itertools.chain(first_images, search)
     chosen: Mode = "latency"
     if mode == "throughput" or (mode is None and len(first_images) > 1):
         chosen = "throughput"
@@ -78,7 +90,13 @@ def classify_to(
             if not gc.isenabled():  # `cli.run` switched it off; what is loaded now stays
                 gc.freeze()
                 gc.enable()
-            return _print(out, classifier, classifier.classify(images, overlay), style)
+            # The list of all images comes first: the names of their overlays are checked.
+            sources = images if overlay is None else list(images)
+            results = classifier.classify(sources, overlay, force=force)
+            errors = _print(out, classifier, results, style)
+    if notice is not None and search.left_out.counts:
+        notice(printable(str(search.left_out)))
+    return errors
 
 
 def _load(
@@ -106,6 +124,10 @@ def _print(out: Print, classifier: Classifier, results: Iterable[Result], style:
         out(table.legend(bundle.positive, classifier.threshold))
     for result in results:
         errors += result.status == "error"
+        if result.overlay_error is not None:
+            errors += 1
+            image = printable(result.image or "(pixels)")
+            echo(f"{image}: no overlay: {printable(result.overlay_error)}", err=True)
         if style == "json":
             out(json_line(result))
         elif style == "csv":

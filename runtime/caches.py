@@ -18,13 +18,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .digests import file_digest
+from .files import is_unicode
+from .interrupts import on_end
 
 CACHE_VARIABLE = "ALLEDGE_CACHE"  # a folder, or "off"
 OFF = "off"
 SUMS = "sums.json"  # the SHA-256 of every other file of an entry
 KEPT_ENTRIES = 8
 # Names of `_own_name`; other names with a dot belong to other parts of alledge.
-OWN_NAME = re.compile(r"\..+\.\d+\.\d+(\.removed)?")
+OWN_NAME = re.compile(r"\.(openvino|onnx|tensorrt|overlaps)-.+\.\d+\.\d+(\.removed)?")
 ABANDONED_S = 24 * 3600.0  # age of a folder whose process no longer fills it
 
 
@@ -66,7 +68,7 @@ def with_cache(name: str, use: Callable[[Path | None], None]) -> None:
     with its flipped bits.
     """
     root = cache_root()
-    if root is None:
+    if root is None or not is_unicode(root):  # engines take no path that is not text
         return use(None)
     entry = root / name
     damaged = _identity(entry)  # of the folder that is judged next, not of a later one
@@ -77,6 +79,14 @@ def with_cache(name: str, use: Callable[[Path | None], None]) -> None:
         own.mkdir(parents=True)
     except OSError:
         return use(None)
+    with on_end(lambda: shutil.rmtree(own, ignore_errors=True)):
+        _fill(own, entry, damaged, use)
+
+
+def _fill(
+    own: Path, entry: Path, damaged: tuple[int, int] | None, use: Callable[[Path | None], None]
+) -> None:
+    """Have a function fill a folder, and rename the folder into place."""
     try:
         use(own)
         with contextlib.suppress(OSError):  # another process was first, or the disk is full
@@ -84,7 +94,7 @@ def with_cache(name: str, use: Callable[[Path | None], None]) -> None:
             if damaged is not None:
                 _remove(entry, damaged)
             own.rename(entry)
-            _remove_old(root)
+            _remove_old(entry.parent)
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
@@ -125,6 +135,11 @@ def _write_sums(folder: Path) -> None:
     (folder / SUMS).write_text(json.dumps(sums), encoding="utf-8")
 
 
+def _is_entry(path: Path) -> bool:
+    """Return whether a path is a folder that this module filled."""
+    return path.name[0] != "." and not path.is_symlink() and (path / SUMS).is_file()
+
+
 def _is_intact(folder: Path) -> bool:
     try:
         sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
@@ -136,10 +151,13 @@ def _is_intact(folder: Path) -> bool:
 
 
 def _remove_old(root: Path) -> None:
-    """Remove the oldest entries above the limit, and folders that a killed process left."""
+    """Remove the oldest entries above the limit, and folders that a killed process left.
+
+    The user may have named a folder that holds other things; only a folder with sums is an entry.
+    """
     now_s = time.time()
-    age_s = {path: now_s - path.stat().st_mtime for path in root.iterdir()}
-    entries = sorted((path for path in age_s if path.name[0] != "."), key=age_s.__getitem__)
+    age_s = {path: now_s - path.lstat().st_mtime for path in root.iterdir()}
+    entries = sorted(filter(_is_entry, age_s), key=age_s.__getitem__)
     for entry in entries[KEPT_ENTRIES:]:
         if (identity := _identity(entry)) is not None:
             _remove(entry, identity)

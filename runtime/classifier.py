@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import AlledgeError, BackendError, unknown_name
 from .backends import AUTO, Backend, open_backend
@@ -22,8 +22,8 @@ from .bundle.bundle import Bundle, find_bundle
 from .first_use import FirstUse
 from .guards.guards import Guards
 from .guards.image_statistics import image_statistics
-from .imaging import load_image
-from .machine import usable_cores
+from .imaging import is_one_image, load_image, resolve_source
+from .machine import usable_cores, validate_threads
 from .metrics.decisions import Thresholds, apply_temperature, decide
 from .records import Result
 from .watchdog import (
@@ -53,6 +53,7 @@ class _PreparedImage:
     rgb: RGB
     flags: tuple[str, ...]
     seconds: float
+    key: int  # of the source, among the images in work
 
 
 class Classifier:
@@ -88,6 +89,7 @@ class Classifier:
         self._workers = workers
         self._watchdog = Watchdog(validate_limit(timeout_s))
         self._prediction_starts: dict[int, float] = {}  # by thread, of those that run
+        self._without_overlay: dict[int, Result] = {}  # while its overlay is drawn, by source
         self._format = bundle.formats[backend.name]
         self._thresholds = Thresholds(self._format.threshold, self._format.band)
         self._guards = Guards(bundle.record.get("guards"))
@@ -120,7 +122,8 @@ class Classifier:
         backend : str
             ``"auto"``, ``"tflite"``, ``"onnx"`` or ``"openvino"``.
         threads : int, optional
-            All threads together; by default the physical cores within the container's quota.
+            All threads together, at most four for each logical core; by default the physical
+            cores within the container's quota.
         mode : {"latency", "throughput"}
             ``latency`` gives all threads to one image. ``throughput`` gives each thread an image
             of its own, which classifies more images in the same time.
@@ -135,8 +138,8 @@ class Classifier:
         Raises
         ------
         UsageError
-            If the backend or the mode is unknown, no bundle is found, or `timeout_s` is not
-            positive.
+            If the backend or the mode is unknown, no bundle is found, the number of threads is
+            not allowed, or `timeout_s` is not positive.
         BundleError
             If the bundle cannot be read, or its artifact is not the file that was exported.
         MissingPackageError
@@ -154,31 +157,45 @@ class Classifier:
         if not isinstance(bundle, Bundle):
             bundle = Bundle.open(find_bundle(bundle))
         validate_limit(timeout_s)
-        threads = usable_cores() if threads is None else threads
+        threads = usable_cores() if threads is None else validate_threads(threads)
         if mode == "latency":
             return cls(bundle, open_backend(bundle, backend, threads), 1, timeout_s)
-        workers = max(threads, 1)
-        return cls(bundle, open_backend(bundle, backend, 1, workers), workers, timeout_s)
+        return cls(bundle, open_backend(bundle, backend, 1, threads), threads, timeout_s)
 
     @overload
     def classify(  # type: ignore[overload-overlap]
-        self, source: ImageSource, overlay: str | Path | None = None
+        self, source: ImageSource, overlay: str | Path | None = None, *, force: bool = False
     ) -> Result: ...
     @overload
     def classify(
-        self, source: Iterable[ImageSource], overlay: str | Path | None = None
+        self,
+        source: Iterable[ImageSource],
+        overlay: str | Path | None = None,
+        *,
+        force: bool = False,
     ) -> Iterator[Result]: ...
 
     def classify(
-        self, source: ImageSource | Iterable[ImageSource], overlay: str | Path | None = None
+        self,
+        source: ImageSource | Iterable[ImageSource],
+        overlay: str | Path | None = None,
+        *,
+        force: bool = False,
     ) -> Result | Iterator[Result]:
         """Classify one image, or many.
 
         Parameters
         ----------
-        source : str, Path, PIL.Image.Image, (H, W, 3) ndarray of uint8, or an iterable of these
+        source : one image, or an iterable of images
+            An image is a path, the content of an image file (bytes or a binary file object, such
+            as an upload), a PIL.Image.Image or an (H, W, 3) or (H, W) ndarray; `load_rgb` says
+            how they are read. A file object is read from its beginning and stays open.
         overlay : str or Path, optional
-            Folder for a picture of each image that shows which regions the label rests on.
+            Folder for a picture of each image that shows which regions the label rests on:
+            ``NAME.overlay.jpg``. A picture that cannot be written leaves the result as it is;
+            its `overlay_error` says why.
+        force : bool
+            Replace overlays that exist.
 
         Returns
         -------
@@ -193,7 +210,10 @@ class Classifier:
         BackendError
             If the engine fails, was closed, or returns scores that are not finite.
         UsageError
-            If no file can be written to the folder of the overlays.
+            If no file can be written to the folder of the overlays, or `source` is a path, a list
+            or a tuple, and the overlay of one of its images exists. Nothing is classified then.
+        ImageError
+            If `source` is neither an image nor an iterable, for example None or a number.
 
         Examples
         --------
@@ -208,8 +228,11 @@ class Classifier:
         if overlay is not None:
             from .overlay.overlay import Overlays
 
-            overlays = Overlays(overlay, self.bundle.image_settings.geometry)
-        if isinstance(source, str | Path | Image.Image) or _is_one_array(source):
+            named = source if isinstance(source, list | tuple) else [source]
+            images = [os.fsdecode(image) for image in named if isinstance(image, str | os.PathLike)]
+            geometry = self.bundle.image_settings.geometry
+            overlays = Overlays(overlay, geometry, images, force=force)
+        if is_one_image(source):
             return self._classify_one(source, overlays)  # type: ignore[arg-type]
         return self._classify_many(iter(source), overlays)  # type: ignore[arg-type]
 
@@ -286,28 +309,35 @@ class Classifier:
             return self._timeout_result(source, error.step)
 
     def _timeout_result(self, source: ImageSource, step: int) -> Result:
-        """Return the error record of an image that exceeds the time limit."""
+        """Return the error record of an image that exceeds the time limit.
+
+        If only its overlay exceeds it, that is the result without the overlay.
+        """
+        answered = self._without_overlay.pop(id(source), None)
         limit_s = self._watchdog.limit_s or 0.0
         if step == 1:
             error = f"reading the image takes longer than {limit_s:g} s"
         else:
             error = f"{self.backend.engine} does not answer within {limit_s:g} s"
         error += "; set a longer time limit (--timeout)"
+        if answered is not None:
+            return replace(answered, overlay_error=error)
         return self._error_result(_image_name(source), error, limit_s)
 
     def _prepare(self, source: ImageSource) -> _PreparedImage | Result:
         """Return an image as the model sees it, or the error record."""
         started = time.perf_counter()
-        name = _image_name(source)
+        key, name = id(source), _image_name(source)
         try:
             with _first_image.alone():
+                source = resolve_source(source)  # a stream can be read only once
                 rgb, header = load_image(source, self.bundle.image_settings)
                 active = self._guards.active
                 flags = self._guards.flags(image_statistics(rgb, header)) if active else ()
                 flags = (*header.flags, *flags)
         except AlledgeError as error:
             return self._error_result(name, error.one_line, time.perf_counter() - started)
-        return _PreparedImage(source, name, rgb, flags, time.perf_counter() - started)
+        return _PreparedImage(source, name, rgb, flags, time.perf_counter() - started, key)
 
     def _predict(self, image: _PreparedImage | Result, overlays: Overlays | None) -> Result:
         if isinstance(image, Result):
@@ -333,9 +363,20 @@ class Classifier:
             backend=self.backend.name,
             ms=(image.seconds + time.perf_counter() - started) * 1000,
         )
-        if overlays is not None:
-            overlays.write(self, image.source, image.rgb, result)
-        return result
+        return result if overlays is None else self._with_overlay(image, result, overlays)
+
+    def _with_overlay(self, image: _PreparedImage, result: Result, overlays: Overlays) -> Result:
+        """Write the overlay of a result; the answer stays, whatever fails here."""
+        self._without_overlay[image.key] = result
+        try:
+            path = overlays.write(self, image.source, image.rgb, result)
+        except AlledgeError as error:
+            return replace(result, overlay_error=error.one_line)
+        except Exception as error:  # of Pillow or numpy, for example out of memory
+            return replace(result, overlay_error=f"{type(error).__name__}: {error}")
+        finally:
+            self._without_overlay.pop(image.key, None)
+        return replace(result, overlay=str(path))
 
     def _all_requests_hang(self) -> bool:
         """Return whether every request of the engine runs for longer than the time limit."""
@@ -364,9 +405,5 @@ class Classifier:
 
 
 def _image_name(source: object) -> str | None:
-    """Return the image's name in a record: the path as given, None for pixels."""
-    return str(source) if isinstance(source, str | Path) else None
-
-
-def _is_one_array(source: object) -> bool:
-    return isinstance(source, np.ndarray) and source.ndim != 4
+    """Return the image's name in a record: the path as given, None for content and pixels."""
+    return os.fsdecode(source) if isinstance(source, str | os.PathLike) else None

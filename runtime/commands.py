@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .terminal import echo, show
+
 
 @click.command(short_help="Classify images of blood smears.")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
@@ -31,9 +33,10 @@ import click
     "--overlay",
     type=click.Path(),
     metavar="DIR",
-    help="Write a picture of each image that shows the regions its label rests on. "
-    "Takes 197 or 394 predictions per image.",
+    help="Write a picture of each image that shows the regions its label rests on, "
+    "DIR/NAME.overlay.jpg. Takes 197 or 394 predictions per image.",
 )
+@click.option("--force", is_flag=True, help="Replace overlays that exist.")
 @click.option("--recursive", is_flag=True, help="Read the folders inside a folder too.")
 @click.option(
     "--timeout",
@@ -54,6 +57,7 @@ def classify(
     threads: int | None,
     mode: str | None,
     overlay: str | None,
+    force: bool,
     recursive: bool,
     timeout_s: float,
     style: str | None,
@@ -61,7 +65,9 @@ def classify(
     """Classify images of blood smears.
 
     IMAGE is a file, a folder or a glob. Of a folder, all image files are classified; their content
-    decides, not their names. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one
+    decides, not their names. A picture in a folder that cannot be read here (another format, an
+    empty or half-transferred file) is an error; the other files are counted by kind on standard
+    error. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one
     installed on this device, else the only one under bundles/. An image that cannot be read gives
     an error record; the others are classified, and the exit code is 1.
 
@@ -70,6 +76,8 @@ def classify(
       alledge classify slides/ --bundle bundles/mobilenetv2-int8
       alledge classify -- "-odd name.jpg"
     """
+    from functools import partial
+
     from .backends import choose_backend
     from .bundle.bundle import Bundle, find_bundle
 
@@ -80,16 +88,18 @@ def classify(
     from .batch import classify_to
 
     failed = classify_to(
-        click.echo,
+        echo,
         images,
         bundle=opened,
         backend=chosen,
         threads=threads,
         mode=mode,
         overlay=overlay,
+        force=force,
         recursive=recursive,
         style=style or "text",
         timeout_s=timeout_s,
+        notice=partial(echo, err=True),
     )
     if failed:
         click.get_current_context().exit(1)
@@ -110,11 +120,9 @@ def verify(bundle: str, as_json: bool) -> None:
     Example:
       alledge verify bundles/mobilenetv2-int8
     """
-    import json
-
     from .bundle.verify import verify_bundle, verify_text
 
     document = verify_bundle(bundle)
-    click.echo(json.dumps(document, indent=2) if as_json else verify_text(document))
+    show(document, as_json, verify_text)
     if document["verdict"] == "fail":
         click.get_current_context().exit(1)

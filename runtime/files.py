@@ -9,12 +9,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .interrupts import on_end
+
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to, and rename it to `path` if nothing failed.
 
-    The content is written to the disk before the renaming, so that a power cut leaves the old
+    For files of alledge's own folders and caches; `outputs` writes the files that users name. The
+    content is written to the disk before the renaming, so that a power cut leaves the old
     file or the new one.
 
     Parameters
@@ -33,33 +36,48 @@ def replace_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with on_end(lambda: temporary.unlink(missing_ok=True)):
+        try:
+            yield temporary
+            flush_file(temporary)
+            temporary.replace(path)
+            flush_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def is_unicode(path: Path) -> bool:
+    """Return whether a path is text, which engines need to open it; False for other bytes.
+
+    Parameters
+    ----------
+    path : Path
+    """
     try:
-        yield temporary
-        _flush(temporary)
-        temporary.replace(path)
-        if (
-            os.name == "posix"
-        ):  # Windows cannot open a folder, and its file system journals renamings
-            _flush_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document atomically, with indentation."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     with replace_file(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # Bytes of a name that are no UTF-8 become \uXXXX, which JSON reads back.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
-def _flush(path: Path) -> None:
+def flush_file(path: Path) -> None:
     """Wait until a file's content is on the disk."""
     with path.open("rb+") as stream:  # Windows flushes only files that are open for writing
         os.fsync(stream.fileno())
 
 
-def _flush_folder(path: Path) -> None:
+def flush_folder(path: Path) -> None:
     """Wait until a folder's entries are on the disk, if its file system supports that."""
+    if os.name != "posix":
+        return  # Windows cannot open a folder, and its file system journals renamings
     handle = os.open(path, os.O_RDONLY)
     try:
         with suppress(OSError):  # some network shares do not

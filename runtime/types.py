@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal, TypedDict
+from os import PathLike
+from typing import Any, BinaryIO, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from PIL import Image
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 RGB = NDArray[np.uint8]  # (H, W, 3), red, green, blue
-ImageSource = str | Path | Image.Image | RGB  # a file, an opened image, or its pixels
+FileSource = str | PathLike[str] | BinaryIO  # the path of an image file, or its content
+# An image file, its content, an opened image, or its pixels.
+ImageSource = FileSource | bytes | bytearray | memoryview | Image.Image | RGB
 
 # The statistics of an image: a float for each name, and the name of the camera.
 Statistics = dict[str, Any]
@@ -22,10 +24,21 @@ class DistanceRecord(TypedDict):
     """A distance of `GuardsRecord`: what it is computed with, and its limit."""
 
     features: list[str]
-    centre: list[float]
+    centres: list[list[float]]  # one an imaging setup
     scale: list[float]
     precision: list[list[float]]
     limit: float
+
+
+class SizesRecord(TypedDict):
+    """The sizes of the training images in pixels, of the files and not of what the model sees."""
+
+    usual: list[list[int]]  # longer and shorter side; empty where the images have many sizes
+    shorter_side: list[float]  # lowest and highest
+    aspect: list[float]  # longer over shorter side, lowest and highest
+
+
+Ranges = dict[str, list[float | None]]  # lowest and highest usual value of statistics
 
 
 class GuardsRecord(TypedDict):
@@ -34,10 +47,13 @@ class GuardsRecord(TypedDict):
     schema_version: int
     images: int
     cameras: list[str]
+    sizes: SizesRecord | None
+    frame: Ranges
+    stain: Ranges
     off_domain: DistanceRecord
     unfamiliar_microscope: DistanceRecord
-    blurred: dict[str, list[float | None]]  # lowest and highest usual value of a statistic
-    exposure: dict[str, list[float | None]]
+    blurred: Ranges
+    exposure: Ranges
 
 
 class Distance(TypedDict):

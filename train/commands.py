@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..runtime.data.command_options import dataset_options
+from ..runtime.terminal import echo, show
 from .command_options import (
     AUDIT_PACKAGES,
     TRAIN_PACKAGES,
@@ -42,7 +42,7 @@ def models(as_json: bool) -> None:
     from .tables import models_table
 
     document = describe()
-    click.echo(json.dumps(document, indent=2) if as_json else models_table(document))
+    show(document, as_json, models_table)
 
 
 @click.command(short_help="Find shortcuts that predict the label of a data set.")
@@ -55,6 +55,7 @@ def models(as_json: bool) -> None:
     metavar="FILE",
     help="Write a page with pictures; it contains images of the data set.",
 )
+@click.option("--force", is_flag=True, help="Replace the page if it exists.")
 @json_option
 @quiet_option
 @click.pass_context
@@ -64,6 +65,7 @@ def audit(
     read_options: ReadOptions,
     seed: int,
     html: Path | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -78,17 +80,20 @@ def audit(
       alledge audit ALL_IDB1 ALL_IDB2 --html audit.html
     """
     require_packages("alledge audit", AUDIT_PACKAGES)
+    from ..runtime.outputs import check_outputs
     from .audit.audit import audit as run_audit
     from .audit.verdict import audit_text
     from .progress import CountProgress
 
+    if html is not None:
+        check_outputs([html], inputs=data, force=force, option="--html")
     with CountProgress(quiet) as progress:
         document = run_audit(data, read_options, seed=seed, progress=progress.show)
         if html is not None:
             from .audit.html_page import write_page
 
-            write_page(html, document)
-    click.echo(json.dumps(document, indent=2) if as_json else audit_text(document))
+            write_page(html, document, force=force)
+    show(document, as_json, audit_text)
     if any(dataset["unreadable"] for dataset in document["datasets"]):
         context.exit(1)
 
@@ -201,7 +206,7 @@ def train(
         image_settings=ImageSettings(geometry=geometry),
         **options,
     )
-    click.echo(run_table(train_run(run_options, resume=resume, quiet=quiet)))
+    echo(run_table(train_run(run_options, resume=resume, quiet=quiet)))
 
 
 @click.command(short_help="Measure a run or a bundle on a data set.")
@@ -247,6 +252,6 @@ def evaluate(
             f"{subject} is neither a run nor a bundle",
             allowed="a folder with run.json or bundle.json",
         )
-    click.echo(json.dumps(document, indent=2) if as_json else evaluation_text(document))
+    show(document, as_json, evaluation_text)
     if document["failed"]:
         context.exit(1)

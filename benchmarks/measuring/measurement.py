@@ -9,11 +9,12 @@ from pathlib import Path
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.data.layout_types import ReadOptions
 from ...runtime.files import write_json
+from ...runtime.outputs import check_outputs, make_folder
 from ..machine_identity import describe_this_machine
 from ..result_file import RESULT_NAME, build_result
 from ..types import Conditions, DataBlock, Result
-from .configurations import BenchmarkOptions, choose_image, list_configurations
-from .rounds_log import RoundsLog
+from .configurations import SAMPLE_IMAGE, BenchmarkOptions, choose_image, list_configurations
+from .rounds_log import CONDITIONS, ROUNDS, RoundsLog
 from .runner import AccuracyData, Runner
 
 
@@ -61,7 +62,8 @@ def measure(
     Raises
     ------
     AlledgeError
-        As `list_configurations`, `read_dataset` and `RoundsLog`.
+        As `list_configurations`, `read_dataset` and `RoundsLog`, and if the folder cannot be
+        written, or holds a file that a new measurement would replace.
 
     Examples
     --------
@@ -78,7 +80,11 @@ def measure(
     dataset = read_dataset(data, read_options) if data is not None else None
     for line in dataset.description() if dataset is not None else ():
         report_progress(line)
-    out.mkdir(parents=True, exist_ok=True)
+    draws = image is None and dataset is None
+    make_folder(out)
+    if not (out / CONDITIONS).exists():  # a new measurement, which replaces no file
+        names = [CONDITIONS, ROUNDS, RESULT_NAME, *([SAMPLE_IMAGE] if draws else [])]
+        check_outputs([out / name for name in names], can_force=False)
     image_path, image_description = choose_image(out, image, dataset)
     accuracy_data = None
     if dataset is not None:

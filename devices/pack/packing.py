@@ -17,7 +17,8 @@ from ...errors import AlledgeError, BundleError, UsageError
 from ...runtime.bundle.bundle import RECORD, Bundle
 from ...runtime.bundle.signing import SIGNATURE
 from ...runtime.digests import file_digest
-from ...runtime.files import replace_file, write_json
+from ...runtime.files import write_json
+from ...runtime.outputs import check_outputs, make_folder, output_file
 from ..profiles import Profile
 from ..types import PackDocument
 from .dependency_closure import missing_requirements
@@ -49,6 +50,7 @@ def write_pack(
     *,
     python: str | None = None,
     key: Path | None = None,
+    force: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> PackDocument:
     """Write the offline installer of a bundle for a board.
@@ -63,6 +65,8 @@ def write_pack(
         The board's Python, ``"3.11"``. By default that of the first system in the profile.
     key : Path, optional
         The secret key that signs pack and bundle.
+    force : bool
+        Replace the tar file if it exists.
     report : callable
         Called with a line of text for each step.
 
@@ -74,7 +78,8 @@ def write_pack(
     Raises
     ------
     UsageError
-        If the board cannot run alledge, or alledge does not run on that Python.
+        If the board cannot run alledge, alledge does not run on that Python, or the tar file
+        exists or cannot be written.
     BundleError
         If the bundle cannot be read or has no artifact for the board's engine.
     TamperedError
@@ -91,6 +96,7 @@ def write_pack(
             allowed="3.10 or later",
             fix="--python 3.11",
         )
+    check_outputs([out], inputs=[bundle] if key is None else [bundle, key], force=force)
     signer = None if key is None else Signer(key)
     checked_bundle = _checked_bundle(bundle, profile)
     with tempfile.TemporaryDirectory(prefix="alledge-pack-") as parent:
@@ -106,7 +112,8 @@ def write_pack(
                 fix=f"name the package under [pack] in devices/profiles/{profile.name}.toml",
             )
         document = fill_folder(folder, profile, checked_bundle, python, signer)
-        with replace_file(out) as beside:
+        make_folder(out.parent)
+        with output_file(out, force=force) as beside:
             write_tar(folder, beside)
     return document
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import MissingPackageError, UsageError
 from ...runtime.bundle.signing import ALGORITHM, PURPOSES, format_signature
+from ...runtime.outputs import check_outputs, make_folder, output_file
 
 OWNER_ONLY = 0o600
 
@@ -40,24 +41,33 @@ def generate_keys(out: Path) -> tuple[Path, Path]:
     Raises
     ------
     UsageError
-        If one of the files exists: a key is never overwritten.
+        If one of the files exists, since a key is never overwritten, or the folder cannot be
+        written.
     MissingPackageError
         If cryptography is not installed.
     """
     serialization, ed25519 = _cryptography("making keys")
+    if not out.name:
+        raise UsageError(f"{str(out)!r} is no name of a file", fix="--out laboratory")
     secret, public = out.with_name(out.name + ".key"), out.with_name(out.name + ".pub")
     for path in (secret, public):
-        if path.exists():
+        if os.path.lexists(path):
             raise UsageError(f"{path} exists, and a key is never overwritten", fix="--out OTHER")
+    check_outputs([secret, public], can_force=False)
     key = ed25519.Ed25519PrivateKey.generate()
     text = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb") as file:
-        file.write(text)
     raw = key.public_key().public_bytes_raw()
-    public.write_text(f"{ALGORITHM} {raw.hex()}\n", encoding="ascii")
+    make_folder(out.parent)
+    with output_file(public) as temporary:
+        temporary.write_text(f"{ALGORITHM} {raw.hex()}\n", encoding="ascii")
+    try:
+        with output_file(secret, mode=OWNER_ONLY) as temporary:
+            temporary.write_bytes(text)
+    except BaseException:
+        public.unlink(missing_ok=True)
+        raise
     return secret, public
 
 

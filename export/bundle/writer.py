@@ -18,29 +18,81 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ...runtime.bundle.bundle import RECORD
+from ...runtime.bundle.signing import SIGNATURE
 from ...runtime.digests import file_digest
+from ...runtime.outputs import check_folder, is_own_document
 from ..types import Json
 
 REJECTED = ".rejected"
+LOG_SCHEMA = "alledge/export-log"
+SYSTEM_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")  # that file managers write by themselves
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest possible; constant for reproducible bytes
 
 
 def check_place(out: Path, force: bool) -> None:
-    """Check that a bundle may be written to a path.
+    """Check that a bundle may be written to a path, and its log and refused artifacts beside it.
 
     Raises
     ------
     UsageError
-        If there is a bundle and `force` is False, or anything else that is not an empty folder.
+        If there is a bundle and `force` is False; if there is anything else that is not an empty
+        folder, or a bundle with a file that no export wrote; if a file of the user has the name
+        of the log or of the folder of refused artifacts; if the folder cannot be written.
     """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    _check_beside(out)
+    if out.is_symlink() or not (out / RECORD).is_file():
+        fix = "name another --out"
+        if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+            raise UsageError(f"{out} exists already and is not a bundle", fix=fix)
+        check_folder(out)
         return
-    if not (out / RECORD).is_file():
-        raise UsageError(f"{out} exists already and is not a bundle", fix="name another --out")
     if not force:
         raise UsageError(
             f"the bundle {out} exists already", fix="--force to replace it, or --out BUNDLE"
         )
+    if foreign := _foreign_files(out):
+        raise UsageError(
+            f"the bundle {out} holds {foreign[0]}, which no export wrote",
+            fix="move that file elsewhere, or name another --out",
+        )
+    check_folder(out.with_name(out.name + ".new"))  # the folder above can be written
+
+
+def _check_beside(out: Path) -> None:
+    """Raise UsageError if the log or the refused artifacts would replace files of the user."""
+    log, aside = log_path(out), out.with_name(out.name + REJECTED)
+    for path, is_own in ((log, is_own_document(log, LOG_SCHEMA)), (aside, _is_aside(aside))):
+        if os.path.lexists(path) and not is_own:
+            raise UsageError(
+                f"{path} exists already, and no export wrote it; an export of {out} may write it",
+                fix="move it elsewhere, or name another --out",
+            )
+
+
+def log_path(out: Path) -> Path:
+    """Return the path of an export's log, beside the bundle."""
+    return out.with_name(f"{out.name}.log.json")
+
+
+def _is_aside(folder: Path) -> bool:
+    """Return whether a folder holds nothing but refused artifacts."""
+    return (
+        folder.is_dir()
+        and not folder.is_symlink()
+        and all(path.suffix in (REJECTED, ".json") for path in folder.iterdir())
+    )
+
+
+def _foreign_files(bundle: Path) -> list[str]:
+    """Return the files in a bundle's folder that its record does not name."""
+    try:
+        files = json.loads((bundle / RECORD).read_bytes())["files"]
+        own = {*files, RECORD, SIGNATURE, *SYSTEM_FILES}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        own = {RECORD}
+    paths = (path for path in sorted(bundle.rglob("*")) if not path.is_dir())
+    names = [path.relative_to(bundle).as_posix() for path in paths]
+    return [name for name in names if name not in own]
 
 
 @contextmanager
@@ -154,6 +206,8 @@ def put_aside(out: Path, artifacts: Mapping[str, Path], documents: Mapping[str, 
         The folder ``<out>.rejected``. One from an earlier export is replaced.
     """
     aside = out.with_name(out.name + REJECTED)
+    if os.path.lexists(aside) and not _is_aside(aside):
+        raise UsageError(f"{aside} exists already, and no export wrote it", fix="--out BUNDLE")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     for folder in artifacts.values():

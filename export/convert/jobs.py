@@ -18,6 +18,7 @@ from typing import Any
 
 from ...errors import ExportError
 from ...runtime.files import write_json
+from ...runtime.interrupts import on_end
 from ...runtime.process_memory import peak_mib
 from ..types import Json, StepRecord
 
@@ -135,12 +136,13 @@ def run_worker(job: Path, output: Path) -> tuple[int, int | None]:
             env={**os.environ, **ENVIRONMENT},
         )
         try:
-            while True:
-                peak = max(peak or 0, int(peak_mib(child.pid) or 0)) or None
-                try:
-                    return child.wait(WATCH_S), peak
-                except subprocess.TimeoutExpired:
-                    continue
+            with on_end(child.kill):
+                while True:
+                    peak = max(peak or 0, int(peak_mib(child.pid) or 0)) or None
+                    try:
+                        return child.wait(WATCH_S), peak
+                    except subprocess.TimeoutExpired:
+                        continue
         finally:
             if child.poll() is None:
                 child.kill()

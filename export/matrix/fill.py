@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from ...runtime.files import replace_file, write_json
+from ...runtime.outputs import check_outputs, is_own_document, make_folder
 from ...train.networks.architectures import ARCHITECTURES
 from ..convert.capabilities import ARTIFACTS, FORMATS, PRECISIONS
 from ..types import Json
@@ -64,7 +65,9 @@ def fill(
     dict
         The document ``matrix.json``.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
+    if not is_own_document(out / RECORD, SCHEMA):
+        check_outputs([out / RECORD, out / PAGE], can_force=False)
     record = _read(out / RECORD)
     missing = missing_cells(wanted, record, bundles)
     for model, head in dict.fromkeys((cell.model, cell.head) for cell in missing):

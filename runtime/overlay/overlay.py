@@ -9,7 +9,11 @@ twice as many.
 
 from __future__ import annotations
 
+import os
 import threading
+import unicodedata
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,8 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from ...errors import ImageError, UsageError
+from ..data.inputs import OVERLAY_SUFFIX
 from ..imaging import load_picture
-from ..records import Result, printable
+from ..outputs import check_outputs, make_folder, output_file
+from ..records import Result
+from ..terminal import printable
 
 if TYPE_CHECKING:
     from ..types import RGB, ImageSource
@@ -34,6 +41,7 @@ OUTLINE_LEVEL = 0.5  # of the largest evidence
 OUTLINE_COLOUR = (255, 120, 0)
 PALENESS = 0.55  # of regions without evidence
 MAX_NAME_CHARACTERS = 100
+OPTION = "--overlay"
 STATUS_COLOURS = {"ok": (25, 90, 140), "review": (190, 110, 0)}
 DISCLAIMER = "research software, not a medical device"
 
@@ -109,23 +117,40 @@ class Overlays:
         Created if it does not exist.
     geometry : {"squash", "crop"}
         Of the bundle's image settings.
+    images : iterable of str or Path
+        The images whose overlays will be written, as far as they are known. Their names are
+        chosen and checked now.
+    force : bool
+        Replace overlays that exist.
 
     Raises
     ------
     UsageError
-        If the folder cannot be created.
+        If the folder cannot be created or written, or holds a file with the name of an overlay.
     """
 
-    def __init__(self, folder: str | Path, geometry: str = "squash") -> None:
-        self.folder, self._geometry = Path(folder), geometry
+    def __init__(
+        self,
+        folder: str | Path,
+        geometry: str = "squash",
+        images: Iterable[str | Path] = (),
+        *,
+        force: bool = False,
+    ) -> None:
+        self.folder, self._geometry, self._force = Path(folder), geometry, force
         self._names: set[str] = set()
+        self._planned: dict[str, deque[Path]] = {}
         self._lock = threading.Lock()
+        names = [os.fspath(image) for image in images]
+        paths = [self._new_path(name) for name in names]
+        for name, path in zip(names, paths, strict=True):
+            self._planned.setdefault(name, deque()).append(path)
+        check_outputs(paths, inputs=names, force=force, option=OPTION)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"no overlays can be written to {folder}: {error}", fix="--overlay FOLDER"
-            ) from None
+            make_folder(self.folder, OPTION)
+        except UsageError as error:
+            what = f"no overlays can be written to {folder}: {error.what}"
+            raise UsageError(what, fix=error.fix) from None
 
     def write(self, scorer: Scorer, source: ImageSource, rgb: RGB, result: Result) -> Path:
         """Write the overlay of one image.
@@ -142,12 +167,13 @@ class Overlays:
         Returns
         -------
         Path
-            ``<name of the image>.jpg`` in the folder; a second one of this name gets a number.
+            ``<name of the image>.overlay.jpg`` in the folder; a second image of this name gets a
+            number.
 
         Raises
         ------
-        UsageError
-            If the file cannot be written.
+        AlledgeError
+            If the image cannot be read any more, or the file exists or cannot be written.
         """
         if result.scores is None:
             raise ValueError("an error record has no overlay")
@@ -156,27 +182,33 @@ class Overlays:
         if alone := float(evidence.max()) < LEAST_EVIDENCE:
             evidence = evidence_map(scorer, rgb, index, alone=True)
         picture = draw(source, evidence, result, self._geometry, alone=alone)
-        path = self.folder / self._new_name(result.image)
-        try:
-            picture.save(path, "JPEG", quality=92)
-        except OSError as error:
-            raise UsageError(
-                f"{path} cannot be written: {error.strerror or error}",
-                fix="--overlay FOLDER, on a disk with free space",
-            ) from None
+        path = self._take_path(result.image)
+        with output_file(path, force=self._force, option=OPTION) as temporary:
+            picture.save(temporary, "JPEG", quality=92)
         return path
 
-    def _new_name(self, image: str | None) -> str:
+    def _take_path(self, image: str | None) -> Path:
+        """Return the planned path of an image, or a new one; pixels get one that is free."""
+        with self._lock:
+            planned = self._planned.get(image or "")
+            if planned:
+                return planned.popleft()
+            path = self._new_path(image)
+            while image is None and not self._force and path.exists():
+                path = self._new_path(image)
+            return path
+
+    def _new_path(self, image: str | None) -> Path:
+        """Return a path that no other image of this object has."""
         stem = Path(image).stem if image else "image"
         safe = "".join(char if char.isalnum() or char in " ._-()" else "_" for char in stem)
         safe = safe[:MAX_NAME_CHARACTERS].strip(" .") or "image"
-        with self._lock:
-            name, number = safe, 1
-            while name.casefold() in self._names:
-                number += 1
-                name = f"{safe}-{number}"
-            self._names.add(name.casefold())
-        return f"{name}.jpg"
+        name, number = safe, 1
+        while unicodedata.normalize("NFKC", name).casefold() in self._names:
+            number += 1
+            name = f"{safe}-{number}"
+        self._names.add(unicodedata.normalize("NFKC", name).casefold())
+        return self.folder / f"{name}{OVERLAY_SUFFIX}"
 
 
 def draw(

@@ -15,6 +15,8 @@ from alledge.devices.operator_support import model_with_operator
 from alledge.devices.pack.signing_keys import generate_keys
 from alledge.errors import MissingPackageError
 from alledge.runtime.digests import file_digest
+from alledge.runtime.imaging.readers import READERS, Reader
+from alledge.runtime.imaging.refusals import FORMAT_NAMES
 from alledge.runtime.tflite_graph import operator_codes
 from support.bundles import write_bundle
 
@@ -41,6 +43,19 @@ def test_every_installed_engine_loads_the_bundle_and_its_operators_are_supported
     assert "loads on ai-edge-litert" in by_check["loading model.tflite"]["found"]
     assert "loads on openvino" in by_check["loading model.xml"]["found"]
     assert by_check["operators on tflite-runtime 2.14.0"]["status"] == OK
+
+
+def test_every_image_format_is_listed_with_its_reader_or_what_to_install(monkeypatch):
+    by_check = {row["what"]: row for row in examine()["findings"]}
+    assert ", ".join(FORMAT_NAMES) in by_check["images of Pillow"]["found"]
+    assert "Zeiss CZI" in by_check["images of other formats"]["found"]
+    for reader in READERS:
+        row = by_check[f"images {reader.format}"]
+        assert (f"{reader.package} " if reader.installed else "no reader") in row["found"]
+    monkeypatch.setattr(Reader, "installed", False)
+    rows = [row for row in doctor.check_formats() if row.what.endswith(("HEIC", "AVIF", "DICOM"))]
+    assert {(row.status, row.fix) for row in rows} == {(OK, 'pip install "alledge[formats]"')}
+    assert len(rows) == len(READERS)
 
 
 def test_a_damaged_bundle_fails(bundle):

@@ -225,3 +225,16 @@ def test_folders_that_killed_processes_left_are_removed_and_no_others(root: Path
     recent.mkdir()
     with_cache("new", write("x"))
     assert entries(root) == [features.name, recent.name, "new"]
+
+
+def test_a_folder_of_the_user_is_no_cache_entry(root: Path) -> None:
+    users = [root / f"thesis-{number}" for number in range(KEPT_ENTRIES + 3)]
+    users += [root / ".python.3.11"]
+    for folder in users:
+        folder.mkdir(parents=True)
+        (folder / "chapter.txt").write_text("years", encoding="utf-8")
+        os.utime(folder, (0, 0))
+    for number in range(KEPT_ENTRIES + 3):
+        with_cache(f"entry-{number}", write("x"))
+    assert all((folder / "chapter.txt").is_file() for folder in users)
+    assert len(entries(root)) == len(users) + KEPT_ENTRIES

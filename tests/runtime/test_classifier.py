@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from alledge.errors import BackendError, BundleError, TamperedError, UsageError
+from alledge.errors import BackendError, BundleError, ImageError, TamperedError, UsageError
 from alledge.runtime.backends import BACKENDS
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.classifier import MODES, Classifier, Mode
@@ -157,7 +159,7 @@ def test_outputs_that_are_not_scores_are_an_error_and_no_healthy_image(
             classifier.classify(images[0])
 
 
-@pytest.mark.parametrize("source", [None, b"bytes", 7])
+@pytest.mark.parametrize("source", [None, {"image": "x.jpg"}, 7])
 def test_a_source_that_is_no_image_is_an_error_record_and_the_others_are_classified(
     bundle: Path, images: list[Path], source: object
 ) -> None:
@@ -200,3 +202,34 @@ def test_a_given_image_that_cannot_be_decoded_is_an_error_record_and_the_others_
 
 def raise_os_error() -> None:
     raise OSError("the share is gone")
+
+
+@every_mode
+def test_content_and_file_objects_are_images(
+    bundle: Path, images: list[Path], mode: Mode, tmp_path: Path
+) -> None:
+    content = images[0].read_bytes()
+    with Classifier.load(bundle, threads=2, mode=mode) as classifier, images[0].open("rb") as file:
+        wanted = classifier.classify(images[0]).probability
+        sources = [content, bytearray(content), io.BytesIO(content), file]
+        one = [classifier.classify(source) for source in sources]
+        many = list(classifier.classify(sources, overlay=tmp_path / "overlays"))
+        assert [result.probability for result in (*one, *many)] == [wanted] * 8
+        assert {result.image for result in (*one, *many)} == {None}
+        assert list(classifier.classify([])) == []
+
+
+@pytest.mark.parametrize("source", [None, 5, {"image": "x.jpg"}])
+def test_what_is_neither_an_image_nor_an_iterable_is_one_error(bundle: Path, source: Any) -> None:
+    with Classifier.load(bundle) as classifier:
+        with pytest.raises(ImageError, match="is not an image"):
+            classifier.classify(source)
+        result = next(classifier.classify([source]))
+        assert result.status == "error"
+        assert "is not an image" in (result.error or "")
+
+
+def test_text_and_no_content_are_error_records(bundle: Path) -> None:
+    with Classifier.load(bundle) as classifier:
+        for source in (b"", b"hello", io.StringIO("hello")):
+            assert classifier.classify(source).status == "error"  # type: ignore[arg-type]

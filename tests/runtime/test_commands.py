@@ -65,6 +65,50 @@ def test_json_is_a_valid_record_a_line(folder: Path, bundle: Path) -> None:
     assert [record["status"] == "error" for record in records] == [False] * 3 + [True] * 2
 
 
+def test_what_a_folder_leaves_out_is_counted_by_kind(folder: Path, bundle: Path) -> None:
+    jpeg = (folder / "0.jpg").read_bytes()
+    files = {
+        "a.czi": b"ZISRAWFILE" + bytes(90), "b.jpg": b"", "c.jpg.part": jpeg, "notes.txt": b"text",
+        "d\x1b[31m.csv": b"label", "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    }  # fmt: skip
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    result = run("classify", folder, "--bundle", bundle, "--json")
+    records = {Path(record["image"]).name: record for record in lines(result)}
+    assert result.exit_code == 1
+    assert list(records) == ["0.jpg", "1.jpg", "2.jpg", "a.czi", "b.jpg", "c.jpg.part"]
+    errors = [records[name]["error"] for name in ("a.czi", "b.jpg", "c.jpg.part")]
+    for error, kind in zip(errors, ("Zeiss CZI", "empty", "half-transferred"), strict=True):
+        assert kind in error
+    for part in ("1 × Zeiss CZI file (a.czi)", "(b.jpg)", "(c.jpg.part)", "2 × text file",
+                 "notes.txt", "1 × file of the operating system (Thumbs.db)"):  # fmt: skip
+        assert part in result.stderr
+    assert "\x1b" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_files_that_are_no_pictures_are_no_error_in_a_folder(folder: Path, bundle: Path) -> None:
+    (folder / "notes.txt").write_text("text", encoding="utf-8")
+    result = run("classify", folder, "--bundle", bundle, "--json")
+    assert (result.exit_code, len(lines(result))) == (0, 3)
+    assert "1 × text file (notes.txt)" in result.stderr
+    named = run("classify", folder / "notes.txt", "--bundle", bundle, "--json")
+    assert (named.exit_code, named.stderr) == (1, "")
+
+
+def test_an_empty_name_is_wrong_usage(folder: Path, bundle: Path) -> None:
+    for names in ([""], [folder, ""]):
+        result = run("classify", *names, "--bundle", bundle)
+        assert (result.exit_code, "empty name" in result.stderr) == (2, True)
+
+
+def test_an_empty_folder_is_called_empty(tmp_path: Path, bundle: Path) -> None:
+    (tmp_path / "none").mkdir()
+    result = run("classify", tmp_path / "none", "--bundle", bundle, "--json")
+    assert (result.exit_code, len(lines(result))) == (1, 1)
+    assert "none is empty" in lines(result)[0]["error"]
+
+
 def test_the_exit_code_is_zero_without_errors(folder: Path, bundle: Path) -> None:
     assert run("classify", folder, "--bundle", bundle).exit_code == 0
 

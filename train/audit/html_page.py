@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.data.layout_types import ReadOptions
 from ...runtime.imaging import load_picture, read_header
+from ...runtime.outputs import write_outputs
 from ...runtime.pages.environment import image_uri, render_page
 from ..provenance import provenance_line
 from .shortcuts import PICTURE_SIZE, masks
@@ -29,7 +30,7 @@ FRAME_COLOUR, MASK_COLOUR = (34, 197, 94), (236, 72, 153)
 PictureRow = dict[str, Any]  # for the template: names, and pictures as data URIs
 
 
-def write_page(path: Path, document: AuditDocument) -> Path:
+def write_page(path: Path, document: AuditDocument, *, force: bool = False) -> Path:
     """Write the page of an audit.
 
     Parameters
@@ -37,11 +38,18 @@ def write_page(path: Path, document: AuditDocument) -> Path:
     path : Path
     document : AuditDocument
         As `alledge.train.audit.audit.audit` returns it.
+    force : bool
+        Replace the file if it exists.
 
     Returns
     -------
     Path
         `path`.
+
+    Raises
+    ------
+    AlledgeError
+        As `write_outputs`.
     """
     sets = document["datasets"]
     within = [p for p in document["pairs"] if p["a"]["dataset"] == p["b"]["dataset"]]
@@ -56,8 +64,7 @@ def write_page(path: Path, document: AuditDocument) -> Path:
         several=len(sets) > 1,
         made_by=provenance_line(document),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_outputs({path: text}, force=force, option="--html")
     return path
 
 

@@ -13,6 +13,9 @@ from pathlib import Path
 import click
 
 from ...errors import RunError
+from ...runtime.files import write_json
+from ...runtime.outputs import check_folder, is_own_document, make_folder
+from ...runtime.terminal import echo, printable
 
 MODEL = "mobilenetv2"
 IMAGES, NEW_IMAGES, CLASSIFIED = 280, 100, 12
@@ -21,6 +24,8 @@ SEED, NEW_SEED = 0, 1
 # need far fewer.
 RANDOM_WEIGHTS = ("--weights", "none", "--epochs", "12", "--lr", "2e-3", "--batch-size", "16")
 IMAGENET_WEIGHTS = ("--weights", "imagenet", "--epochs", "4")
+MARK, SCHEMA = "demo.json", "alledge/demo"  # marks the folder of a demo
+PAGE = "summary.html"
 FETCH_TIMEOUT_S = 90  # to import tensorflow and download 9 MB
 
 CLOSING = """
@@ -84,9 +89,7 @@ def demo(out: Path, weights: str | None, force: bool, images: int, epochs: int |
       alledge demo --out demo
     """
     started = time.monotonic()
-    if force and out.exists():
-        _delete_results(out)
-    out.mkdir(parents=True, exist_ok=True)
+    prepare_folder(out, force=force)
     _draw_smears(out / "smears", images, SEED)
     _draw_smears(out / "new-smears", NEW_IMAGES, NEW_SEED)
     training = _training_arguments(weights)
@@ -98,7 +101,7 @@ def demo(out: Path, weights: str | None, force: bool, images: int, epochs: int |
 
     page = write_page(out, outputs, [step.command for step in steps])
     minutes = (time.monotonic() - started) / 60
-    click.echo(CLOSING.format(minutes=minutes, page=page, model=MODEL))
+    echo(CLOSING.format(minutes=minutes, page=printable(str(page)), model=MODEL))
 
 
 def _steps(out: Path, training: tuple[str, ...]) -> list[Step]:
@@ -126,23 +129,24 @@ def _steps(out: Path, training: tuple[str, ...]) -> list[Step]:
 
 def _run(step: Step) -> str:
     """Run a step and return its output; return an empty text if its last file exists."""
-    click.echo(f"\n▸ {step.title}", err=True)
+    echo(f"\n▸ {step.title}", err=True)
     if step.last_file is not None and step.last_file.is_file():
-        click.echo(f"  {step.last_file.parent} exists already", err=True)
+        echo(f"  {printable(str(step.last_file.parent))} exists already", err=True)
         return ""
     shown = step.command if len(step.command) < 300 else step.command[:150] + " …"
-    click.echo(f"  $ {shown}", err=True)
+    echo(f"  $ {printable(shown)}", err=True)
     command = (sys.executable, "-m", "alledge", *step.arguments)
     completed = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)
     output = completed.stdout
     if completed.returncode:
+        if output.strip():
+            echo(output.strip(), err=True)
         raise RunError(
-            f"the demo stopped: {step.arguments[0]} ended with exit code {completed.returncode}"
-            + (f"\n{output.strip()}" if output.strip() else ""),
+            f"the demo stopped: {step.arguments[0]} ended with exit code {completed.returncode}",
             fix=f"see the message above, then run the demo again, or only this step: {shown}",
         )
     if step.last_file is not None:
-        click.echo(output.rstrip(), err=True)
+        echo(output.rstrip(), err=True)
     return output
 
 
@@ -151,7 +155,7 @@ def _draw_smears(folder: Path, images: int, seed: int) -> None:
 
     if folder.is_dir():
         return
-    click.echo(f"\n▸ Draw {images} blood smears into {folder}", err=True)
+    echo(f"\n▸ Draw {images} blood smears into {printable(str(folder))}", err=True)
     with click.progressbar(length=images, file=sys.stderr) as bar:
         generate(folder, images=images, seed=seed, progress=lambda done, total: bar.update(1))
 
@@ -162,7 +166,7 @@ def _training_arguments(weights: str | None) -> tuple[str, ...]:
         weights = "imagenet" if _can_load_imagenet() else "none"
         random = "random weights, because Keras cannot load those of ImageNet"
         message = "ImageNet weights" if weights == "imagenet" else random
-        click.echo(f"\n▸ Train with {message}", err=True)
+        echo(f"\n▸ Train with {message}", err=True)
     return IMAGENET_WEIGHTS if weights == "imagenet" else RANDOM_WEIGHTS
 
 
@@ -177,8 +181,30 @@ def _can_load_imagenet() -> bool:
     return completed.returncode == 0
 
 
-def _delete_results(out: Path) -> None:
-    """Delete the results of a demo, and no other files in the folder."""
-    for name in ("smears", "new-smears", "run", "bundles"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / "summary.html").unlink(missing_ok=True)
+def prepare_folder(out: Path, *, force: bool = False) -> None:
+    """Create the folder of a demo, or check that a demo created it.
+
+    Parameters
+    ----------
+    out : Path
+    force : bool
+        Delete the results of an earlier demo. Other files in the folder stay.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds files but no ``demo.json``, or cannot be written. Nothing is deleted.
+    """
+    if not is_own_document(out / MARK, SCHEMA):
+        check_folder(out, fix="--out A-NEW-FOLDER; only the folder of a demo is used again")
+        make_folder(out)
+        write_json(out / MARK, {"schema": SCHEMA, "schema_version": 1})
+        return
+    make_folder(out)
+    if not force:
+        return
+    bundle = out / "bundles" / f"{MODEL}-int8"
+    for folder in (out / "smears", out / "new-smears", out / "run", bundle):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (out / PAGE, bundle.with_name(f"{bundle.name}.log.json")):
+        file.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from ...runtime.files import replace_file
 from ...runtime.pages.environment import image_uri, render_page
 from ..provenance import provenance_line
 
@@ -56,7 +57,8 @@ def write_page(out: Path, outputs: dict[str, str], commands: list[str]) -> Path:
         made_by=provenance_line(run),
     )
     page = out / "summary.html"
-    page.write_text(text, encoding="utf-8")
+    with replace_file(page) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return page
 
 

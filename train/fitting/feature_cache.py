@@ -28,6 +28,7 @@ from .augmentation import NO_AUGMENTATION, Augmentation, augment
 from .types import Floats
 
 FORMAT = 1  # of an entry; increase it when image loading or augmentation changes
+ENTRIES = f"??/{'?' * 64}.npz"  # names of entries; the user may have named any folder
 MAX_BYTES = 10 * 2**30  # size of all entries together
 CHUNK = 64  # images per call of the base
 FIRST_EPOCH = 1_000_001  # epoch number of pass 1: no fine-tuning has that many epochs
@@ -146,7 +147,7 @@ class FeatureCache:
     def _evict(self) -> None:
         """Delete the least recently used entries until the rest fits the limit."""
         entries = []
-        for path in self.root.glob("*/*.npz") if self.root else ():
+        for path in self.root.glob(ENTRIES) if self.root else ():
             with contextlib.suppress(OSError):  # another process may have deleted it
                 status = path.stat()
                 entries.append((status.st_mtime_ns, status.st_size, path))

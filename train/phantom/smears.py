@@ -7,9 +7,11 @@ random choice is a function of (seed, index).
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from PIL import ExifTags, Image
 from ... import __version__
 from ...errors import DataError, UsageError
 from ...runtime.data.datasets import GENERATED_MARK
+from ...runtime.interrupts import on_end
+from ...runtime.outputs import make_folder
 from .cell_kinds import BLAST, NORMAL, Leucocyte
 from .cells import (
     ERYTHROCYTE_UM,
@@ -221,7 +225,7 @@ def generate(
     Raises
     ------
     UsageError
-        If a number is out of range.
+        If a number is out of range, or the folder above cannot be written.
     DataError
         If `out` exists and is not an empty folder.
 
@@ -234,10 +238,32 @@ def generate(
     _check(images, seed, size, camera_bias)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} is there already", fix="name a new folder, or remove that one")
-    building = out.with_name(out.name + ".part")
-    shutil.rmtree(building, ignore_errors=True)
+    make_folder(out.parent)
+    building = out.with_name(f".{out.name}.{os.getpid()}.part")
+    shutil.rmtree(building, ignore_errors=True)  # of a killed process with the same number
+    building.mkdir()
+    with on_end(partial(shutil.rmtree, building, ignore_errors=True)):
+        try:
+            _write_all(building, images, seed, size, camera_bias, progress)
+            if out.exists():
+                out.rmdir()
+            building.replace(out)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    return out
+
+
+def _write_all(
+    building: Path,
+    images: int,
+    seed: int,
+    size: int,
+    camera_bias: float,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Write the files of `generate` into an empty folder."""
     for folder in ("im", "xyc"):
-        (building / folder).mkdir(parents=True)
+        (building / folder).mkdir()
     rows = _labels_and_cameras(images, seed, camera_bias)
     for index, (blast, camera) in enumerate(rows, start=1):
         _write(building, seed, index, blast, camera, size)
@@ -255,10 +281,6 @@ def generate(
     }
     text = json.dumps(settings, indent=2) + "\n"
     (building / GENERATED_MARK).write_text(text, encoding="utf-8")
-    if out.exists():
-        out.rmdir()
-    building.replace(out)
-    return out
 
 
 def _check(images: int, seed: int, size: int, camera_bias: float) -> None:

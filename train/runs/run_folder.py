@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import RunError, UsageError
+from ...errors import RunError
+from ...runtime.csv_cells import csv_document, read_csv
 from ...runtime.files import replace_file, write_json
 from ...runtime.metrics.metrics import Json
+from ...runtime.outputs import check_folder, make_folder
 from .types import RunSettings
 
 RUNS = Path("runs")  # folder of all runs, unless --out names another
@@ -175,7 +176,7 @@ class Run:
         path = self.path / SPLIT
         try:
             with path.open(encoding="utf-8", newline="") as stream:
-                return tuple(_split_row(row) for row in csv.DictReader(stream))
+                return tuple(_split_row(row) for row in read_csv(stream))
         except (OSError, KeyError, ValueError) as error:
             raise RunError(
                 f"{path} does not say which images each fold trained on: {error}",
@@ -186,7 +187,7 @@ class Run:
     def _read(self, path: Path) -> Predictions:
         try:
             with path.open(encoding="utf-8", newline="") as stream:
-                rows = list(csv.DictReader(stream))
+                rows = list(read_csv(stream))
             return _predictions(rows, self.labels)
         except (OSError, KeyError, ValueError) as error:
             raise RunError(
@@ -277,20 +278,28 @@ def newest_finished(root: str | Path, model: str, head: str | None = None) -> Ru
     )
 
 
+def check_run_folder(path: Path) -> None:
+    """Check that a new run may be written to a folder.
+
+    Raises
+    ------
+    UsageError
+        If the folder exists and is not empty, or cannot be written.
+    """
+    fix = "name another folder, or --resume if it is an unfinished run of these settings"
+    check_folder(path, fix=fix)
+
+
 def begin_run(path: Path, settings: RunSettings) -> None:
     """Create the folder of a new run and write its settings.
 
     Raises
     ------
     UsageError
-        If the folder exists and is not empty.
+        If the folder exists and is not empty, or cannot be written.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(
-            f"{path} exists already",
-            fix="name another folder, or --resume if it is an unfinished run of these settings",
-        )
-    path.mkdir(parents=True, exist_ok=True)
+    check_run_folder(path)
+    make_folder(path)
     write_json(path / SETTINGS, settings)
 
 
@@ -342,11 +351,9 @@ def _settings(path: Path) -> Json:
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV file atomically. A float has nine digits, enough for float32; None is empty."""
-    with replace_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([f"{v:.9g}" if isinstance(v, float) else v for v in row])
+    digits = ([f"{v:.9g}" if isinstance(v, float) else v for v in row] for row in rows)
+    with replace_file(path) as beside:
+        beside.write_text(csv_document(header, digits), encoding="utf-8", newline="")
 
 
 def _split_row(row: dict[str, str]) -> SplitRow:

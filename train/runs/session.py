@@ -43,6 +43,7 @@ from .run_folder import (
     Predictions,
     Run,
     begin_run,
+    check_run_folder,
     find_unfinished,
     load_run,
 )
@@ -132,6 +133,8 @@ def train(options: TrainOptions, *, resume: bool = False, quiet: bool = False) -
     """
     architecture(options.model)
     head_row(options.head)
+    if not resume:  # before minutes of reading images
+        check_run_folder(options.out or RUNS / options.model / "new")
     if not 0 < options.sensitivity <= 1:
         raise UsageError(f"the sensitivity is {options.sensitivity}", allowed="above 0, at most 1")
     weights = _describe_weights(options.weights)
@@ -250,7 +253,7 @@ def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: st
         "split": {
             "kind": split.kind,
             "folds": len(split.folds),
-            "digest": _digest(parts.encode()),
+            "digest": _digest(parts.encode("utf-8", "surrogateescape")),
             "notes": list(split.notes),
         },
         "weights": weights,

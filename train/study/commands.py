@@ -9,6 +9,7 @@ import click
 
 from ...errors import UsageError
 from ...runtime.data.command_options import dataset_options
+from ...runtime.terminal import echo, printable
 from ..command_options import (
     STUDY_PACKAGES,
     data_option,
@@ -141,7 +142,7 @@ def study(
     location = StudyLocation(
         out=out, storage=storage, resume=resume, heartbeat_s=heartbeat_s, cache=cache
     )
-    click.echo(run_study(study_options, location, quiet=quiet))
+    echo(printable(str(run_study(study_options, location, quiet=quiet))))
 
 
 def _split_names(text: str) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from typing import Any
 from rich.progress import BarColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ...errors import UsageError
 from ...runtime.files import write_json
+from ...runtime.outputs import check_folder, check_outputs, is_own_document, make_folder
+from ...runtime.terminal import printable
 from ..fitting.feature_cache import FeatureCache
 from ..progress import ProgressDisplay, TrainingProgress
 from .cell_tuning import StudyWorker
@@ -28,6 +29,8 @@ from .trial_queue import HEARTBEAT_S, open_storage, sqlite_url
 
 DATABASE, DOCUMENT, SETTINGS = "study.db", "study.json", "settings.json"
 POLL_S = 1.0  # between two looks at the work of other processes
+PAGES = ("study.md", "study.html")
+SETTINGS_SCHEMA = "alledge/study-settings"
 WHOLE = "the whole study"
 
 
@@ -124,19 +127,20 @@ class StudyProgress(ProgressDisplay):
 
     def __init__(self, quiet: bool) -> None:
         super().__init__(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.completed:.0f} of {task.total:.0f}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             _StageTimeRemaining(),
-            TextColumn("{task.fields[cell]}"),
+            TextColumn("{task.fields[cell]}", markup=False),
             quiet=quiet,
         )
         self._tasks: dict[str, Any] = {}
 
     def show(self, stage: str, done: int, total: int, cell: str = "", note: str = "") -> None:
         """Set the bar of a stage; print a line if there is no terminal and the cell changed."""
+        cell = printable(cell)
         if stage not in self._tasks:
             self._tasks[stage] = self._bar.add_task(stage, total=total, cell="")
         previous = self._bar.tasks[self._tasks[stage]].fields["cell"]
@@ -171,13 +175,13 @@ def study(options: StudyOptions, location: StudyLocation, *, quiet: bool = False
     Raises
     ------
     UsageError
-        If the folder is not empty and `resume` is False, or a name or the storage is wrong.
+        If the folder is not empty and `resume` is False, holds files of these names that no study
+        wrote, or cannot be written; if a name or the storage is wrong.
     DataError
         If the data set or a split cannot be used. Nothing was trained then.
     """
     out = location.out
-    if out.exists() and any(out.iterdir()) and not location.resume:
-        raise UsageError(f"{out} exists already", fix="--resume to continue it, or another --out")
+    _check_folder(location)
     with StudyProgress(quiet) as progress:
         plan = make_plan(options, progress.show)
         for line in plan.settings["reading"]:
@@ -185,7 +189,7 @@ def study(options: StudyOptions, location: StudyLocation, *, quiet: bool = False
         for name, reason in plan.settings["left_out"].items():
             progress.say(f"the {name} split is left out: {reason}")
         storage = _open_storage(location)
-        write_json(out / SETTINGS, plan.settings)
+        write_json(out / SETTINGS, {"schema": SETTINGS_SCHEMA, **plan.settings})
         worker = StudyWorker(
             plan,
             Features(plan, FeatureCache(location.cache), progress.say),
@@ -197,6 +201,16 @@ def study(options: StudyOptions, location: StudyLocation, *, quiet: bool = False
             run_stage(worker, stage, progress)
             page = _write(worker, out)
     return page
+
+
+def _check_folder(location: StudyLocation) -> None:
+    """Raise UsageError if the study would write over files that are not its own."""
+    out = location.out
+    if not location.resume:
+        check_folder(out, fix="--resume to continue it, or another --out")
+    elif not is_own_document(out / SETTINGS, SETTINGS_SCHEMA):
+        # the folder may be new, or another process has begun just now
+        check_outputs([out / name for name in (SETTINGS, DOCUMENT, *PAGES)], can_force=False)
 
 
 def stages(plan: Plan) -> list[Stage]:
@@ -261,10 +275,10 @@ def _open_storage(location: StudyLocation) -> Any:
     A storage that cannot be opened leaves no folder behind, except where SQLite needs it before.
     """
     if location.storage is None:
-        location.out.mkdir(parents=True, exist_ok=True)
+        make_folder(location.out)
     url = location.storage or sqlite_url(location.out / DATABASE)
     storage = open_storage(url, location.heartbeat_s)
-    location.out.mkdir(parents=True, exist_ok=True)
+    make_folder(location.out)
     return storage
 
 

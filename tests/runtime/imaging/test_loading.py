@@ -174,7 +174,7 @@ def test_a_decompression_bomb_is_refused_from_its_header(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty"), (b"hello", "not an image"), (b"\xff\xd8\xff\xe0", "not an image|damaged")],
+    [(b"", "empty"), (b"hello", "not an image"), (b"\xff\xd8\xff\xe0", "is a damaged JPEG")],
 )
 def test_a_file_that_is_no_image_says_why(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "x.jpg").write_bytes(content)
@@ -185,7 +185,7 @@ def test_a_file_that_is_no_image_says_why(tmp_path: Path, content: bytes, reason
 def test_missing_folder_and_fifo_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="there is no file"):
         load_rgb(tmp_path / "none.jpg")
-    with pytest.raises(ImageError, match="not a regular file"):
+    with pytest.raises(ImageError, match=r"the folder .* is empty"):
         load_rgb(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.jpg")
@@ -219,8 +219,8 @@ def test_a_truncated_file_is_refused(tmp_path: Path, picture: Image.Image, form:
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros((5, 5), np.uint8),
         np.zeros((5, 5, 4), np.uint8),
+        np.zeros((5,), np.uint8),
         np.zeros((5, 5, 3), np.float32),
         np.zeros((0, 5, 3), np.uint8),
     ],

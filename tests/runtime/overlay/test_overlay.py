@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +77,7 @@ def test_an_overlay_keeps_the_image_and_adds_a_caption(
 ) -> None:
     with Classifier.load(bundle) as classifier:
         classifier.classify(slide, overlay=tmp_path / "out")
-    with Image.open(tmp_path / "out" / "slide.jpg") as drawn:
+    with Image.open(tmp_path / "out" / "slide.overlay.jpg") as drawn:
         pixels = np.asarray(drawn.convert("RGB")).astype(int)
     assert pixels.shape[1] == LONGEST_PIXELS
     assert pixels.shape[0] > LONGEST_PIXELS * 3 // 4
@@ -89,7 +93,7 @@ def test_every_kind_of_source_has_an_overlay(bundle: Path, slide: Path, tmp_path
         results = list(classifier.classify(sources, overlay=tmp_path / "out"))
     assert [result.status for result in results] == ["ok"] * 3
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["image-2.jpg", "image.jpg", "slide.jpg"]
+    assert names == ["image-2.overlay.jpg", "image.overlay.jpg", "slide.overlay.jpg"]
 
 
 def test_an_error_record_has_no_overlay(bundle: Path, tmp_path: Path) -> None:
@@ -131,7 +135,7 @@ def test_a_label_without_evidence_in_any_region_is_drawn_too(bundle: Path, tmp_p
     Image.new("RGB", (300, 200), (128, 128, 128)).save(tmp_path / "grey.png")
     with Classifier.load(bundle) as classifier:
         classifier.classify(tmp_path / "grey.png", overlay=tmp_path / "out")
-    with Image.open(tmp_path / "out" / "grey.jpg") as drawn:
+    with Image.open(tmp_path / "out" / "grey.overlay.jpg") as drawn:
         assert drawn.width >= 480
 
 
@@ -141,14 +145,100 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_work(tmp_path: Path)
         Overlays(tmp_path / "file")
 
 
-def test_a_folder_that_cannot_be_written_to_is_refused(
+class Pictures:
+    """A folder of pictures, and a folder of overlays that breaks while they are classified."""
+
+    def __init__(self, folder: Path, make_picture: Maker) -> None:
+        self.images = [folder / f"{number}.png" for number in range(3)]
+        for number, path in enumerate(self.images):
+            make_picture(seed=number).save(path)
+        self.out = folder / "out"
+
+    def broken_after_first(self) -> Iterator[Path]:
+        """Yield the pictures; a file takes the place of the folder after the first one."""
+        for number, path in enumerate(self.images):
+            if number == 1:
+                shutil.rmtree(self.out)
+                self.out.touch()
+            yield path
+
+
+def test_an_answer_does_not_depend_on_its_picture(
+    bundle: Path, tmp_path: Path, make_picture: Maker
+) -> None:
+    pictures = Pictures(tmp_path, make_picture)
+    with Classifier.load(bundle) as classifier:
+        plain = [classifier.classify(path) for path in pictures.images]
+        results = list(classifier.classify(pictures.broken_after_first(), pictures.out))
+    assert [result.label for result in results] == [result.label for result in plain]
+    assert [result.overlay_error is None for result in results] == [True, False, False]
+    assert "out" in str(results[1].overlay_error)
+    assert [result.overlay is None for result in results] == [False, True, True]
+
+
+@pytest.mark.parametrize("style", ["--json", "--csv"])
+def test_a_batch_whose_disk_is_full_is_answered_and_exits_with_1(
+    bundle: Path,
+    tmp_path: Path,
+    make_picture: Maker,
+    monkeypatch: pytest.MonkeyPatch,
+    style: str,
+) -> None:
+    def fill_disk(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("alledge.runtime.outputs.flush_file", fill_disk)
+    pictures = Pictures(tmp_path, make_picture)
+    arguments = ["classify", *map(str, pictures.images), "--bundle", str(bundle), style]
+    result = CliRunner().invoke(main, [*arguments, "--overlay", str(pictures.out)])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout.count("tiny-float32") == 3
+    assert result.stderr.count("No space left on device") == 3
+    assert list(pictures.out.iterdir()) == []
+    if style == "--json":
+        records = [json.loads(line) for line in result.stdout.splitlines()]
+        assert all(record["error"] is None for record in records)
+        assert all("No space left" in record["overlay_error"] for record in records)
+
+
+def test_an_overlay_that_exceeds_the_time_limit_keeps_the_answer(
+    bundle: Path, slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+
+    def hang(*_: object) -> None:
+        release.wait()
+
+    monkeypatch.setattr(Overlays, "write", hang)
+    with Classifier.load(bundle, timeout_s=0.5) as classifier:
+        result = classifier.classify(slide, overlay=tmp_path / "out")
+        release.set()
+    assert (result.label, result.error) == ("blast", None)
+    assert "0.5 s" in str(result.overlay_error)
+
+
+def test_an_existing_overlay_is_an_error_before_anything_is_classified(
     bundle: Path, slide: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    (out / "slide.jpg").mkdir(parents=True)
-    with (
-        Classifier.load(bundle) as classifier,
-        pytest.raises(UsageError, match="cannot be written"),
-    ):
-        classifier.classify(slide, overlay=out)
-    assert [path.name for path in out.iterdir()] == ["slide.jpg"]
+    with Classifier.load(bundle) as classifier:
+        first = classifier.classify(slide, overlay=out)
+        content = Path(str(first.overlay)).read_bytes()
+        for source in (slide, [slide]):
+            with pytest.raises(UsageError, match=r"slide.overlay.jpg exists already"):
+                classifier.classify(source, overlay=out)
+        assert classifier.classify(slide, out, force=True).overlay == first.overlay
+        (result,) = classifier.classify(iter([slide]), out)
+    assert "exists already" in str(result.overlay_error)
+    assert Path(str(first.overlay)).read_bytes() == content
+    assert [path.name for path in out.iterdir()] == ["slide.overlay.jpg"]
+
+
+def test_an_overlay_never_replaces_an_image(bundle: Path, slide: Path, tmp_path: Path) -> None:
+    image = tmp_path / "slide.overlay.jpg"
+    Image.open(slide).convert("RGB").save(image)
+    content = image.read_bytes()
+    with Classifier.load(bundle) as classifier, pytest.raises(UsageError, match="is an input"):
+        classifier.classify([slide, image], overlay=tmp_path, force=True)
+    assert image.read_bytes() == content
