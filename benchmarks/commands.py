@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from ..runtime.data.command_options import dataset_options
 from ..runtime.option_types import MOST_THREADS, Count, FiniteFloatRange
 from ..runtime.terminal import echo, printable, show
+
+if TYPE_CHECKING:
+    from ..runtime.data.layout_types import ReadOptions
 
 
 def _parse_counts(context: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
@@ -75,7 +80,7 @@ def _parse_counts(context: click.Context, option: click.Parameter, value: str) -
     help="Stop once the median's 95 % interval is within ± this share of it.",
 )
 @click.option("--minutes", type=FiniteFloatRange(), help="Start no round after this time.")
-@click.option("--layout", metavar="NAME", help="Layout of the data set, if not detected correctly.")
+@dataset_options
 @click.option(
     "--include-seen",
     is_flag=True,
@@ -95,7 +100,7 @@ def benchmark(
     max_rounds: int,
     width: float,
     minutes: float | None,
-    layout: str | None,
+    read_options: ReadOptions,
     include_seen: bool,
     as_json: bool,
     quiet: bool,
@@ -122,7 +127,7 @@ def benchmark(
             seconds=seconds, min_rounds=rounds, max_rounds=max(rounds, max_rounds), width=width
         ),
         data=data,
-        layout=layout,
+        read_options=read_options,
         include_seen=include_seen,
         backends=backend,
         threads=threads,

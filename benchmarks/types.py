@@ -75,6 +75,8 @@ class AccuracyJob(TypedDict):
     threads: int
     data: str
     layout: str | None
+    positive: list[str]
+    labels_file: str | None
     include_seen: bool
 
 

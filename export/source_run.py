@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import AlledgeError, ExportError
 from ..runtime.data.datasets import Sample, read_dataset
+from ..runtime.data.layout_types import ReadOptions
 from ..runtime.guards.fitting import fit_guards
 from ..runtime.guards.guards import is_current
 from ..runtime.guards.image_statistics import image_statistics
@@ -156,9 +157,9 @@ def _unchanged_samples(run: Run) -> dict[str, Sample]:
     if not Path(root).is_dir():
         raise ExportError(f"the run's data is not at {root} any more")
     try:
-        dataset = read_dataset(root, data.get("layout"))
+        dataset = read_dataset(root, ReadOptions.from_record(data))
     except AlledgeError as error:
         raise ExportError(error.one_line) from None
-    if dataset.fingerprint() != data["fingerprint"]:
+    if dataset.fingerprint() != data["fingerprint"] or dataset.positive != tuple(run.positive):
         raise ExportError(f"the images under {root} are not those of the run any more")
     return {dataset.relative(sample): sample for sample in dataset.samples}

@@ -33,8 +33,8 @@ quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 data_option = click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Folder of the data set."
 )
-layout_option = click.option(
-    "--layout", metavar="NAME", help="Of the data set.  [default: detected]"
+force_option = click.option(
+    "--force", is_flag=True, help="Train although the same picture has two labels."
 )
 seed_option = click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..runtime.data.command_options import dataset_options
 from ..runtime.option_types import Count, FiniteFloatRange
 from ..runtime.terminal import echo, show
 from .command_options import (
     AUDIT_PACKAGES,
     TRAIN_PACKAGES,
     data_option,
+    force_option,
     geometry_option,
     groups_option,
     json_option,
-    layout_option,
     quiet_option,
     require_packages,
     seed_option,
 )
+
+if TYPE_CHECKING:
+    from ..runtime.data.layout_types import ReadOptions
 
 
 @click.command(short_help="List the six architectures and their parameters.")
@@ -44,7 +48,7 @@ def models(as_json: bool) -> None:
 
 @click.command(short_help="Find shortcuts that predict the label of a data set.")
 @click.argument("data", nargs=-1, required=True, metavar="DATA...", type=click.Path(path_type=Path))
-@layout_option
+@dataset_options
 @seed_option
 @click.option(
     "--html",
@@ -59,7 +63,7 @@ def models(as_json: bool) -> None:
 def audit(
     context: click.Context,
     data: tuple[Path, ...],
-    layout: str | None,
+    read_options: ReadOptions,
     seed: int,
     html: Path | None,
     force: bool,
@@ -85,7 +89,7 @@ def audit(
     if html is not None:
         check_outputs([html], inputs=data, force=force, option="--html")
     with CountProgress(quiet) as progress:
-        document = run_audit(data, layout=layout, seed=seed, progress=progress.show)
+        document = run_audit(data, read_options, seed=seed, progress=progress.show)
         if html is not None:
             from .audit.html_page import write_page
 
@@ -127,10 +131,9 @@ def audit(
 )
 @click.option(
     "--split",
-    default="grouped",
-    show_default=True,
-    metavar="grouped|paper|subject|camera|FILE.csv",
-    help="How images are divided into folds; a file has the columns image,fold[,group].",
+    metavar="grouped|paper|subject|camera|given|FILE.csv",
+    help="How images are divided into folds; given: by train/ and test/; a file has the columns "
+    "image,fold[,group].  [default: given if there is one, else grouped]",
 )
 @click.option("--folds", default=5, show_default=True, type=Count(), help="1 holds one fifth out.")
 @click.option(
@@ -142,7 +145,7 @@ def audit(
 )
 @groups_option
 @seed_option
-@layout_option
+@dataset_options
 @geometry_option
 @click.option(
     "--out",
@@ -151,6 +154,7 @@ def audit(
     help="Folder of the run.  [default: runs/MODEL/TIME-SEED]",
 )
 @click.option("--resume", is_flag=True, help="Continue the newest unfinished run of these options.")
+@force_option
 @quiet_option
 def train(
     model: str,
@@ -207,7 +211,7 @@ def train(
 @click.command(short_help="Measure a run or a bundle on a data set.")
 @click.argument("subject", metavar="RUN|BUNDLE", type=click.Path(path_type=Path))
 @data_option
-@layout_option
+@dataset_options
 @click.option(
     "--include-seen", is_flag=True, help="Measure on images the model was trained on too."
 )
@@ -217,7 +221,7 @@ def evaluate(
     context: click.Context,
     subject: Path,
     data: Path,
-    layout: str | None,
+    read_options: ReadOptions,
     include_seen: bool,
     as_json: bool,
 ) -> None:
@@ -236,12 +240,12 @@ def evaluate(
     if (subject / "bundle.json").is_file():
         from ..runtime.metrics.bundle_evaluation import evaluate_bundle
 
-        document = evaluate_bundle(subject, data, layout=layout, include_seen=include_seen)
+        document = evaluate_bundle(subject, data, read_options, include_seen=include_seen)
     elif (subject / RECORD).is_file() or (subject / SETTINGS).is_file():
         require_packages("alledge evaluate RUN", TRAIN_PACKAGES)
         from .runs.run_evaluation import evaluate_run
 
-        document = evaluate_run(load_run(subject), data, layout=layout, include_seen=include_seen)
+        document = evaluate_run(load_run(subject), data, read_options, include_seen=include_seen)
     else:
         raise RunError(
             f"{subject} is neither a run nor a bundle",

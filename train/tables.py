@@ -44,6 +44,7 @@ def run_table(run: Run) -> str:
     lines = [
         f"{printable(str(run.path))}: {record['model']} on {record['data']['name']}, "
         f"{metrics['images']} images out of fold, {folds} fold{'s' if folds > 1 else ''}",
+        *record.get("reading", ()),
         *(f"note: {note}" for note in record["split"].get("notes", ())),
         *_directions(record.get("directions") or ()),
         text_table([["", "value", "95 % interval"], *_metric_rows(metrics)]),
@@ -114,6 +115,7 @@ def evaluation_text(document: Json) -> str:
     lines = [
         f"{document['subject']['name']} ({document['subject']['backend']}) on "
         f"{document['data']['name']}: {metrics['images']} of {document['data']['images']} images",
+        *document["data"].get("reading", ()),
         text_table([heading, *_metric_rows(metrics)]),
         text_table(
             [

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...runtime.data.datasets import Dataset, read_dataset
+from ...runtime.data.layout_types import ReadOptions
 from ...runtime.files import write_json
 from ...runtime.outputs import check_outputs, make_folder
 from ..machine_identity import describe_this_machine
@@ -23,7 +24,7 @@ def measure(
     options: BenchmarkOptions | None = None,
     *,
     data: str | Path | None = None,
-    layout: str | None = None,
+    read_options: ReadOptions | None = None,
     include_seen: bool = False,
     backends: Sequence[str] = (),
     threads: Sequence[int] = (),
@@ -41,7 +42,7 @@ def measure(
     options : BenchmarkOptions, optional
     data : str or Path, optional
         Data set for accuracy. Images that a model was trained on are left out.
-    layout, include_seen
+    read_options, include_seen
         As `evaluate_bundle`.
     backends, threads
         As `list_configurations`.
@@ -75,7 +76,10 @@ def measure(
     configurations, skipped = list_configurations(bundles, backends, threads)
     for message in skipped:
         report_progress(message)
-    dataset = read_dataset(data, layout) if data is not None else None
+    read_options = read_options or ReadOptions()
+    dataset = read_dataset(data, read_options) if data is not None else None
+    for line in dataset.description() if dataset is not None else ():
+        report_progress(line)
     draws = image is None and dataset is None
     make_folder(out)
     if not (out / CONDITIONS).exists():  # a new measurement, which replaces no file
@@ -84,7 +88,7 @@ def measure(
     image_path, image_description = choose_image(out, image, dataset)
     accuracy_data = None
     if dataset is not None:
-        accuracy_data = AccuracyData(str(data), layout, include_seen, len(dataset.samples))
+        accuracy_data = AccuracyData(str(data), read_options, include_seen, len(dataset.samples))
     conditions: Conditions = {
         "machine": describe_this_machine(),
         "settings": options.settings_block(image_description),

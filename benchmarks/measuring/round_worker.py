@@ -24,6 +24,7 @@ from ...runtime.backends import BACKENDS
 from ...runtime.backends import __name__ as backends_package
 from ...runtime.bundle.bundle import Bundle
 from ...runtime.classifier import Classifier
+from ...runtime.data.layout_types import ReadOptions
 from ...runtime.files import write_json
 from ...runtime.imaging import load_rgb
 from ...runtime.json_documents import read_json
@@ -92,7 +93,7 @@ def measure_accuracy(job: AccuracyJob) -> AccuracyOutcome:
         document = evaluate_bundle(
             job["bundle"],
             job["data"],
-            layout=job["layout"],
+            ReadOptions.from_record(job),
             include_seen=job["include_seen"],
             backend=job["backend"],
             threads=job["threads"],

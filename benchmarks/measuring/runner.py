@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ...errors import AlledgeError, BackendError
+from ...runtime.data.layout_types import ReadOptions
 from ..statistics import widest_interval
 from ..types import AccuracyJob, AccuracyOutcome, AccuracyRecord, ModelJob, RoundRecord, TimedRound
 from .configurations import BenchmarkOptions, Configuration
@@ -28,7 +29,8 @@ class AccuracyData:
     Parameters
     ----------
     path : str
-    layout : str or None
+    read_options : ReadOptions
+        How it is read.
     include_seen : bool
         As `evaluate_bundle`.
     images : int
@@ -36,7 +38,7 @@ class AccuracyData:
     """
 
     path: str
-    layout: str | None
+    read_options: ReadOptions
     include_seen: bool
     images: int
 
@@ -125,12 +127,15 @@ class Runner:
         """Measure the accuracy of an artifact, unless the log already holds it."""
         if self._data is None or configuration.artifact_key in self._log.accuracy:
             return
+        labels = self._data.read_options.labels_file
         job: AccuracyJob = {
             "bundle": str(configuration.bundle.path),
             "backend": configuration.backend,
             "threads": configuration.threads,
             "data": self._data.path,
-            "layout": self._data.layout,
+            "layout": self._data.read_options.layout,
+            "positive": list(self._data.read_options.positive),
+            "labels_file": None if labels is None else str(labels),
             "include_seen": self._data.include_seen,
         }
         record: AccuracyRecord = {

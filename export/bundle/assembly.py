@@ -25,6 +25,7 @@ from ...runtime.bundle.references import (
 )
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
+from ...train.runs.run_folder import LOCATIONS
 from ..convert.capabilities import ARTIFACTS
 from ..convert.quantization_recipes import describe
 from ..gate.parity import cpu_features
@@ -141,7 +142,7 @@ def bundle_record(run: Json, name: str, precision: str, formats: Json) -> Json:
         "image_path": run["image_path"],
         "formats": formats,
         "training": {
-            "data": {key: value for key, value in run["data"].items() if key != "root"},
+            "data": {key: value for key, value in run["data"].items() if key not in LOCATIONS},
             "split": run["split"],
             "seed": run["seed"],
             "weights": run["weights"],

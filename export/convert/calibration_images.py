@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from ...errors import DataError
-from ...runtime.data.datasets import IMAGE_SUFFIXES
+from ...runtime.data.class_folders import smear_images
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
 from ..types import Images
@@ -75,7 +75,7 @@ def load_folder(folder: Path, settings: ImageSettings) -> Images:
     ImageError
         If one cannot be read.
     """
-    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+    paths = smear_images(folder)
     if not paths:
         raise DataError(f"{folder} has no images to calibrate on", fix="name a folder of smears")
     chosen = choose_balanced(

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from ...errors import DataError
-from ...runtime.data.datasets import IMAGE_SUFFIXES
+from ...runtime.data.class_folders import smear_images
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
 from ...train.phantom.optics import CAMERAS
@@ -86,7 +86,7 @@ def load_reference_folder(folder: Path, settings: ImageSettings) -> Images:
     ImageError
         If one cannot be read.
     """
-    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+    paths = smear_images(folder)
     if len(paths) < REFERENCES:
         raise DataError(
             f"{folder} has {len(paths)} images to choose references from",

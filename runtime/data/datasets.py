@@ -6,22 +6,20 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-from ...errors import DataError, ImageError, unknown_name
+from ...errors import DataError, ImageError, UsageError, unknown_name
 from ..imaging import read_header
+from .boxes import VOC, YOLO, find_voc, find_yolo
+from .class_folders import find_class_folders, refuse_auxiliary_folders
+from .folder_scan import FolderScan, scan_folder
+from .label_reading import LabelReading, read_labels
+from .label_table import find_table, tables_of
+from .layout_types import BLAST, CLASS_FOLDERS_FIX, HEALTHY, LayoutFiles, ReadOptions
+from .named_layouts import ALL_IDB1, ALL_IDB2, C_NMC, find_cnmc, find_idb
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".jp2"}
-)
-# A class with one of these words in its name is healthy; every other class is positive.
-HEALTHY_WORDS = frozenset({"healthy", "normal", "benign", "hem", "negative", "control", "0"})
-HEALTHY, BLAST = "healthy", "blast"
 GENERATED_MARK = "phantom.json"  # the file that alledge.train.phantom writes beside the images
 ERRORS_SHOWN = 3
 
@@ -43,6 +41,8 @@ class Sample:
         Pixels, upright.
     centroids : tuple of (float, float)
         Centroids (x, y) of the blasts in pixels, if the data set has them.
+    part : {"", "train", "validation", "test"}
+        Part of the split that the data set comes with; empty without one.
     """
 
     path: Path
@@ -52,6 +52,7 @@ class Sample:
     width: int
     height: int
     centroids: tuple[tuple[float, float], ...] = ()
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Dataset:
     ----------
     root : Path
     layout : str
-        A key of `LAYOUTS`.
+        A key of `LAYOUTS`, or ``table`` for a file of labels.
     labels : tuple of str
         In the order of the model's outputs, negative labels first.
     positive : tuple of str
@@ -75,6 +76,14 @@ class Dataset:
         True if the groups are people.
     unreadable : dict of Path to str
         Images that cannot be opened, with the reason.
+    reading : LabelReading
+        What the labels of the files mean, and why.
+    notes : tuple of str
+        What was left out of the folder, and how it was read.
+    options : ReadOptions
+        The options that the data set was read with.
+    labels_digest : str, optional
+        ``sha256:…`` of the file of labels.
     """
 
     root: Path
@@ -85,11 +94,24 @@ class Dataset:
     generated: bool = False
     subjects: bool = False
     unreadable: dict[Path, str] = field(default_factory=dict)
+    reading: LabelReading = field(default_factory=lambda: LabelReading(()))
+    notes: tuple[str, ...] = ()
+    options: ReadOptions = field(default_factory=ReadOptions)
+    labels_digest: str | None = None
 
     @property
     def name(self) -> str:
         """The name in reports: the layout, and whether the images were generated."""
         return f"{self.layout}, generated" if self.generated else self.layout
+
+    @property
+    def has_given_split(self) -> bool:
+        """Whether the data set comes with a split: folders ``train`` and ``test``, for example."""
+        return len({sample.part for sample in self.samples} - {""}) > 1
+
+    def description(self) -> list[str]:
+        """Return the layout, what the labels mean and why, and what was left out, line by line."""
+        return [f"layout: {self.layout}", *self.reading.lines(), *self.notes]
 
     def relative(self, sample: Sample) -> str:
         """Return the path of a sample inside the data set, with forward slashes."""
@@ -108,102 +130,25 @@ class Dataset:
         return f"sha256:{total.hexdigest()}"
 
 
-class ImageFile(NamedTuple):
-    """An image file of a layout, before its header is read."""
-
-    path: Path
-    label: str
-    group: str
-
-
-_CNMC = re.compile(r"UID_(H?\d+)_(\d+)_(\d+)_(all|hem)\.bmp$", re.IGNORECASE)
-_IDB = re.compile(r"Im(\d+)_([01])\.(jpg|tif)$", re.IGNORECASE)
-
-
-def _image_paths(folder: Path) -> Iterator[Path]:
-    """Yield the image files below a folder in the order of their paths."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and path.name[0] != ".":
-            yield path
-
-
-def _find_idb(root: Path, folder: str, suffix: str) -> list[ImageFile]:
-    """Find ALL-IDB1 or ALL-IDB2, in the root or in one folder of it."""
-    parents = [path for path in (root, *sorted(root.iterdir())) if (path / folder).is_dir()]
-    files = [
-        ImageFile(path, BLAST if match[2] == "1" else HEALTHY, path.stem)
-        for parent in parents
-        for path in sorted((parent / folder).iterdir())
-        if (match := _IDB.match(path.name)) and match[3].lower() == suffix
-    ]
-    if files and len(parents) > 1:
-        raise DataError(
-            f"{root} holds several sets of this layout: {', '.join(map(str, parents))}",
-            fix=f"name one of them: {parents[0]}",
-        )
-    return files
-
-
-def _find_cnmc(root: Path) -> list[ImageFile]:
-    return [
-        ImageFile(path, BLAST if match[4].lower() == "all" else HEALTHY, match[1].upper())
-        for path in _image_paths(root)
-        if (match := _CNMC.search(path.name))
-    ]
-
-
-def _find_class_folders(root: Path) -> list[ImageFile]:
-    """Find a folder for each class, in the root or in one folder of it."""
-    candidates = [
-        (parent, {folder.name: list(_image_paths(folder)) for folder in _subfolders(parent)})
-        for parent in (root, *_subfolders(root))
-    ]
-    for parent, classes in candidates:
-        if sum(map(bool, classes.values())) > 1:
-            _refuse_empty_class(parent, classes)
-            return [
-                ImageFile(path, label, path.relative_to(root).as_posix())
-                for label, paths in classes.items()
-                for path in paths
-            ]
-    # the inner folder comes first, because its message is more specific
-    single = [
-        (parent, classes) for parent, classes in reversed(candidates) if any(classes.values())
-    ]
-    for parent, classes in single:
-        _refuse_empty_class(parent, classes)
-    for parent, classes in single:
-        raise DataError(
-            f"{parent} has only one class, {next(iter(classes))}",
-            allowed="a folder for each of two classes or more",
-            fix="a folder per class: DATA/healthy/*.jpg, DATA/blast/*.jpg",
-        )
-    return []
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
-
-
-def _refuse_empty_class(parent: Path, classes: dict[str, list[Path]]) -> None:
-    if empty := [label for label, paths in classes.items() if not paths]:
-        raise DataError(
-            f"{parent} has no image of the class {', '.join(empty)}",
-            fix=f"put its images into {parent / empty[0]}, or remove the folder if it is no class",
-        )
-
-
 # Tried in this order; the first that finds images is the layout.
-LAYOUTS: dict[str, Callable[[Path], list[ImageFile]]] = {
-    "all-idb1": partial(_find_idb, folder="im", suffix="jpg"),
-    "all-idb2": partial(_find_idb, folder="img", suffix="tif"),
-    "c-nmc": _find_cnmc,
-    "folders": _find_class_folders,
+LAYOUTS: dict[str, Callable[[FolderScan, ReadOptions], LayoutFiles | None]] = {
+    ALL_IDB1: lambda scan, options: find_idb(scan, ALL_IDB1),
+    ALL_IDB2: lambda scan, options: find_idb(scan, ALL_IDB2),
+    C_NMC: lambda scan, options: find_cnmc(scan),
+    YOLO: lambda scan, options: find_yolo(scan, options.positive),
+    VOC: lambda scan, options: find_voc(scan, options.positive),
+    "folders": lambda scan, options: find_class_folders(scan),
 }
+TABLE = "table"  # the layout with --labels FILE
+NAMED_LAYOUTS = (ALL_IDB1, ALL_IDB2, C_NMC)
 
 
 def read_dataset(
-    root: str | Path, layout: str | None = None, *, skip_unreadable: bool = False
+    root: str | Path,
+    options: ReadOptions | None = None,
+    *,
+    skip_unreadable: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Dataset:
     """Read the folder of a data set.
 
@@ -211,11 +156,12 @@ def read_dataset(
     ----------
     root : str or Path
         The folder, or its parent.
-    layout : str, optional
-        A key of `LAYOUTS`. By default the first layout that fits.
+    options : ReadOptions, optional
     skip_unreadable : bool
         Leave images out that cannot be opened, and list them in `Dataset.unreadable`. By default
         they are an error.
+    progress : callable, optional
+        Takes the stage, the number of headers read and their number, after each.
 
     Returns
     -------
@@ -225,9 +171,10 @@ def read_dataset(
     ------
     DataError
         If the folder does not exist, no layout fits, an image cannot be opened, no image can be
-        opened, a class has no image, or not both healthy and positive classes exist.
+        opened, a folder is no class, a class has no image, it is not clear which labels mean
+        leukaemia, or not both healthy and positive classes exist.
     UsageError
-        If the layout is unknown.
+        If the layout or a label of `options.positive` is unknown.
 
     Examples
     --------
@@ -235,77 +182,136 @@ def read_dataset(
     >>> dataset.layout, dataset.labels, len(dataset.samples)  # doctest: +SKIP
     ('all-idb1', ('healthy', 'blast'), 108)
     """
-    root = Path(root)
+    root, options = Path(root), options or ReadOptions()
     if not root.is_dir():
         raise DataError(f"there is no folder {root}", fix="name the folder of the data set")
-    if layout is not None and layout not in LAYOUTS:
-        raise unknown_name("layout", layout, LAYOUTS)
-    for name in [layout] if layout else LAYOUTS:
-        if files := LAYOUTS[name](root):
-            return _read_files(root, name, files, skip_unreadable)
+    if options.layout is not None and options.layout not in LAYOUTS:
+        raise unknown_name("layout", options.layout, LAYOUTS)
+    if options.layout is not None and options.labels_file is not None:
+        raise UsageError("--layout and --labels are both given", fix="leave one of them out")
+    scan = scan_folder(root)
+    layout, found = _find_layout(scan, options)
+    reading, labels = _read_labels(root, layout, found, options)
+    return _read_headers(scan, layout, found, reading, labels, options, skip_unreadable, progress)
+
+
+def _find_layout(scan: FolderScan, options: ReadOptions) -> tuple[str, LayoutFiles]:
+    """Return the layout that fits, and its files."""
+    if options.labels_file is not None:
+        refuse_auxiliary_folders(scan)
+        return TABLE, find_table(scan, options.labels_file)
+    for name in [options.layout] if options.layout else LAYOUTS:
+        found = LAYOUTS[name](scan, options)
+        # a few files with the names of a set, in a folder of other images, are not the set
+        if found and (
+            options.layout or name not in NAMED_LAYOUTS or 2 * len(found.files) >= len(scan.images)
+        ):
+            return name, found
+    fix = f"{CLASS_FOLDERS_FIX}; or name their labels with --labels FILE.csv"
+    if tables := tables_of(scan):
+        fix = f"if {tables[0].name} holds the labels: --labels {tables[0]}"
+    elif any("coco" in path.name.lower() and path.suffix == ".json" for path in scan.others):
+        fix = "export the boxes as YOLO or VOC; COCO is not read"
     raise DataError(
-        f"{root} has no images in a layout that alledge knows",
-        allowed=layout or LAYOUTS,
-        fix="use a folder per class: DATA/healthy/*.jpg, DATA/blast/*.jpg",
+        f"{scan.root} has no images in a layout that alledge knows ({len(scan.images)} images)",
+        allowed=options.layout or (*LAYOUTS, "--labels FILE.csv"),
+        fix=fix,
     )
 
 
-def _read_files(root: Path, layout: str, files: list[ImageFile], skip_unreadable: bool) -> Dataset:
-    labels, positive = _labels(root, layout, {file.label for file in files})
-    samples: list[Sample] = []
-    unreadable: dict[Path, str] = {}
-    for path, label, group in files:
-        try:
-            header = read_header(path)
-        except ImageError as error:
-            unreadable[path] = error.what
-            continue
-        samples.append(
-            Sample(path, label, group, header.camera, header.width, header.height, _centroids(path))
-        )
-    if unreadable and not (skip_unreadable and samples):
-        errors = list(unreadable.values())
-        more = f" (and {len(errors) - ERRORS_SHOWN} more)" if len(errors) > ERRORS_SHOWN else ""
-        raise DataError(
-            f"{len(errors)} of {len(files)} images cannot be opened: "
-            f"{'; '.join(errors[:ERRORS_SHOWN])}{more}",
-            fix="replace or remove them",
-        )
-    set_folder = samples[0].path.parent.parent
-    return Dataset(
-        root=root,
-        layout=layout,
-        labels=labels,
-        positive=positive,
-        samples=tuple(samples),
-        generated=any((folder / GENERATED_MARK).is_file() for folder in (root, set_folder)),
-        subjects=layout == "c-nmc",
-        unreadable=unreadable,
-    )
-
-
-def _labels(root: Path, layout: str, present: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if layout == "folders":
-        negative = sorted(name for name in present if _is_healthy(name))
-        positive = sorted(present - set(negative))
-    else:
-        negative, positive = [HEALTHY], [BLAST]
-    if missing := sorted({*negative, *positive} - present):
+def _read_labels(
+    root: Path, layout: str, found: LayoutFiles, options: ReadOptions
+) -> tuple[LabelReading, tuple[str, ...]]:
+    """Return what the labels mean, and the labels in the order of the model's outputs."""
+    present = {file.label for file in found.files}
+    reading = found.reading
+    if reading is None or (layout == TABLE and options.positive):
+        if len(present) < 2:
+            raise DataError(
+                f"{root} has only one class, {', '.join(present)}",
+                fix="a data set needs images of two classes or more",
+            )
+        reading = read_labels(root, present, options.positive)
+        return reading, reading.labels
+    labels = reading.labels if layout not in (YOLO, VOC) else (HEALTHY, BLAST)
+    if missing := [label for label in labels if label not in present]:
         raise DataError(
             f"{root} has no image of the class {', '.join(missing)}",
             fix="a data set needs images of every class",
         )
-    if not negative or not positive:
+    if options.positive and layout in NAMED_LAYOUTS:
+        for name in options.positive:
+            if name not in labels:
+                raise unknown_name("label", name, labels)
+        if tuple(options.positive) != reading.positive:
+            raise UsageError(
+                f"the file names of {layout} say which images are positive: "
+                f"{', '.join(reading.positive)}",
+                fix="leave --positive out",
+            )
+    return reading, labels
+
+
+def _read_headers(
+    scan: FolderScan,
+    layout: str,
+    found: LayoutFiles,
+    reading: LabelReading,
+    labels: tuple[str, ...],
+    options: ReadOptions,
+    skip_unreadable: bool,
+    progress: Callable[[str, int, int], None] | None,
+) -> Dataset:
+    samples: list[Sample] = []
+    unreadable: dict[Path, str] = {}
+    for index, (path, label, group, part) in enumerate(found.files):
+        try:
+            header = read_header(path)
+        except ImageError as error:
+            unreadable[path] = error.what
+        else:
+            samples.append(
+                Sample(
+                    path=path,
+                    label=label,
+                    group=group,
+                    camera=header.camera,
+                    width=header.width,
+                    height=header.height,
+                    centroids=_centroids(path),
+                    part=part,
+                )
+            )
+        if progress:
+            progress("reading headers", index + 1, len(found.files))
+    if unreadable and not (skip_unreadable and samples):
+        errors = list(unreadable.values())
+        more = f" (and {len(errors) - ERRORS_SHOWN} more)" if len(errors) > ERRORS_SHOWN else ""
         raise DataError(
-            f"{root} has the classes {', '.join(sorted(present))}: "
-            f"{'all' if negative else 'none'} of them mean healthy",
-            fix="name the folder of the healthy class 'healthy'",
+            f"{len(errors)} of {len(found.files)} images cannot be opened: "
+            f"{'; '.join(errors[:ERRORS_SHOWN])}{more}",
+            fix="replace or remove them",
         )
-    return (*negative, *positive), tuple(positive)
+    set_folder = samples[0].path.parent.parent
+    is_box_layout = layout in (YOLO, VOC)
+    return Dataset(
+        root=scan.root,
+        layout=layout,
+        labels=labels,
+        positive=(BLAST,) if is_box_layout else reading.positive,
+        samples=tuple(samples),
+        generated=any((folder / GENERATED_MARK).is_file() for folder in (scan.root, set_folder)),
+        subjects=found.subjects,
+        unreadable=unreadable,
+        reading=reading,
+        notes=(*found.notes, *scan.notes()),
+        options=options,
+        labels_digest=_digest(options.labels_file),
+    )
 
 
-def _is_healthy(name: str) -> bool:
-    return bool(HEALTHY_WORDS & set(re.findall(r"[a-z0-9]+", name.lower())))
+def _digest(path: Path | None) -> str | None:
+    return None if path is None else f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def _centroids(path: Path) -> tuple[tuple[float, float], ...]:

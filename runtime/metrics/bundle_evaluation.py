@@ -10,6 +10,7 @@ from ..backends import AUTO
 from ..bundle.bundle import Bundle
 from ..bundle.seen_images import TrainingImageHashes
 from ..classifier import Classifier
+from ..data.layout_types import ReadOptions
 from ..guards.guards import Guards
 from .evaluation import EvaluatedModel, evaluate
 from .metrics import Json
@@ -18,8 +19,8 @@ from .metrics import Json
 def evaluate_bundle(
     path: str | Path,
     data: str | Path,
+    read_options: ReadOptions | None = None,
     *,
-    layout: str | None = None,
     include_seen: bool = False,
     backend: str = AUTO,
     threads: int | None = None,
@@ -30,7 +31,7 @@ def evaluate_bundle(
     ----------
     path : str or Path
         The bundle.
-    data, layout, include_seen
+    data, read_options, include_seen
         As `evaluate`.
     backend, threads
         As `Classifier.load`.
@@ -70,4 +71,4 @@ def evaluate_bundle(
             seen=TrainingImageHashes(bundle.record.get("seen")),
             scores=lambda images: np.stack([classifier.scores(image) for image in images]),
         )
-        return evaluate(model, data, layout=layout, include_seen=include_seen)
+        return evaluate(model, data, read_options, include_seen=include_seen)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...errors import AllImagesSeenError, DataError, ImageError
 from ..bundle.seen_images import TrainingImageHashes
 from ..data.datasets import Dataset, Sample, read_dataset
+from ..data.layout_types import ReadOptions
 from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
 from ..image_settings import ImageSettings
@@ -78,8 +79,8 @@ class EvaluatedModel:
 def evaluate(
     model: EvaluatedModel,
     data: str | Path,
+    read_options: ReadOptions | None = None,
     *,
-    layout: str | None = None,
     include_seen: bool = False,
 ) -> Json:
     """Measure a model on a data set.
@@ -89,7 +90,7 @@ def evaluate(
     model : EvaluatedModel
     data : str or Path
         Folder of the data set.
-    layout : str, optional
+    read_options : ReadOptions, optional
         As `read_dataset`.
     include_seen : bool
         Measure on images that the model was trained on too; the document says so.
@@ -108,7 +109,7 @@ def evaluate(
     AllImagesSeenError
         If the model was trained on all images that can be read.
     """
-    dataset = read_dataset(data, layout)
+    dataset = read_dataset(data, read_options)
     _check_labels(dataset, model)
     scored = _score(model, dataset, include_seen)
     if not scored.samples:
@@ -128,6 +129,7 @@ def evaluate(
             "fingerprint": dataset.fingerprint(),
             "images": len(dataset.samples),
             "generated": dataset.generated,
+            "reading": dataset.description(),
         },
         "include_seen": include_seen,
         "seen_left_out": 0 if include_seen else scored.seen,
@@ -235,3 +237,10 @@ def _check_labels(dataset: Dataset, model: EvaluatedModel) -> None:
             allowed=model.labels,
             fix=f"name the folders as the {model.kind}'s labels, or evaluate on another data set",
         )
+    for label in dataset.labels:
+        if (label in dataset.positive) != (label in model.positive):
+            side = "leukaemia" if label in model.positive else "healthy"
+            raise DataError(
+                f"the label {label!r} means {side} to {model.name}, but not in {dataset.root}",
+                fix="--positive with the labels that mean leukaemia: " + ", ".join(model.positive),
+            )

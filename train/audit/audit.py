@@ -5,16 +5,21 @@ It imports no tensorflow.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ...errors import AlledgeError, DataError, UsageError
 from ...runtime.data.datasets import Dataset, Sample, read_dataset
+from ...runtime.data.layout_types import ReadOptions
 from ...runtime.imaging import load_picture
 from ..data.connected_sets import connected_sets
+from ..data.contradictions import contradictions
+from ..data.overlaps.alignment import Overlap
 from ..data.overlaps.search import Progress, find_overlaps
 from ..provenance import code_version, package_versions
 from .shortcuts import FOLDS, PICTURE_SIZE, ShortcutFeatures, shortcut_features, shortcut_table
@@ -22,6 +27,7 @@ from .types import (
     AuditDocument,
     BetweenSets,
     CameraCount,
+    ContradictionPair,
     DatasetAudit,
     ImageReference,
     OverlapPair,
@@ -41,14 +47,19 @@ class _AuditedSet:
     Parameters
     ----------
     root : Path
-    layout : str, optional
+    read_options : ReadOptions
     first : int
         Index of the first image among the readable images of all data sets.
     progress : callable
     """
 
-    def __init__(self, root: Path, layout: str | None, first: int, progress: Progress) -> None:
-        self.dataset: Dataset = read_dataset(root, layout, skip_unreadable=True)
+    def __init__(
+        self, root: Path, read_options: ReadOptions, first: int, progress: Progress
+    ) -> None:
+        self.dataset: Dataset = read_dataset(
+            root, read_options, skip_unreadable=True, progress=progress
+        )
+        self.pixels: list[bytes] = []
         self.first = first
         self.samples: list[Sample] = []
         self.features: list[ShortcutFeatures] = []
@@ -64,6 +75,7 @@ class _AuditedSet:
                 self.unreadable.append({"image": name, "error": error.what})
                 continue
             self.samples.append(sample)
+            self.pixels.append(_pixel_digest(picture))
             self.features.append(shortcut_features(sample, picture))
             progress("measuring", index + 1, len(self.dataset.samples))
         if not self.samples:
@@ -93,8 +105,8 @@ class _AuditedSet:
 
 def audit(
     roots: Sequence[Path],
+    read_options: ReadOptions | None = None,
     *,
-    layout: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> AuditDocument:
@@ -104,8 +116,8 @@ def audit(
     ----------
     roots : sequence of Path
         Folders of one or more data sets; they are also compared with each other.
-    layout : str, optional
-        Of all data sets; detected by default.
+    read_options : ReadOptions, optional
+        How all data sets are read.
     seed : int
         Of the folds in the shortcut table.
     progress : callable, optional
@@ -134,7 +146,7 @@ def audit(
     sets: list[_AuditedSet] = []
     for root in roots:
         first = sum(len(audited.samples) for audited in sets)
-        sets.append(_AuditedSet(root, layout, first, report))
+        sets.append(_AuditedSet(root, read_options or ReadOptions(), first, report))
     paths = [sample.path for audited in sets for sample in audited.samples]
     overlaps = find_overlaps(paths, report)
     pairs: list[OverlapPair] = [
@@ -149,6 +161,7 @@ def audit(
         }
         for overlap in overlaps
     ]
+    contradicting = _contradictions(sets, overlaps)
     links = [(overlap.a, overlap.b) for overlap in overlaps]
     datasets = [_describe(audited, links, seed) for audited in sets]
     between = [
@@ -162,14 +175,43 @@ def audit(
         "versions": package_versions(),
         "datasets": datasets,
         "pairs": pairs,
+        "contradictions": contradicting,
         "between": between,
-        "verdict": verdict(datasets, between),
+        "verdict": verdict(datasets, between, contradicting),
     }
 
 
 def _reference(sets: Sequence[_AuditedSet], index: int) -> ImageReference:
     number = next(number for number, audited in enumerate(sets) if audited.contains(index))
     return {"dataset": number, "image": sets[number].image(index)}
+
+
+def _contradictions(
+    sets: Sequence[_AuditedSet], overlaps: Sequence[Overlap]
+) -> list[ContradictionPair]:
+    """Return the same pictures under different labels; between data sets, healthy and ill."""
+    pixels = [digest for audited in sets for digest in audited.pixels]
+    labels = [sample.label for audited in sets for sample in audited.samples]
+    ill = [s.label in audited.dataset.positive for audited in sets for s in audited.samples]
+    owner = [number for number, audited in enumerate(sets) for _ in audited.samples]
+    pairs = {
+        pair
+        for pair in contradictions(list(zip(owner, labels, strict=True)), pixels, overlaps)
+        if owner[pair[0]] == owner[pair[1]]
+    } | set(contradictions(ill, pixels, overlaps))
+    return [
+        {
+            "a": _reference(sets, a),
+            "b": _reference(sets, b),
+            "labels": [labels[a], labels[b]],
+        }
+        for a, b in sorted(pairs)
+    ]
+
+
+def _pixel_digest(picture: Image.Image) -> bytes:
+    size = f"{picture.width} {picture.height}".encode()
+    return hashlib.sha256(size + picture.tobytes()).digest()
 
 
 def _describe(audited: _AuditedSet, links: Links, seed: int) -> DatasetAudit:
@@ -187,6 +229,11 @@ def _describe(audited: _AuditedSet, links: Links, seed: int) -> DatasetAudit:
         "images": len(samples),
         "labels": _count_labels(samples, dataset.labels),
         "positive": list(dataset.positive),
+        "reading": dataset.description(),
+        "named_positive": list(dataset.options.positive),
+        "labels_file": None
+        if dataset.options.labels_file is None
+        else str(dataset.options.labels_file),
         "sizes": [SizeCount(width=w, height=h, images=count) for (w, h), count in sizes],
         "cameras": _count_cameras(dataset, samples),
         "unreadable": audited.unreadable,

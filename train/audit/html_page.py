@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ...runtime.data.datasets import Dataset, read_dataset
+from ...runtime.data.layout_types import ReadOptions
 from ...runtime.imaging import load_picture, read_header
 from ...runtime.outputs import write_outputs
 from ...runtime.pages.environment import image_uri, render_page
@@ -93,7 +94,14 @@ def _framed(path: Path, size: tuple[int, int], box: tuple[int, int, int, int]) -
 
 def _masked_images(document: DatasetAudit) -> list[PictureRow]:
     """Return some images of each label, as they are and with the cells masked out."""
-    dataset: Dataset = read_dataset(document["root"], document["layout"], skip_unreadable=True)
+    options = ReadOptions.from_record(
+        {
+            "layout": document["layout"],
+            "positive": document["named_positive"],
+            "labels_file": document["labels_file"],
+        }
+    )
+    dataset: Dataset = read_dataset(document["root"], options, skip_unreadable=True)
     unreadable = {row["image"] for row in document["unreadable"]}
     rows: list[PictureRow] = []
     for label in dataset.labels:

@@ -51,8 +51,10 @@ class ShortcutRow(TypedDict):
 class DatasetAudit(TypedDict):
     """The audit of one data set.
 
-    `same` has the sets of overlapping images by their paths, `groups` the number of groups that
-    remain if overlapping images and images of one subject stay together.
+    `reading` says how the folder was read and what its labels mean; `named_positive` and
+    `labels_file` are the user's options. `same` has the sets of overlapping images by their paths,
+    `groups` the number of groups that remain if overlapping images and images of one subject stay
+    together.
     """
 
     name: str
@@ -63,6 +65,9 @@ class DatasetAudit(TypedDict):
     images: int
     labels: dict[str, int]
     positive: list[str]
+    reading: list[str]
+    named_positive: list[str]
+    labels_file: str | None
     sizes: list[SizeCount]
     cameras: list[CameraCount]
     unreadable: list[UnreadableFile]
@@ -94,6 +99,14 @@ class OverlapPair(TypedDict):
     score: float
 
 
+class ContradictionPair(TypedDict):
+    """Two images that show the same picture, and their different labels."""
+
+    a: ImageReference
+    b: ImageReference
+    labels: list[str]
+
+
 class BetweenSets(TypedDict):
     """Overlaps between two data sets: pairs, and images of each that are in a pair."""
 
@@ -116,5 +129,6 @@ class AuditDocument(TypedDict):
     versions: dict[str, str]
     datasets: list[DatasetAudit]
     pairs: list[OverlapPair]
+    contradictions: list[ContradictionPair]
     between: list[BetweenSets]
     verdict: list[str]

@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...runtime.text_table import text_table
-from .types import AuditDocument, BetweenSets, DatasetAudit
+from .types import AuditDocument, BetweenSets, ContradictionPair, DatasetAudit
 
 MAJORITY = "majority class"
-PAIRS_SHOWN, SIZES_SHOWN = 20, 8
+PAIRS_SHOWN, SIZES_SHOWN, CONTRADICTIONS_SHOWN = 20, 8, 5
+FEWEST_IMAGES = 10  # of a class: below, a perfect shortcut may look like chance
 
 
-def verdict(datasets: Sequence[DatasetAudit], between: Sequence[BetweenSets]) -> list[str]:
+def verdict(
+    datasets: Sequence[DatasetAudit],
+    between: Sequence[BetweenSets],
+    contradictions: Sequence[ContradictionPair] = (),
+) -> list[str]:
     """Return the conclusions of an audit, the most important of each data set first."""
     lines: list[str] = []
+    if contradictions:
+        shown = "; ".join(
+            _contradiction(datasets, pair) for pair in contradictions[:CONTRADICTIONS_SHOWN]
+        )
+        more = len(contradictions) - CONTRADICTIONS_SHOWN
+        lines.append(
+            f"labels contradict: {len(contradictions)} "
+            f"{'pair shows' if len(contradictions) == 1 else 'pairs show'} the same picture: "
+            f"{shown}{f'; and {more} more' if more > 0 else ''}"
+        )
     for dataset in datasets:
         prefix = f"{dataset['name']}: " if len(datasets) > 1 else ""
         conclusions = [
@@ -32,12 +47,26 @@ def verdict(datasets: Sequence[DatasetAudit], between: Sequence[BetweenSets]) ->
     return lines
 
 
+def _contradiction(datasets: Sequence[DatasetAudit], pair: ContradictionPair) -> str:
+    sides = []
+    for side, label in zip((pair["a"], pair["b"]), pair["labels"], strict=True):
+        folder = f"{datasets[side['dataset']]['name']}/" if len(datasets) > 1 else ""
+        sides.append(f"{folder}{side['image']} ({label})")
+    return " and ".join(sides)
+
+
 def _shortcut_lines(dataset: DatasetAudit) -> list[str]:
     rows = {row["name"]: row for row in dataset["shortcuts"]}
     if not rows:
         return ["a class has only one group of images: no shortcut can be measured"]
     majority = rows.pop(MAJORITY)["accuracy"]["value"]
     better = [row for row in rows.values() if row["accuracy"]["low"] > majority]
+    rarest = min(dataset["labels"].values())
+    if not better and rarest < FEWEST_IMAGES:
+        return [
+            f"a class has only {rarest} images: whether a shortcut predicts the label cannot be "
+            f"told from fewer than {FEWEST_IMAGES}"
+        ]
     if not better:
         return [
             "camera, image size, mean colour, background and geometry predict the label no better "
@@ -80,6 +109,7 @@ def audit_text(document: AuditDocument) -> str:
     blocks = [
         *map(_dataset_text, document["datasets"]),
         _pairs_text(document),
+        *_contradictions_text(document),
         "\n".join(f"- {line}" for line in document["verdict"]),
     ]
     return "\n\n".join(blocks)
@@ -94,6 +124,7 @@ def _dataset_text(dataset: DatasetAudit) -> str:
     return "\n".join(
         [
             f"{dataset['name']} ({dataset['layout']}{mark}): {dataset['images']} images, {balance}",
+            *dataset["reading"],
             f"sizes: {_sizes(dataset)}",
             text_table(cameras),
             *_shortcuts(dataset),
@@ -125,6 +156,13 @@ def _shortcuts(dataset: DatasetAudit) -> list[str]:
             ]
         )
     return [text_table(rows)]
+
+
+def _contradictions_text(document: AuditDocument) -> list[str]:
+    """Return every pair of images whose labels contradict; nothing if there is none."""
+    pairs = document["contradictions"]
+    lines = [f"labels contradict: {_contradiction(document['datasets'], pair)}" for pair in pairs]
+    return ["\n".join(lines)] if lines else []
 
 
 def _pairs_text(document: AuditDocument) -> str:

@@ -1,4 +1,4 @@
-"""The paper's holdout split, and the split that leaves out one camera's positive images."""
+"""The paper's holdout split, the split by cameras, and the split that a data set comes with."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
-from .examples import Examples
+from ...runtime.data.layout_types import TEST, TRAIN, VALIDATION
+from .examples import NAMED_AT_MOST, Examples
 from .group_folds import group_folds
-from .split_types import ALWAYS_TRAINED, CAMERA, HOLDOUT_PARTS, PAPER, Fold, Indices, Split
+from .split_types import ALWAYS_TRAINED, CAMERA, GIVEN, HOLDOUT_PARTS, PAPER, Fold, Indices, Split
 
 # suggested by errors, as options of the two commands
 OTHER_SPLITS = "train --split grouped, study --splits paper,grouped"
@@ -136,3 +137,78 @@ def _specificity_note(
     without = [camera for camera in tested_cameras if camera not in healthy]
     text = f"specificity is measured on images of {', '.join(healthy)} only"
     return text + (f": {', '.join(without)} took no healthy image" if without else "")
+
+
+def given_split(examples: Examples) -> Split:
+    """Return the split that the folders of the data set name: train, validation and test.
+
+    Without a folder ``test``, the validation images are tested. With it, they choose the best
+    epoch.
+
+    Parameters
+    ----------
+    examples : Examples
+
+    Raises
+    ------
+    DataError
+        If the folders name no split, an image is in no part, a part lacks a class, or a tested
+        image shows the same as a training image.
+    """
+    parts = np.array([sample.part for sample in examples.dataset.samples])
+    if not examples.dataset.has_given_split:
+        raise DataError(
+            f"{examples.dataset.root} comes with no split",
+            allowed="train/ and test/, or train/ and validation/, with the classes inside",
+            fix="--split grouped",
+        )
+    tested = TEST if (parts == TEST).any() else VALIDATION
+    test, trained = np.flatnonzero(parts == tested), np.flatnonzero(parts != tested)
+    if not (parts == TRAIN).any() or (parts == "").any():
+        raise DataError(
+            f"{examples.dataset.root} has {int((parts == TRAIN).sum())} images for training and "
+            f"{int((parts == '').sum())} in no part of the split",
+            fix="--split grouped",
+        )
+    for name, images in (("to train on", np.flatnonzero(parts == TRAIN)), ("to test", test)):
+        if missing := examples.missing_labels(images):
+            raise DataError(
+                f"the split of the data set has no image of the class {', '.join(missing)} {name}",
+                fix="--split grouped",
+            )
+    _refuse_leak(examples, trained, test)
+    validation, notes = _given_validation(examples, parts == VALIDATION, trained)
+    test_fold = np.where(parts == tested, 1, ALWAYS_TRAINED).astype(np.int64)
+    fold = Fold(1, trained, test, validation=validation)
+    return Split(GIVEN, (fold,), test_fold, examples.groups, notes)
+
+
+def _refuse_leak(examples: Examples, trained: Indices, test: Indices) -> None:
+    """Refuse a tested image that shows the same as a training image, and name the pairs."""
+    first = {examples.groups[index]: index for index in reversed(trained.tolist())}
+    pairs = [(first[group], i) for i in test.tolist() if (group := examples.groups[i]) in first]
+    if pairs:
+        shown = "; ".join(
+            f"{examples.names[a]} and {examples.names[b]}" for a, b in pairs[:NAMED_AT_MOST]
+        )
+        more = f"; and {len(pairs) - NAMED_AT_MOST} more" if len(pairs) > NAMED_AT_MOST else ""
+        raise DataError(
+            f"the split of the data set leaks: {len(pairs)} tested images show the same pixels, "
+            f"field or subject as a training image: {shown}{more}",
+            fix="move both into one part, or --split grouped, which keeps them together",
+        )
+
+
+def _given_validation(
+    examples: Examples, is_validation: NDArray[np.bool_], trained: Indices
+) -> tuple[Indices | None, tuple[str, ...]]:
+    """Return the images that choose the best epoch, None if they cannot, and notes."""
+    note = "the split that the data set comes with"
+    validation = np.flatnonzero(is_validation & np.isin(np.arange(len(is_validation)), trained))
+    if not len(validation):
+        return None, (note,)
+    fitted = {examples.groups[i] for i in trained.tolist() if not is_validation[i]}
+    if any(examples.groups[index] in fitted for index in validation.tolist()):
+        shared = "validation images show the same as training images: they are trained on"
+        return None, (note, shared)
+    return validation, (note,)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-GROUPED, PAPER, SUBJECT, CAMERA = "grouped", "paper", "subject", "camera"
-SPLITS = (GROUPED, PAPER, SUBJECT, CAMERA)
+GROUPED, PAPER, SUBJECT, CAMERA, GIVEN = "grouped", "paper", "subject", "camera", "given"
+SPLITS = (GROUPED, PAPER, SUBJECT, CAMERA, GIVEN)
 HOLDOUT_PARTS = 5  # a single fold tests one of five parts, as in the paper's 80/20 holdout
 ALWAYS_TRAINED = 0  # fold number of an image that no fold tests
 
@@ -27,12 +27,15 @@ class Fold:
         Indices of images. No group has images in both, except in the paper's split.
     camera : str
         Camera whose positive images this fold tests, in a camera split. Otherwise empty.
+    validation : (V,) ndarray of int, optional
+        Those of the training images that choose the best epoch, if the data set says which.
     """
 
     number: int
     train: Indices
     test: Indices
     camera: str = ""
+    validation: Indices | None = None
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ import numpy as np
 from ...errors import DataError, UsageError, unknown_name
 from .examples import NAMED_AT_MOST, Examples, match_images, read_rows
 from .group_folds import group_folds, groups_per_class
-from .split_protocols import camera_split, paper_split
+from .split_protocols import camera_split, given_split, paper_split
 from .split_types import (
     ALWAYS_TRAINED,
     CAMERA,
+    GIVEN,
     GROUPED,
     HOLDOUT_PARTS,
     PAPER,
@@ -54,8 +55,8 @@ def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
         If there is no split of this name, or the number of folds is too small.
     DataError
         If a class has too few groups, the data set's layout has no subjects, no camera can be
-        left out, or a file does not agree with the data set, separates a group or leaves a training
-        part without a class.
+        left out, the data set comes with no split, or a file does not agree with the data
+        set, separates a group or leaves a training part without a class.
 
     Examples
     --------
@@ -73,6 +74,8 @@ def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
             allowed="c-nmc",
             fix="--split grouped, with --groups FILE.csv if you know the subjects",
         )
+    if kind == GIVEN:
+        return given_split(examples)
     if kind in (GROUPED, SUBJECT):
         return replace(_grouped(examples, folds, seed), kind=kind)
     if not kind.lower().endswith(".csv"):

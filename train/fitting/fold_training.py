@@ -142,7 +142,10 @@ class Trainer:
         task, truth, groups = self.task, self.task.examples.truth, self.task.split.groups
         train, validation = fold.train, fold.train[:0]
         if task.recipe.choose_epoch:
-            train, validation = split_off_validation(truth, groups, fold.train, task.seed)
+            if fold.validation is None:
+                train, validation = split_off_validation(truth, groups, fold.train, task.seed)
+            else:
+                train, validation = np.setdiff1d(fold.train, fold.validation), fold.validation
         images = FitImages(train, validation, truth, self.classes)
         fit = self._fit(images, fold.number, name, self.phases)
         if task.recipe.whole_folds and len(validation):

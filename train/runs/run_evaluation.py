@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.bundle.seen_images import TrainingImageHashes
+from ...runtime.data.layout_types import ReadOptions
 from ...runtime.guards.guards import Guards, is_current
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import apply_temperature
@@ -22,14 +23,18 @@ BATCH_SIZE = 16  # images
 
 
 def evaluate_run(
-    run: Run, data: Path, *, layout: str | None = None, include_seen: bool = False
+    run: Run,
+    data: Path,
+    read_options: ReadOptions | None = None,
+    *,
+    include_seen: bool = False,
 ) -> Json:
     """Measure the network that a run refitted on all its images.
 
     Parameters
     ----------
     run : Run
-    data, layout, include_seen
+    data, read_options, include_seen
         As `alledge.runtime.metrics.evaluation.evaluate`.
 
     Returns
@@ -74,4 +79,4 @@ def evaluate_run(
         seed=run.record["seed"],
         out_of_fold=METRICS,
     )
-    return evaluate(model, data, layout=layout, include_seen=include_seen)
+    return evaluate(model, data, read_options, include_seen=include_seen)

@@ -36,7 +36,7 @@ REQUIRED = (
     "data", "temperature", "threshold", "band", "oof", "guards", "seen", "code", "finished",
 )  # fmt: skip
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
-LOCATION = "root"  # where the images are: not a setting, since they may be moved
+LOCATIONS = ("root", "labels_file")  # where the data are: no settings, since they may be moved
 
 
 @dataclass(frozen=True)
@@ -353,7 +353,7 @@ def _without_location(settings: Json) -> Json:
     data = settings.get("data")
     if not isinstance(data, dict):
         return settings
-    return settings | {"data": {key: data[key] for key in data if key != LOCATION}}
+    return settings | {"data": {key: data[key] for key in data if key not in LOCATIONS}}
 
 
 def _settings(path: Path) -> Json:

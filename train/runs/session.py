@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...errors import UsageError
 from ...runtime.data.datasets import Dataset, read_dataset
+from ...runtime.data.layout_types import ReadOptions
 from ...runtime.files import write_json
 from ...runtime.guards.fitting import fit_guards
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import is_positive, positive_score
 from ...runtime.metrics.metrics import Json
 from ..data.connected_sets import connected_sets
+from ..data.contradictions import refuse_contradictions
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.search import find_overlaps
-from ..data.split_types import GROUPED, PAPER, Split
+from ..data.split_types import GIVEN, GROUPED, PAPER, Split
 from ..data.splits import make_split
 from ..fitting.recipe import Recipe
 from ..fitting.task import TrainingTask
@@ -63,10 +65,12 @@ class TrainOptions:
     recipe : Recipe
     weights : str
         Weights that the base starts with: ``"imagenet"``, ``"none"`` or a file.
-    layout : str, optional
-        Of the data set; detected by default.
-    split : str
-        As `make_split`.
+    read_options : ReadOptions
+        How the data set is read.
+    force : bool
+        Train although the same pixels have several labels.
+    split : str, optional
+        As `make_split`. By default the split that the data set comes with, else grouped folds.
     folds : int
     groups : Path, optional
         CSV file with images that stay together.
@@ -83,8 +87,9 @@ class TrainOptions:
     recipe: Recipe
     head: str = "gap"
     weights: str = "imagenet"
-    layout: str | None = None
-    split: str = GROUPED
+    read_options: ReadOptions = field(default_factory=ReadOptions)
+    force: bool = False
+    split: str | None = None
     folds: int = 5
     groups: Path | None = None
     seed: int = 0
@@ -133,7 +138,11 @@ def train(options: TrainOptions, *, resume: bool = False, quiet: bool = False) -
     if not resume:  # before minutes of reading images
         check_run_folder(options.out or RUNS / options.model / "new")
     weights = _describe_weights(options.weights)
-    dataset = read_dataset(options.data, options.layout)
+    with TrainingProgress(quiet) as progress:
+        dataset = read_dataset(options.data, options.read_options, progress=progress.overlap_search)
+        for line in dataset.description():
+            progress.say(line)
+    kind = options.split or (GIVEN if dataset.has_given_split else GROUPED)
     if weights != NONE:
         from ..networks.network import check_weights  # tensorflow takes seconds to import
 
@@ -145,11 +154,13 @@ def train(options: TrainOptions, *, resume: bool = False, quiet: bool = False) -
         )
         pairs = [(overlap.a, overlap.b) for overlap in overlaps]
         examples = read_examples(dataset, options.image_settings, options.groups, overlaps=pairs)
-        split = make_split(examples, options.split, options.folds, options.seed)
+        notes = refuse_contradictions(examples, overlaps, force=options.force, say=progress.say)
+        split = make_split(examples, kind, options.folds, options.seed)
+        split = replace(split, notes=(*split.notes, *notes))
         sets = connected_sets(len(examples.names), pairs)
         progress.say(
             f"{sum(map(len, sets))} images overlap, in {len(sets)} sets"
-            + ("" if options.split == PAPER else "; each set stays together")
+            + ("" if kind == PAPER else "; each set stays together")
         )
         settings = _settings(options, dataset, split, weights)
         folder = _folder(options, settings, resume)
@@ -206,6 +217,7 @@ def _train_run(
         "against_probe": metrics["against_probe"],
         "directions": metrics["directions"],
         "guards": fit_guards(examples.statistics),
+        "reading": examples.dataset.description(),
         "seen": seen_images(examples, settings["data"]["fingerprint"]),
         "code": code_version(),
         "versions": package_versions(),
@@ -221,6 +233,7 @@ def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: st
 
     A run is resumed only with the same settings. The folder of the images may change.
     """
+    labels_file = options.read_options.labels_file
     parts = "\n".join(
         f"{fold} {group}" for fold, group in zip(split.test_fold, split.groups, strict=True)
     )
@@ -250,6 +263,9 @@ def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: st
             "fingerprint": dataset.fingerprint(),
             "images": len(dataset.samples),
             "generated": dataset.generated,
+            "positive": list(options.read_options.positive),
+            "labels_digest": dataset.labels_digest,
+            "labels_file": None if labels_file is None else str(labels_file.resolve()),
             "root": str(dataset.root.resolve()),
         },
     }

@@ -18,13 +18,20 @@ class SplitSettings(TypedDict):
 
 
 class DataSettings(TypedDict):
-    """The data set of a run; `root` is the only setting that may change before a resume."""
+    """The data set of a run, and how it was read.
+
+    `positive` are the labels that the user named, `labels_digest` is that of the file of labels.
+    Only `root` and `labels_file` may change before a resume.
+    """
 
     name: str
     layout: str
     fingerprint: str
     images: int
     generated: bool
+    positive: list[str]
+    labels_digest: str | None
+    labels_file: str | None
     root: str
 
 
@@ -61,7 +68,8 @@ class RunRecord(RunSettings):
     """The content of ``run.json``.
 
     `temperature`, `threshold` and `band` are those that an export uses. `oof` has the metrics of
-    the out-of-fold predictions, `refit` the epochs of each phase of the exported network.
+    the out-of-fold predictions, `refit` the epochs of each phase of the exported network,
+    `reading` what the labels of the data set mean.
     """
 
     temperature: float
@@ -76,6 +84,7 @@ class RunRecord(RunSettings):
     against_probe: dict[str, Any] | None
     directions: list[dict[str, Any]]
     guards: GuardsRecord | None
+    reading: list[str]
     seen: dict[str, Any]
     code: CodeVersion
     versions: dict[str, str]

@@ -8,14 +8,15 @@ from typing import Any
 import click
 
 from ...errors import UsageError
+from ...runtime.data.command_options import dataset_options
 from ...runtime.option_types import Count
 from ...runtime.terminal import echo, printable
 from ..command_options import (
     STUDY_PACKAGES,
     data_option,
+    force_option,
     geometry_option,
     groups_option,
-    layout_option,
     quiet_option,
     require_packages,
     seed_option,
@@ -25,7 +26,6 @@ from ..networks.base_weights import IMAGENET, NONE
 
 AUTO = "auto"
 FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minutes
-SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
 
 
 @click.command(short_help="Tune and compare the six models, on one page.")
@@ -43,7 +43,8 @@ SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
 @click.option(
     "--splits",
     metavar="KIND,…",
-    help=f"As --split of train.  [default: {SPLITS}; {OPTIONAL_SPLIT} only if it can be made]",
+    help="As --split of train.  [default: given if there is one, else paper,grouped,camera; "
+    "camera only if it can be made]",
 )
 @click.option("--folds", default=5, show_default=True, type=Count())
 @click.option(
@@ -69,7 +70,7 @@ SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
 )
 @groups_option
 @geometry_option
-@layout_option
+@dataset_options
 @seed_option
 @click.option(
     "--out", default="study", show_default=True, type=click.Path(path_type=Path, file_okay=False)
@@ -95,6 +96,7 @@ SPLITS, OPTIONAL_SPLIT = "paper,grouped,camera", "camera"
     help="Between two heartbeats; a process that misses three is taken for dead.",
 )
 @click.option("--size", type=Count(32, 4096), default=224, hidden=True)
+@force_option
 @quiet_option
 def study(
     data: Path,
@@ -133,8 +135,7 @@ def study(
         data=data,
         models=names,
         weights=read_weights(weights, names),
-        splits=_split_names(SPLITS if splits is None else splits),
-        optional=(OPTIONAL_SPLIT,) if splits is None else (),
+        splits=() if splits is None else _split_names(splits),
         fine_tune=_fine_tuned_models(fine_tune, names),
         image_settings=ImageSettings(size=size, geometry=geometry, draft=2 * size),
         **options,

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import UsageError, unknown_name
 from ...runtime.data.datasets import Dataset
+from ...runtime.data.layout_types import ReadOptions
 from ...runtime.image_settings import ImageSettings
 from ..data.examples import match_images, read_rows
 from ..data.split_types import SPLITS
@@ -32,7 +33,8 @@ class StudyOptions:
         ``"imagenet"``, ``"none"`` or a file, for every model.
     head : str
     splits : tuple of str
-        Names or files, as `make_split` takes them.
+        Names or files, as `make_split` takes them. If empty, the split that the data set comes
+        with, else paper, grouped and camera.
     optional : tuple of str
         Splits that are left out, with a note, if the data set does not allow them.
     folds : int
@@ -43,8 +45,10 @@ class StudyOptions:
     seed : int
     fine_tune : tuple of str
         Models whose base is fine-tuned, beside the head on frozen features.
-    layout : str, optional
-        Of the data set; detected by default.
+    read_options : ReadOptions
+        How the data set is read.
+    force : bool
+        Train although the same pixels have several labels.
     groups : Path, optional
         CSV file with images that stay together.
     image_settings : ImageSettings
@@ -61,7 +65,8 @@ class StudyOptions:
     passes: int = 3
     seed: int = 0
     fine_tune: tuple[str, ...] = ()
-    layout: str | None = None
+    read_options: ReadOptions = field(default_factory=ReadOptions)
+    force: bool = False
     groups: Path | None = None
     image_settings: ImageSettings = field(default_factory=ImageSettings)
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from ...errors import AlledgeError, DataError
 from ...runtime.data.datasets import Dataset, read_dataset
 from ...runtime.metrics.metrics import Json
+from ..data.contradictions import refuse_contradictions
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.search import find_overlaps
-from ..data.split_types import Fold, Split
+from ..data.split_types import CAMERA, GIVEN, GROUPED, PAPER, Fold, Split
 from ..data.splits import make_split
 from ..fitting.augmentation import PAPER_AUGMENTATION, Augmentation
 from ..fitting.feature_cache import AugmentationPass, weights_digest
@@ -177,7 +178,8 @@ def make_plan(
         If the data set or a split cannot be used, or a training part is too small for tuning.
     """
     check_names(options)
-    dataset = read_dataset(options.data, options.layout)
+    dataset = read_dataset(options.data, options.read_options, progress=progress)
+    options = _with_splits(options, dataset)
     check_files(options, dataset)
     digests = {
         model: weights_digest(model, options.weights[model], options.seed)
@@ -186,9 +188,22 @@ def make_plan(
     overlaps = find_overlaps([sample.path for sample in dataset.samples], progress)
     pairs = [(overlap.a, overlap.b) for overlap in overlaps]
     examples = read_examples(dataset, options.image_settings, options.groups, overlaps=pairs)
+    notes = refuse_contradictions(examples, overlaps, force=options.force, say=lambda line: None)
     splits, left_out = _splits(examples, options)
-    settings = _settings(options, dataset, splits, digests) | {"left_out": left_out}
+    settings = _settings(options, dataset, splits, digests) | {
+        "left_out": left_out,
+        "reading": [*dataset.description(), *notes],
+    }
     return Plan(options, examples, splits, settings)
+
+
+def _with_splits(options: StudyOptions, dataset: Dataset) -> StudyOptions:
+    """Return the options with the default splits of a data set, if none is named."""
+    if options.splits:
+        return options
+    if dataset.has_given_split:
+        return replace(options, splits=(GIVEN,))
+    return replace(options, splits=(PAPER, GROUPED, CAMERA), optional=(CAMERA,))
 
 
 def _splits(examples: Examples, options: StudyOptions) -> tuple[dict[str, Split], dict[str, str]]:
@@ -254,6 +269,7 @@ def _settings(
             "fingerprint": dataset.fingerprint(),
             "images": len(dataset.samples),
             "generated": dataset.generated,
+            "labels_digest": dataset.labels_digest,
         },
         "recipes": {"fine-tuned": FINE_TUNING.to_json(), "from scratch": FROM_SCRATCH.to_json()},
     }

@@ -184,6 +184,8 @@ def study(options: StudyOptions, location: StudyLocation, *, quiet: bool = False
     _check_folder(location)
     with StudyProgress(quiet) as progress:
         plan = make_plan(options, progress.show)
+        for line in plan.settings["reading"]:
+            progress.say(line)
         for name, reason in plan.settings["left_out"].items():
             progress.say(f"the {name} split is left out: {reason}")
         storage = _open_storage(location)

@@ -29,6 +29,7 @@ from alledge.errors import BackendError
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.seen_images import pixel_hash
 from alledge.runtime.data.datasets import Dataset
+from alledge.runtime.data.layout_types import ReadOptions
 from alledge.runtime.imaging import load_rgb
 
 SCHEMAS = Path(runtime.__file__).parent / "schemas"
@@ -251,7 +252,7 @@ def test_the_time_limit_of_accuracy_grows_with_the_number_of_images(
         raise BackendError("no answer")
 
     monkeypatch.setattr(runner, "run_worker", fail)
-    data = AccuracyData("D", layout=None, include_seen=False, images=images)
+    data = AccuracyData("D", ReadOptions(), include_seen=False, images=images)
     configuration = Configuration(Bundle.open(bundle), "tflite", 1)
     measuring = runner.Runner(RoundsLog(tmp_path, {}), BenchmarkOptions(), tmp_path, data)
     assert list(measuring.run([configuration])) == [True]

@@ -10,6 +10,7 @@ from PIL import ExifTags, Image
 
 from alledge.errors import DataError, UsageError
 from alledge.runtime.data.datasets import GENERATED_MARK, LAYOUTS, read_dataset
+from alledge.runtime.data.layout_types import ReadOptions
 
 Maker = Callable[..., Image.Image]
 
@@ -87,7 +88,7 @@ def test_a_folder_per_class_with_brackets_and_equal_stems(lay: Callable[..., Pat
 def test_a_layout_can_be_named(lay: Callable[..., Path]) -> None:
     root = lay("healthy/UID_1_1_1_all.bmp", "blast/UID_H2_1_1_hem.bmp")
     assert read_dataset(root).layout == "c-nmc"
-    assert read_dataset(root, "folders").layout == "folders"
+    assert read_dataset(root, ReadOptions("folders")).layout == "folders"
 
 
 def test_a_generated_set_is_called_generated(lay: Callable[..., Path]) -> None:
@@ -112,8 +113,8 @@ def test_no_folder_no_layout_and_unknown_layout_are_errors(lay: Callable[..., Pa
     with pytest.raises(DataError, match="there is no folder"):
         read_dataset(root / "nowhere")
     with pytest.raises(UsageError, match="did you mean 'folders'"):
-        read_dataset(root, "folder")
-    assert len(LAYOUTS) == 4
+        read_dataset(root, ReadOptions("folder"))
+    assert len(LAYOUTS) == 6
 
 
 def test_a_missing_class_is_an_error(lay: Callable[..., Path]) -> None:

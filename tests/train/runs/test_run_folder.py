@@ -121,6 +121,18 @@ def test_a_run_whose_images_were_moved_is_resumed_and_one_of_other_images_is_not
         find_unfinished([tmp_path / "1"], settings("/data/a", "sha256:2"))
 
 
+def test_a_run_whose_labels_were_read_in_another_way_is_not_resumed(tmp_path: Path) -> None:
+    def settings(**data: object) -> dict[str, object]:
+        read = {"positive": ["ALL"], "labels_digest": "sha256:1", "labels_file": "/a/t.csv"}
+        return {**SETTINGS, "data": read | data}
+
+    begin_run(tmp_path / "1", settings())
+    assert find_unfinished([tmp_path / "1"], settings(labels_file="/b/t.csv")) == tmp_path / "1"
+    for other in ({"positive": []}, {"labels_digest": "sha256:2"}):
+        with pytest.raises(RunError, match="1 differs in data"):
+            find_unfinished([tmp_path / "1"], settings(**other))
+
+
 @pytest.mark.parametrize("text", ['{"seed": ', "[]", ""])
 def test_the_error_about_damaged_settings_says_what_to_do(tmp_path: Path, text: str) -> None:
     begin_run(tmp_path / "1", SETTINGS)

@@ -1,0 +1,268 @@
+"""Each layout that people have is read right, or refused with the fix."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from alledge.errors import DataError, UsageError
+from alledge.runtime.data.class_folders import smear_images
+from alledge.runtime.data.datasets import Dataset, read_dataset
+from alledge.runtime.data.layout_types import ReadOptions
+
+Lay = Callable[..., Path]
+
+
+@pytest.fixture
+def lay(tmp_path: Path) -> Lay:
+    """Write images, texts (``name=text``) and empty folders (``name/``) below a folder."""
+
+    def write(*names: str) -> Path:
+        root = tmp_path / "DATA"
+        for number, name in enumerate(names):
+            name, _, text = name.partition("=")
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if name.endswith("/"):
+                path.mkdir()
+            elif text or path.suffix not in SUFFIXES or path.name.startswith("."):
+                path.write_text(text.replace("|", "\n"), encoding="utf-8")
+            else:
+                Image.new("RGB", (12, 9), (number, 90, 90)).save(path)
+        return root
+
+    return write
+
+
+SUFFIXES = {".jpg", ".png", ".tif", ".tiff", ".bmp", ".JPG", ".PNG", ".jpeg"}
+
+
+def counts(dataset: Dataset) -> dict[str, int]:
+    return dict(Counter(sample.label for sample in dataset.samples))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "bmp", "JPG", "PNG", "jpeg"])
+@pytest.mark.parametrize("above", ["", "above/", "above/set/"])
+@pytest.mark.parametrize(
+    ("names", "layout"),
+    [
+        (("im/Im001_1", "im/Im002_0"), "all-idb1"),
+        (("img/Im001_1", "img/Im131_0"), "all-idb2"),
+        (("fold_0/all/UID_1_1_1_all", "fold_1/hem/UID_H2_1_1_hem"), "c-nmc"),
+    ],
+)
+def test_a_known_set_is_known_in_every_format_and_depth(
+    lay: Lay, names: tuple[str, str], layout: str, above: str, suffix: str
+) -> None:
+    dataset = read_dataset(lay(*(f"{above}{name}.{suffix}" for name in names)))
+    assert (dataset.layout, dataset.positive) == (layout, ("blast",))
+    assert counts(dataset) == {"blast": 1, "healthy": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("im/Im1_1.jpg", "im/Im1_1.png", "im/Im2_0.jpg"), "more than once"),
+        (("a/im/Im1_1.jpg", "a/im/Im2_0.jpg", "b/img/Im1_1.tif", "b/img/Im2_0.tif"), "several"),
+        (("hem/UID_1_1_1_all.bmp", "hem/UID_H1_1_1_hem.bmp"), "contradicts the name"),
+        (("healthy/a.png", "blast/b.png", "masks/a.png"), "masks is no class"),
+        (("healthy/a.png", "blast/b.png", "thumbnails/a.png"), "thumbnails is no class"),
+        (("healthy/a.png", "blast/b.png", "annotations/a.png"), "annotations is no class"),
+        (("healthy/a.png", "blast/b.png", "labels/a.png"), "labels is no class"),
+        (("healthy/a.png", "blast/b.png", "overlays/a.png"), "overlays is no class"),
+        (("healthy/a.png", "blast/b.png", "ground truth/a.png"), "ground truth is no class"),
+        (("healthy/a.png", "blast/b.png", "healthy_masks/a.png"), "healthy_masks is no class"),
+        (("healthy/a.png", "blast/b.png", "blast/masks/b.png"), "masks is no class"),
+        (("healthy/a.png", "train/b.png", "test/c.png"), "folders of a split"),
+        (("train/healthy/a.png", "train/blast/b.png", "test/c.png"), "in no class folder"),
+        (("fold_0/a.png", "fold_1/b.png"), "fold_0 is no class"),
+        (("s1/healthy/a.png", "s1/blast/b.png", "s2/healthy/c.png", "s2/blast/d.png"), "inside"),
+        (("a.png", "b.png", "labels.csv=image,label|a,healthy"), r"--labels .*labels\.csv"),
+    ],
+)
+def test_what_is_no_class_is_refused_with_the_fix(
+    lay: Lay, names: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(DataError, match=rf"{message}(.|\n)*") as caught:
+        read_dataset(lay(*names))
+    assert caught.value.fix
+
+
+def test_files_of_the_system_and_half_files_are_left_out_and_counted(lay: Lay) -> None:
+    dataset = read_dataset(
+        lay(
+            *("healthy/a.png", "blast/b.png", "__MACOSX/healthy/._a.png", "healthy/._a.png"),
+            *("healthy/.DS_Store", "healthy/Thumbs.db", "blast/desktop.ini", "blast/c.jpg.part"),
+            "__MACOSX/x.jpg",
+        )
+    )
+    assert counts(dataset) == {"healthy": 1, "blast": 1}
+    text = "\n".join(dataset.description())
+    for part in ("3 files of macOS archives", "3 files of the operating", "1 unfinished downloads"):
+        assert part in text
+
+
+def test_a_folder_without_images_that_is_no_class_is_said(lay: Lay) -> None:
+    dataset = read_dataset(lay("healthy/a.png", "blast/b.png", "annotations/a.xml=<x/>"))
+    assert dataset.labels == ("healthy", "blast")
+    assert any("annotations: no images" in note for note in dataset.notes)
+
+
+def test_loose_images_beside_classes_are_counted(lay: Lay) -> None:
+    dataset = read_dataset(lay("healthy/a.png", "blast/b.png", "c.png"))
+    assert any("1 images left out, in no class folder: c.png" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("above", ["", "Blood [ALL]/"])
+def test_original_images_are_used_and_segmented_ones_are_not(lay: Lay, above: str) -> None:
+    names = [f"{above}{k}/{c}/1.png" for k in ("Original", "Segmented") for c in ("Benign", "Pre")]
+    dataset = read_dataset(lay(*names))
+    assert {dataset.relative(s).split("/")[-3] for s in dataset.samples} == {"Original"}
+    assert dataset.positive == ("Pre",)
+    assert any("Original/ is used; " in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation"])
+@pytest.mark.parametrize("outside", [True, False])
+def test_the_parts_of_a_given_split_are_known(lay: Lay, validation: str, outside: bool) -> None:
+    pairs = [(part, c) for part in ("Train", "test", validation) for c in ("healthy", "blast")]
+    names = [f"{p}/{c}/{p}.png" if outside else f"{c}/{p}/{p}.png" for p, c in pairs]
+    dataset = read_dataset(lay(*names))
+    assert dataset.labels == ("healthy", "blast")
+    assert dataset.has_given_split
+    assert Counter(s.part for s in dataset.samples) == {"train": 2, "test": 2, "validation": 2}
+
+
+TABLES = {
+    "comma": "image,label|a.png,healthy|b.png,blast|c.png,blast",
+    "semicolon": "file;diagnosis|flat/a.png;healthy|flat/b.png;blast|flat/c.png;blast",
+    "tab": "filename\tclass|a\thealthy|b\tblast|c\tblast",
+    "bom": "\ufeffimage,label|a,healthy|b,blast|c,blast",
+    "backslash": "image,label|x\\flat\\a.png,healthy|D:\\flat\\b.png,blast|c.png,blast",
+    "no header": "a.png,healthy|b.png,blast|c.png,blast",
+    "other suffix": "image,label|a.jpg,healthy|b.tif,blast|c,blast",
+    "zero and one": "image,is_leukemia|a,0|b,1|c,1",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_labels_is_read(lay: Lay, name: str) -> None:
+    root = lay("flat/a.png", "flat/b.png", "flat/c.png", f"t.csv={TABLES[name]}")
+    dataset = read_dataset(root, ReadOptions(labels_file=root / "t.csv"))
+    ill = dataset.positive[0]
+    assert [s.label == ill for s in dataset.samples] == [False, True, True]
+    assert dataset.labels_digest is not None
+    assert any("columns of t.csv" in note for note in dataset.notes)
+
+
+def test_a_table_reports_missing_and_unlabelled_images_and_groups_by_patient(lay: Lay) -> None:
+    table = "image,patient_id,label|a,p1,healthy|b,p2,blast|c,p2,blast|gone.png,p3,blast"
+    root = lay("a.png", "b.png", "c.png", "d.png", f"t.csv={table}")
+    dataset = read_dataset(root, ReadOptions(labels_file=root / "t.csv"))
+    assert [s.group for s in dataset.samples] == ["p1", "p2", "p2"]
+    assert dataset.subjects
+    text = "\n".join(dataset.notes)
+    assert "1 rows of t.csv name no image of the data set: gone.png" in text
+    assert "1 images left out, without a label in t.csv: d.png" in text
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("image,label|a,healthy|a,blast", "two labels"),
+        ("image,label|x,healthy|y,blast", "names images"),
+        ("image,label|a,0|b,1", "not clear"),
+        ("image,class,category|a,healthy,1|b,blast,2", None),
+        ("image,kind,sort|a,healthy,u|b,blast,v", "which column"),
+        ("image", "one column|no row"),
+    ],
+)
+def test_a_table_that_is_not_clear_is_refused(lay: Lay, table: str, message: str | None) -> None:
+    root = lay("a.png", "b.png", f"t.csv={table}")
+    options = ReadOptions(labels_file=root / "t.csv")
+    if message is None:
+        assert read_dataset(root, options).positive == ("blast",)
+        return
+    with pytest.raises(DataError, match=message):
+        read_dataset(root, options)
+
+
+NAMES = ["names: [normal, blast]", "names:|- normal|- blast", "names:|  0: normal|  1: 'blast'"]
+
+
+@pytest.mark.parametrize("yaml", [*NAMES, "names: {0: normal, 1: blast}  # two"])
+def test_fields_with_yolo_boxes(lay: Lay, yaml: str) -> None:
+    dataset = read_dataset(
+        lay(
+            *("train/images/a.png", "train/images/b.png", "test/images/c.png", "test/images/d.png"),
+            *("train/labels/a.txt=1 .5 .5 .1 .1|0 .2 .2 .1 .1", "train/labels/b.txt=0 .5 .5 .1 .1"),
+            *("test/labels/c.txt=", f"data.yaml=nc: 2|{yaml}"),
+        )
+    )
+    assert (dataset.layout, dataset.positive) == ("yolo", ("blast",))
+    assert [s.label for s in dataset.samples] == ["healthy", "blast", "healthy"]
+    assert {s.part for s in dataset.samples} == {"train", "test"}
+    assert any("1 images without a file of boxes" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("box", "classes", "message"),
+    [
+        ("7 .5 .5 .1 .1", "normal|blast", "is no box"),
+        ("0 120 80 .1 .1", "normal|blast", "is no box"),
+        ("0 .5 .5 .1 .1", "neutrophil|lymphocyte", "not clear"),
+    ],
+)
+def test_yolo_boxes_that_cannot_be_read_are_refused(
+    lay: Lay, box: str, classes: str, message: str
+) -> None:
+    root = lay("images/a.png", f"labels/a.txt={box}", f"labels/classes.txt={classes}")
+    with pytest.raises(DataError, match=message):
+        read_dataset(root)
+
+
+def voc(*names: str) -> str:
+    boxes = "".join(
+        f"<object><name>{name}</name><part><name>x</name></part></object>" for name in names
+    )
+    return f"<annotation>{boxes}</annotation>"
+
+
+def test_fields_with_voc_boxes_and_named_classes(lay: Lay) -> None:
+    root = lay(
+        *("JPEGImages/a.jpg", "JPEGImages/b.jpg", f"Annotations/a.xml={voc('L1', 'RBC')}"),
+        f"Annotations/b.xml={voc('RBC')}",
+    )
+    with pytest.raises(DataError, match=r"--positive L1|not clear"):
+        read_dataset(root)
+    dataset = read_dataset(root, ReadOptions(positive=("L1",)))
+    assert [s.label for s in dataset.samples] == ["blast", "healthy"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_in_an_xml_file_are_refused(lay: Lay, encoding: str) -> None:
+    bomb = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "ha">]>' + voc("blast")
+    root = lay("a.jpg", "a.xml=x", "b.jpg", f"b.xml={voc('normal')}")
+    (root / "a.xml").write_text(bomb.replace('1.0"', f'1.0" encoding="{encoding}"'), encoding)
+    with pytest.raises(DataError, match="document type"):
+        read_dataset(root)
+
+
+def test_positive_must_be_a_label_of_the_set(lay: Lay) -> None:
+    root = lay("im/Im1_1.jpg", "im/Im2_0.jpg")
+    for wrong in ("healthy", "blas"):
+        with pytest.raises(UsageError):
+            read_dataset(root, ReadOptions(positive=(wrong,)))
+    assert read_dataset(root, ReadOptions(positive=("blast",))).positive == ("blast",)
+
+
+def test_calibration_images_are_no_masks_and_no_junk(lay: Lay) -> None:
+    root = lay("x/a.png", "x/._a.png")
+    assert [path.name for path in smear_images(root)] == ["a.png"]
+    lay("masks/a.png")
+    with pytest.raises(DataError, match="masks is no class"):
+        smear_images(root)
