@@ -136,7 +136,9 @@ def try_recipe(prepared: Preparation, format_name: str, recipe: Recipe) -> Attem
     assessment = None
     if prepared.gate is not None:
         try:
-            assessment = prepared.gate.assess(format_name, recipe)
+            assessment = prepared.gate.assess(
+                format_name, recipe, beside=lambda: _artifact(prepared, format_name, recipe)
+            )
         except ExportError as error:
             return Attempt(recipe, error=error.what)
         if not assessment.passed:
@@ -199,6 +201,12 @@ def convert_artifact(
         left_in_float=result["left_in_float"],
         parity=parity,
     )
+
+
+def _artifact(prepared: Preparation, format_name: str, recipe: Recipe) -> None:
+    """Convert the model itself, so that `_convert` finds the artifact."""
+    folder, precision = prepared.folder / format_name, prepared.options.precision
+    prepared.conversion.artifact(format_name, precision, recipe, folder)
 
 
 def _convert(

@@ -118,7 +118,7 @@ def export(
     with ExportProgress(quiet) as progress:
         for name, reason in unsupported.items():
             progress.say(f"{name} refused: {reason}")
-        outcome = export_run(options, progress.step, progress.say)
+        outcome = export_run(options, progress.step, progress.say, progress.plan)
     click.echo(summary(outcome, unsupported))
 
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..errors import ExportError
 from ..runtime.image_settings import ImageSettings
+from ..runtime.machine import memory_mib, usable_cores
 from .convert.calibration_images import load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
-from .convert.jobs import JobRunner
+from .convert.jobs import MEMORY_BUDGET_MIB, JobRunner
 from .gate import reference_images
 from .gate.accuracy_gate import Gate
 from .gate.fold_artifacts import FoldArtifacts
@@ -22,6 +23,9 @@ from .gate.parity import coverage, positive_probability
 from .options import ExportOptions, default_place
 from .source_run import RunImages, read_run_images
 from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
+
+# Memory to convert a network: what TensorFlow and the converters need, and a multiple of the file.
+TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,8 @@ def prepare(
     if run_images is not None and no_gate_reason is None:
         folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given, say)
         predictions = OutOfFoldPredictions.from_run(run, run_images)
-        gate = Gate(predictions, folds.scores, precision, options.budget)
+        at_once = folds_at_once(run.model_path)
+        gate = Gate(predictions, folds.scores, precision, options.budget, at_once)
         check = ShippedCheck(
             images=run_images.images,
             float_scores=conversion.float_scores(run_images.images),
@@ -144,6 +149,14 @@ def prepare(
         no_gate_reason=no_gate_reason,
         shipped_check=check,
     )
+
+
+def folds_at_once(model: Path) -> int:
+    """Return the number of folds that are converted side by side, by cores and memory."""
+    size_mib = model.stat().st_size / 2**20
+    needed_mib = TENSORFLOW_MIB + MEMORY_PER_SIZE * size_mib
+    available_mib = min(MEMORY_BUDGET_MIB, memory_mib() or MEMORY_BUDGET_MIB)
+    return max(1, min(usable_cores(), int(available_mib // needed_mib)))
 
 
 def _run_images(options: ExportOptions) -> tuple[RunImages | None, str | None]:

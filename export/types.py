@@ -22,12 +22,17 @@ Mask = NDArray[np.bool_]
 
 
 class StepRecord(TypedDict, total=False):
-    """One row of an export's log; `error` is there only where the step failed."""
+    """One row of an export's log.
+
+    `peak_mib` is the most memory that the process of the step has used so far. `error` is there
+    only where the step failed, `cached` only where an earlier export had done the same step.
+    """
 
     step: str
     seconds: float
     peak_mib: int
     error: str
+    cached: bool
 
 
 class ConversionResult(TypedDict):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from .layer_names import match_layer
 from .quantization_recipes import Recipe
 from .serving_graph import load_float, serving_model
 
-CALIBRATED, RANKED = "calibrated.tflite", "ranked-tflite.json"
+FLOAT, CALIBRATED, RANKED = "float.tflite", "calibrated.tflite", "ranked-tflite.json"
 RANKING_IMAGES = 8
 DENSE = "FULLY_CONNECTED"
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE, "ADD", "MUL", "CONCATENATION", "MEAN"})
@@ -44,7 +43,7 @@ def convert(
         Needed for int8.
     sources : Path
         A folder that keeps intermediate results of this model and its calibration images for the
-        next recipe.
+        next recipe. For int8 it holds the model's float graph.
 
     Returns
     -------
@@ -59,7 +58,7 @@ def convert(
     if precision == "int8":
         if calibration is None or not len(calibration):
             raise ExportError("int8 needs calibration images", fix="--calibration DATA")
-        return _integer(model, recipe, calibration, sources)
+        return _integer(recipe, calibration, sources)
     converter = _converter(model)
     import tensorflow as tf
 
@@ -103,17 +102,16 @@ def _converter(model: Path) -> Any:
     return tf.lite.TFLiteConverter.from_keras_model(serving_model(load_float(model)))
 
 
-def _integer(
-    model: Path, recipe: Recipe, calibration: Images, sources: Path
-) -> tuple[bytes, list[str]]:
-    # The graph is calibrated once and quantized once a recipe. These are the two steps inside
-    # tf.lite.experimental.QuantizationDebugger.
+def _integer(recipe: Recipe, calibration: Images, sources: Path) -> tuple[bytes, list[str]]:
+    # The float graph is calibrated once and quantized once a recipe. These are the two steps
+    # inside tf.lite.TFLiteConverter and tf.lite.experimental.QuantizationDebugger.
     from tensorflow.lite.python.convert import mlir_quantize
 
     file = sources / CALIBRATED
     if not file.is_file():
+        content = _calibrated((sources / FLOAT).read_bytes(), calibration)
         with replace_file(file) as partial:
-            partial.write_bytes(_calibrated(model, calibration))
+            partial.write_bytes(content)
     calibrated = file.read_bytes()
     last, chosen = _last_layer(calibrated), []
     if recipe.float_layers:
@@ -124,18 +122,13 @@ def _integer(
     return bytes(mlir_quantize(calibrated, denylisted_nodes=last + chosen)), chosen
 
 
-def _calibrated(model: Path, calibration: Images) -> bytes:
-    import tensorflow as tf
+def _calibrated(float_graph: bytes, calibration: Images) -> bytes:
+    """Return a float graph with the range of every tensor on the calibration images."""
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
 
-    def images() -> Iterator[list[Images]]:
-        for image in calibration:
-            yield [image[None]]
-
-    converter = _converter(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = images
-    converter._experimental_calibrate_only = True
-    return bytes(converter.convert())
+    return bytes(
+        Calibrator(float_graph).calibrate(lambda: ([image[None]] for image in calibration))
+    )
 
 
 def _operations(content: bytes) -> list[tuple[str, list[str]]]:

@@ -9,6 +9,7 @@ The figures of all folds are pooled.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +92,8 @@ class Gate:
         `alledge.export.gate.fold_artifacts.FoldArtifacts.scores`.
     precision : str
     budget : Budget
+    at_once : int
+        Number of folds that are converted and scored at the same time.
 
     Attributes
     ----------
@@ -104,17 +107,33 @@ class Gate:
         fold_scores: FoldScores,
         precision: str,
         budget: Budget,
+        at_once: int = 1,
     ) -> None:
         self.budget = budget
+        self._at_once = at_once
         self._predictions, self._fold_scores, self._precision = predictions, fold_scores, precision
         self._folds = sorted({int(fold) for fold in predictions.folds})
         self.not_cross_fitted = self._why_not_cross_fitted()
 
-    def assess(self, format_name: str, recipe: Recipe) -> Assessment:
+    @property
+    def fold_count(self) -> int:
+        """The number of folds that are converted and scored."""
+        return len(self._folds)
+
+    def assess(
+        self, format_name: str, recipe: Recipe, beside: Callable[[], object] = lambda: None
+    ) -> Assessment:
         """Return what a recipe costs over all folds.
 
         Where other folds have no images to fit a rule on (a holdout), the run's own rule is used
         for both models.
+
+        Parameters
+        ----------
+        format_name : str
+        recipe : Recipe
+        beside : callable, optional
+            Called in another thread while the folds are converted; its errors are ignored.
 
         Raises
         ------
@@ -122,6 +141,7 @@ class Gate:
             If a conversion fails.
         """
         predictions = self._predictions
+        self._scores_of_folds(format_name, recipe, self._folds, beside)
         parts = self._judged_folds(format_name, recipe, self._folds, predictions.float_rule)
         figures = {**self._figures(parts), **self._auc_interval(parts)}
         rule = predictions.float_rule
@@ -230,11 +250,38 @@ class Gate:
         predictions = self._predictions
         scores = np.empty((len(rows), len(predictions.labels)), dtype=np.float32)
         folds = predictions.folds[rows]
-        for fold in dict.fromkeys(folds.tolist()):
+        by_fold = self._scores_of_folds(format_name, recipe, sorted(set(folds.tolist())))
+        for fold, fold_scores in by_fold.items():
             inside = folds == fold
             places = np.searchsorted(predictions.rows([fold]), rows[inside])
-            scores[inside] = self._fold_scores(format_name, recipe, fold)[places]
+            scores[inside] = fold_scores[places]
         return scores
+
+    def _scores_of_folds(
+        self,
+        format_name: str,
+        recipe: Recipe,
+        folds: Sequence[int],
+        beside: Callable[[], object] = lambda: None,
+    ) -> dict[int, Scores]:
+        """Return the raw scores of the images that test each fold; convert folds side by side."""
+
+        def score(fold: int) -> Scores:
+            return self._fold_scores(format_name, recipe, fold)
+
+        if self._at_once == 1:
+            return {fold: score(fold) for fold in folds}
+        executor = ThreadPoolExecutor(self._at_once)
+        try:
+            scores = executor.map(score, folds)
+            other = executor.submit(beside)
+            by_fold = dict(zip(folds, scores, strict=True))
+            other.exception()  # waits
+            return by_fold
+        except BaseException as error:
+            # An interrupt ends the processes of the steps; after an error the other folds finish.
+            executor.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+            raise
 
     def _figures(self, parts: list[_FoldScores]) -> Json:
         """Return the figures of some folds, pooled."""
