@@ -255,8 +255,7 @@ def _compare_shipped(prepared: Preparation, artifact: Artifact) -> Json | None:
         prepared.positives,
         check.is_positive,
     )
-    few_lost = row["lost_positives"] <= options.budget.lost_positives
-    passed = within_tolerance(options.precision, row) and few_lost
+    passed = within_tolerance(options.precision, row) and options.budget.allows(row)
     return {**row, "images": len(check.images), "passed": passed}
 
 
@@ -292,7 +291,7 @@ def _with_gate_record(
     cost = gate.cross_fitted_cost(artifact.format_name, ladder(artifact.format_name, precision))
     record = {
         "evaluated": True,
-        "budget": {"auc_drop": gate.budget.auc_drop, "lost_positives": gate.budget.lost_positives},
+        "budget": {"auc_drop": gate.budget.auc_drop, "lost_rate": gate.budget.lost_rate},
         **assessment.figures,
         "tried": tried,
         "cross_fitted": None if isinstance(cost, str) else cost,

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ExportError
 from ..runtime.image_settings import ImageSettings
 from ..runtime.machine import memory_mib, usable_cores
-from .convert.calibration_images import load_folder
+from .convert.calibration_images import CalibrationImages, load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
 from .convert.jobs import MEMORY_BUDGET_MIB, JobRunner
@@ -113,12 +113,20 @@ def prepare(
     run_images, reason = _run_images(options)
     given = load_folder(options.calibration, settings) if options.calibration else None
     calibration = _calibration_images(precision, run_images, given, reason)
+    for warning in calibration.warnings() if calibration is not None else ():
+        say(warning)
     no_gate_reason = _no_gate_reason(options, run_images, reason)
     if no_gate_reason is not None:
         say(f"gate not evaluated: {no_gate_reason}")
     name = default_place(run, precision).name
     conversion = Conversion(
-        jobs, run.model_path, folder / "model", "model", calibration, labels=run.labels, name=name
+        jobs,
+        run.model_path,
+        folder / "model",
+        "model",
+        None if calibration is None else calibration.images,
+        labels=run.labels,
+        name=name,
     )
     rule, labels, positives = DecisionRule.from_run(run), list(run.labels), list(run.positive)
     references = score_references(conversion, rule, labels, positives, settings, options.reference)
@@ -126,7 +134,8 @@ def prepare(
         say("the references do not cover both labels and the threshold: not informative")
     gate, check = None, None
     if run_images is not None and no_gate_reason is None:
-        folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given, say)
+        given_images = None if given is None else given.images
+        folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given_images, say)
         predictions = OutOfFoldPredictions.from_run(run, run_images)
         at_once = folds_at_once(run.model_path)
         gate = Gate(predictions, folds.scores, precision, options.budget, at_once)
@@ -170,8 +179,11 @@ def _run_images(options: ExportOptions) -> tuple[RunImages | None, str | None]:
 
 
 def _calibration_images(
-    precision: str, run_images: RunImages | None, given: Images | None, reason: str | None
-) -> Images | None:
+    precision: str,
+    run_images: RunImages | None,
+    given: CalibrationImages | None,
+    reason: str | None,
+) -> CalibrationImages | None:
     """Return the calibration images of the network that was refitted on all images."""
     if precision != "int8" or given is not None:
         return given
@@ -181,12 +193,16 @@ def _calibration_images(
 
 
 def _calibration_source(
-    precision: str, calibration: Images | None, given: Images | None
+    precision: str, calibration: CalibrationImages | None, given: CalibrationImages | None
 ) -> CalibrationSource | None:
     if precision != "int8" or calibration is None:
         return None
     source = "training images" if given is None else "given"
-    return {"source": source, "images": len(calibration)}
+    return {
+        "source": source,
+        "images": len(calibration.images),
+        "warnings": calibration.warnings(),
+    }
 
 
 def _no_gate_reason(

@@ -191,5 +191,5 @@ def _refuse(prepared: Preparation, outcomes: dict[str, FormatOutcome]) -> Export
         fix=f"--format {','.join(passed)} leaves the rest out"
         if passed
         else "more calibration images, another precision, or a larger --max-auc-drop or "
-        "--max-lost-positives",
+        "--max-lost-rate",
     )

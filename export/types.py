@@ -52,7 +52,8 @@ class Comparison(TypedDict):
     """How the answers of an artifact differ from those of the float model on the same images.
 
     `max_dp` and `mean_dp` are differences of raw positive scores, in [0, 1]; `agreement` is the
-    share of equal labels.
+    share of equal labels. `float_positives` is the number of positive images that the float model
+    finds, of which `lost_positives` are lost.
     """
 
     max_dp: float
@@ -60,6 +61,7 @@ class Comparison(TypedDict):
     agreement: float
     lost_positives: int
     to_review: int
+    float_positives: int
 
 
 class Coverage(TypedDict):
@@ -85,10 +87,11 @@ class AttemptRecord(TypedDict, total=False):
 
 
 class CalibrationSource(TypedDict):
-    """Where the calibration images of int8 come from, and how many there are."""
+    """Where the calibration images of int8 come from, how many there are, and what is wrong."""
 
     source: str
     images: int
+    warnings: list[str]
 
 
 @dataclass(frozen=True)

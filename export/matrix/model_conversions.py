@@ -161,7 +161,7 @@ class MatrixRow:
         calibration: CalibrationSource | None = None
         if precision == "int8":
             images = len(self._shared.calibration)
-            calibration = {"source": "generated smears", "images": images}
+            calibration = {"source": "generated smears", "images": images, "warnings": []}
         formats = {
             name: format_entry(artifact, precision, NO_DECISION, calibration)
             for name, artifact in artifacts.items()
