@@ -53,17 +53,22 @@ class AlledgeError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        lines = [self.what]
+        lines = [_one_line(self.what)]
         if self.allowed:
-            lines.append(f"allowed: {self.allowed}")
+            lines.append(f"allowed: {_one_line(self.allowed)}")
         if self.fix:
-            lines.append(f"fix: {self.fix}")
+            lines.append(f"fix: {_one_line(self.fix)}")
         return "\n".join(lines)
 
     @property
     def one_line(self) -> str:
         """The whole message on one line, for a record or a table."""
-        return "; ".join(str(self).splitlines())
+        return "; ".join(str(self).split("\n"))
+
+
+def _one_line(text: str) -> str:
+    """Return text without line breaks: a name that has one must not begin a line of its own."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 class UsageError(AlledgeError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
+
+from ..runtime.terminal import echo, printable, show
 
 
 def _parse_counts(context: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
@@ -126,11 +127,11 @@ def benchmark(
         threads=threads,
         image=image,
         minutes=minutes,
-        report_progress=lambda line: None if quiet else click.echo(line, err=True),
+        report_progress=lambda line: None if quiet else echo(printable(line), err=True),
     )
-    click.echo(json.dumps(result, indent=2) if as_json else terminal(result))
+    show(result, as_json, terminal)
     if not result["complete"]:
-        click.echo("not complete: the same command continues the measurement", err=True)
+        echo("not complete: the same command continues the measurement", err=True)
     if any(row["status"] == "failed" for row in result["rows"]):
         click.get_current_context().exit(1)
 
@@ -192,7 +193,7 @@ def report(
     command += [f"--min-sensitivity {min_sensitivity:g}"] if min_sensitivity is not None else []
     command += [f"--estimate {name}" for name in estimate]
     advice, files = write_report(results, out, limits, " ".join(command), estimate)
-    click.echo(f"{advice.kicker}: {advice.title}")
+    echo(printable(f"{advice.kicker}: {advice.title}"))
     for reason in advice.reasons:
-        click.echo(reason)
-    click.echo("wrote " + ", ".join(path.as_posix() for path in files), err=True)
+        echo(printable(reason))
+    echo(printable("wrote " + ", ".join(path.as_posix() for path in files)), err=True)

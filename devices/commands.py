@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
+
+from ..runtime.terminal import echo, printable
+from ..runtime.terminal import show as show_document
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -24,10 +24,6 @@ def devices() -> None:
     """
 
 
-def _print(document: Any, as_json: bool, text: str) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False) if as_json else text)
-
-
 @devices.command("list", short_help="List all boards.")
 @as_json_option
 def list_devices(as_json: bool) -> None:
@@ -39,7 +35,7 @@ def list_devices(as_json: bool) -> None:
     """
     from .profile_pages import devices_document, list_text
 
-    _print(devices_document(), as_json, list_text())
+    show_document(devices_document(), as_json, lambda _: list_text())
 
 
 @devices.command(short_help="Show the profile of one board, with sources.")
@@ -56,7 +52,7 @@ def show(name: str, as_json: bool) -> None:
     from .profiles import get_profile
 
     profile = get_profile(name)
-    _print(device_document(profile), as_json, show_text(profile))
+    show_document(device_document(profile), as_json, lambda _: show_text(profile))
 
 
 @devices.command(short_help="Recognise this machine and choose its engine.")
@@ -71,7 +67,7 @@ def detect(as_json: bool) -> None:
     from .profile_pages import detect_document, detect_text
 
     document = detect_document()
-    _print(document, as_json, detect_text(document))
+    show_document(document, as_json, detect_text)
 
 
 @devices.command(short_help="Recommend models and boards that are fast enough.")
@@ -112,12 +108,12 @@ def recommend(
     from .profiles import get_profile
 
     if compare:
-        click.echo(recommendation.comparison_text())
+        echo(recommendation.comparison_text())
         return
     board = get_profile(device) if device else None
     rows = recommendation.collect_rows([Path(name) for name in results], board)
     document = recommendation.recommend(rows, max_latency_ms, max_memory_mib)
-    _print(document, as_json, recommendation.recommend_text(document))
+    show_document(document, as_json, recommendation.recommend_text)
 
 
 @click.command(short_help="Check this machine, and a bundle on it.")
@@ -140,7 +136,7 @@ def doctor(bundle: str | None, as_json: bool) -> None:
     from .doctor import FAIL, doctor_text, examine
 
     document = examine(None if bundle is None else Path(bundle))
-    _print(document, as_json, doctor_text(document))
+    show_document(document, as_json, doctor_text)
     if document["verdict"] == FAIL:
         click.get_current_context().exit(1)
 
@@ -186,8 +182,14 @@ def pack(
 
     if check is not None:
         document = check_pack(Path(check))
-        name = document["bundle"]["name"]
-        _print(document, as_json, f"{check}: {len(document['files'])} files as packed, {name}")
+        show_document(
+            document,
+            as_json,
+            lambda document: (
+                f"{printable(check)}: {len(document['files'])} files as packed, "
+                f"{document['bundle']['name']}"
+            ),
+        )
         return
     if device is None or bundle is None or out is None:
         raise UsageError(
@@ -200,7 +202,7 @@ def pack(
         Path(out),
         python=python,
         key=None if sign is None else Path(sign),
-        report=lambda line: click.echo(line, err=True),
+        report=lambda line: echo(printable(line), err=True),
     )
     mib = Path(out).stat().st_size / 2**20
     signed = f"signed with {sign}" if sign else "not signed"
@@ -213,7 +215,7 @@ def pack(
         f"{out}  {mib:.1f} MiB, {len(document['files'])} files, {signed}",
         f"on the board, with Python {document['python']}: {install}",
     ]
-    _print(document, as_json, "\n".join(lines))
+    show_document(document, as_json, lambda _: "\n".join(map(printable, lines)))
 
 
 @click.command(short_help="Make a pair of keys that sign packs.")
@@ -236,5 +238,6 @@ def keygen(out: str) -> None:
     from .pack.signing_keys import generate_keys
 
     secret, public = generate_keys(Path(out))
-    click.echo(f"{secret}  secret: keep it on this computer, and a copy in a safe place")
-    click.echo(f"{public}  for the devices: sh install.sh --trust {public.name}")
+    echo(f"{printable(str(secret))}  secret: keep it on this computer, and a copy in a safe place")
+    name = printable(public.name)
+    echo(f"{printable(str(public))}  for the devices: sh install.sh --trust {name}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..runtime.terminal import echo
+
 if TYPE_CHECKING:
     from ..train.runs.run_folder import Run
 
@@ -120,7 +122,7 @@ def export(
         for name, reason in unsupported.items():
             progress.say(f"{name} refused: {reason}")
         outcome = export_run(options, progress.step, progress.say, progress.plan)
-    click.echo(summary(outcome, unsupported))
+    echo(summary(outcome, unsupported))
 
 
 def _precision(flags: dict[str, bool]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import ExportError
 from ..runtime.image_settings import ImageSettings
 from ..runtime.machine import memory_mib, usable_cores
+from ..runtime.types import GuardsRecord
 from .convert.calibration_images import CalibrationImages, load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
@@ -21,7 +22,7 @@ from .gate.fold_artifacts import FoldArtifacts
 from .gate.out_of_fold import OutOfFoldPredictions
 from .gate.parity import coverage, positive_probability
 from .options import ExportOptions, default_place
-from .source_run import RunImages, read_run_images
+from .source_run import RunImages, current_guards, read_run_images
 from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
 
 # Memory to convert a network: what TensorFlow and the converters need, and a multiple of the file.
@@ -60,6 +61,8 @@ class Preparation:
     labels, positives : list of str
     float_rule : DecisionRule
         The rule that the run fitted for its float model.
+    guards : dict or None
+        The ``guards`` of the bundle.
     folder : Path
         Holds the artifacts, one folder a format.
     conversion : Conversion
@@ -80,6 +83,7 @@ class Preparation:
     labels: list[str]
     positives: list[str]
     float_rule: DecisionRule
+    guards: GuardsRecord | None
     folder: Path
     conversion: Conversion
     references: References
@@ -106,10 +110,12 @@ def prepare(
     Raises
     ------
     ExportError
-        If int8 has no images to calibrate on, or the float model cannot be converted.
+        If int8 has no images to calibrate on, the float model cannot be converted, or the run has
+        guards of an earlier version and its images are not there.
     """
     run, precision = options.run, options.precision
     settings = ImageSettings.from_json(run.record["image_path"])
+    guards = current_guards(run)
     run_images, reason = _run_images(options)
     given = load_folder(options.calibration, settings) if options.calibration else None
     calibration = _calibration_images(precision, run_images, given, reason)
@@ -150,6 +156,7 @@ def prepare(
         labels=labels,
         positives=positives,
         float_rule=rule,
+        guards=guards,
         folder=folder / "artifacts",
         conversion=conversion,
         references=references,

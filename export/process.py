@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import ExportError
 from ..runtime.files import write_json
+from ..runtime.interrupts import on_end
 from .attempts import FormatOutcome, convert_format
 from .bundle.assembly import FLOAT_DECISION, OWN_DECISION, assemble, bundle_record, format_entry
 from .bundle.writer import check_place, clear_leftovers, has_ended, put_aside
@@ -124,7 +125,10 @@ def _work_folder() -> Iterator[Path]:
         match = re.match(rf"{WORK_FOLDER}(\d+)-", leftover.name)
         if match and has_ended(match[1]) and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{WORK_FOLDER}{os.getpid()}-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{WORK_FOLDER}{os.getpid()}-") as folder,
+        on_end(lambda: shutil.rmtree(folder, ignore_errors=True)),
+    ):
         yield Path(folder)
 
 
@@ -135,8 +139,9 @@ def _exit_on_sigterm() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> Any:
         raise SystemExit(EXIT_TERMINATED)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set a signal handler
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # only the main thread may set a handler, and the command line has set its own
         return
     previous = signal.signal(signal.SIGTERM, end)
     try:
@@ -160,7 +165,8 @@ def _write_bundle(prepared: Preparation, artifacts: dict[str, Artifact]) -> None
         format_name: format_entry(artifact, options.precision, fitted_on, prepared.calibration)
         for format_name, artifact in artifacts.items()
     }
-    record = bundle_record(options.run.record, prepared.name, options.precision, formats)
+    run = {**options.run.record, "guards": prepared.guards}
+    record = bundle_record(run, prepared.name, options.precision, formats)
     assemble(options.out, options.force, record, artifacts, prepared.references)
 
 

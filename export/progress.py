@@ -6,6 +6,7 @@ import time
 
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ..runtime.terminal import printable
 from ..train.progress import ProgressDisplay
 
 
@@ -20,7 +21,7 @@ class ExportProgress(ProgressDisplay):
 
     def __init__(self, quiet: bool = False) -> None:
         super().__init__(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(pulse_style="cyan"),
             TextColumn("step {task.completed} of {task.fields[total_text]}"),
             TimeElapsedColumn(),
@@ -43,5 +44,5 @@ class ExportProgress(ProgressDisplay):
         task = self._bar.tasks[0]
         if task.total is not None and self._started > task.total:
             self.plan(self._started)
-        self._bar.update(self._task, description=title, completed=self._started)
+        self._bar.update(self._task, description=printable(title), completed=self._started)
         self.say_without_terminal(f"{time.monotonic() - self._began:6.0f} s  {title}")

@@ -9,8 +9,12 @@ import numpy as np
 
 from ..errors import AlledgeError, ExportError
 from ..runtime.data.datasets import Sample, read_dataset
+from ..runtime.guards.fitting import fit_guards
+from ..runtime.guards.guards import is_current
+from ..runtime.guards.image_statistics import image_statistics
 from ..runtime.image_settings import ImageSettings
-from ..runtime.imaging import load_rgb
+from ..runtime.imaging import load_image, load_rgb
+from ..runtime.types import GuardsRecord
 from ..train.runs.run_folder import Predictions, Run
 from .convert.calibration_images import CalibrationImages, choose_balanced
 from .types import Images, Indices
@@ -118,6 +122,33 @@ def read_run_images(run: Run) -> RunImages:
         trained_by=tuple(split[name].trained_by for name in names),
         predictions=predictions,
     )
+
+
+def current_guards(run: Run) -> GuardsRecord | None:
+    """Return the guards of a run; those of an earlier version are fitted to its images again.
+
+    Parameters
+    ----------
+    run : Run
+
+    Raises
+    ------
+    ExportError
+        If they are of an earlier version, and the images of the run are not there any more.
+    """
+    guards: GuardsRecord | None = run.record.get("guards")
+    if is_current(guards):
+        return guards
+    try:
+        samples = _unchanged_samples(run)
+        settings = ImageSettings.from_json(run.record["image_path"])
+        images = [load_image(sample.path, settings) for sample in samples.values()]
+    except AlledgeError as error:
+        raise ExportError(
+            f"the guards of the run are of an earlier alledge, and {error.what}",
+            fix="put the images back, or train the run again",
+        ) from None
+    return fit_guards([image_statistics(*image) for image in images])
 
 
 def _unchanged_samples(run: Run) -> dict[str, Sample]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..runtime.terminal import printable
 from ..runtime.text_table import text_table
 from .convert.jobs import MEMORY_BUDGET_MIB
 from .gate.parity import GATE
@@ -31,11 +32,11 @@ def summary(outcome: ExportOutcome, unsupported: dict[str, str] | None = None) -
         [
             text_table(rows, left=2),
             "",
-            *[f"{name} refused: {reason}" for name, reason in unsupported.items()],
+            *[printable(f"{name} refused: {reason}") for name, reason in unsupported.items()],
             *_repairs(outcome),
             _cost(outcome),
-            f"bundle {out}",
-            f"next: alledge verify {out}",
+            f"bundle {printable(str(out))}",
+            f"next: alledge verify {printable(str(out))}",
         ]
     )
 

@@ -13,6 +13,7 @@ from .bundle.bundle import Bundle
 from .classifier import Classifier, Mode
 from .data.inputs import find_images
 from .records import Result, TextTable, csv_header, csv_line, json_line
+from .terminal import use_utf8
 from .watchdog import DEFAULT_LIMIT_S, FreezeTimer, StepTimeoutError, Watchdog
 
 # Time to load a bundle. TensorRT compiles a network for minutes.
@@ -65,6 +66,8 @@ def classify_to(
     BackendError
         If the bundle cannot be loaded within half an hour, and as `Classifier.load`.
     """
+    if style == "csv":
+        use_utf8()
     images = find_images(names, recursive=recursive)
     first_images = list(itertools.islice(images, 2))
     images = itertools.chain(first_images, images)

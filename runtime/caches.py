@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .digests import file_digest
+from .files import is_unicode
+from .interrupts import on_end
 
 CACHE_VARIABLE = "ALLEDGE_CACHE"  # a folder, or "off"
 OFF = "off"
@@ -66,7 +68,7 @@ def with_cache(name: str, use: Callable[[Path | None], None]) -> None:
     with its flipped bits.
     """
     root = cache_root()
-    if root is None:
+    if root is None or not is_unicode(root):  # engines take no path that is not text
         return use(None)
     entry = root / name
     damaged = _identity(entry)  # of the folder that is judged next, not of a later one
@@ -77,6 +79,14 @@ def with_cache(name: str, use: Callable[[Path | None], None]) -> None:
         own.mkdir(parents=True)
     except OSError:
         return use(None)
+    with on_end(lambda: shutil.rmtree(own, ignore_errors=True)):
+        _fill(own, entry, damaged, use)
+
+
+def _fill(
+    own: Path, entry: Path, damaged: tuple[int, int] | None, use: Callable[[Path | None], None]
+) -> None:
+    """Have a function fill a folder, and rename the folder into place."""
     try:
         use(own)
         with contextlib.suppress(OSError):  # another process was first, or the disk is full
@@ -84,7 +94,7 @@ def with_cache(name: str, use: Callable[[Path | None], None]) -> None:
             if damaged is not None:
                 _remove(entry, damaged)
             own.rename(entry)
-            _remove_old(root)
+            _remove_old(entry.parent)
     finally:
         shutil.rmtree(own, ignore_errors=True)
 

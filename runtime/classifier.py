@@ -23,7 +23,7 @@ from .first_use import FirstUse
 from .guards.guards import Guards
 from .guards.image_statistics import image_statistics
 from .imaging import load_image
-from .machine import usable_cores
+from .machine import usable_cores, validate_threads
 from .metrics.decisions import Thresholds, apply_temperature, decide
 from .records import Result
 from .watchdog import (
@@ -120,7 +120,8 @@ class Classifier:
         backend : str
             ``"auto"``, ``"tflite"``, ``"onnx"`` or ``"openvino"``.
         threads : int, optional
-            All threads together; by default the physical cores within the container's quota.
+            All threads together, at most four for each logical core; by default the physical
+            cores within the container's quota.
         mode : {"latency", "throughput"}
             ``latency`` gives all threads to one image. ``throughput`` gives each thread an image
             of its own, which classifies more images in the same time.
@@ -135,8 +136,8 @@ class Classifier:
         Raises
         ------
         UsageError
-            If the backend or the mode is unknown, no bundle is found, or `timeout_s` is not
-            positive.
+            If the backend or the mode is unknown, no bundle is found, the number of threads is
+            not allowed, or `timeout_s` is not positive.
         BundleError
             If the bundle cannot be read, or its artifact is not the file that was exported.
         MissingPackageError
@@ -154,11 +155,10 @@ class Classifier:
         if not isinstance(bundle, Bundle):
             bundle = Bundle.open(find_bundle(bundle))
         validate_limit(timeout_s)
-        threads = usable_cores() if threads is None else threads
+        threads = usable_cores() if threads is None else validate_threads(threads)
         if mode == "latency":
             return cls(bundle, open_backend(bundle, backend, threads), 1, timeout_s)
-        workers = max(threads, 1)
-        return cls(bundle, open_backend(bundle, backend, 1, workers), workers, timeout_s)
+        return cls(bundle, open_backend(bundle, backend, 1, threads), threads, timeout_s)
 
     @overload
     def classify(  # type: ignore[overload-overlap]
@@ -176,7 +176,7 @@ class Classifier:
 
         Parameters
         ----------
-        source : str, Path, PIL.Image.Image, (H, W, 3) ndarray of uint8, or an iterable of these
+        source : str, Path, PIL.Image.Image, (H, W, 3) or (H, W) ndarray, or an iterable of these
         overlay : str or Path, optional
             Folder for a picture of each image that shows which regions the label rests on.
 

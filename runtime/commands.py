@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .terminal import echo, show
+
 
 @click.command(short_help="Classify images of blood smears.")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
@@ -80,7 +82,7 @@ def classify(
     from .batch import classify_to
 
     failed = classify_to(
-        click.echo,
+        echo,
         images,
         bundle=opened,
         backend=chosen,
@@ -110,11 +112,9 @@ def verify(bundle: str, as_json: bool) -> None:
     Example:
       alledge verify bundles/mobilenetv2-int8
     """
-    import json
-
     from .bundle.verify import verify_bundle, verify_text
 
     document = verify_bundle(bundle)
-    click.echo(json.dumps(document, indent=2) if as_json else verify_text(document))
+    show(document, as_json, verify_text)
     if document["verdict"] == "fail":
         click.get_current_context().exit(1)

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .interrupts import on_end
+
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
@@ -33,23 +35,38 @@ def replace_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with on_end(lambda: temporary.unlink(missing_ok=True)):
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
+            if os.name == "posix":
+                # Windows cannot open a folder, and its file system journals renamings
+                _flush_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def is_unicode(path: Path) -> bool:
+    """Return whether a path is text, which engines need to open it; False for other bytes.
+
+    Parameters
+    ----------
+    path : Path
+    """
     try:
-        yield temporary
-        _flush(temporary)
-        temporary.replace(path)
-        if (
-            os.name == "posix"
-        ):  # Windows cannot open a folder, and its file system journals renamings
-            _flush_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document atomically, with indentation."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     with replace_file(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # Bytes of a name that are no UTF-8 become \uXXXX, which JSON reads back.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _flush(path: Path) -> None:

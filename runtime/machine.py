@@ -7,13 +7,17 @@ Hyper-threads share the arithmetic units of a core, so physical cores are counte
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from ..errors import UsageError
+
 ROOT = Path("/")
+THREADS_PER_CORE = 4
 SMALL_MIB = 4096  # with less, saving memory is preferred to speed
 
 
@@ -33,6 +37,34 @@ def usable_cores(root: Path = ROOT) -> int:
     cores = _count_physical_cores(_cpu_affinity(), root)
     quota = cpu_quota(root)
     return max(1, cores if quota is None else min(cores, int(quota)))
+
+
+def max_threads() -> int:
+    """Return the largest number of threads that may be asked for: four for each logical core."""
+    return THREADS_PER_CORE * (os.cpu_count() or 1)
+
+
+def validate_threads(threads: object) -> int:
+    """Return a number of threads.
+
+    Parameters
+    ----------
+    threads : int
+        From 1 to `max_threads`. More would only need memory.
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+    """
+    allowed = max_threads()
+    if isinstance(threads, bool) or not hasattr(threads, "__index__"):
+        problem = f"{threads!r} is not a number of threads"
+    elif 1 <= (number := operator.index(threads)) <= allowed:
+        return number
+    else:
+        problem = f"{threads} threads cannot compute here"
+    raise UsageError(problem, allowed=f"1 to {allowed}", fix=f"--threads {usable_cores()}")
 
 
 def _cpu_affinity() -> set[int]:

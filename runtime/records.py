@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .terminal import printable
+
 Status = Literal["ok", "review", "error"]
-FLAGS = ("blurred", "exposure", "off_domain", "unfamiliar_microscope", "indeterminate")
+# Of the decoder, of the guards, and of the model.
+FLAGS = (
+    "assumed_range", "assumed_colour", "damaged", "several_images",
+    "blurred", "exposure", "too_small", "off_domain", "unfamiliar_microscope",
+    "indeterminate",
+)  # fmt: skip
 BAR_CELLS = 20
 DIGEST_SHOWN = 12  # hex digits of the bundle's digest in the text output
 SCORE_DIGITS, MS_DIGITS = 6, 2
@@ -91,29 +97,25 @@ def json_line(result: Result) -> str:
 
 def csv_header(labels: Sequence[str]) -> str:
     """Return the header of the CSV: the keys of the JSON, with one column of scores per label."""
+    from .csv_cells import csv_row
+
     row: list[str] = []
     for key in Result.__dataclass_fields__:
         row += [f"scores.{label}" for label in labels] if key == "scores" else [key]
-    return _csv_line(row)
+    return csv_row(row)
 
 
 def csv_line(result: Result, labels: Sequence[str]) -> str:
-    """Return the record as one line of CSV; null is an empty cell, a space separates flags."""
+    """Return the record as CSV; null is an empty cell, a space separates flags."""
+    from .csv_cells import csv_row
+
     row: list[Any] = []
     for key, value in result.to_json().items():
         if key == "scores":
             row += [value and value[label] for label in labels]
         else:
             row.append(" ".join(value) if key == "flags" else value)
-    return _csv_line(row)
-
-
-def _csv_line(row: Iterable[Any]) -> str:
-    import csv
-
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(row)
-    return text.getvalue()
+    return csv_row(row)
 
 
 @dataclass
@@ -135,7 +137,8 @@ class TextTable:
 
     def header(self, bundle: str, digest: str, engine: str, *, guarded: bool) -> str:
         """Return the line with bundle and engine, and a warning if there are no guards."""
-        line = f"{bundle}  {digest[: len('sha256:') + DIGEST_SHOWN]}  {engine}"
+        bundle, engine = printable(bundle), printable(engine)
+        line = f"{bundle}  {printable(digest[: len('sha256:') + DIGEST_SHOWN])}  {engine}"
         return line if guarded else f"{line}  no guards: any image gets an answer"
 
     def legend(self, positive: Sequence[str], threshold: float) -> str:
@@ -153,10 +156,11 @@ class TextTable:
         name = printable(result.image or "(pixels)").ljust(self.width)
         if result.probability is None or result.label is None:
             return f"{name}  error   {printable(result.error or '')}"
-        label = result.label.ljust(max(map(len, self.labels)))
+        width = max(len(printable(label)) for label in self.labels)
+        label = printable(result.label).ljust(width)
         bar = _bar(result.probability)
         line = f"{name}  {label}  {result.probability:6.1%}  {bar}"
-        return f"{line}  review: {', '.join(result.flags)}" if result.flags else line
+        return f"{line}  review: {printable(', '.join(result.flags))}" if result.flags else line
 
     def footer(self, seconds: float) -> str:
         """Return the summary line."""
@@ -166,14 +170,6 @@ class TextTable:
         image = "image" if total == 1 else "images"
         summary = [f"{total} {image}: {', '.join(parts)}", f"{seconds:.2f} s", rate]
         return " · ".join(filter(None, [*summary, "research software, not a medical device"]))
-
-
-def printable(text: str) -> str:
-    """Return text with control characters (newline, escape) as escape sequences."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
 
 
 def _bar(fraction: float) -> str:

@@ -22,10 +22,21 @@ class DistanceRecord(TypedDict):
     """A distance of `GuardsRecord`: what it is computed with, and its limit."""
 
     features: list[str]
-    centre: list[float]
+    centres: list[list[float]]  # one an imaging setup
     scale: list[float]
     precision: list[list[float]]
     limit: float
+
+
+class SizesRecord(TypedDict):
+    """The sizes of the training images in pixels, of the files and not of what the model sees."""
+
+    usual: list[list[int]]  # longer and shorter side; empty where the images have many sizes
+    shorter_side: list[float]  # lowest and highest
+    aspect: list[float]  # longer over shorter side, lowest and highest
+
+
+Ranges = dict[str, list[float | None]]  # lowest and highest usual value of statistics
 
 
 class GuardsRecord(TypedDict):
@@ -34,10 +45,13 @@ class GuardsRecord(TypedDict):
     schema_version: int
     images: int
     cameras: list[str]
+    sizes: SizesRecord | None
+    frame: Ranges
+    stain: Ranges
     off_domain: DistanceRecord
     unfamiliar_microscope: DistanceRecord
-    blurred: dict[str, list[float | None]]  # lowest and highest usual value of a statistic
-    exposure: dict[str, list[float | None]]
+    blurred: Ranges
+    exposure: Ranges
 
 
 class Distance(TypedDict):

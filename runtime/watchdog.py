@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import os
+import signal
 import sys
 import threading
 import time
@@ -192,6 +194,7 @@ class Watchdog:
     def __init__(self, limit_s: float | None) -> None:
         self.limit_s = limit_s
         self._idle: list[_JobQueue] = []
+        self._process = os.getpid()
         self._end = weakref.finalize(self, _end_threads, self._idle)
 
     def run(self, function: Callable[[], R]) -> R:
@@ -207,6 +210,9 @@ class Watchdog:
         if self.limit_s is None:
             return function()
         task: Task[R] = Task()
+        if self._process != os.getpid():  # a fork, without the threads of its parent
+            self._process = os.getpid()
+            self._idle.clear()
         try:
             jobs = self._idle.pop()
         except IndexError:
@@ -265,6 +271,9 @@ class FreezeTimer:
     every thread and exits. A thread sets it again as long as Python code runs. Without a file
     behind standard error, nothing is watched.
 
+    Ctrl-Z stops the timer together with the process. SIGSTOP cannot be handled: a process that it
+    stopped for longer than the limit ends when it continues.
+
     Parameters
     ----------
     limit_s : float
@@ -276,6 +285,7 @@ class FreezeTimer:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._reset, name="alledge-freeze", daemon=True)
         self._stderr = sys.stderr
+        self._timer_lock = threading.Lock()
 
     def __enter__(self) -> FreezeTimer:
         try:
@@ -283,6 +293,9 @@ class FreezeTimer:
         except (OSError, ValueError, AttributeError, RuntimeError):
             return self
         self._thread.start()
+        if hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+            with contextlib.suppress(ValueError):  # not in the main thread
+                signal.signal(signal.SIGTSTP, self._stop)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -290,6 +303,8 @@ class FreezeTimer:
         if self._thread.ident is not None:
             self._thread.join()
             faulthandler.cancel_dump_traceback_later()
+            if hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) == self._stop:
+                signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
     def _start_timer(self) -> None:
         timeout_s = min(self.limit_s + FROZEN_GRACE_S, threading.TIMEOUT_MAX)
@@ -297,4 +312,12 @@ class FreezeTimer:
 
     def _reset(self) -> None:
         while not self._stopped.wait(FROZEN_GRACE_S / 2):
+            with self._timer_lock:
+                self._start_timer()
+
+    def _stop(self, number: int, frame: object) -> None:
+        """Stop this process, as Ctrl-Z does, and the timer until the process continues."""
+        with self._timer_lock:
+            faulthandler.cancel_dump_traceback_later()
+            os.kill(os.getpid(), signal.SIGSTOP)
             self._start_timer()

@@ -173,3 +173,38 @@ def test_every_package_is_listed_for_installing() -> None:
     for package, patterns in setup["options.package_data"].items():
         folder = ROOT.joinpath(*package.split(".")[1:])
         assert all(list(folder.glob(pattern.strip())) for pattern in patterns.split(","))
+
+
+# Run by maintainers, or on a device before alledge is installed there.
+PRINT_THEMSELVES = (
+    "benchmarks/internal", "benchmarks/suite", "devices/pack/installer", "devices/estimates/"
+    "calibrate_roofline.py", "devices/operator_support.py", "export/matrix/fill.py",
+    "train/data/overlaps/benchmark.py", "train/study/head_benchmark.py",
+)  # fmt: skip
+
+
+def test_only_one_module_prints() -> None:
+    """`runtime.terminal` escapes control characters, and knows of streams that fail."""
+    printing = []
+    for path in MODULES:
+        name = path.relative_to(ROOT).as_posix()
+        if name.startswith(PRINT_THEMSELVES) or name == "runtime/terminal.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                if called in ("print", "click.echo", "click.secho", "sys.stdout.write"):
+                    printing.append(f"{name}:{node.lineno}")
+    assert not printing
+
+
+def test_only_one_module_writes_csv() -> None:
+    """`runtime.csv_cells` writes no cell that a spreadsheet computes."""
+    writing = []
+    for path in MODULES:
+        name = path.relative_to(ROOT).as_posix()
+        text = path.read_text(encoding="utf-8")
+        if "csv.writer(" in text or "csv.DictWriter(" in text:
+            writing.append(name)
+    # the second one writes the list of files of a wheel, whose format is fixed
+    assert writing == ["devices/pack/wheels.py", "runtime/csv_cells.py"]

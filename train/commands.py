@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..runtime.terminal import echo, show
 from .command_options import (
     AUDIT_PACKAGES,
     TRAIN_PACKAGES,
@@ -38,7 +38,7 @@ def models(as_json: bool) -> None:
     from .tables import models_table
 
     document = describe()
-    click.echo(json.dumps(document, indent=2) if as_json else models_table(document))
+    show(document, as_json, models_table)
 
 
 @click.command(short_help="Find shortcuts that predict the label of a data set.")
@@ -84,7 +84,7 @@ def audit(
             from .audit.html_page import write_page
 
             write_page(html, document)
-    click.echo(json.dumps(document, indent=2) if as_json else audit_text(document))
+    show(document, as_json, audit_text)
     if any(dataset["unreadable"] for dataset in document["datasets"]):
         context.exit(1)
 
@@ -197,7 +197,7 @@ def train(
         image_settings=ImageSettings(geometry=geometry),
         **options,
     )
-    click.echo(run_table(train_run(run_options, resume=resume, quiet=quiet)))
+    echo(run_table(train_run(run_options, resume=resume, quiet=quiet)))
 
 
 @click.command(short_help="Measure a run or a bundle on a data set.")
@@ -243,6 +243,6 @@ def evaluate(
             f"{subject} is neither a run nor a bundle",
             allowed="a folder with run.json or bundle.json",
         )
-    click.echo(json.dumps(document, indent=2) if as_json else evaluation_text(document))
+    show(document, as_json, evaluation_text)
     if document["failed"]:
         context.exit(1)

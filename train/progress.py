@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ..runtime.terminal import printable
+
 P = TypeVar("P", bound="ProgressDisplay")
 
 
@@ -57,7 +59,7 @@ class ProgressDisplay:
 
     def say(self, text: str) -> None:
         """Print a line that stays on the screen."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     def say_without_terminal(self, text: str) -> None:
         """Print a line where no bar is shown, as in a log file."""
@@ -76,9 +78,9 @@ class TrainingProgress(ProgressDisplay):
 
     def __init__(self, quiet: bool = False) -> None:
         super().__init__(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(elapsed_when_finished=False),
@@ -92,7 +94,7 @@ class TrainingProgress(ProgressDisplay):
 
     def stage(self, text: str) -> None:
         """Show what the run does now."""
-        self._bar.update(self._task, description=text, figures="")
+        self._bar.update(self._task, description=printable(text), figures="")
         self.say_without_terminal(text)
 
     def overlap_search(self, stage: str, done: int, total: int) -> None:
@@ -117,7 +119,10 @@ class TrainingProgress(ProgressDisplay):
         )
         text = f"{stage}, epoch {row['epoch']}"
         self._bar.update(
-            self._task, description=text, figures=figures, advance=1 if row["epoch"] else 0
+            self._task,
+            description=printable(text),
+            figures=figures,
+            advance=1 if row["epoch"] else 0,
         )
         self.say_without_terminal(f"{text}: {figures} ({row['seconds']:.1f} s)")
 
@@ -133,7 +138,7 @@ class CountProgress(ProgressDisplay):
 
     def __init__(self, quiet: bool = False) -> None:
         super().__init__(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total}"),
             TimeElapsedColumn(),
@@ -145,4 +150,4 @@ class CountProgress(ProgressDisplay):
 
     def show(self, stage: str, done: int, total: int) -> None:
         """Show how many items of a stage are done."""
-        self._bar.update(self._task, description=stage, completed=done, total=total)
+        self._bar.update(self._task, description=printable(stage), completed=done, total=total)

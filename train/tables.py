@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..runtime.metrics.metrics import Json
+from ..runtime.terminal import printable, printable_document
 from ..runtime.text_table import text_table
 from .runs.cross_fitting import IN_SAMPLE
 from .runs.run_folder import Run
@@ -37,11 +38,11 @@ def models_table(document: Mapping[str, Any]) -> str:
 
 def run_table(run: Run) -> str:
     """Return the results of a finished run in a few lines."""
-    record = run.record
+    record = printable_document(run.record)
     metrics, folds = record["oof"], record["split"]["folds"]
     low, high = record["band"]
     lines = [
-        f"{run.path}: {record['model']} on {record['data']['name']}, "
+        f"{printable(str(run.path))}: {record['model']} on {record['data']['name']}, "
         f"{metrics['images']} images out of fold, {folds} fold{'s' if folds > 1 else ''}",
         *(f"note: {note}" for note in record["split"].get("notes", ())),
         *_directions(record.get("directions") or ()),
@@ -131,5 +132,24 @@ def evaluation_text(document: Json) -> str:
         )
     if seen:
         lines.append(f"the model was trained on {seen} of these images: the metrics are optimistic")
+    lines += _review_lines(document["review"], metrics["images"])
     lines += [f"not read: {row['image']}: {row['error']}" for row in document["failed"]]
     return "\n".join(lines)
+
+
+def _review_lines(review: Json, images: int) -> list[str]:
+    """Return which images would be sent to review, and the metrics of the others."""
+    flags = ", ".join(f"{count} {flag}" for flag, count in review["flags"].items())
+    lines = [f"review: {review['images']} of {images} images{f' ({flags})' if flags else ''}"]
+    if not review["guarded"]:
+        lines.append(
+            "no guards, or guards of an earlier alledge: only the decoder and the model raise flags"
+        )
+    if review["unflagged"] is None:
+        lines.append(
+            "no image is without a flag: none of the metrics is of a result with status ok"
+        )
+    elif review["images"]:
+        heading = [f"without a flag: {images - review['images']} images", "value", "95 % interval"]
+        lines.append(text_table([heading, *_metric_rows(review["unflagged"])]))
+    return lines

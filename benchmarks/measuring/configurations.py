@@ -12,7 +12,7 @@ from ...runtime.backends import choose_backend, installed_backends
 from ...runtime.bundle.bundle import Bundle
 from ...runtime.data.datasets import Dataset
 from ...runtime.imaging import read_header
-from ...runtime.machine import usable_cores
+from ...runtime.machine import usable_cores, validate_threads
 from ..statistics import CONFIDENCE
 from ..types import SettingsBlock, TimedImage
 from .sample_image import write_sample_image
@@ -120,7 +120,7 @@ def list_configurations(
         If a named backend is unknown or not installed, if a bundle has no artifact for it, or if
         a bundle was named twice.
     """
-    counts = sorted(set(threads)) or sorted({1, usable_cores()})
+    counts = sorted(set(map(validate_threads, threads))) or sorted({1, usable_cores()})
     installed = installed_backends()
     configurations: list[Configuration] = []
     skipped: list[str] = []

@@ -18,7 +18,7 @@ from ..types import AccuracyJob, ModelJob
 
 # A terminal sends these signals to all of its processes when the user stops the measurement.
 # An engine that crashes ends with other signals.
-INTERRUPTED = (-signal.SIGINT, -signal.SIGTERM)
+INTERRUPTED = (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 STDERR_CHARACTERS = 300  # the end of stderr that a failed row keeps
 
 

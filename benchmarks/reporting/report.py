@@ -63,7 +63,7 @@ def report(
         texts[page.with_name(name)] = pareto_chart(site, WIDE_PX, largest_mib, alone=True)
     for path, text in texts.items():
         with replace_file(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return advice, list(texts)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from ...runtime.csv_cells import csv_document
 from ...runtime.text_table import text_table
 from ..types import Result
 from .formatting import machine_line, notes
@@ -69,8 +68,4 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     blocks = {key.rsplit(".", 1)[0] for row in flat for key in row if "." in key}
     keys = dict.fromkeys(key for row in flat for key in row)
     names = [name for name in keys if name not in blocks]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return stream.getvalue()
+    return csv_document(names, ([row.get(name, "") for name in names] for row in flat))

@@ -63,7 +63,9 @@ def assemble(
         write_arrays(folder / "reference" / "inputs.npz", {"inputs": references.images})
         write_arrays(folder / "reference" / "outputs.npz", outputs)
         write_document(folder / "parity.json", parity)
-        (folder / "MODEL_CARD.md").write_bytes(model_card(record, parity).encode("utf-8"))
+        (folder / "MODEL_CARD.md").write_bytes(
+            model_card(record, parity).encode("utf-8", "backslashreplace")
+        )
         write_record(folder, record)
 
 

@@ -53,10 +53,11 @@ class JobRunner:
         self._lock = threading.Lock()
 
     def __enter__(self) -> JobRunner:
+        self._workers.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._workers.__exit__(None, None, None)
 
     def close(self) -> None:
         """End all processes, and with them the steps that still run."""

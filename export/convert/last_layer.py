@@ -56,8 +56,8 @@ def refit(quantized: LastLayer, original: LastLayer, images: Images) -> tuple[Fl
     -------
     weights : (D, C) ndarray of float64
     bias : (C,) ndarray of float64
-        Those of `quantized` unchanged where there are fewer than 8 distinct images, or where the refitted
-        layer predicts the logits of a left-out image no better.
+        Those of `quantized` unchanged where there are fewer than 8 distinct images, or where the
+        refitted layer predicts the logits of a left-out image no better.
 
     Notes
     -----

@@ -47,7 +47,8 @@ def serve() -> None:
         request = json.loads(line)
         with _printing_to(Path(request["output"])):
             code = main(request["job"])
-        print(code, file=answers, flush=True)
+        answers.write(f"{code}\n")
+        answers.flush()
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ...errors import ExportError
+from ...runtime.interrupts import on_end
 from ...runtime.process_memory import current_mib, peak_mib
 
 COMMAND = ("-m", f"{__package__}.worker")
@@ -57,8 +58,10 @@ class WorkerPool:
         self._started = 0
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
+        self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> WorkerPool:
+        self._cleanup.enter_context(on_end(self._kill_all))
         return self
 
     def __exit__(
@@ -67,6 +70,7 @@ class WorkerPool:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._cleanup.close()
         self.close()
 
     def close(self) -> None:
@@ -121,6 +125,11 @@ class WorkerPool:
             with self._lock:
                 self._idle[toolkit].append(worker)
         return code, peak
+
+    def _kill_all(self) -> None:
+        """Kill every process; for a signal handler, which must not wait for a lock."""
+        for worker in list(self._workers):
+            worker.kill()
 
     def _take(self, toolkit: str) -> _Worker:
         """Return an idle process of a toolkit, or start one."""

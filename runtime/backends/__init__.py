@@ -9,19 +9,23 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ...errors import BackendError, MissingPackageError, UsageError, unknown_name
 from ..bundle.bundle import Bundle
-from ..machine import usable_cores
+from ..machine import usable_cores, validate_threads
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 AUTO = "auto"
+
+_loaded: weakref.WeakSet[Backend] = weakref.WeakSet()
 
 
 class Backend(Protocol):
@@ -250,9 +254,9 @@ def load_backend(
         A key of `BACKENDS`.
     file : str or Path
     threads : int, optional
-        Threads of one prediction, ≥ 1; by default the usable cores divided by the requests.
+        Threads of one prediction; by default the usable cores divided by the requests.
     requests : int
-        Predictions that may run at once, ≥ 1; a further one waits.
+        Predictions that may run at once; a further one waits.
     cache_key : str, optional
         Identifies this exact artifact. An engine that compiles may store the result in the cache
         under this key.
@@ -264,7 +268,8 @@ def load_backend(
     Raises
     ------
     UsageError
-        If the backend is unknown, or the number of threads is below 1.
+        If the backend is unknown, or there are to be less than 1 or more than four threads or
+        requests for each logical core.
     MissingPackageError
         If its package is not installed.
     BackendError
@@ -272,8 +277,8 @@ def load_backend(
     """
     if name not in BACKENDS:
         raise unknown_name("backend", name, BACKENDS)
-    if (threads is not None and threads < 1) or requests < 1:
-        raise UsageError(f"{threads} threads cannot compute", allowed="1 or more")
+    threads = None if threads is None else validate_threads(threads)
+    requests = validate_threads(requests)
     spec = BACKENDS[name]
     module, attribute = spec.target.split(":")
     threads = threads or max(1, usable_cores() // requests)
@@ -289,12 +294,39 @@ def load_backend(
             f"the backend {name} is installed, but incomplete: {error}",
             fix=f'pip install --force-reinstall "alledge[{spec.extra}]"',
         ) from error
-    except (ImportError, OSError, RuntimeError, SystemError, ValueError) as error:
+    except (ImportError, OSError, RuntimeError, SystemError, TypeError, ValueError) as error:
         raise BackendError(
             f"the backend {name} cannot load {file}: {_first_lines(error)}",
             fix="`alledge verify BUNDLE` shows which backends work on this machine",
         ) from error
+    _loaded.add(backend)
     return backend
+
+
+def _leave_to_parent() -> None:
+    """In a fork, neither free nor use what the parent loaded: its threads do not exist here."""
+    import ctypes
+
+    for backend in list(_loaded):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(backend))  # never freed
+        vars(backend).update(close=_close_nothing, predict=_refuse_in_fork)
+
+
+def _close_nothing() -> None:
+    """Stand for `Backend.close` in a fork."""
+
+
+def _refuse_in_fork(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Stand for `Backend.predict` in a fork."""
+    raise BackendError(
+        "this classifier was loaded before the process was forked, and its engine has no threads "
+        "here",
+        fix="load the classifier in the new process, or start it with spawn",
+    )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _first_lines(error: BaseException) -> str:

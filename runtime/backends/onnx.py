@@ -10,7 +10,6 @@ import ctypes
 import ctypes.util
 import functools
 import hashlib
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,10 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ..caches import with_cache
+from ..files import is_unicode
 from ..first_use import FirstUse
 from ..machine import ROOT, has_little_memory, has_vnni
+from ..terminal import echo
 
 ERRORS_ONLY = 3
 SAME_AS_REQUESTED = 1  # how an arena is extended
@@ -159,7 +160,7 @@ class OnnxBackend:
         self._session = self._start_session(file, options, requested)
         used = list(self._session.get_providers())
         if unused := unused_providers(requested, used):
-            print(f"{', '.join(unused)} cannot be used here: {used[0]} computes", file=sys.stderr)
+            echo(f"{', '.join(unused)} cannot be used here: {used[0]} computes", err=True)
         if used[0] != CPU:
             self.engine += f" ({used[0].removesuffix('ExecutionProvider')})"
 
@@ -169,14 +170,15 @@ class OnnxBackend:
         ONNX Runtime's own fallback prints to stdout, where the results go, and tries only the CPU.
         """
         try:
+            model = str(file) if is_unicode(file) else file.read_bytes()
             return onnxruntime.InferenceSession(
-                str(file), options, providers=requested, enable_fallback=0
+                model, options, providers=requested, enable_fallback=0
             )
         except Exception as error:  # the errors of ONNX Runtime have no other common base class
             if len(requested) == 1:
                 raise BackendError(f"{self.engine} cannot load {file}: {error}") from error
             reason = str(error).strip().partition("\n")[0]
-            print(f"{requested[0][0]} does not start: {reason}", file=sys.stderr)
+            echo(f"{requested[0][0]} does not start: {reason}", err=True)
         return self._start_session(file, options, requested[1:])
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import BackendError
 from ..caches import with_cache
+from ..files import is_unicode
 from ..first_use import FirstUse
 from .pool import Pool
 
@@ -53,16 +54,17 @@ class OpenvinoBackend:
                     file, config if folder is None else {**config, "CACHE_DIR": str(folder)}, models
                 ),
             )
-        self._next = itertools.cycle(self._models)
-        self._pool: Pool[Request] = Pool(self._create_request, requests)
+        following = itertools.cycle(self._models)
+        # no method of this object: with a circle of references, it would not be freed at once
+        self._pool: Pool[Request] = Pool(lambda: _create_request(next(following)), requests)
 
     def _compile(self, file: Path, config: dict[str, str], models: int) -> None:
         core = openvino.Core()
-        self._models = [core.compile_model(file, "CPU", config) for _ in range(models)]
-
-    def _create_request(self) -> Request:
-        request = next(self._next).create_infer_request()
-        return request, request.get_input_tensor(0).data, request.get_output_tensor(0).data
+        model: Any = file
+        if not is_unicode(file):
+            weights = np.fromfile(file.with_suffix(".bin"), dtype=np.uint8)
+            model = core.read_model(file.read_bytes(), openvino.Tensor(weights))
+        self._models = [core.compile_model(model, "CPU", config) for _ in range(models)]
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         try:
@@ -78,7 +80,12 @@ class OpenvinoBackend:
 
     def close(self) -> None:
         self._pool.close()
-        self._models, self._next = [], itertools.cycle(())
+        self._models = []
+
+
+def _create_request(model: Any) -> Request:
+    request = model.create_infer_request()
+    return request, request.get_input_tensor(0).data, request.get_output_tensor(0).data
 
 
 def _mib(file: Path) -> float:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from ...errors import BackendError
 
@@ -31,7 +31,8 @@ class Pool(Generic[T]):
 
     def __init__(self, create: Callable[[], T], size: int) -> None:
         self._create, self._size, self._count = create, size, 1
-        self._idle: dict[int, T] = {threading.get_ident(): create()}  # by the last thread
+        self._all = [create()]  # so that a fork frees none that its parent's threads have
+        self._idle: dict[int, T] = {threading.get_ident(): self._all[0]}  # by the last thread
         self._changed, self._closed = threading.Condition(), False
         self._waiting: deque[object] = deque()
         self._creating = threading.Lock()
@@ -73,7 +74,9 @@ class Pool(Generic[T]):
                 self._changed.notify_all()  # it is the next thread's turn
         try:
             with self._creating:
-                return self._create()
+                item = self._create()
+                self._all.append(item)
+                return item
         except BaseException:
             with self._changed:
                 self._count -= 1
@@ -88,4 +91,11 @@ class Pool(Generic[T]):
         with self._changed:
             self._closed = True
             self._idle.clear()
+            self._all.clear()
+            self._create = _create_nothing
             self._changed.notify_all()
+
+
+def _create_nothing() -> NoReturn:
+    """Stand for the function of a pool that is closed: the function may keep a model."""
+    raise BackendError("this backend was closed")

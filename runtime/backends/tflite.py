@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BackendError
+from ..files import is_unicode
 from ..first_use import FirstUse
 from .pool import Pool
 
@@ -22,6 +23,9 @@ STDERR = 2
 PIPE_BYTES = 2**16
 _stderr_lock = threading.Lock()
 _first_use = FirstUse()
+
+# An interpreter, and the index of its input and of its output.
+Interpreter = tuple[Any, int, int]
 
 
 def interpreter_class() -> tuple[Any, str]:
@@ -85,17 +89,11 @@ class TfliteBackend:
     name = "tflite"
 
     def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
-        self._class, self.engine = interpreter_class()
-        self._file, self._threads = file, threads
-        self._pool: Pool[tuple[Any, int, int]] = Pool(self._create_interpreter, requests)
-
-    def _create_interpreter(self) -> tuple[Any, int, int]:
-        # given by its path, so that the weights are mapped into memory and not copied
-        with without_info_lines():
-            interpreter = self._class(model_path=str(self._file), num_threads=self._threads)
-            interpreter.allocate_tensors()
-        (image,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
-        return interpreter, image["index"], scores["index"]
+        interpreter, self.engine = interpreter_class()
+        # no method of this object: with a circle of references, it would not be freed at once
+        self._pool: Pool[Interpreter] = Pool(
+            lambda: _create_interpreter(interpreter, file, threads), requests
+        )
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         with self._pool.lend() as (interpreter, image, scores), _first_use.alone():
@@ -108,3 +106,17 @@ class TfliteBackend:
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _create_interpreter(kind: Any, file: Path, threads: int) -> Interpreter:
+    """Return an interpreter with the model loaded."""
+    # Given by its path, so that the weights are mapped into memory and not copied. The engine
+    # takes no path that is not UTF-8, and on Windows none that is not ASCII.
+    model: dict[str, Any] = {"model_path": str(file)}
+    if not is_unicode(file) or (os.name == "nt" and not str(file).isascii()):
+        model = {"model_content": file.read_bytes()}
+    with without_info_lines():
+        interpreter = kind(**model, num_threads=threads)
+        interpreter.allocate_tensors()
+    (image,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
+    return interpreter, image["index"], scores["index"]

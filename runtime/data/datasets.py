@@ -100,7 +100,11 @@ class Dataset:
         total = hashlib.sha256()
         for sample in self.samples:
             content = hashlib.sha256(sample.path.read_bytes()).hexdigest()
-            total.update(f"{self.relative(sample)}\0{sample.label}\0{content}\n".encode())
+            total.update(
+                f"{self.relative(sample)}\0{sample.label}\0{content}\n".encode(
+                    "utf-8", "surrogateescape"
+                )
+            )
         return f"sha256:{total.hexdigest()}"
 
 

@@ -18,8 +18,12 @@ from ..imaging import UNKNOWN_CAMERA, Header
 if TYPE_CHECKING:
     from ..types import RGB, Statistics
 
-CAMERA = "camera"
+CAMERA, SIZE = "camera", "size"  # the two statistics that are no number
 
+# Hue and sign of the stain. Romanowsky stains absorb green most and red least, and a cell is darker
+# than the background: programs that exchange channels, turn hues or invert an image change that,
+# whatever the microscope.
+STAIN = ("red_least", "green_most", "red_depth", "blue_depth", "skew")
 # What is the same for a stained smear under every microscope: white-balanced stain, arrangement.
 SMEAR = (
     "depth_50", "depth_75", "cover", "hue_2", "hue_3", "red_green", "green_blue", "red_depth",
@@ -28,10 +32,13 @@ SMEAR = (
 BANDS = 4  # octaves of detail, the finest (two pixels) first
 # What also differs between microscopes, stains and cameras.
 MICROSCOPE = (
-    *SMEAR, "light_red", "light_green", "light_blue", "depth_95", "hue_1", "edges", "sharpness",
-    *(f"band_{number}" for number in range(BANDS)),
+    *SMEAR, "light", "light_red_green", "light_green_blue", "depth_95", "hue_1", "edges",
+    "sharpness", *(f"band_{number}" for number in range(BANDS)), "red_least", "green_most", "skew",
+    "flat",
 )  # fmt: skip
 EXPOSURE = ("light", "brightness", "white", "black")
+# Bars, frames, mosaics, few levels and strong compression make areas of one colour.
+FRAME = ("border", "flat")
 
 STRIDE = 4  # every fourth row and column: enough for stain, light and sharpness
 DEPTH_OF_CELL = 0.12  # optical density of green above the background's
@@ -53,12 +60,13 @@ def image_statistics(rgb: RGB, header: Header | None = None) -> Statistics:
     rgb : (S, S, 3) ndarray of uint8
         As `load_rgb` returns it.
     header : Header, optional
-        The file's header, for the name of the camera.
+        The file's header, for the name of the camera and the size of the file.
 
     Returns
     -------
     dict
-        ``camera`` (str; ``"unknown"`` without a header), and a float for every other name.
+        ``camera`` (str; ``"unknown"`` without a header), ``size`` (the file's longer and shorter
+        side in pixels; missing without a header), and a float for every other name.
     """
     logs = _LOG.take(rgb[::STRIDE, ::STRIDE].transpose(2, 0, 1))
     background = percentiles(logs.reshape(3, -1), (90,))[0]
@@ -68,10 +76,10 @@ def image_statistics(rgb: RGB, header: Header | None = None) -> Statistics:
     sampled = sums[::STRIDE, ::STRIDE]
     return {
         CAMERA: header.camera if header else UNKNOWN_CAMERA,
-        "light_red": float(background[0]),
-        "light_green": float(background[1]),
-        "light_blue": float(background[2]),
+        **({SIZE: sorted((header.width, header.height), reverse=True)} if header else {}),
         "light": float(background.mean()),
+        "light_red_green": float(background[0] - background[1]),
+        "light_green_blue": float(background[1] - background[2]),
         "brightness": float(sampled.sum()) / (765 * sampled.size),
         "white": np.count_nonzero(sampled >= WHITE_SUM) / sampled.size,
         "black": np.count_nonzero(sampled <= BLACK_SUM) / sampled.size,
@@ -133,8 +141,27 @@ def _stain_statistics(depth: Floats32) -> dict[str, float]:
         "hue_3": float(np.log(variances[0] / variances[2])),
         "red_green": float(covariance[0, 1] / (deviations[0] * deviations[1])),
         "green_blue": float(covariance[1, 2] / (deviations[1] * deviations[2])),
+        **_hue_and_sign(flat),
         "uneven": math.log(_deviation(blocks[1]) + 0.01),
         "uneven_hue": math.log(_deviation(blocks[0] - blocks[2]) + 0.01),
+    }
+
+
+def _hue_and_sign(depth: Floats32) -> dict[str, float]:
+    """Return in which order a stain absorbs the colours, and whether cells are dark; (3, N)."""
+    red, green, blue = depth
+    # comparisons, because argmin and argmax along the first axis are slow
+    is_cell = np.maximum(np.maximum(red, green), blue) > DEPTH_OF_CELL
+    area = np.count_nonzero(is_cell) + 1e-9
+    red_is_least = (red <= np.minimum(green, blue)) & is_cell
+    green_is_most = (green > np.maximum(red, blue)) & is_cell
+    centred = green - green.sum() / green.size
+    variance = _mean_square(centred)
+    third_moment = float(np.einsum("n,n,n->", centred, centred, centred)) / green.size
+    return {
+        "red_least": _log_odds(np.count_nonzero(red_is_least) / area),
+        "green_most": _log_odds(np.count_nonzero(green_is_most) / area),
+        "skew": math.asinh(third_moment / (variance**1.5 + 1e-9)),
     }
 
 
@@ -170,7 +197,7 @@ def _texture_statistics(sums: NDArray[np.uint16]) -> dict[str, float]:
         "direction": float(abs(directions[0] - directions[1]) / directions.sum()),
         "grid": float(directions[2] / directions.sum()),
         "edges": float(np.log(edges + 1e-3)),
-        "sharpness": _sharpness(sums),
+        **_line_statistics(sums),
         **{
             f"band_{number}": float(np.log(band / bands.sum())) for number, band in enumerate(bands)
         },
@@ -188,16 +215,29 @@ def _haar_step(grey: Floats32) -> tuple[Floats32, tuple[Floats32, Floats32, Floa
     return means, (horizontal, vertical, diagonal)
 
 
-def _sharpness(sums: NDArray[np.uint16]) -> float:
-    """Return the logarithm of mean squared curvature over mean squared slope.
+def _line_statistics(sums: NDArray[np.uint16]) -> dict[str, float]:
+    """Return statistics of neighbouring pixels, along every fourth row and column.
 
-    Defocus reduces the curvature more than the slope.
+    ``sharpness`` is the logarithm of mean squared curvature over mean squared slope: defocus
+    reduces the curvature more than the slope. ``flat`` is the logarithm of the share of
+    neighbours that are the same, ``border`` the least range of grey values along one of the
+    four sides.
     """
+    sides = (sums[0], sums[-1], sums[:, 0], sums[:, -1])
     lines = _LOG_OF_3.take(np.concatenate([sums[::STRIDE], sums[:, ::STRIDE].T]))
     step = lines[:, 1:] - lines[:, :-1]
     # twice: the mean of the rows plus the mean of the columns
     slope, curvature = 2 * _mean_square(step), 2 * _mean_square(step[:, 1:] - step[:, :-1])
-    return float(np.log((curvature + 1e-9) / (slope + 1e-9)))
+    return {
+        "sharpness": float(np.log((curvature + 1e-9) / (slope + 1e-9))),
+        "flat": math.log(0.01 + np.count_nonzero(step == 0) / step.size),
+        "border": min(float(side.max()) - float(side.min()) for side in sides) / 3,
+    }
+
+
+def _log_odds(share: float) -> float:
+    """Return the logarithm of the odds, which are limited to 51."""
+    return math.log((share + 0.02) / (1.02 - share))
 
 
 def _mean_square(values: Floats32) -> float:

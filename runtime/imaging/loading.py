@@ -6,24 +6,33 @@ resizes an image for a model.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import io
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from ...errors import ImageError
 from ..image_settings import ImageSettings
-from .colour import to_rgb
-from .opening import FILE_FIX, UNKNOWN_CAMERA, Header, header_of, image_errors, open_image
+from .colour import to_opaque
+from .colour_profile import profile_mode, to_srgb
+from .decoding import content_of, decode
+from .file_flags import ASSUMED_RANGE
+from .lazy_image import StripedImage
+from .opening import UNKNOWN_CAMERA, Header, header_of, open_image, open_source
+from .opening_errors import FILE_FIX, image_errors
+from .sample_range import to_8_bits
 
 if TYPE_CHECKING:
     from ..types import RGB, ImageSource
 
-# Scans of a progressive JPEG. A usual file has about ten; each costs a pass over all pixels.
-MAX_SCANS = 100
-SCAN_MARKER = b"\xff\xda"
+PIXELS_AT_ONCE = 4_000_000  # of an image that is converted to RGB, so that the copies stay small
+ARRAYS = "an (H, W, 3) or (H, W) array of uint8 or uint16"
 GIVEN_IMAGE, GIVEN_FIX = "the given image", "load it before its file is closed"
 
 
@@ -32,10 +41,10 @@ def load_rgb(source: ImageSource, settings: ImageSettings | None = None) -> RGB:
 
     Parameters
     ----------
-    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
-        Of a file, the first frame or page. EXIF orientation is applied, 16-bit samples are
-        divided by 257, transparent pixels are blended with white, and palette, grey, CMYK and
-        1-bit images are converted to RGB.
+    source : str, Path, PIL.Image.Image, (H, W, 3) or (H, W) ndarray of uint8 or uint16
+        Of a file, the first frame or the largest page. EXIF orientation is applied, samples of
+        more than 8 bits are scaled by their range, transparent pixels are blended with white,
+        palette, grey, CMYK and 1-bit images are converted to RGB, and colour profiles to sRGB.
     settings : ImageSettings, optional
         Of the bundle or the run; by default 224 x 224 pixels.
 
@@ -62,14 +71,15 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
 
     Parameters
     ----------
-    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
+    source : str, Path, PIL.Image.Image, (H, W, 3) or (H, W) ndarray of uint8 or uint16
     settings : ImageSettings, optional
 
     Returns
     -------
     (size, size, 3) ndarray of uint8, RGB
     Header
-        The camera of an array is ``"unknown"``. A given PIL.Image is not changed.
+        The camera of an array is ``"unknown"``. Its flags say why a person should look at the
+        image although it was read. A given PIL.Image is not changed.
 
     Raises
     ------
@@ -78,20 +88,17 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
     """
     settings = settings or ImageSettings()
     if isinstance(source, np.ndarray):
-        image = _from_array(source)
-        return _to_model(image, settings), Header(*image.size, UNKNOWN_CAMERA)
-    if isinstance(source, Image.Image):
-        with image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
-            header = header_of(source)
-            return _decode(_undecoded_copy(source), GIVEN_IMAGE, settings), header
-    if not isinstance(source, str | Path):
-        raise ImageError(
-            f"a {type(source).__name__} is not an image",
-            allowed="a path, a PIL.Image, an (H, W, 3) array of uint8",
-        )
-    with open_image(source) as image, image_errors(f"{source} is damaged", FILE_FIX):
-        header = header_of(image)
-        return _decode(image, str(source), settings), header
+        image, flags = _from_array(source)
+        return _to_model(image, settings)[0], Header(*image.size, UNKNOWN_CAMERA, flags)
+    name, problem, fix = _wording(source)
+    with _opened(source) as image, image_errors(name, problem, fix):
+        # of a PNG, Pillow decodes all pixels to find the EXIF data
+        header = None if image.format == "PNG" else header_of(image)
+        decoded, flags = decode(image, settings.draft)
+        header = header or header_of(decoded)
+        rgb, colour_flags = _to_model(decoded, settings, _orientation(decoded))
+        flags = tuple(dict.fromkeys(header.flags + flags + colour_flags))
+        return rgb, dataclasses.replace(header, flags=flags)
 
 
 def load_picture(source: ImageSource, longest: int) -> Image.Image:
@@ -99,7 +106,7 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
 
     Parameters
     ----------
-    source : str, Path, PIL.Image.Image or (H, W, 3) ndarray of uint8
+    source : str, Path, PIL.Image.Image, (H, W, 3) or (H, W) ndarray of uint8 or uint16
     longest : int
         The largest width and height of the result, in pixels.
 
@@ -115,59 +122,51 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
     from PIL import ImageOps  # here, because `classify` without overlays does not need it
 
     if isinstance(source, np.ndarray):
-        image = _from_array(source)
-    elif isinstance(source, Image.Image):
-        with image_errors(f"{GIVEN_IMAGE} cannot be decoded", GIVEN_FIX):
-            image = to_rgb(ImageOps.exif_transpose(source))
+        decoded, _ = _from_array(source)
     else:
-        with open_image(source) as opened, image_errors(f"{source} is damaged", FILE_FIX):
-            opened.draft(None, (longest, longest))
-            image = to_rgb(ImageOps.exif_transpose(opened))
-    if max(image.size) > longest:
-        image = image.copy()
-        image.thumbnail((longest, longest), Image.Resampling.BILINEAR)
-    return image
+        name, problem, fix = _wording(source)
+        with _opened(source) as image, image_errors(name, problem, fix):
+            decoded, _ = decode(image, longest)
+            if isinstance(decoded, StripedImage):
+                decoded = _thumbnail_of_strips(decoded, longest)
+            decoded.load()
+    with image_errors(*_wording(source)):
+        picture = to_opaque(ImageOps.exif_transpose(decoded), profile_mode(decoded))
+        if max(picture.size) > longest:
+            picture = picture.copy()
+            picture.thumbnail((longest, longest), Image.Resampling.BILINEAR)
+        return to_srgb(picture, decoded)[0]
 
 
-def _decode(image: Image.Image, name: str, settings: ImageSettings) -> RGB:
-    _refuse_many_scans(image, name)
-    image.draft(None, (settings.draft, settings.draft))
-    image.load()
-    orientation = _orientation(image)
-    return _to_model(to_rgb(image), settings, orientation)
+def _wording(source: ImageSource) -> tuple[str, str, str]:
+    """Return the name of an image, what is wrong if it cannot be decoded, and the fix."""
+    if isinstance(source, str | Path):
+        return str(source), "is damaged", FILE_FIX
+    return GIVEN_IMAGE, "cannot be decoded", GIVEN_FIX
 
 
-def _undecoded_copy(image: Image.Image) -> Image.Image:
-    """Return a copy of a given JPEG that is not decoded yet, because draft() shrinks the image."""
-    if image.format != "JPEG" or not getattr(image, "tile", None):
-        return image
-    content = _content(image)
-    return Image.open(io.BytesIO(content), formats=("JPEG",)) if content else image
+@contextlib.contextmanager
+def _opened(source: ImageSource) -> Iterator[Image.Image]:
+    """Open a file, or the file of a given image that is not decoded yet.
 
-
-def _content(image: Image.Image) -> bytes:
-    """Return the bytes of an image's file; none where the image has no file."""
-    stream = getattr(image, "fp", None)
-    if stream is None:
-        return b""
-    position = stream.tell()
-    stream.seek(0)
-    content: bytes = stream.read()
-    stream.seek(position)
-    return content
-
-
-def _refuse_many_scans(image: Image.Image, name: str) -> None:
-    """Refuse a small file that takes minutes to decode."""
-    if not image.info.get("progressive"):
-        return
-    scans = _content(image).count(SCAN_MARKER)
-    if scans > MAX_SCANS:
+    A given image is not closed. Pillow's own decoding would not check the file, and not shrink it.
+    """
+    if isinstance(source, str | Path):
+        with open_image(source) as image:
+            yield image
+    elif not isinstance(source, Image.Image):
         raise ImageError(
-            f"{name} has {scans} scans, refused before decoding",
-            allowed=f"{MAX_SCANS} scans of a progressive JPEG",
-            fix="save it as an ordinary JPEG",
+            f"a {type(source).__name__} is not an image", allowed=f"a path, a PIL.Image, {ARRAYS}"
         )
+    elif getattr(source, "tile", None) and source.tell() == 0:
+        with image_errors(*_wording(source)):
+            content = content_of(source)
+        with open_source(io.BytesIO(content), GIVEN_IMAGE) if content else source as image:
+            yield image
+    else:
+        with image_errors(*_wording(source)):
+            source.load()
+        yield source
 
 
 def _orientation(image: Image.Image) -> Image.Transpose | None:
@@ -190,24 +189,79 @@ _UPRIGHT = {
 
 def _to_model(
     image: Image.Image, settings: ImageSettings, orientation: Image.Transpose | None = None
-) -> RGB:
-    """Return the square that the model sees of an RGB image."""
+) -> tuple[RGB, tuple[str, ...]]:
+    """Return the square that the model sees of a decoded image, and flags of its colours."""
     width, height = image.size
     box = (0.0, 0.0, float(width), float(height))
     if settings.geometry == "crop":
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
         box = (left, top, left + side, top + side)
+    mode = profile_mode(image)
+    many = image.width * image.height > PIXELS_AT_ONCE and image.mode not in ("RGB", mode)
+    if many or isinstance(image, StripedImage):
+        image, source = _narrowed(image, settings.size, box, mode), image
+        box = (0.0, box[1], float(settings.size), box[3])
+    else:
+        image, source = to_opaque(image, mode), image
     square = image.resize((settings.size, settings.size), Image.Resampling.BILINEAR, box=box)
+    square, flags = to_srgb(square, source)
     if orientation is not None:  # after the resize, because the square is small
         square = square.transpose(orientation)
-    return np.asarray(square, dtype=np.uint8)
+    return np.asarray(square, dtype=np.uint8), flags
 
 
-def _from_array(pixels: RGB) -> Image.Image:
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+def _narrowed(
+    image: Image.Image, size: int, box: tuple[float, float, float, float], mode: str | None
+) -> Image.Image:
+    """Return an image resized in width alone, which is the first of the two passes of a resize.
+
+    A few rows at a time are converted. The pixels are the same as those of one resize.
+    """
+    strips = []
+    for strip in _strips(image):
+        part = (box[0], 0.0, box[2], float(strip.height))
+        opaque = to_opaque(strip, mode)
+        strips.append(opaque.resize((size, strip.height), Image.Resampling.BILINEAR, box=part))
+    narrow = Image.new(strips[0].mode, (size, image.height))
+    top = 0
+    for strip in strips:
+        narrow.paste(strip, (0, top))
+        top += strip.height
+    return narrow
+
+
+def _thumbnail_of_strips(image: StripedImage, longest: int) -> Image.Image:
+    """Return a reduced image, RGB or of the mode that its profile needs."""
+    scale = min(1.0, longest / max(image.size))
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    narrow = _narrowed(image, width, box, profile_mode(image))
+    reduced = narrow.resize((width, height), Image.Resampling.BILINEAR)
+    reduced.info, reduced.format = dict(image.info), image.format
+    reduced.info.pop("transparency", None)
+    return reduced
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    """Yield the rows of an image from top to bottom."""
+    if isinstance(image, StripedImage):
+        yield from image.strips()
+        return
+    rows = max(1, PIXELS_AT_ONCE // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _from_array(pixels: NDArray[Any]) -> tuple[Image.Image, tuple[str, ...]]:
+    """Return the image of an array, by the rules of a file of the same samples."""
+    is_picture = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    if pixels.dtype not in (np.uint8, np.uint16) or not is_picture or not pixels.size:
         raise ImageError(
             f"an array of shape {pixels.shape} and type {pixels.dtype} is not an image",
-            allowed="(H, W, 3) uint8, RGB",
+            allowed=ARRAYS,
         )
-    return Image.fromarray(pixels)
+    if pixels.dtype == np.uint8:
+        return Image.fromarray(pixels), ()
+    narrow, assumed = to_8_bits(pixels, 16)
+    return Image.fromarray(narrow), (ASSUMED_RANGE,) if assumed else ()

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import stat
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ...errors import ImageError
+from .opening_errors import DAMAGE, FILE_FIX, MEMORY_FIX, describe
 
 # Pillow loads the plugins of the first five by itself. Trying one of the others loads all plugins.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
+# The last two are wrong; Pillow accepts them.
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"MM*\0", b"II\0*")
 MAX_MEGAPIXELS = 200
 UNKNOWN_CAMERA = "unknown"
-FILE_FIX = "copy it from the camera again"
 
 # Pillow refuses an image of more than twice this number of pixels before it decodes it.
 Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 1_000_000 // 2
@@ -76,19 +77,62 @@ def open_image(path: str | Path) -> Image.Image:
         raise ImageError(f"{path} is not a regular file", fix="name an image file")
     if status.st_size == 0:
         raise ImageError(f"{path} is empty (0 bytes)", fix=FILE_FIX)
+    return open_source(path, str(path))
+
+
+def open_source(source: Path | BinaryIO, name: str) -> Image.Image:
+    """Open an image file by its content.
+
+    Parameters
+    ----------
+    source : Path or binary file
+        A binary file must stay open until the image is decoded.
+    name : str
+        For messages.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Not yet loaded; the caller closes it.
+
+    Raises
+    ------
+    ImageError
+        As `open_image`.
+    """
     try:
-        return Image.open(path, formats=IMAGE_FORMATS)
+        if _signature(source) in TIFF_SIGNATURES:
+            from .tiff import open_tiff  # most files are no TIFF
+
+            return open_tiff(source, MAX_MEGAPIXELS * 1_000_000)
+        return Image.open(source, formats=IMAGE_FORMATS)
     except UnidentifiedImageError:
         raise ImageError(
-            f"{path} is not an image in a known format", allowed=", ".join(IMAGE_FORMATS)
+            f"{name} is not an image in a known format", allowed=", ".join(IMAGE_FORMATS)
         ) from None
     except Image.DecompressionBombError:
         raise ImageError(
-            f"{path} declares more than {MAX_MEGAPIXELS} megapixels, refused before decoding",
+            f"{name} declares more than {MAX_MEGAPIXELS} megapixels, refused before decoding",
             fix="export the field of view, not the whole slide",
         ) from None
+    except ImageError as error:
+        what = error.what if error.what.startswith(DAMAGE) else f"cannot be read: {error.what}"
+        raise ImageError(f"{name} {what}", allowed=error.allowed, fix=error.fix) from None
+    except MemoryError:
+        raise ImageError(f"{name} needs more memory than is free", fix=MEMORY_FIX) from None
     except Exception as error:  # a damaged header may raise anything inside a decoder
-        raise ImageError(f"{path} cannot be read: {describe(error)}") from None
+        raise ImageError(f"{name} cannot be read: {describe(error)}") from None
+
+
+def _signature(source: Path | BinaryIO) -> bytes:
+    """Return the first four bytes of a file."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(4)
+    source.seek(0)
+    signature = source.read(4)
+    source.seek(0)
+    return signature
 
 
 def read_header(path: str | Path) -> Header:
@@ -123,23 +167,3 @@ def header_of(image: Image.Image) -> Header:
     # of a TIFF, Pillow gives the upright size already
     width, height = image.size[::-1] if turned and image.format != "TIFF" else image.size
     return Header(width, height, camera or UNKNOWN_CAMERA)
-
-
-@contextlib.contextmanager
-def image_errors(problem: str, fix: str) -> Iterator[None]:
-    """Turn whatever Pillow raises into an `ImageError`.
-
-    Decoders raise OSError, SyntaxError, struct.error and others; an image whose file was closed
-    raises ValueError.
-    """
-    try:
-        yield
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(f"{problem}: {describe(error)}", fix=fix) from None
-
-
-def describe(error: Exception) -> str:
-    """Return the reason that an exception gives, else its name."""
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -10,6 +10,7 @@ from ..backends import AUTO
 from ..bundle.bundle import Bundle
 from ..bundle.seen_images import TrainingImageHashes
 from ..classifier import Classifier
+from ..guards.guards import Guards
 from .evaluation import EvaluatedModel, evaluate
 from .metrics import Json
 
@@ -63,6 +64,8 @@ def evaluate_bundle(
             labels=bundle.labels,
             positive=bundle.positive,
             threshold=bundle.formats[engine].threshold,
+            band=bundle.formats[engine].band,
+            guards=Guards(bundle.record.get("guards")),
             image_settings=bundle.image_settings,
             seen=TrainingImageHashes(bundle.record.get("seen")),
             scores=lambda images: np.stack([classifier.scores(image) for image in images]),

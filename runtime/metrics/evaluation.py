@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 from ...errors import AllImagesSeenError, DataError, ImageError
 from ..bundle.seen_images import TrainingImageHashes
 from ..data.datasets import Dataset, Sample, read_dataset
+from ..guards.guards import Guards
+from ..guards.image_statistics import image_statistics
 from ..image_settings import ImageSettings
-from ..imaging import load_rgb
+from ..imaging import load_image
 from ..types import RGB
+from .decisions import Thresholds, decide
 from .metrics import Json, summarize
 
 SCHEMA, SCHEMA_VERSION = "alledge/evaluate", 1
@@ -38,6 +42,9 @@ class EvaluatedModel:
         All labels in the order of the scores, and those of them that mean leukaemia.
     threshold : float
         On the calibrated positive score, in [0, 1].
+    band : (float, float)
+        Positive scores in which the model is indeterminate.
+    guards : Guards
     image_settings : ImageSettings
     seen : TrainingImageHashes
         Hashes of the images that the model was trained on.
@@ -58,6 +65,8 @@ class EvaluatedModel:
     labels: Sequence[str]
     positive: Sequence[str]
     threshold: float
+    band: tuple[float, float]
+    guards: Guards
     image_settings: ImageSettings
     seen: TrainingImageHashes
     scores: Callable[[RGB], NDArray[np.float64]]
@@ -89,7 +98,8 @@ def evaluate(
     -------
     dict
         The document of ``alledge evaluate --json``: the metrics at the model's threshold
-        (``operating``) and at 0.5 (``even``), and the number of images left out as seen.
+        (``operating``) and at 0.5 (``even``), the number of images left out as seen, and the
+        images that ``alledge classify`` would send to review (``review``).
 
     Raises
     ------
@@ -125,6 +135,7 @@ def evaluate(
         "failed": scored.failed,
         "operating": _summary(model, scored, model.threshold),
         "even": _summary(model, scored, EVEN_THRESHOLD),
+        "review": _review(model, scored),
     }
 
 
@@ -133,6 +144,7 @@ class _ScoredImages(NamedTuple):
 
     samples: list[Sample]
     scores: NDArray[np.float64]  # (N, C)
+    flags: list[tuple[str, ...]]  # of the decoder and the guards
     failed: list[Json]  # images that cannot be read
     seen: int  # number of images that the model was trained on
 
@@ -141,11 +153,12 @@ def _score(model: EvaluatedModel, dataset: Dataset, include_seen: bool) -> _Scor
     samples: list[Sample] = []
     batch: list[RGB] = []
     scores: list[NDArray[np.float64]] = []
+    flags: list[tuple[str, ...]] = []
     failed: list[Json] = []
     seen = 0
     for sample in dataset.samples:
         try:
-            pixels = load_rgb(sample.path, model.image_settings)
+            pixels, header = load_image(sample.path, model.image_settings)
         except ImageError as error:
             failed.append({"image": dataset.relative(sample), "error": error.one_line})
             continue
@@ -154,6 +167,7 @@ def _score(model: EvaluatedModel, dataset: Dataset, include_seen: bool) -> _Scor
         if is_seen and not include_seen:
             continue
         samples.append(sample)
+        flags.append((*header.flags, *model.guards.flags(image_statistics(pixels, header))))
         batch.append(pixels)
         if len(batch) == model.batch_size:
             scores.append(model.scores(np.stack(batch)))
@@ -161,7 +175,28 @@ def _score(model: EvaluatedModel, dataset: Dataset, include_seen: bool) -> _Scor
     if batch:
         scores.append(model.scores(np.stack(batch)))
     table = np.concatenate(scores) if scores else np.empty((0, len(model.labels)))
-    return _ScoredImages(samples, table, failed, seen)
+    return _ScoredImages(samples, table, flags, failed, seen)
+
+
+def _review(model: EvaluatedModel, scored: _ScoredImages) -> Json:
+    """Return how many images have flags, how many have each, and the metrics of the others."""
+    verdicts = decide(
+        scored.scores, model.labels, model.positive, Thresholds(model.threshold, model.band)
+    )
+    flags = [
+        (*row, "indeterminate") if verdict.indeterminate else row
+        for row, verdict in zip(scored.flags, verdicts, strict=True)
+    ]
+    kept = [index for index, row in enumerate(flags) if not row]
+    others = scored._replace(
+        samples=[scored.samples[index] for index in kept], scores=scored.scores[kept]
+    )
+    return {
+        "guarded": model.guards.active,
+        "images": len(flags) - len(kept),
+        "flags": dict(sorted(Counter(flag for row in flags for flag in row).items())),
+        "unflagged": _summary(model, others, model.threshold) if kept else None,
+    }
 
 
 def _summary(model: EvaluatedModel, scored: _ScoredImages, threshold: float) -> Json:

@@ -19,7 +19,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from ...errors import ImageError, UsageError
 from ..imaging import load_picture
-from ..records import Result, printable
+from ..interrupts import on_end
+from ..records import Result
+from ..terminal import printable
 
 if TYPE_CHECKING:
     from ..types import RGB, ImageSource
@@ -158,7 +160,8 @@ class Overlays:
         picture = draw(source, evidence, result, self._geometry, alone=alone)
         path = self.folder / self._new_name(result.image)
         try:
-            picture.save(path, "JPEG", quality=92)
+            with on_end(lambda: path.unlink(missing_ok=True)):
+                picture.save(path, "JPEG", quality=92)
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be written: {error.strerror or error}",

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from alledge.errors import ExportError
-from alledge.export.source_run import read_run_images
+from alledge.export.source_run import current_guards, read_run_images
 from alledge.export.types import DecisionRule
 from alledge.train.runs.run_folder import Run
 
@@ -43,3 +43,23 @@ def test_the_float_rule_is_that_of_the_run(tiny_run):
     rule = DecisionRule.from_run(tiny_run)
     assert rule.temperature == tiny_run.record["temperature"]
     assert list(rule.thresholds.band) == tiny_run.record["band"]
+
+
+def with_earlier_guards(run: Run) -> Run:
+    return Run(run.path, {**run.record, "guards": {"schema_version": 1}})
+
+
+def test_guards_of_an_earlier_version_are_fitted_to_the_images_of_the_run_again(tiny_run):
+    guards = current_guards(with_earlier_guards(tiny_run))
+    assert guards == tiny_run.record["guards"]
+    assert guards["sizes"]["usual"] == [[64, 64]]
+
+
+def test_guards_of_an_earlier_version_need_the_images_of_the_run(tiny_run, tmp_path):
+    run = with_data_at(with_earlier_guards(tiny_run), str(tmp_path / "gone"))
+    with pytest.raises(ExportError, match="guards of the run are of an earlier alledge"):
+        current_guards(run)
+
+
+def test_a_run_without_guards_has_none(tiny_run):
+    assert current_guards(Run(tiny_run.path, {**tiny_run.record, "guards": None})) is None

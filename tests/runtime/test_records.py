@@ -14,8 +14,9 @@ from alledge.runtime.records import (
     csv_header,
     csv_line,
     json_line,
-    printable,
 )
+from alledge.runtime.terminal import printable
+from support.hostile_text import HOSTILE, is_harmless
 
 KEYS = [
     "image",
@@ -99,3 +100,26 @@ def test_the_second_line_says_what_the_percentages_are_of() -> None:
     assert line == "percent: the probability of blast; the label is blast from 76.0% on"
     several = TextTable(("benign", "early", "pre")).legend(("early", "pre"), 0.5)
     assert "any of early, pre; one of them is the label from 50.0% on" in several
+
+
+def test_hostile_names_and_labels_stay_in_their_line() -> None:
+    labels = (f"healthy{HOSTILE}", f"blast{HOSTILE}")
+    result = Result(
+        **{
+            **FINE.__dict__,
+            "image": HOSTILE,
+            "label": labels[1],
+            "scores": dict.fromkeys(labels, 0.5),
+            "flags": (HOSTILE,),
+        }
+    )
+    table = TextTable(labels)
+    lines = [
+        table.header(HOSTILE, HOSTILE, HOSTILE, guarded=True),
+        table.legend(labels, 0.5),
+        table.line(result),
+        table.line(Result(**{**WRONG.__dict__, "error": HOSTILE})),
+    ]
+    assert all(is_harmless(line) and "\n" not in line for line in lines)
+    assert is_harmless(json_line(result))
+    assert json.loads(json_line(result))["image"] == HOSTILE

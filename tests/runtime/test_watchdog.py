@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -331,3 +333,31 @@ def _on_threads(count: int, work: Callable[[], None]) -> None:
         thread.start()
     for thread in threads:
         thread.join(LONG_S)
+
+
+STOPPED = """
+import sys
+from alledge.runtime import watchdog
+watchdog.FROZEN_GRACE_S = 0.1
+with watchdog.FreezeTimer(0.2):
+    print("ready", flush=True)
+    sys.stdin.readline()
+print("done", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not stop processes")
+def test_a_process_that_ctrl_z_stopped_for_longer_than_the_limit_continues() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTSTP)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    threading.Event().wait(3 * (0.2 + 0.1))  # what is tested is a stop that lasts
+    process.send_signal(signal.SIGCONT)
+    assert process.communicate("\n", timeout=60) == ("done\n", "")
+    assert process.returncode == 0

@@ -47,10 +47,11 @@ def _train(path: Path, data: Any) -> None:
     from alledge.runtime.guards.fitting import fit_guards
     from alledge.runtime.guards.image_statistics import image_statistics
     from alledge.runtime.image_settings import ImageSettings
-    from alledge.runtime.imaging import load_rgb
+    from alledge.runtime.imaging import load_image
 
     settings = ImageSettings(size=SIZE, draft=SIZE)
-    images = np.stack([load_rgb(sample.path, settings) for sample in data.samples])
+    loaded = [load_image(sample.path, settings) for sample in data.samples]
+    images = np.stack([pixels for pixels, _ in loaded])
     truth = np.array([data.labels.index(sample.label) for sample in data.samples])
     folds = np.arange(len(truth)) % FOLDS + 1
     scores = np.zeros((len(truth), 2), np.float32)
@@ -62,7 +63,7 @@ def _train(path: Path, data: Any) -> None:
         scores[folds == fold] = np.stack([1 - p, p], axis=1)
     fit_network(images, truth).save(path / "model.keras")
     hashes = sorted(pixel_hash(SALT, image) for image in images)
-    guards = fit_guards([image_statistics(image) for image in images])
+    guards = fit_guards([image_statistics(*image) for image in loaded])
     _write(path, data, truth, folds, scores, settings.to_json(), hashes, guards)
 
 

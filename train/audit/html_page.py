@@ -56,7 +56,7 @@ def write_page(path: Path, document: AuditDocument) -> Path:
         made_by=provenance_line(document),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError
+from ...runtime.csv_cells import text_of_cell
 from ...runtime.data.datasets import Dataset
 from ...runtime.guards.image_statistics import image_statistics
 from ...runtime.image_settings import ImageSettings
@@ -138,7 +140,9 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise DataError(f"{path} cannot be read: {reason}") from None
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [
+        line for line in io.StringIO(text, newline="") if line.strip() and not line.startswith("#")
+    ]
     reader = csv.DictReader(lines)
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
@@ -146,7 +150,10 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
             f"{path} has no column {', '.join(missing)}",
             allowed=f"a first line with {','.join(columns)}",
         )
-    return [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+    return [
+        {key: text_of_cell(value or "").strip() for key, value in row.items() if key}
+        for row in reader
+    ]
 
 
 def match_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) -> list[int]:

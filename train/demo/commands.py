@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from ...errors import RunError
+from ...runtime.terminal import echo, printable
 
 MODEL = "mobilenetv2"
 IMAGES, NEW_IMAGES, CLASSIFIED = 280, 100, 12
@@ -98,7 +99,7 @@ def demo(out: Path, weights: str | None, force: bool, images: int, epochs: int |
 
     page = write_page(out, outputs, [step.command for step in steps])
     minutes = (time.monotonic() - started) / 60
-    click.echo(CLOSING.format(minutes=minutes, page=page, model=MODEL))
+    echo(CLOSING.format(minutes=minutes, page=printable(str(page)), model=MODEL))
 
 
 def _steps(out: Path, training: tuple[str, ...]) -> list[Step]:
@@ -126,23 +127,24 @@ def _steps(out: Path, training: tuple[str, ...]) -> list[Step]:
 
 def _run(step: Step) -> str:
     """Run a step and return its output; return an empty text if its last file exists."""
-    click.echo(f"\n▸ {step.title}", err=True)
+    echo(f"\n▸ {step.title}", err=True)
     if step.last_file is not None and step.last_file.is_file():
-        click.echo(f"  {step.last_file.parent} exists already", err=True)
+        echo(f"  {printable(str(step.last_file.parent))} exists already", err=True)
         return ""
     shown = step.command if len(step.command) < 300 else step.command[:150] + " …"
-    click.echo(f"  $ {shown}", err=True)
+    echo(f"  $ {printable(shown)}", err=True)
     command = (sys.executable, "-m", "alledge", *step.arguments)
     completed = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)
     output = completed.stdout
     if completed.returncode:
+        if output.strip():
+            echo(output.strip(), err=True)
         raise RunError(
-            f"the demo stopped: {step.arguments[0]} ended with exit code {completed.returncode}"
-            + (f"\n{output.strip()}" if output.strip() else ""),
+            f"the demo stopped: {step.arguments[0]} ended with exit code {completed.returncode}",
             fix=f"see the message above, then run the demo again, or only this step: {shown}",
         )
     if step.last_file is not None:
-        click.echo(output.rstrip(), err=True)
+        echo(output.rstrip(), err=True)
     return output
 
 
@@ -151,7 +153,7 @@ def _draw_smears(folder: Path, images: int, seed: int) -> None:
 
     if folder.is_dir():
         return
-    click.echo(f"\n▸ Draw {images} blood smears into {folder}", err=True)
+    echo(f"\n▸ Draw {images} blood smears into {printable(str(folder))}", err=True)
     with click.progressbar(length=images, file=sys.stderr) as bar:
         generate(folder, images=images, seed=seed, progress=lambda done, total: bar.update(1))
 
@@ -162,7 +164,7 @@ def _training_arguments(weights: str | None) -> tuple[str, ...]:
         weights = "imagenet" if _can_load_imagenet() else "none"
         random = "random weights, because Keras cannot load those of ImageNet"
         message = "ImageNet weights" if weights == "imagenet" else random
-        click.echo(f"\n▸ Train with {message}", err=True)
+        echo(f"\n▸ Train with {message}", err=True)
     return IMAGENET_WEIGHTS if weights == "imagenet" else RANDOM_WEIGHTS
 
 

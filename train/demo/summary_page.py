@@ -56,7 +56,7 @@ def write_page(out: Path, outputs: dict[str, str], commands: list[str]) -> Path:
         made_by=provenance_line(run),
     )
     page = out / "summary.html"
-    page.write_text(text, encoding="utf-8")
+    page.write_text(text, encoding="utf-8", errors="backslashreplace")
     return page
 
 

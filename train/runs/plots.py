@@ -25,6 +25,7 @@ STYLE = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
     "text.color": INK,
+    "text.parse_math": False,  # a label may have dollar signs
     "axes.labelcolor": INK,
     "axes.edgecolor": GREY,
     "axes.titlesize": 10,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.bundle.seen_images import TrainingImageHashes
+from ...runtime.guards.guards import Guards, is_current
 from ...runtime.image_settings import ImageSettings
 from ...runtime.metrics.decisions import apply_temperature
 from ...runtime.metrics.evaluation import EvaluatedModel, evaluate
@@ -55,6 +56,7 @@ def evaluate_run(
             predict(network(), images.astype(np.float32)), run.record["temperature"]
         )
 
+    guards, (low, high) = run.record["guards"], run.record["band"]
     model = EvaluatedModel(
         kind="run",
         name=str(run.path),
@@ -63,6 +65,8 @@ def evaluate_run(
         labels=run.labels,
         positive=run.positive,
         threshold=run.record["threshold"],
+        band=(low, high),
+        guards=Guards(guards if is_current(guards) else None),
         image_settings=ImageSettings.from_json(run.record["image_path"]),
         seen=TrainingImageHashes(run.record["seen"]),
         scores=scores,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import RunError, UsageError
+from ...runtime.csv_cells import csv_document, read_csv
 from ...runtime.files import replace_file, write_json
 from ...runtime.metrics.metrics import Json
 from .types import RunSettings
@@ -175,7 +175,7 @@ class Run:
         path = self.path / SPLIT
         try:
             with path.open(encoding="utf-8", newline="") as stream:
-                return tuple(_split_row(row) for row in csv.DictReader(stream))
+                return tuple(_split_row(row) for row in read_csv(stream))
         except (OSError, KeyError, ValueError) as error:
             raise RunError(
                 f"{path} does not say which images each fold trained on: {error}",
@@ -186,7 +186,7 @@ class Run:
     def _read(self, path: Path) -> Predictions:
         try:
             with path.open(encoding="utf-8", newline="") as stream:
-                rows = list(csv.DictReader(stream))
+                rows = list(read_csv(stream))
             return _predictions(rows, self.labels)
         except (OSError, KeyError, ValueError) as error:
             raise RunError(
@@ -342,11 +342,9 @@ def _settings(path: Path) -> Json:
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV file atomically. A float has nine digits, enough for float32; None is empty."""
-    with replace_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([f"{v:.9g}" if isinstance(v, float) else v for v in row])
+    digits = ([f"{v:.9g}" if isinstance(v, float) else v for v in row] for row in rows)
+    with replace_file(path) as beside:
+        beside.write_text(csv_document(header, digits), encoding="utf-8", newline="")
 
 
 def _split_row(row: dict[str, str]) -> SplitRow:

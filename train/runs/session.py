@@ -237,7 +237,7 @@ def _settings(options: TrainOptions, dataset: Dataset, split: Split, weights: st
         "split": {
             "kind": split.kind,
             "folds": len(split.folds),
-            "digest": _digest(parts.encode()),
+            "digest": _digest(parts.encode("utf-8", "surrogateescape")),
             "notes": list(split.notes),
         },
         "weights": weights,

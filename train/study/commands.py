@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ...errors import UsageError
+from ...runtime.terminal import echo, printable
 from ..command_options import (
     STUDY_PACKAGES,
     data_option,
@@ -140,7 +141,7 @@ def study(
     location = StudyLocation(
         out=out, storage=storage, resume=resume, heartbeat_s=heartbeat_s, cache=cache
     )
-    click.echo(run_study(study_options, location, quiet=quiet))
+    echo(printable(str(run_study(study_options, location, quiet=quiet))))
 
 
 def _split_names(text: str) -> tuple[str, ...]:

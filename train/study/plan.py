@@ -267,5 +267,5 @@ def _split_settings(split: Split) -> Json:
     return {
         "folds": len(split.folds),
         "notes": list(split.notes),
-        "digest": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+        "digest": f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}",
     }

@@ -77,7 +77,7 @@ def write_pages(out: Path, document: Json) -> Path:
             costs={row["model"]: row for row in document["costs"]},
         )
         with replace_file(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return out / "study.html"
 
 

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ...errors import UsageError
 from ...runtime.files import write_json
+from ...runtime.terminal import printable
 from ..fitting.feature_cache import FeatureCache
 from ..progress import ProgressDisplay, TrainingProgress
 from .cell_tuning import StudyWorker
@@ -124,19 +125,20 @@ class StudyProgress(ProgressDisplay):
 
     def __init__(self, quiet: bool) -> None:
         super().__init__(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.completed:.0f} of {task.total:.0f}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             _StageTimeRemaining(),
-            TextColumn("{task.fields[cell]}"),
+            TextColumn("{task.fields[cell]}", markup=False),
             quiet=quiet,
         )
         self._tasks: dict[str, Any] = {}
 
     def show(self, stage: str, done: int, total: int, cell: str = "", note: str = "") -> None:
         """Set the bar of a stage; print a line if there is no terminal and the cell changed."""
+        cell = printable(cell)
         if stage not in self._tasks:
             self._tasks[stage] = self._bar.add_task(stage, total=total, cell="")
         previous = self._bar.tasks[self._tasks[stage]].fields["cell"]

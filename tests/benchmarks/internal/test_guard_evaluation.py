@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -11,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageDraw
 
+from alledge.benchmarks.internal.damaged_fields import CHANGES
 from alledge.benchmarks.internal.guard_evaluation import evaluate_out_of_fold, main
 from alledge.benchmarks.internal.non_smear_images import KINDS, is_untouched
-from alledge.errors import DataError
+from alledge.errors import BundleError, DataError
 from alledge.runtime.data.datasets import read_dataset
 from alledge.runtime.guards.fitting import fit_guards
 from alledge.runtime.guards.image_statistics import image_statistics
@@ -74,6 +76,37 @@ def test_the_document_agrees_with_its_schema(run: Path, data: Path, tmp_path: Pa
     assert not set(evaluation["foreign"]["untouched"]["kinds"]) & set(
         evaluation["foreign"]["tuned_on"]["kinds"]
     )
+
+
+def test_fields_are_counted_for_each_kind_of_change(run: Path, data: Path, tmp_path: Path) -> None:
+    for number in (0, 4):
+        shutil.copy(data / "healthy" / f"{number}.jpg", tmp_path)
+    arguments = [str(run), "--fields", str(tmp_path)]
+    evaluation = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
+    jsonschema.validate(evaluation, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    fields = evaluation["fields"]
+    assert {group: set(kinds) for group, kinds in fields.items()} == {
+        group: set(kinds) for group, kinds in CHANGES.items()
+    }
+    assert fields["harmless"]["unchanged"]["flags"]["any"]["count"] == 0
+    assert fields["colour"]["channels bgr"]["flags"]["off_domain"]["count"] == 2
+    assert fields["size"]["100 px wide"]["flags"]["too_small"]["count"] == 2
+    table = CliRunner().invoke(main, arguments, catch_exceptions=False).stdout
+    assert "colour: channels bgr" in table
+
+
+def test_guards_of_an_earlier_version_are_fitted_to_the_data_again(
+    run: Path, data: Path, tmp_path: Path
+) -> None:
+    earlier = tmp_path / "run"
+    shutil.copytree(run, earlier)
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    record["guards"]["schema_version"] = 1
+    (earlier / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(BundleError, match="earlier"):
+        CliRunner().invoke(main, [str(earlier)], catch_exceptions=False)
+    result = CliRunner().invoke(main, [str(earlier), "--data", str(data)], catch_exceptions=False)
+    assert "false alarms, 2 folds" in result.stdout
 
 
 def test_the_table_skips_parts_without_data(run: Path) -> None:

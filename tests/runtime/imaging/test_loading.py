@@ -219,8 +219,8 @@ def test_a_truncated_file_is_refused(tmp_path: Path, picture: Image.Image, form:
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros((5, 5), np.uint8),
         np.zeros((5, 5, 4), np.uint8),
+        np.zeros((5,), np.uint8),
         np.zeros((5, 5, 3), np.float32),
         np.zeros((0, 5, 3), np.uint8),
     ],

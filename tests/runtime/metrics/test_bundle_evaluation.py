@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +12,11 @@ from PIL import Image
 
 from alledge.errors import AllImagesSeenError, DataError
 from alledge.runtime.bundle.seen_images import pixel_hash
-from alledge.runtime.imaging import load_rgb
+from alledge.runtime.guards.fitting import MIN_IMAGES, fit_guards
+from alledge.runtime.guards.image_statistics import image_statistics
+from alledge.runtime.imaging import load_image, load_rgb
 from alledge.runtime.metrics.bundle_evaluation import evaluate_bundle
+from alledge.runtime.types import GuardsRecord
 
 RED, GREEN = (220, 40, 60), (40, 220, 60)
 
@@ -81,3 +85,47 @@ def test_a_data_set_without_a_readable_image_is_not_called_seen(bundle: Path, da
     with pytest.raises(DataError, match=r"none of the 8 images of .* can be read") as caught:
         evaluate_bundle(bundle, data)
     assert not isinstance(caught.value, AllImagesSeenError)
+
+
+def guards_of(*folders: Path) -> GuardsRecord:
+    rows = [image_statistics(*load_image(path)) for f in folders for path in f.iterdir()]
+    fitted = fit_guards(rows * MIN_IMAGES)
+    assert fitted is not None
+    return fitted
+
+
+def test_images_that_the_guards_send_to_review_are_counted_by_flag(
+    own_bundle: Path, bundles: ModuleType, data: Path
+) -> None:
+    bundles.edit(own_bundle, guards=guards_of(data / "healthy", data / "blast"))
+    review = evaluate_bundle(own_bundle, data, backend="tflite")["review"]
+    assert (review["guarded"], review["images"], review["flags"]) == (True, 0, {})
+    assert review["unflagged"]["images"] == 8
+
+    bundles.edit(own_bundle, guards=guards_of(data / "healthy"))
+    document = evaluate_bundle(own_bundle, data, backend="tflite")
+    assert document["operating"]["images"] == 8
+    assert document["review"]["images"] == 4
+    assert document["review"]["flags"]["off_domain"] == 4
+    assert document["review"]["unflagged"]["images"] == 4
+    assert document["review"]["unflagged"]["sensitivity"] is None  # every blast has a flag
+
+    for path in data.rglob("*.png"):
+        with Image.open(path) as image:
+            image.resize((120, 90)).save(path)
+    document = evaluate_bundle(own_bundle, data, backend="tflite")
+    assert document["review"]["images"] == 8
+    assert document["review"]["flags"]["too_small"] == 8
+    assert document["review"]["unflagged"] is None
+
+
+def test_without_guards_only_the_indeterminate_images_are_counted(
+    own_bundle: Path, bundles: ModuleType, data: Path
+) -> None:
+    record = json.loads((own_bundle / "bundle.json").read_text(encoding="utf-8"))
+    for row in record["formats"].values():
+        row["band"] = [0.0, 1.0]
+    bundles.edit(own_bundle, formats=record["formats"])
+    review = evaluate_bundle(own_bundle, data, backend="tflite")["review"]
+    assert review["guarded"] is False
+    assert review["flags"] == {"indeterminate": 8}
