@@ -136,7 +136,9 @@ def try_recipe(prepared: Preparation, format_name: str, recipe: Recipe) -> Attem
     assessment = None
     if prepared.gate is not None:
         try:
-            assessment = prepared.gate.assess(format_name, recipe)
+            assessment = prepared.gate.assess(
+                format_name, recipe, beside=lambda: _artifact(prepared, format_name, recipe)
+            )
         except ExportError as error:
             return Attempt(recipe, error=error.what)
         if not assessment.passed:
@@ -201,6 +203,12 @@ def convert_artifact(
     )
 
 
+def _artifact(prepared: Preparation, format_name: str, recipe: Recipe) -> None:
+    """Convert the model itself, so that `_convert` finds the artifact."""
+    folder, precision = prepared.folder / format_name, prepared.options.precision
+    prepared.conversion.artifact(format_name, precision, recipe, folder)
+
+
 def _convert(
     prepared: Preparation,
     format_name: str,
@@ -247,8 +255,7 @@ def _compare_shipped(prepared: Preparation, artifact: Artifact) -> Json | None:
         prepared.positives,
         check.is_positive,
     )
-    few_lost = row["lost_positives"] <= options.budget.lost_positives
-    passed = within_tolerance(options.precision, row) and few_lost
+    passed = within_tolerance(options.precision, row) and options.budget.allows(row)
     return {**row, "images": len(check.images), "passed": passed}
 
 
@@ -284,7 +291,7 @@ def _with_gate_record(
     cost = gate.cross_fitted_cost(artifact.format_name, ladder(artifact.format_name, precision))
     record = {
         "evaluated": True,
-        "budget": {"auc_drop": gate.budget.auc_drop, "lost_positives": gate.budget.lost_positives},
+        "budget": {"auc_drop": gate.budget.auc_drop, "lost_rate": gate.budget.lost_rate},
         **assessment.figures,
         "tried": tried,
         "cross_fitted": None if isinstance(cost, str) else cost,

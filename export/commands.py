@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..runtime.option_types import Count, FiniteFloatRange
+from ..runtime.option_types import FiniteFloatRange
 from ..runtime.terminal import echo
 
 if TYPE_CHECKING:
@@ -57,11 +57,12 @@ if TYPE_CHECKING:
     help="Largest loss of AUC, out of fold; not used for float32.",
 )
 @click.option(
-    "--max-lost-positives",
-    type=Count(0),
-    default=0,
+    "--max-lost-rate",
+    type=FiniteFloatRange(0, 1),
+    default=0.03,
     show_default=True,
-    help="Most positive images that may be lost, out of fold; not used for float32.",
+    help="Largest share of the positive images found by the float model that may be lost, "
+    "out of fold; not used for float32.",
 )
 @click.option(
     "--no-gate", is_flag=True, help="Do not measure the cost out of fold; the bundle records it."
@@ -77,7 +78,7 @@ def export(
     out: Path | None,
     force: bool,
     max_auc_drop: float,
-    max_lost_positives: int,
+    max_lost_rate: float,
     no_gate: bool,
     quiet: bool,
     **precisions: bool,
@@ -115,13 +116,13 @@ def export(
         force=force,
         calibration=calibration,
         reference=reference,
-        budget=Budget(auc_drop=max_auc_drop, lost_positives=max_lost_positives),
+        budget=Budget(auc_drop=max_auc_drop, lost_rate=max_lost_rate),
         gate=not no_gate,
     )
     with ExportProgress(quiet) as progress:
         for name, reason in unsupported.items():
             progress.say(f"{name} refused: {reason}")
-        outcome = export_run(options, progress.step, progress.say)
+        outcome = export_run(options, progress.step, progress.say, progress.plan)
     echo(summary(outcome, unsupported))
 
 

@@ -56,11 +56,17 @@ class ExportOutcome:
         By format. Their files are in the bundle now.
     log : list of StepRecord
         The steps of the export.
+    seconds : float
+        Duration of the export.
+    peak_mib : int
+        The most memory that all worker processes used together.
     """
 
     options: ExportOptions
     artifacts: dict[str, Artifact]
     log: list[StepRecord]
+    seconds: float = 0.0
+    peak_mib: int = 0
 
 
 def default_place(run: Run, precision: str) -> Path:

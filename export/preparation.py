@@ -12,12 +12,13 @@ from ..errors import ExportError
 from ..runtime.bundle.validation import validate_labels
 from ..runtime.image_settings import ImageSettings
 from ..runtime.json_values import InvalidValueError
+from ..runtime.machine import memory_mib, usable_cores
 from ..runtime.types import GuardsRecord
 from ..train.runs.run_folder import Run
-from .convert.calibration_images import load_folder
+from .convert.calibration_images import CalibrationImages, load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
-from .convert.jobs import JobRunner
+from .convert.jobs import MEMORY_BUDGET_MIB, JobRunner
 from .gate import reference_images
 from .gate.accuracy_gate import Gate
 from .gate.fold_artifacts import FoldArtifacts
@@ -26,6 +27,9 @@ from .gate.parity import coverage, positive_probability
 from .options import ExportOptions, default_place
 from .source_run import RunImages, current_guards, read_run_images
 from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
+
+# Memory to convert a network: what TensorFlow and the converters need, and a multiple of the file.
+TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
 
 
 @dataclass(frozen=True)
@@ -120,12 +124,20 @@ def prepare(
     run_images, reason = _run_images(options)
     given = load_folder(options.calibration, settings) if options.calibration else None
     calibration = _calibration_images(precision, run_images, given, reason)
+    for warning in calibration.warnings() if calibration is not None else ():
+        say(warning)
     no_gate_reason = _no_gate_reason(options, run_images, reason)
     if no_gate_reason is not None:
         say(f"gate not evaluated: {no_gate_reason}")
     name = default_place(run, precision).name
     conversion = Conversion(
-        jobs, run.model_path, folder / "model", "model", calibration, labels=run.labels, name=name
+        jobs,
+        run.model_path,
+        folder / "model",
+        "model",
+        None if calibration is None else calibration.images,
+        labels=run.labels,
+        name=name,
     )
     rule, labels, positives = DecisionRule.from_run(run), list(run.labels), list(run.positive)
     references = score_references(conversion, rule, labels, positives, settings, options.reference)
@@ -133,9 +145,11 @@ def prepare(
         say("the references do not cover both labels and the threshold: not informative")
     gate, check = None, None
     if run_images is not None and no_gate_reason is None:
-        folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given, say)
+        given_images = None if given is None else given.images
+        folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given_images, say)
         predictions = OutOfFoldPredictions.from_run(run, run_images)
-        gate = Gate(predictions, folds.scores, precision, options.budget)
+        at_once = folds_at_once(run.model_path)
+        gate = Gate(predictions, folds.scores, precision, options.budget, at_once)
         check = ShippedCheck(
             images=run_images.images,
             float_scores=conversion.float_scores(run_images.images),
@@ -158,6 +172,14 @@ def prepare(
     )
 
 
+def folds_at_once(model: Path) -> int:
+    """Return the number of folds that are converted side by side, by cores and memory."""
+    size_mib = model.stat().st_size / 2**20
+    needed_mib = TENSORFLOW_MIB + MEMORY_PER_SIZE * size_mib
+    available_mib = min(MEMORY_BUDGET_MIB, memory_mib() or MEMORY_BUDGET_MIB)
+    return max(1, min(usable_cores(), int(available_mib // needed_mib)))
+
+
 def _run_images(options: ExportOptions) -> tuple[RunImages | None, str | None]:
     """Return the run's images if the precision needs them, and else the reason why not."""
     if options.precision not in GATED:
@@ -169,8 +191,11 @@ def _run_images(options: ExportOptions) -> tuple[RunImages | None, str | None]:
 
 
 def _calibration_images(
-    precision: str, run_images: RunImages | None, given: Images | None, reason: str | None
-) -> Images | None:
+    precision: str,
+    run_images: RunImages | None,
+    given: CalibrationImages | None,
+    reason: str | None,
+) -> CalibrationImages | None:
     """Return the calibration images of the network that was refitted on all images."""
     if precision != "int8" or given is not None:
         return given
@@ -180,12 +205,16 @@ def _calibration_images(
 
 
 def _calibration_source(
-    precision: str, calibration: Images | None, given: Images | None
+    precision: str, calibration: CalibrationImages | None, given: CalibrationImages | None
 ) -> CalibrationSource | None:
     if precision != "int8" or calibration is None:
         return None
     source = "training images" if given is None else "given"
-    return {"source": source, "images": len(calibration)}
+    return {
+        "source": source,
+        "images": len(calibration.images),
+        "warnings": calibration.warnings(),
+    }
 
 
 def _no_gate_reason(

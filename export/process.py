@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,9 @@ from .bundle.writer import (
     put_aside,
 )
 from .convert.capabilities import check_formats
+from .convert.conversion import INTEGER
 from .convert.jobs import JobRunner
+from .convert.step_cache import StepCache
 from .options import ExportOptions, ExportOutcome
 from .preparation import Preparation, prepare
 from .types import Artifact, StepRecord
@@ -41,6 +44,7 @@ def export_run(
     options: ExportOptions,
     on_step: Callable[[str], None] = lambda title: None,
     say: Callable[[str], None] = lambda text: None,
+    on_plan: Callable[[int], None] = lambda steps: None,
 ) -> ExportOutcome:
     """Convert a run, check each artifact against the float model, and write the bundle.
 
@@ -51,6 +55,8 @@ def export_run(
         Called with the title of each step.
     say : callable, optional
         Called with messages for the user.
+    on_plan : callable, optional
+        Called with the number of steps of the whole export, if every first recipe passes.
 
     Returns
     -------
@@ -74,10 +80,20 @@ def export_run(
     check_formats(options.precision, options.formats)
     clear_leftovers(options.out)
     check_place(options.out, options.force)
-    with _exit_on_sigterm(), _work_folder() as folder:
-        jobs = JobRunner(folder, on_step, on_log=lambda log: _write_log(options.out, log))
+    began = time.monotonic()
+    with (
+        _exit_on_sigterm(),
+        _work_folder() as folder,
+        JobRunner(
+            folder,
+            on_step,
+            on_log=lambda log: _write_log(options.out, log),
+            cache=StepCache(),
+        ) as jobs,
+    ):
         try:
             prepared = prepare(options, jobs, folder, say)
+            on_plan(planned_steps(prepared, len(jobs.log)))
             outcomes = {
                 format_name: convert_format(prepared, format_name, say)
                 for format_name in options.formats
@@ -92,7 +108,21 @@ def export_run(
             _write_bundle(prepared, artifacts)
         finally:
             _write_log(options.out, jobs.log)
-    return ExportOutcome(options, artifacts, jobs.log)
+    return ExportOutcome(options, artifacts, jobs.log, time.monotonic() - began, jobs.peak_mib)
+
+
+def planned_steps(prepared: Preparation, done: int) -> int:
+    """Return the number of steps of an export if the first recipe of every format passes."""
+    options = prepared.options
+    formats, folds = options.formats, 0 if prepared.gate is None else prepared.gate.fold_count
+    per_format = 2 * folds + 2 + (prepared.shipped_check is not None)
+    steps = done + len(formats) * per_format
+    if options.precision in INTEGER and "tflite" in formats:
+        steps += 1  # the scores by other kernels
+    needs_onnx = {"onnx", "openvino"} & set(formats)
+    if needs_onnx or options.precision == "int8":
+        steps += folds  # float graphs; that of the model itself is done
+    return steps + (folds + 1 if needs_onnx else 0)
 
 
 @contextmanager
@@ -174,5 +204,5 @@ def _refuse(prepared: Preparation, outcomes: dict[str, FormatOutcome]) -> Export
         fix=f"--format {','.join(passed)} leaves the rest out"
         if passed
         else "more calibration images, another precision, or a larger --max-auc-drop or "
-        "--max-lost-positives",
+        "--max-lost-rate",
     )

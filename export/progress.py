@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..runtime.terminal import printable
 from ..train.progress import ProgressDisplay
@@ -23,16 +23,26 @@ class ExportProgress(ProgressDisplay):
         super().__init__(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(pulse_style="cyan"),
-            TextColumn("step {task.completed}"),
+            TextColumn("step {task.completed} of {task.fields[total_text]}"),
             TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
             quiet=quiet,
             transient=True,
         )
-        # A repair adds steps, so the total is not known.
-        self._task = self._bar.add_task("reading the run", total=None)
+        self._task = self._bar.add_task("reading the run", total=None, total_text="?")
+        self._started = 0  # steps
         self._began = time.monotonic()
+
+    def plan(self, steps: int) -> None:
+        """Set the number of steps of the whole export; another recipe adds steps."""
+        self._bar.update(self._task, total=steps, total_text=str(steps))
 
     def step(self, title: str) -> None:
         """Show the step that begins."""
-        self._bar.update(self._task, description=printable(title), advance=1)
+        self._started += 1
+        task = self._bar.tasks[0]
+        if task.total is not None and self._started > task.total:
+            self.plan(self._started)
+        self._bar.update(self._task, description=printable(title), completed=self._started)
         self.say_without_terminal(f"{time.monotonic() - self._began:6.0f} s  {title}")

@@ -17,7 +17,7 @@ from ..runtime.image_settings import ImageSettings
 from ..runtime.imaging import load_image, load_rgb
 from ..runtime.types import GuardsRecord
 from ..train.runs.run_folder import Predictions, Run
-from .convert.calibration_images import choose_balanced
+from .convert.calibration_images import CalibrationImages, choose_balanced
 from .types import Images, Indices
 
 
@@ -46,7 +46,7 @@ class RunImages:
     trained_by: tuple[frozenset[int], ...]
     predictions: Predictions
 
-    def calibration_images(self, fold: int | None = None) -> Images:
+    def calibration_images(self, fold: int | None = None) -> CalibrationImages:
         """Return the images that int8 ranges are measured on.
 
         Parameters
@@ -57,7 +57,7 @@ class RunImages:
 
         Returns
         -------
-        (M, S, S, 3) ndarray of uint8
+        CalibrationImages
             Images that this network was trained on, as many of every label and camera as there
             are. None of them shares a group with an image that tests the fold.
         """
@@ -74,7 +74,11 @@ class RunImages:
             lambda index: self.names[index],
             lambda index: (self.labels[index], self.cameras[index]),
         )
-        return self.images[chosen]
+        return CalibrationImages(
+            self.images[chosen],
+            tuple(self.labels[index] for index in chosen),
+            tuple(self.cameras[index] for index in chosen),
+        )
 
     def tested_images(self, fold: int) -> Indices:
         """Return the indices of the images that test a fold, in the order of the predictions."""

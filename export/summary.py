@@ -28,19 +28,27 @@ def summary(outcome: ExportOutcome, unsupported: dict[str, str] | None = None) -
     out = outcome.options.out
     rows = [HEADING, *(_row(artifact, out) for artifact in outcome.artifacts.values())]
     rows += [[name, "refused", *["-"] * (len(HEADING) - 2)] for name in unsupported]
-    peak = max((step.get("peak_mib", 0) for step in outcome.log), default=0)
-    seconds = sum(step.get("seconds", 0.0) for step in outcome.log)
-    over = " (over the budget of 8 GiB)" if peak > MEMORY_BUDGET_MIB else ""
     return "\n".join(
         [
             text_table(rows, left=2),
             "",
             *[printable(f"{name} refused: {reason}") for name, reason in unsupported.items()],
             *_repairs(outcome),
-            f"{len(outcome.log)} steps, {seconds:.0f} s, peak memory of a step {peak} MiB{over}",
+            _cost(outcome),
             f"bundle {printable(str(out))}",
             f"next: alledge verify {printable(str(out))}",
         ]
+    )
+
+
+def _cost(outcome: ExportOutcome) -> str:
+    """Return the steps, the seconds and the memory of an export."""
+    cached = sum(step.get("cached", False) for step in outcome.log)
+    kept = f" ({cached} kept from an earlier export)" if cached else ""
+    over = " (over the budget of 8 GiB)" if outcome.peak_mib > MEMORY_BUDGET_MIB else ""
+    return (
+        f"{len(outcome.log)} steps{kept}, {outcome.seconds:.0f} s, "
+        f"peak memory of all processes {outcome.peak_mib} MiB{over}"
     )
 
 

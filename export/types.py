@@ -22,12 +22,17 @@ Mask = NDArray[np.bool_]
 
 
 class StepRecord(TypedDict, total=False):
-    """One row of an export's log; `error` is there only where the step failed."""
+    """One row of an export's log.
+
+    `peak_mib` is the most memory that the process of the step has used so far. `error` is there
+    only where the step failed, `cached` only where an earlier export had done the same step.
+    """
 
     step: str
     seconds: float
     peak_mib: int
     error: str
+    cached: bool
 
 
 class ConversionResult(TypedDict):
@@ -47,7 +52,8 @@ class Comparison(TypedDict):
     """How the answers of an artifact differ from those of the float model on the same images.
 
     `max_dp` and `mean_dp` are differences of raw positive scores, in [0, 1]; `agreement` is the
-    share of equal labels.
+    share of equal labels. `float_positives` is the number of positive images that the float model
+    finds, of which `lost_positives` are lost.
     """
 
     max_dp: float
@@ -55,6 +61,7 @@ class Comparison(TypedDict):
     agreement: float
     lost_positives: int
     to_review: int
+    float_positives: int
 
 
 class Coverage(TypedDict):
@@ -80,10 +87,11 @@ class AttemptRecord(TypedDict, total=False):
 
 
 class CalibrationSource(TypedDict):
-    """Where the calibration images of int8 come from, and how many there are."""
+    """Where the calibration images of int8 come from, how many there are, and what is wrong."""
 
     source: str
     images: int
+    warnings: list[str]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import os
+import platform
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -162,6 +163,18 @@ def has_vnni(root: Path = ROOT) -> bool:
     text = _read(root / "proc/cpuinfo") or ""
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
     return not {"avx512_vnni", "avx_vnni"}.isdisjoint(flags)
+
+
+def cpu_description(root: Path = ROOT) -> str:
+    """Return the model and the features of the CPU, as the system names them.
+
+    Parameters
+    ----------
+    root : Path
+    """
+    rows = (_read(root / "proc/cpuinfo") or "").partition("\n\n")[0].splitlines()
+    wanted = ("model name", "flags", "Features", "CPU part")  # x86 and Arm
+    return "; ".join(row for row in rows if row.startswith(wanted)) or platform.processor()
 
 
 def _ratio(limit: str, period: str) -> float | None:

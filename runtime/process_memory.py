@@ -14,16 +14,24 @@ MIB = 1 << 20
 KIB_PER_MIB = 1024
 
 
-def current_mib() -> float | None:
-    """Return the physical memory that this process uses, in MiB.
+def current_mib(pid: int | None = None) -> float | None:
+    """Return the physical memory that a process uses, in MiB.
+
+    Parameters
+    ----------
+    pid : int, optional
+        Another process that still runs. This process by default.
 
     Returns
     -------
     float or None
-        None on macOS, where the standard library cannot read it.
+        None if the process has ended. None for this process on macOS, where the standard library
+        cannot read it.
     """
     if sys.platform == "linux":
-        return _linux_status("VmRSS", None)
+        return _linux_status("VmRSS", pid)
+    if pid is not None:
+        return _psutil_memory(pid, "rss")
     return _windows_counters()[0] if sys.platform == "win32" else None
 
 
@@ -54,7 +62,7 @@ def peak_mib(pid: int | None = None) -> float | None:
     if sys.platform == "linux":
         return _linux_status("VmHWM", pid)
     if pid is not None:
-        return _psutil_peak(pid)
+        return _psutil_memory(pid, "peak_wset")
     if sys.platform == "win32":
         return _windows_counters()[1]
     import resource
@@ -73,14 +81,15 @@ def _linux_status(field: str, pid: int | None) -> float | None:
         return None
 
 
-def _psutil_peak(pid: int) -> float | None:
+def _psutil_memory(pid: int, field: str) -> float | None:
+    """Return a memory field of another process in MiB; its current memory if it has none such."""
     import psutil
 
     try:
         memory = psutil.Process(pid).memory_info()
     except psutil.Error:
         return None
-    return float(getattr(memory, "peak_wset", memory.rss)) / MIB
+    return float(getattr(memory, field, memory.rss)) / MIB
 
 
 def _windows_counters() -> tuple[float | None, float | None]:

@@ -44,7 +44,8 @@ def _warm_export_steps() -> Iterator[None]:
     """Run the steps of exports in forks of one process that has loaded tensorflow already."""
     with WorkerServer() as server, pytest.MonkeyPatch.context() as patch:
         if sys.platform == "linux":  # elsewhere a process with threads cannot be forked safely
-            patch.setattr("alledge.export.convert.jobs.run_worker", server.run_worker)
+            pool = "alledge.export.convert.worker_pool.WorkerPool"
+            patch.setattr(f"{pool}.run", lambda _, *step: server.run_worker(*step))
         yield
 
 

@@ -99,7 +99,8 @@ def _calibration(formats: Json) -> list[str]:
         return []
     source = calibration["source"]
     source = "images that the user named" if source == "given" else source
-    return [f"Ranges of int8 were measured on {calibration['images']} images: {source}."]
+    text = f"Ranges of int8 were measured on {calibration['images']} images: {source}."
+    return [" ".join([text, *(f"Warning: {row}." for row in calibration["warnings"])])]
 
 
 def _parity(parity: Json) -> str:
@@ -174,7 +175,9 @@ def _gate(gate: Json) -> str:
     budget = gate["budget"]
     text = (
         f"Out of fold, pooled ({gate['images']} images; budget: AUC drop "
-        f"{budget['auc_drop']}, lost positives {budget['lost_positives']}):\n\n" + "\n".join(lines)
+        f"{budget['auc_drop']}, lost positives {budget['lost_rate']:.1%}):\n\n"
+        + "\n".join(lines)
+        + f"\n\n{_lost(gate)}{_band(gate)}"
     )
     cost = gate["cross_fitted"]
     if cost is None:
@@ -190,6 +193,33 @@ def _gate(gate: Json) -> str:
         f"{span['value']:+.4f}, 95 % interval {span['low']:+.4f} to {span['high']:+.4f}), "
         f"{cost['lost_positives']} lost positives, {cost['to_review']} to review, McNemar "
         f"p = {cost['mcnemar_p']:.3f}."
+    )
+
+
+def _lost(gate: Json) -> str:
+    """Return the rate of lost positives, and what so few images can show at all."""
+    rate, positives = gate["lost_rate"], gate["float_positives"]
+    if rate["value"] is None:
+        return "The float model finds no positive image: a loss cannot be seen."
+    return (
+        f"Lost: {gate['lost_positives']} of {positives} positive images that the float model "
+        f"finds, {rate['value']:.1%} (95 % interval {rate['low']:.1%} to {rate['high']:.1%}). "
+        f"Even none lost of {positives} would be compatible with a rate of up to "
+        f"{rate['none_seen_up_to']:.1%}."
+    )
+
+
+def _band(gate: Json) -> str:
+    """Return how far the indeterminate band reaches, and what that costs in reviews."""
+    band = gate.get("band")
+    if band is None:
+        return ""
+    return (
+        f"\n\nThe conversion moves calibrated scores near the threshold by up to "
+        f"{band['shift']:.3f} (0.95 quantile). The indeterminate band reaches so far from the "
+        f"threshold: {band['to_review']} of {gate['images']} images go to a person, "
+        f"{band['to_review_fitted']} with the fitted band alone, {band['to_review_float']} with "
+        "the float model."
     )
 
 

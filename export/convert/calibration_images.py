@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
@@ -14,11 +15,12 @@ import numpy as np
 from ...errors import DataError
 from ...runtime.data.class_folders import smear_images
 from ...runtime.image_settings import ImageSettings
-from ...runtime.imaging import load_rgb
+from ...runtime.imaging import UNKNOWN_CAMERA, load_image
 from ..types import Images
 
 # More images make every conversion of every fold slower.
 MAX_IMAGES = 64
+ENOUGH_IMAGES = 16  # fewer distinct images are named in a warning
 
 T = TypeVar("T")
 _NOTHING = object()
@@ -55,7 +57,51 @@ def choose_balanced(
     return chosen[:MAX_IMAGES]  # type: ignore[return-value]
 
 
-def load_folder(folder: Path, settings: ImageSettings) -> Images:
+@dataclass(frozen=True)
+class CalibrationImages:
+    """Images that int8 ranges are measured on, and what is known of them.
+
+    Parameters
+    ----------
+    images : (N, S, S, 3) ndarray of uint8
+    labels : tuple of str
+        Of each image; of a folder that the user named, the folder that holds the image.
+    cameras : tuple of str
+        Of each image.
+    """
+
+    images: Images
+    labels: tuple[str, ...]
+    cameras: tuple[str, ...]
+
+    def warnings(self) -> list[str]:
+        """Return why ranges measured on these images may be wrong; empty where nothing is known.
+
+        Examples
+        --------
+        >>> one = np.zeros((20, 8, 8, 3), np.uint8)
+        >>> CalibrationImages(one, ("blast",) * 20, ("unknown",) * 20).warnings()
+        ['the 20 calibration images are copies of one image']
+        """
+        count, distinct = len(self.images), len({image.tobytes() for image in self.images})
+        if distinct == 1 and count > 1:
+            return [f"the {count} calibration images are copies of one image"]
+        warnings = []
+        if distinct < ENOUGH_IMAGES:
+            warnings.append(
+                f"only {distinct} distinct calibration images, fewer than {ENOUGH_IMAGES}: "
+                "int8 ranges may miss what other images need"
+            )
+        if count > distinct:
+            warnings.append(f"{count - distinct} of {count} calibration images are copies")
+        for name, values in (("label", self.labels), ("camera", self.cameras)):
+            kinds = set(values) - {UNKNOWN_CAMERA}
+            if len(kinds) == 1 and UNKNOWN_CAMERA not in values:
+                warnings.append(f"all calibration images have the {name} {kinds.pop()!r}")
+        return warnings
+
+
+def load_folder(folder: Path, settings: ImageSettings) -> CalibrationImages:
     """Return images of a folder that the user named for calibration; any layout will do.
 
     Parameters
@@ -65,7 +111,7 @@ def load_folder(folder: Path, settings: ImageSettings) -> Images:
 
     Returns
     -------
-    (N, S, S, 3) ndarray of uint8
+    CalibrationImages
         At most `MAX_IMAGES`.
 
     Raises
@@ -81,4 +127,9 @@ def load_folder(folder: Path, settings: ImageSettings) -> Images:
     chosen = choose_balanced(
         paths, lambda path: path.relative_to(folder).as_posix(), lambda path: path.parent
     )
-    return np.stack([load_rgb(path, settings) for path in chosen])
+    loaded = [load_image(path, settings) for path in chosen]
+    return CalibrationImages(
+        np.stack([pixels for pixels, _ in loaded]),
+        tuple(path.parent.name for path in chosen),
+        tuple(header.camera for _, header in loaded),
+    )

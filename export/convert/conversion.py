@@ -12,7 +12,7 @@ from .capabilities import ARTIFACTS
 from .jobs import JobRunner
 from .onnx import FLOAT as FLOAT_ONNX
 from .quantization_recipes import Recipe
-from .worker import FLOAT_TFLITE
+from .tflite import FLOAT as FLOAT_TFLITE
 
 INTEGER = ("int8", "dynamic")  # precisions whose kernels round differently across engines
 WITHOUT_XNNPACK = "without XNNPACK"
@@ -56,11 +56,13 @@ class Conversion:
         if calibration is not None:
             self._calibration = folder / "calibration.npy"
             np.save(self._calibration, calibration)
+        # what each file was last converted by, and the result
+        self._results: dict[Path, tuple[str, Recipe, ConversionResult]] = {}
 
     def artifact(
         self, format_name: str, precision: str, recipe: Recipe, folder: Path
     ) -> tuple[Path, ConversionResult]:
-        """Convert into a folder.
+        """Convert into a folder, unless it holds this artifact already.
 
         Parameters
         ----------
@@ -80,23 +82,32 @@ class Conversion:
         ExportError
             If a step fails.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        if format_name != "tflite":
-            self._float_onnx()
         out = folder / ARTIFACTS[format_name]
-        result = self._jobs.run(
+        *latest, result = self._results.get(out, (None, None, None))
+        if latest == [precision, recipe] and result is not None:
+            return out, result
+        folder.mkdir(parents=True, exist_ok=True)
+        source: Path | None = None
+        if format_name != "tflite":
+            source = self._float_onnx()
+        elif precision in ("float32", "int8"):
+            source = self.float_tflite()
+        row = self._jobs.run(
             f"{self._title}: {format_name} {precision}",
             format_name,
             precision=precision,
             recipe=recipe.to_json(),
             model=self._model,
+            source=source,
             sources=self._folder,
             calibration=self._calibration if precision == "int8" else None,
             labels=list(self._labels),
             name=self._name,
             out=out,
         )
-        return out, cast(ConversionResult, result)
+        result = cast(ConversionResult, row)
+        self._results[out] = (precision, recipe, result)
+        return out, result
 
     def float_tflite(self) -> Path:
         """Return the float32 TFLite graph, the source of the ONNX and OpenVINO graphs."""
@@ -114,10 +125,12 @@ class Conversion:
             )
         return out
 
-    def _float_onnx(self) -> None:
-        self.float_tflite()
-        if not (self._folder / FLOAT_ONNX).is_file():
-            self._jobs.run(f"{self._title}: ONNX graph", "float onnx", sources=self._folder)
+    def _float_onnx(self) -> Path:
+        """Return the float32 ONNX graph."""
+        source, out = self.float_tflite(), self._folder / FLOAT_ONNX
+        if not out.is_file():
+            self._jobs.run(f"{self._title}: ONNX graph", "float onnx", source=source, out=out)
+        return out
 
     def float_scores(self, images: Images) -> Scores:
         """Return the raw scores of the float model, computed by Keras, (N, C)."""

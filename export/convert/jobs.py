@@ -1,14 +1,11 @@
-"""Runs the steps of an export, each in a new process; loads no converter itself.
+"""Runs the steps of an export in worker processes and logs them; loads no converter itself.
 
-The memory of a step is free again when its process ends. A crash in a converter fails one step
-only. The log holds the seconds and the peak memory of every step.
+A crash in a converter fails one step only. The log holds the seconds and the memory of every step.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,29 +14,19 @@ from typing import Any
 
 from ...errors import ExportError
 from ...runtime.files import write_json
-from ...runtime.interrupts import on_end
 from ...runtime.json_documents import read_json
-from ...runtime.process_memory import peak_mib
 from ..types import Json, StepRecord
+from .step_cache import StepCache
+from .worker import OUTPUT, STEPS
+from .worker_pool import WorkerPool
 
 MEMORY_BUDGET_MIB = 8192
 TAIL_LINES = 3
-WATCH_S = 0.2  # seconds between two readings of the memory of a step
-COMMAND = ("-m", f"{__package__}.worker")
-# A fixed hash seed: converters number tensors in the order of sets of strings. No banners.
-ENVIRONMENT = {
-    "PYTHONHASHSEED": "0",
-    "PYTHONIOENCODING": "utf-8",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "CUDA_VISIBLE_DEVICES": "-1",  # conversion has to give the same bytes on every machine
-    "NNCF_DISABLE_TELEMETRY": "1",
-    "OPENVINO_TELEMETRY_OPT_OUT": "1",
-}
 
 
 @dataclass
 class JobRunner:
-    """Runs steps one after the other.
+    """Runs steps; several threads may use it. A context manager, which ends the processes.
 
     Parameters
     ----------
@@ -48,15 +35,38 @@ class JobRunner:
     on_step : callable, optional
         Called with the title of each step before it starts.
     log : list of StepRecord
-        One row a step. The peak of a process that died is the highest memory seen from outside.
+        One row a step, in the order in which the steps began.
     on_log : callable, optional
         Called with the log after each step.
+    cache : StepCache, optional
+        Holds results of earlier exports; every step is done without one.
     """
 
     folder: Path
     on_step: Callable[[str], None] = lambda title: None
     log: list[StepRecord] = field(default_factory=list)
     on_log: Callable[[list[StepRecord]], None] = lambda log: None
+    cache: StepCache | None = None
+
+    def __post_init__(self) -> None:
+        self._workers = WorkerPool(self.folder)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> JobRunner:
+        self._workers.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.__exit__(None, None, None)
+
+    def close(self) -> None:
+        """End all processes, and with them the steps that still run."""
+        self._workers.close()
+
+    @property
+    def peak_mib(self) -> int:
+        """The most memory that all processes have used together, in MiB."""
+        return int(self._workers.peak_mib)
 
     def run(self, title: str, step: str, **job: Any) -> Json:
         """Run one step.
@@ -80,8 +90,41 @@ class JobRunner:
         ExportError
             If the step failed or its process died.
         """
-        self.on_step(title)
-        base = self.folder / f"job{len(self.log) + 1}"
+        record = StepRecord(step=title, seconds=0.0)
+        with self._lock:
+            self.on_step(title)
+            self.log.append(record)
+            base = self.folder / f"job{len(self.log)}"
+        result = self._do(base, step, job)
+        with self._lock:
+            record["seconds"] = result["seconds"]
+            for key in ("peak_mib", "error", "cached"):
+                if key in result:
+                    record[key] = result[key]  # type: ignore[literal-required]
+            self.on_log(self.log)
+        if "error" in result:
+            raise ExportError(f"{title} failed: {result['error']}")
+        return result
+
+    def _do(self, base: Path, step: str, job: Json) -> Json:
+        """Take the result of a step from the cache, or have a worker do the step."""
+        given = {key: value for key, value in job.items() if value is not None}
+        if self.cache is None or OUTPUT not in given:
+            return self._work(base, step, given)
+        paths = {key: value for key, value in given.items() if isinstance(value, Path)}
+        options = {key: value for key, value in given.items() if key not in paths}
+        inputs = {name: paths[name] for name in STEPS[step].inputs if name in paths}
+        key, began = self.cache.key(step, options, inputs), time.monotonic()
+        cached = self.cache.fetch(key, paths[OUTPUT])
+        if cached is not None:
+            return {**cached, "seconds": round(time.monotonic() - began, 2), "cached": True}
+        result = self._work(base, step, given)
+        if "error" not in result:
+            self.cache.store(key, paths[OUTPUT], result)
+        return result
+
+    def _work(self, base: Path, step: str, job: Json) -> Json:
+        """Have a worker do a step; the files of the step have names that begin with `base`."""
         job_file, output = base.with_suffix(".json"), base.with_suffix(".log")
         result_file = base.with_suffix(".result.json")
         inputs = {
@@ -89,64 +132,12 @@ class JobRunner:
         }
         write_json(job_file, {"step": step, "result": str(result_file), **inputs})
         began = time.monotonic()
-        code, peak = run_worker(job_file, output)
+        code, peak = self._workers.run(STEPS[step].toolkit, job_file, output)
         result = _read_result(result_file, code, output)
         result.setdefault("seconds", round(time.monotonic() - began, 2))
         if peak is not None:
             result.setdefault("peak_mib", peak)
-        record = StepRecord(step=title, seconds=result["seconds"])
-        if "peak_mib" in result:
-            record["peak_mib"] = result["peak_mib"]
-        if "error" in result:
-            record["error"] = result["error"]
-        self.log.append(record)
-        self.on_log(self.log)
-        if "error" in result:
-            raise ExportError(f"{title} failed: {result['error']}")
         return result
-
-
-def run_worker(job: Path, output: Path) -> tuple[int, int | None]:
-    """Run one step in a new process and wait for it.
-
-    If an exception is raised here meanwhile, the process is killed first.
-
-    Parameters
-    ----------
-    job : Path
-        The JSON file that describes the step; see `alledge.export.convert.worker.main`.
-    output : Path
-        The file that receives what the process prints.
-
-    Returns
-    -------
-    code : int
-        The exit code; negative is the number of the signal that ended the process.
-    peak_mib : int or None
-        The highest memory seen, in MiB; None if it is not known.
-    """
-    command = [sys.executable, *COMMAND, str(job)]
-    peak: int | None = None
-    with output.open("w", encoding="utf-8") as stream:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **ENVIRONMENT},
-        )
-        try:
-            with on_end(child.kill):
-                while True:
-                    peak = max(peak or 0, int(peak_mib(child.pid) or 0)) or None
-                    try:
-                        return child.wait(WATCH_S), peak
-                    except subprocess.TimeoutExpired:
-                        continue
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
 
 
 def _read_result(result_file: Path, code: int, output: Path) -> Json:

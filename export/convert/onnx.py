@@ -19,8 +19,10 @@ import numpy as np
 
 from ...errors import ExportError
 from ...runtime.files import replace_file
-from ..types import Images
+from ...runtime.machine import has_vnni
+from ..types import Images, Scores
 from . import json_cache
+from .last_layer import LastLayer, refit
 from .quantization_recipes import ENTROPY, MIN_MAX, PERCENTILE, Recipe
 from .serving_graph import INPUT_NAME, OUTPUT_NAME
 
@@ -136,7 +138,79 @@ def _int8(sources: Path, out: Path, recipe: Recipe, calibration: Images | None) 
         )
         chosen = ranked[: recipe.float_layers]
     _quantize(source, out, recipe, calibration, [*last, *itertools.chain(*chosen)])
+    if calibration is not None:
+        _refit(out, sources / FLOAT, calibration)
     return [layer for layer, *_ in chosen]
+
+
+def _refit(artifact: Path, float_graph: Path, calibration: Images) -> None:
+    """Refit the last dense layer of an artifact to the logits of the float graph."""
+    import onnx
+
+    proto = onnx.load(artifact)
+    layer, original = _dense_layer(proto), _dense_layer(onnx.load(float_graph))
+    if layer is None or original is None:
+        return
+    names, values = _stored_layer(proto), refit(layer, original, calibration)
+    for tensor in proto.graph.initializer:
+        for name, value in zip(names, values, strict=True):
+            if tensor.name == name:
+                stored = onnx.numpy_helper.to_array(tensor)
+                value = value.T if stored.shape != value.shape else value
+                fitted = onnx.numpy_helper.from_array(value.astype(stored.dtype), name)
+                tensor.CopyFrom(fitted)
+    onnx.save(proto, artifact)
+
+
+def _dense_layer(proto: Any) -> LastLayer | None:
+    """Return the last dense layer of a graph; None if its weights are not constants in float."""
+    import onnx
+
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    weights_name, bias_name = _stored_layer(proto)
+    if weights_name not in constants or bias_name not in constants:
+        return None
+    weights = onnx.numpy_helper.to_array(constants[weights_name])
+    bias = onnx.numpy_helper.to_array(constants[bias_name])
+    if weights.dtype != np.float32 or bias.ndim != 1:
+        return None
+    if weights.shape[1] != len(bias):
+        weights = weights.T  # Gemm with transB
+    return LastLayer(weights, bias, lambda images: _features(proto, images))
+
+
+def _stored_layer(proto: Any) -> tuple[str, str]:
+    """Return the names of the weights and of the bias of the last dense layer."""
+    nodes = proto.graph.node
+    number = max(index for index, node in enumerate(nodes) if node.op_type in DENSE)
+    dense = nodes[number]
+    if dense.op_type == "Gemm":
+        return dense.input[1], dense.input[2] if len(dense.input) > 2 else ""
+    bias = next(
+        (node for node in nodes if node.op_type == "Add" and dense.output[0] in node.input), None
+    )
+    others = [name for name in bias.input if name != dense.output[0]] if bias is not None else [""]
+    return dense.input[1], others[0]
+
+
+def _features(proto: Any, images: Images) -> Scores:
+    """Return the input of the last dense layer for each image, (N, D)."""
+    import onnx
+    import onnxruntime
+
+    observed = onnx.ModelProto()
+    observed.CopyFrom(proto)
+    dense = [node for node in observed.graph.node if node.op_type in DENSE][-1]
+    name = dense.input[0]
+    observed.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if not has_vnni():  # as the runtime does
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    session = onnxruntime.InferenceSession(
+        observed.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return np.stack([session.run([name], {INPUT_NAME: image[None]})[0].ravel() for image in images])
 
 
 _CONVERTERS: dict[str, Callable[[Path, Path, Recipe, Images | None], list[str]]] = {

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import ExportError
 from ..types import Images, Scores
+from .last_layer import LastLayer, refit
 from .quantization_recipes import ENTROPY, PERCENTILE, Recipe
 from .serving_graph import OUTPUT_NAME
 
@@ -57,9 +58,13 @@ def convert(
         return model, []
     if calibration is None or not len(calibration):
         raise ExportError("int8 needs calibration images", fix="--calibration DATA")
+    reverted: list[str] = []
     if recipe.float_layers:
-        return _accuracy_aware(model, recipe, calibration)
-    return _quantize(model, recipe, calibration), []
+        quantized, reverted = _accuracy_aware(model, recipe, calibration)
+    else:
+        quantized = _quantize(model, recipe, calibration)
+    _refit(quantized, openvino.convert_model(onnx), calibration)
+    return quantized, reverted
 
 
 def save(model: Any, precision: str, out: Path) -> None:
@@ -140,6 +145,54 @@ def _record_reverted_operations() -> Iterator[list[str]]:
         yield names
     finally:
         QuantizationAccuracyRestorer._print_report = staticmethod(print_report)
+
+
+def _refit(model: Any, float_model: Any, calibration: Images) -> None:
+    """Refit the last dense layer of a model to the logits of the float model."""
+    from openvino import opset13
+
+    layer, original = _dense_layer(model), _dense_layer(float_model)
+    if layer is None or original is None:
+        return
+    weights, bias = refit(layer, original, calibration)
+    dense, add = _dense_nodes(model)
+    if dense.get_attributes()["transpose_b"]:
+        weights = weights.T
+    shape = add.input_value(1).get_node().data.shape
+    for node, value in ((dense, weights), (add, bias.reshape(shape))):
+        constant = opset13.constant(np.ascontiguousarray(value, dtype=np.float32))
+        node.input(1).replace_source_output(constant.output(0))
+
+
+def _dense_layer(model: Any) -> LastLayer | None:
+    """Return the last dense layer of a model; None if its weights are not constants in float."""
+    dense, add = _dense_nodes(model)
+    nodes = [dense.input_value(1).get_node(), add.input_value(1).get_node()]
+    if add.get_type_name() != "Add" or any(row.get_type_name() != "Constant" for row in nodes):
+        return None
+    weights, bias = (np.array(node.data, dtype=np.float64) for node in nodes)
+    if dense.get_attributes()["transpose_b"]:
+        weights = weights.T
+    return LastLayer(weights, bias.ravel(), lambda images: _features(model, images))
+
+
+def _dense_nodes(model: Any) -> tuple[Any, Any]:
+    """Return the operation of the last dense layer, and the one that takes its output."""
+    dense = [node for node in model.get_ordered_ops() if node.get_type_name() == DENSE][-1]
+    (after,) = dense.output(0).get_target_inputs()
+    return dense, after.get_node()
+
+
+def _features(model: Any, images: Images) -> Scores:
+    """Return the input of the last dense layer for each image, (N, D)."""
+    import openvino
+
+    observed = model.clone()
+    dense, _ = _dense_nodes(observed)
+    number = len(observed.outputs)
+    observed.add_outputs([dense.input_value(0)])
+    compiled = openvino.compile_model(observed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return np.stack([compiled(image[None])[number].ravel() for image in images])
 
 
 def _dataset(images: Images) -> Any:

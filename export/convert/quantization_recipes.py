@@ -95,4 +95,7 @@ def ladder(format_name: str, precision: str) -> tuple[Recipe, ...]:
 def describe(recipe: Recipe, format_name: str, precision: str) -> str:
     """Return how an artifact was converted, for the bundle and its card."""
     how = CAPABILITIES[format_name, precision].how
-    return f"{how}; {recipe.name}" if precision in ("int8", "dynamic") else how
+    if precision not in ("int8", "dynamic"):
+        return how
+    refitted = "; last dense layer refitted to the float logits" if precision == "int8" else ""
+    return f"{how}; {recipe.name}{refitted}"

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import ExportError
 from ...runtime.files import replace_file
-from ...runtime.tflite_graph import parse_operators
+from ...runtime.tflite_graph import load_schema, parse_operators
 from ..types import Images, Scores
 from . import json_cache
+from .last_layer import LastLayer, refit
 from .layer_names import match_layer
 from .quantization_recipes import Recipe
 from .serving_graph import load_float, serving_model
 
-CALIBRATED, RANKED = "calibrated.tflite", "ranked-tflite.json"
+FLOAT, CALIBRATED, RANKED = "float.tflite", "calibrated.tflite", "ranked-tflite.json"
 RANKING_IMAGES = 8
 DENSE = "FULLY_CONNECTED"
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE, "ADD", "MUL", "CONCATENATION", "MEAN"})
@@ -44,7 +45,7 @@ def convert(
         Needed for int8.
     sources : Path
         A folder that keeps intermediate results of this model and its calibration images for the
-        next recipe.
+        next recipe. For int8 it holds the model's float graph.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def convert(
     if precision == "int8":
         if calibration is None or not len(calibration):
             raise ExportError("int8 needs calibration images", fix="--calibration DATA")
-        return _integer(model, recipe, calibration, sources)
+        return _integer(recipe, calibration, sources)
     converter = _converter(model)
     import tensorflow as tf
 
@@ -103,17 +104,16 @@ def _converter(model: Path) -> Any:
     return tf.lite.TFLiteConverter.from_keras_model(serving_model(load_float(model)))
 
 
-def _integer(
-    model: Path, recipe: Recipe, calibration: Images, sources: Path
-) -> tuple[bytes, list[str]]:
-    # The graph is calibrated once and quantized once a recipe. These are the two steps inside
-    # tf.lite.experimental.QuantizationDebugger.
+def _integer(recipe: Recipe, calibration: Images, sources: Path) -> tuple[bytes, list[str]]:
+    # The float graph is calibrated once and quantized once a recipe. These are the two steps
+    # inside tf.lite.TFLiteConverter and tf.lite.experimental.QuantizationDebugger.
     from tensorflow.lite.python.convert import mlir_quantize
 
     file = sources / CALIBRATED
     if not file.is_file():
+        content = _calibrated((sources / FLOAT).read_bytes(), calibration)
         with replace_file(file) as partial:
-            partial.write_bytes(_calibrated(model, calibration))
+            partial.write_bytes(content)
     calibrated = file.read_bytes()
     last, chosen = _last_layer(calibrated), []
     if recipe.float_layers:
@@ -121,21 +121,78 @@ def _integer(
             sources / RANKED, lambda: _costliest(calibrated, last, calibration)
         )
         chosen = ranked[: recipe.float_layers]
-    return bytes(mlir_quantize(calibrated, denylisted_nodes=last + chosen)), chosen
+    content = bytes(mlir_quantize(calibrated, denylisted_nodes=last + chosen))
+    return _refitted(content, (sources / FLOAT).read_bytes(), calibration), chosen
 
 
-def _calibrated(model: Path, calibration: Images) -> bytes:
-    import tensorflow as tf
+def _refitted(content: bytes, float_graph: bytes, calibration: Images) -> bytes:
+    """Return an int8 model whose last dense layer is refitted to the float graph's logits."""
+    quantized, original = bytearray(content), bytearray(float_graph)
+    layer, stored = _dense_layer(quantized), _stored_layer(quantized)
+    if layer is None or stored is None or (float_layer := _dense_layer(original)) is None:
+        return content
+    weights, bias = refit(layer, float_layer, calibration)
+    stored[0][:] = weights.T.ravel()
+    stored[1][:] = bias
+    return bytes(quantized)
 
-    def images() -> Iterator[list[Images]]:
-        for image in calibration:
-            yield [image[None]]
 
-    converter = _converter(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = images
-    converter._experimental_calibrate_only = True
-    return bytes(converter.convert())
+def _dense_layer(content: bytearray) -> LastLayer | None:
+    """Return the last dense layer of a model; None if it has no bias or is not in float."""
+    stored = _stored_layer(content)
+    if stored is None:
+        return None
+    bias = stored[1].copy()
+    weights = stored[0].reshape(len(bias), -1).T.copy()
+    return LastLayer(weights, bias, lambda images: _features(content, images))
+
+
+def _stored_layer(content: bytearray) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Return the weights and the bias of the last dense layer as views into the model."""
+    schema = load_schema()
+    model, operator = _last_dense(content)
+    arrays = []
+    for number in operator.InputsAsNumpy()[1:3]:
+        tensor = model.Subgraphs(0).Tensors(number) if number >= 0 else None
+        if tensor is None or tensor.Type() != schema.TensorType.FLOAT32:
+            return None
+        arrays.append(model.Buffers(tensor.Buffer()).DataAsNumpy().view(np.float32))
+    return arrays[0], arrays[1]
+
+
+def _last_dense(content: bytearray) -> tuple[Any, Any]:
+    """Return the parsed model and the operator of its last dense layer."""
+    model = load_schema().Model.GetRootAs(content, 0)
+    last = max(i for i, row in enumerate(parse_operators(bytes(content))) if row.name == DENSE)
+    return model, model.Subgraphs(0).Operators(last)
+
+
+def _features(content: bytearray, images: Images) -> Scores:
+    """Return the input of the last dense layer for each image, (N, D)."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    copy = bytearray(content)
+    model, operator = _last_dense(copy)
+    model.Subgraphs(0).OutputsAsNumpy()[0] = operator.InputsAsNumpy()[0]
+    interpreter = Interpreter(model_content=bytes(copy))
+    interpreter.allocate_tensors()
+    input_index = interpreter.get_input_details()[0]["index"]
+    output_index = interpreter.get_output_details()[0]["index"]
+    rows = []
+    for image in images:
+        interpreter.set_tensor(input_index, image[None])
+        interpreter.invoke()
+        rows.append(interpreter.get_tensor(output_index).ravel().copy())
+    return np.asarray(rows, dtype=np.float32)
+
+
+def _calibrated(float_graph: bytes, calibration: Images) -> bytes:
+    """Return a float graph with the range of every tensor on the calibration images."""
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
+
+    return bytes(
+        Calibrator(float_graph).calibrate(lambda: ([image[None]] for image in calibration))
+    )
 
 
 def _operations(content: bytes) -> list[tuple[str, list[str]]]:

@@ -1,14 +1,17 @@
-"""Does one step of an export in the process that `jobs` starts for it.
+"""Does the steps of an export in a process that `worker_pool` starts.
 
-Loads a converter only if the step needs it.
+A process does many steps. It loads a converter when the first step needs it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,8 @@ from ...runtime.json_documents import read_json
 from ...runtime.process_memory import peak_mib
 from ..types import Json
 from .quantization_recipes import Recipe
+from .tflite import FLOAT as FLOAT_TFLITE
 
-FLOAT_TFLITE = "float.tflite"
 # The packages that make an artifact, by format; a quantizer is added for int8 and dynamic.
 PRODUCERS = {
     "tflite": ("tensorflow", "tensorflow-cpu", "keras"),
@@ -28,6 +31,36 @@ PRODUCERS = {
     "openvino": ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "openvino"),
 }
 QUANTIZERS = {"tflite": (), "onnx": ("onnxruntime",), "openvino": ("nncf",)}
+
+
+def serve() -> None:
+    """Do one job after the other until standard input ends.
+
+    A line of standard input is a JSON object with the paths ``job`` and ``output``. What the
+    converters print is written to the file `output`. The answer on standard output is the exit
+    code of the job.
+    """
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with Path(os.devnull).open(encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    for line in requests:
+        request = json.loads(line)
+        with _printing_to(Path(request["output"])):
+            code = main(request["job"])
+        answers.write(f"{code}\n")
+        answers.flush()
+
+
+@contextlib.contextmanager
+def _printing_to(file: Path) -> Iterator[None]:
+    """Send what this process prints to a file, whether Python or a library prints it."""
+    with file.open("w", encoding="utf-8") as stream:
+        for descriptor in (1, 2):
+            os.dup2(stream.fileno(), descriptor)
+        yield
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 def main(job_file: str) -> int:
@@ -46,6 +79,7 @@ def main(job_file: str) -> int:
     """
     job = read_json(job_file, error=ExportError)
     result = perform(job)
+    _reset_names()
     write_json(Path(job["result"]), result)
     return 1 if "error" in result else 0
 
@@ -54,7 +88,7 @@ def perform(job: Json) -> Json:
     """Do one job and return its result, with ``seconds``, ``peak_mib`` and perhaps ``error``."""
     began = time.monotonic()
     try:
-        result = STEPS[job["step"]](job)
+        result = STEPS[job["step"]].perform(job)
     except AlledgeError as error:
         result = {"error": error.one_line}
     except MemoryError:
@@ -68,6 +102,14 @@ def perform(job: Json) -> Json:
     if (peak := peak_mib()) is not None:
         result["peak_mib"] = int(peak)
     return result
+
+
+def _reset_names() -> None:
+    """Have Keras name layers as in a new process; their names reach the artifacts."""
+    if "keras" in sys.modules:
+        import keras
+
+        keras.backend.clear_session()
 
 
 def _score(job: Json) -> Json:
@@ -126,9 +168,8 @@ def _float_onnx(job: Json) -> Json:
     """Convert the float TFLite graph to the float ONNX graph."""
     from . import onnx
 
-    sources = Path(job["sources"])
-    with replace_file(sources / onnx.FLOAT) as partial:
-        onnx.make_float(sources / FLOAT_TFLITE, partial)
+    with replace_file(Path(job["out"])) as partial:
+        onnx.make_float(Path(job["source"]), partial)
     return {}
 
 
@@ -150,11 +191,11 @@ def _onnx(job: Json) -> Json:
 
 def _openvino(job: Json) -> Json:
     """Convert the float ONNX graph to OpenVINO IR."""
-    from . import onnx, openvino
+    from . import openvino
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
     model, left_in_float = openvino.convert(
-        job["precision"], recipe, _calibration(job), Path(job["sources"]) / onnx.FLOAT
+        job["precision"], recipe, _calibration(job), Path(job["source"])
     )
     openvino.write_metadata(model, job.get("labels", []), _properties(job))
     openvino.save(model, job["precision"], out)
@@ -169,16 +210,38 @@ def _fit(job: Json) -> Json:
     return {}
 
 
-STEPS: dict[str, Callable[[Json], Json]] = {
-    "score": _score,
-    "run": _run,
-    "run without xnnpack": _run_without_xnnpack,
-    "tflite": _tflite,
-    "float onnx": _float_onnx,
-    "onnx": _onnx,
-    "openvino": _openvino,
-    "fit": _fit,
+@dataclass(frozen=True)
+class Step:
+    """A kind of step.
+
+    Parameters
+    ----------
+    perform : callable
+        From the job to its result.
+    toolkit : str
+        Steps with the same toolkit share a process, which loads its libraries once.
+    inputs : tuple of str
+        The keys of the job that are files which the result depends on. Other paths of a job are
+        folders for intermediate results.
+    """
+
+    perform: Callable[[Json], Json]
+    toolkit: str
+    inputs: tuple[str, ...]
+
+
+TENSORFLOW, ONNXRUNTIME, OPENVINO, ENGINES = "tensorflow", "onnxruntime", "openvino", "engines"
+STEPS = {
+    "score": Step(_score, TENSORFLOW, ("model", "images")),
+    "run": Step(_run, ENGINES, ("artifact", "images")),
+    "run without xnnpack": Step(_run_without_xnnpack, ENGINES, ("artifact", "images")),
+    "tflite": Step(_tflite, TENSORFLOW, ("model", "calibration")),
+    "float onnx": Step(_float_onnx, TENSORFLOW, ("source",)),
+    "onnx": Step(_onnx, ONNXRUNTIME, ("source", "calibration")),
+    "openvino": Step(_openvino, OPENVINO, ("source", "calibration")),
+    "fit": Step(_fit, TENSORFLOW, ("weights",)),
 }
+OUTPUT = "out"  # the key of the file that a step writes
 
 
 def _calibration(job: Json) -> Any:
@@ -220,4 +283,4 @@ def _first_line(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    serve()

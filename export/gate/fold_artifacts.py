@@ -83,7 +83,7 @@ class FoldArtifacts:
             If every image that the user named shares a group with an image that tests this fold.
         """
         if self._given is None:
-            return self._run_images.calibration_images(fold)
+            return self._run_images.calibration_images(fold).images
         tested = self._run_images.tested_groups(fold)
         related = {
             image.tobytes()

@@ -17,6 +17,10 @@ from ...train.runs.run_folder import Run
 from ..source_run import RunImages
 from ..types import DecisionRule, Floats, Indices, Mask, Scores
 
+NEAR = 0.25  # calibrated probability
+MIN_NEAR = 8  # images; fewer near the threshold say little
+SHIFT_QUANTILE = 0.95
+
 
 @dataclass(frozen=True)
 class OutOfFoldPredictions:
@@ -112,3 +116,51 @@ class OutOfFoldPredictions:
         p = self.positive_scores(apply_temperature(scores, temperature))
         fitted = fit_decision(self.is_positive[rows], p, self.sensitivity)
         return DecisionRule(temperature, Thresholds(fitted.threshold, (fitted.low, fitted.high)))
+
+    def widen_band(
+        self, rows: Indices, artifact_scores: Scores, rule: DecisionRule
+    ) -> tuple[DecisionRule, float]:
+        """Return an artifact's rule with a wider indeterminate band, and the reach of the band.
+
+        The band reaches at least as far from the threshold as the conversion moves scores there,
+        so that an image which the float model puts on the other side goes to a person.
+        """
+        float_p = self._calibrated(self.float_scores[rows], self.float_rule)
+        artifact_p = self._calibrated(artifact_scores, rule)
+        threshold, (low, high) = rule.thresholds.threshold, rule.thresholds.band
+        shift = score_shift(float_p, artifact_p, threshold)
+        # the fitted band may lie on one side of the threshold
+        band = (max(min(low, threshold - shift), 0.0), min(max(high, threshold + shift), 1.0))
+        return DecisionRule(rule.temperature, Thresholds(threshold, band)), shift
+
+    def in_band(self, scores: Scores, rule: DecisionRule) -> int:
+        """Return how many images are in the indeterminate band of a rule."""
+        p = self._calibrated(scores, rule)
+        low, high = rule.thresholds.band
+        return int(np.sum((p >= low) & (p < high)))
+
+    def _calibrated(self, scores: Scores, rule: DecisionRule) -> Floats:
+        return self.positive_scores(apply_temperature(scores, rule.temperature))
+
+
+def score_shift(float_p: Floats, artifact_p: Floats, threshold: float) -> float:
+    """Return how far a conversion moves calibrated scores near the threshold, in [0, 1].
+
+    Parameters
+    ----------
+    float_p, artifact_p : (N,) ndarray of float64
+        Calibrated probabilities of the same images.
+    threshold : float
+        Of the artifact.
+
+    Returns
+    -------
+    float
+        The 0.95 quantile of the differences of images that either model puts within 0.25 of the
+        threshold; of all images where fewer than 8 are so near. Of 20 images or fewer it is the
+        largest difference.
+    """
+    moved = np.abs(float_p - artifact_p)
+    near = np.minimum(np.abs(float_p - threshold), np.abs(artifact_p - threshold)) <= NEAR
+    chosen = moved[near] if np.sum(near) >= MIN_NEAR else moved
+    return float(np.quantile(chosen, SHIFT_QUANTILE, method="higher"))

@@ -112,6 +112,7 @@ def compare(
             "agreement": 0.0,
             "lost_positives": int(may_be_lost.sum()),
             "to_review": 0,
+            "float_positives": int(may_be_lost.sum()),
         }
     difference = np.abs(
         positive_score(float_scores, labels, positives)
@@ -130,6 +131,7 @@ def compare(
         "agreement": round(float(same_label.mean()), 6),
         "lost_positives": int(np.sum(may_be_lost & below_band)),
         "to_review": int(np.sum(~same_label & inside_band)),
+        "float_positives": int(may_be_lost.sum()),
     }
 
 
@@ -145,6 +147,7 @@ def pool_comparisons(comparisons: Sequence[Comparison], images: Sequence[int]) -
         "agreement": mean([row["agreement"] for row in comparisons]),
         "lost_positives": sum(row["lost_positives"] for row in comparisons),
         "to_review": sum(row["to_review"] for row in comparisons),
+        "float_positives": sum(row["float_positives"] for row in comparisons),
     }
 
 

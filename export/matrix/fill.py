@@ -73,8 +73,10 @@ def fill(
     record = _read(out / RECORD)
     missing = missing_cells(wanted, record, bundles)
     for model, head in dict.fromkeys((cell.model, cell.head) for cell in missing):
-        with tempfile.TemporaryDirectory(prefix="alledge-matrix-") as folder:
-            conversions = MatrixRow(model, head, Path(folder), weights, on_step)
+        with (
+            tempfile.TemporaryDirectory(prefix="alledge-matrix-") as folder,
+            MatrixRow(model, head, Path(folder), weights, on_step) as conversions,
+        ):
             row_cells = [cell for cell in missing if (cell.model, cell.head) == (model, head)]
             for number, cell in enumerate(row_cells):
                 record["rows"][cell.key] = conversions.row(cell)

@@ -22,7 +22,7 @@ from ..convert.capabilities import CAPABILITIES, GATED
 from ..convert.conversion import Conversion
 from ..convert.jobs import JobRunner
 from ..convert.quantization_recipes import ladder
-from ..convert.worker import FLOAT_TFLITE
+from ..convert.tflite import FLOAT as FLOAT_TFLITE
 from ..gate.parity import FAIL
 from ..options import bundle_name
 from ..preparation import score_references
@@ -128,6 +128,12 @@ class MatrixRow:
             "weights": self._weights.name if self._weights else "random",
         }
 
+    def __enter__(self) -> MatrixRow:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._jobs.close()
+
     def row(self, cell: MatrixCell) -> Json:
         """Convert one cell and return its row of ``matrix.json``; a failure is a row, too."""
         capability = CAPABILITIES[cell.form, cell.precision]
@@ -155,7 +161,7 @@ class MatrixRow:
         calibration: CalibrationSource | None = None
         if precision == "int8":
             images = len(self._shared.calibration)
-            calibration = {"source": "generated smears", "images": images}
+            calibration = {"source": "generated smears", "images": images, "warnings": []}
         formats = {
             name: format_entry(artifact, precision, NO_DECISION, calibration)
             for name, artifact in artifacts.items()
@@ -207,7 +213,7 @@ class MatrixRow:
                 "fit",
                 model=self._model,
                 head=self._head,
-                weights=str(self._weights) if self._weights else "none",
+                weights=self._weights or "none",
                 out=network,
             )
         calibration = generate_smears(self._settings)[0][:CALIBRATION_IMAGES]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from alledge.export.convert import jobs
+from alledge.export.convert.worker_pool import WorkerPool
 
-RUN_WORKER = jobs.run_worker
+RUN = WorkerPool.run
 
 
 @pytest.fixture
-def new_process_per_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def real_worker_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the steps of exports as production does, not in forks of a warm process."""
-    monkeypatch.setattr(jobs, "run_worker", RUN_WORKER)
+    monkeypatch.setattr(WorkerPool, "run", RUN)

@@ -48,6 +48,7 @@ def workspace(float32_bundle, tmp_path, monkeypatch):
     """A folder with a bundle in it, and with its own folder for temporary files."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setenv("ALLEDGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(float32_bundle.path, tmp_path / "bundles" / "b")
@@ -65,6 +66,7 @@ def start_export(run, workspace: Path, until: str) -> tuple[subprocess.Popen, li
             break
     children: list[psutil.Process] = []
     while not children:
+        assert export.poll() is None, "the export ended before it was killed"
         children = psutil.Process(export.pid).children()
     return export, children
 
@@ -86,7 +88,9 @@ def test_a_killed_export_leaves_the_old_bundle_and_the_next_one_works(tiny_run, 
     Bundle.open(out).check()
     assert find_bundle() == Path("bundles") / "b"
     assert "float graph" in (workspace / "bundles" / "b.log.json").read_text(encoding="utf-8")
-    export_run(ExportOptions(tiny_run, "float32", ("tflite",), out, force=True))
+    outcome = export_run(ExportOptions(tiny_run, "float32", ("tflite",), out, force=True))
+    assert outcome.log[0]["step"] == "model: float graph"
+    assert outcome.log[0]["cached"]  # what was finished before the kill is not done again
     Bundle.open(out).check()
     assert list(Bundle.open(out).formats) == ["tflite"]
     assert work_folders(workspace) == []

@@ -1,6 +1,6 @@
 """Runs the steps of exports in forks of one process that has loaded the converters already.
 
-Outside the tests each step is a new process, which spends most of its time loading tensorflow.
+Outside the tests each export starts processes, which spend most of their time loading tensorflow.
 Here a server loads the libraries once per session and forks for each step. A step still has a
 process, memory and library state of its own.
 
@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class WorkerServer:
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> WorkerServer:
         return self
@@ -44,8 +46,12 @@ class WorkerServer:
             self._server.communicate()
             self._server = None
 
-    def run_worker(self, job: Path, output: Path) -> tuple[int, int | None]:
-        """Run one step; takes the place of `alledge.export.convert.jobs.run_worker`."""
+    def run_worker(self, toolkit: str, job: Path, output: Path) -> tuple[int, int | None]:
+        """Run one step; takes the place of `alledge.export.convert.worker_pool.WorkerPool.run`."""
+        with self._lock:
+            return self._run(job, output)
+
+    def _run(self, job: Path, output: Path) -> tuple[int, int | None]:
         if self._server is None:
             self._server = _start()
         assert self._server.stdin is not None
@@ -68,7 +74,7 @@ class WorkerServer:
 
 
 def _start() -> subprocess.Popen[str]:
-    from alledge.export.convert.jobs import ENVIRONMENT
+    from alledge.export.convert.worker_pool import ENVIRONMENT
 
     return subprocess.Popen(
         [sys.executable, __file__],
@@ -104,7 +110,7 @@ def main() -> None:
 
 def _run(request: dict[str, Any]) -> None:
     """Do one step as a process of its own would, and end."""
-    from alledge.export.convert import jobs, worker
+    from alledge.export.convert import worker, worker_pool
 
     code = 1
     try:
@@ -114,7 +120,7 @@ def _run(request: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(request["folder"])
         os.environ.clear()
-        os.environ.update({**request["environment"], **jobs.ENVIRONMENT})
+        os.environ.update({**request["environment"], **worker_pool.ENVIRONMENT})
         code = worker.main(request["job"])
         sys.stdout.flush()
         sys.stderr.flush()

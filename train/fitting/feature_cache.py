@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from ...errors import DataError
 from ...runtime.caches import cache_root
 from ...runtime.files import replace_file
 from ...runtime.regular_files import open_regular_file
+from ...runtime.sized_cache import evict, mark_as_used
 from ..provenance import package_versions
 from .augmentation import NO_AUGMENTATION, Augmentation, augment
 from .damaged_arrays import DAMAGED
@@ -130,7 +130,7 @@ class FeatureCache:
         key = _key(images, weights, augmentation_pass, maps)
         path = self.root / key[:2] / f"{key}.npz" if self.root else None
         if path and (entry := _read(path)) and _fits(entry[0], len(images), maps):
-            _mark_as_used(path)
+            mark_as_used(path)
             return entry
         began = time.perf_counter()
         features = compute(images, augmentation_pass, load_base(), maps=maps)
@@ -145,23 +145,9 @@ class FeatureCache:
         with contextlib.suppress(OSError):  # a full or read-only disk must not stop the training
             with replace_file(path) as beside, beside.open("wb") as stream:
                 np.savez(stream, features=features, seconds=np.float64(seconds))
-            _mark_as_used(path)
-        self._evict()
-
-    def _evict(self) -> None:
-        """Delete the least recently used entries until the rest fits the limit."""
-        entries = []
-        for path in self.root.glob(ENTRIES) if self.root else ():
-            with contextlib.suppress(OSError):  # another process may have deleted it
-                status = path.stat()
-                entries.append((status.st_mtime_ns, status.st_size, path))
-        excess = sum(size for _, size, _ in entries) - self.max_bytes
-        for _, size, path in sorted(entries):
-            if excess <= 0:
-                break
-            with contextlib.suppress(OSError):  # Windows does not delete a file that is being read
-                path.unlink()
-                excess -= size
+            mark_as_used(path)
+        if self.root:
+            evict(self.root.glob(ENTRIES), self.max_bytes)
 
 
 def compute(
@@ -229,10 +215,3 @@ def _fits(features: Floats, images: int, maps: bool) -> bool:
         and len(features) == images
         and bool(np.isfinite(features).all())
     )
-
-
-def _mark_as_used(path: Path) -> None:
-    """Set the modification time, by which entries are ordered. Many disks store no access time."""
-    now = time.time_ns()
-    with contextlib.suppress(OSError):
-        os.utime(path, ns=(now, now))

@@ -1,45 +1,115 @@
-"""Steps in their own processes: results, failures, memory and the log."""
+"""Steps in worker processes: results, failures, memory, the log and the cache."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 
 from alledge.errors import ExportError
+from alledge.export.convert import worker_pool
 from alledge.export.convert.jobs import MEMORY_BUDGET_MIB, JobRunner
+from alledge.export.convert.step_cache import StepCache
 from alledge.runtime.process_memory import peak_mib
 
 LARGE_MIB = 512
-pytestmark = pytest.mark.usefixtures("new_process_per_step")
+# A worker without converters: answers at once, dies when told to, and writes what it was given.
+WORKER = """
+import json, os, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    job = json.load(open(request["job"]))
+    if job.get("die"):
+        open(request["output"], "w").write("last words\\n")
+        os._exit(7)
+    if job.get("out"):
+        open(job["out"], "w").write(open(job["model"]).read() + str(os.getpid()))
+    json.dump({"pid": os.getpid(), "seconds": 0.5}, open(job["result"], "w"))
+    print(0, flush=True)
+"""
+pytestmark = pytest.mark.usefixtures("real_worker_processes")
 
 
-def test_a_step_runs_in_its_own_process_and_logs_its_seconds_and_memory(tmp_path):
-    jobs = JobRunner(tmp_path)
+@pytest.fixture
+def jobs(tmp_path):
+    with JobRunner(tmp_path) as runner:
+        yield runner
+
+
+@pytest.fixture
+def simple_worker(tmp_path, monkeypatch):
+    """Replace the worker by one that loads nothing."""
+    file = tmp_path / "worker.py"
+    file.write_text(WORKER, encoding="utf-8")
+    monkeypatch.setattr(worker_pool, "COMMAND", (str(file),))
+
+
+def test_a_step_runs_in_another_process_and_logs_its_seconds_and_memory(jobs, tmp_path):
     with pytest.raises(ExportError, match="float onnx failed"):
-        jobs.run("float onnx", "float onnx", sources=tmp_path)
+        jobs.run("float onnx", "float onnx", source=tmp_path, out=tmp_path / "o")
     (row,) = jobs.log
     assert row["step"] == "float onnx"
     assert row["seconds"] > 0
     assert 0 < row["peak_mib"] < MEMORY_BUDGET_MIB
 
 
-def test_a_process_that_dies_is_one_failed_step(tmp_path, monkeypatch):
-    dying = tmp_path / "die.py"
-    dying.write_text("import os\nprint('last words')\nos._exit(7)\n", encoding="utf-8")
-    jobs = JobRunner(tmp_path)
-    monkeypatch.setattr("alledge.export.convert.jobs.COMMAND", (str(dying),))
+@pytest.mark.usefixtures("simple_worker")
+def test_steps_of_one_toolkit_share_a_process_and_others_do_not(jobs):
+    first, second = (jobs.run("a title", "run")["pid"] for _ in range(2))
+    assert first == second
+    assert jobs.run("a title", "tflite")["pid"] != first
+
+
+@pytest.mark.usefixtures("simple_worker")
+def test_a_process_that_dies_is_one_failed_step(jobs):
     with pytest.raises(ExportError, match="ended with exit code 7: last words"):
-        jobs.run("a conversion", "tflite")
+        jobs.run("a conversion", "tflite", die=True)
     assert "last words" in jobs.log[0]["error"]
-    assert jobs.log[0]["seconds"] > 0
-    assert jobs.log[0].get("peak_mib", 1) > 0
+    assert jobs.run("a conversion", "tflite")["seconds"] == 0.5
+    assert "error" not in jobs.log[1]
 
 
-def test_a_step_of_a_large_process_logs_its_own_memory(tmp_path):
+def test_a_process_that_dies_at_its_start_shows_what_it_printed(jobs, tmp_path, monkeypatch):
+    file = tmp_path / "worker.py"
+    file.write_text("raise SystemExit('no such library')", encoding="utf-8")
+    monkeypatch.setattr(worker_pool, "COMMAND", (str(file),))
+    with pytest.raises(ExportError, match="ended with exit code 1: no such library"):
+        jobs.run("a conversion", "tflite")
+
+
+@pytest.mark.usefixtures("simple_worker")
+def test_a_process_with_much_memory_is_replaced_after_its_step(jobs, monkeypatch):
+    monkeypatch.setattr(worker_pool, "REPLACE_MIB", 1)
+    first, second = (jobs.run("a title", "run")["pid"] for _ in range(2))
+    assert first != second
+
+
+@pytest.mark.usefixtures("simple_worker")
+def test_steps_of_several_threads_have_their_own_processes_and_logs(jobs):
+    titles = [f"step {number}" for number in range(8)]
+    threads = [threading.Thread(target=jobs.run, args=(title, "run")) for title in titles]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(row["step"] for row in jobs.log) == titles
+    assert {row["seconds"] for row in jobs.log} == {0.5}
+
+
+@pytest.mark.usefixtures("simple_worker")
+def test_closing_ends_every_process_and_no_step_starts_after_it(jobs):
+    jobs.run("a title", "run")
+    workers = list(jobs._workers._workers)
+    jobs.close()
+    assert [worker._process.poll() is None for worker in workers] == [False]
+    with pytest.raises(ExportError, match="ended"):
+        jobs.run("a title", "run")
+
+
+def test_a_step_of_a_large_process_logs_its_own_memory(jobs):
     large = np.ones(LARGE_MIB << 17)  # eight bytes each
-    jobs = JobRunner(tmp_path)
-    with pytest.raises(ExportError, match="no such step"):
-        jobs.run("a title", "no such step")
+    with pytest.raises(ExportError, match="KeyError"):
+        jobs.run("a title", "run")
     assert peak_mib() > LARGE_MIB
     assert jobs.log[0]["peak_mib"] < LARGE_MIB
     assert large.size
@@ -47,33 +117,78 @@ def test_a_step_of_a_large_process_logs_its_own_memory(tmp_path):
 
 def test_the_log_is_reported_after_every_step(tmp_path):
     lengths = []
-    jobs = JobRunner(tmp_path, on_log=lambda log: lengths.append(len(log)))
-    for _ in range(2):
-        with pytest.raises(ExportError):
-            jobs.run("a title", "no such step")
+    with JobRunner(tmp_path, on_log=lambda log: lengths.append(len(log))) as jobs:
+        for _ in range(2):
+            with pytest.raises(ExportError):
+                jobs.run("a title", "run")
     assert lengths == [1, 2]
 
 
-def test_an_artifact_that_cannot_be_loaded_is_an_error_of_one_line(tmp_path):
+def test_an_artifact_that_cannot_be_loaded_is_an_error_of_one_line(jobs, tmp_path):
     broken, images = tmp_path / "model.onnx", tmp_path / "images.npy"
     broken.write_bytes(b"not a model")
     np.save(images, np.zeros((1, 8, 8, 3), np.uint8))
-    jobs = JobRunner(tmp_path)
     with pytest.raises(ExportError, match=r"model\.onnx") as caught:
         jobs.run("scores", "run", format="onnx", artifact=broken, images=images, out=tmp_path / "o")
     assert "\n" not in caught.value.what
 
 
+@pytest.mark.usefixtures("simple_worker")
 def test_the_title_of_a_step_is_reported_before_it_starts(tmp_path):
     titles = []
-    with pytest.raises(ExportError):
-        JobRunner(tmp_path, titles.append).run("a title", "no such step")
+    with JobRunner(tmp_path, titles.append) as jobs:
+        jobs.run("a title", "run")
     assert titles == ["a title"]
 
 
-def test_the_job_of_a_step_stays_readable(tmp_path):
+def test_the_job_of_a_step_stays_readable(jobs, tmp_path):
     with pytest.raises(ExportError, match="KeyError"):
-        JobRunner(tmp_path).run("a title", "no such step", model=tmp_path)
+        jobs.run("a title", "run", model=tmp_path)
     job = json.loads((tmp_path / "job1.json").read_text(encoding="utf-8"))
-    assert job["step"] == "no such step"
+    assert job["step"] == "run"
     assert job["model"] == str(tmp_path)
+
+
+@pytest.fixture
+def cached_run(tmp_path, simple_worker):
+    """Return a function that runs a step with a cache: the text it wrote, and its log row."""
+    model = tmp_path / "model.keras"
+    model.write_text("weights", encoding="utf-8")
+
+    def run(max_bytes: int = 2**20, **options) -> tuple[str, dict]:
+        cache = StepCache(tmp_path / "cache", max_bytes)
+        with JobRunner(tmp_path, cache=cache) as jobs:
+            jobs.run("a title", "tflite", model=model, out=tmp_path / "out.tflite", **options)
+        return (tmp_path / "out.tflite").read_text(encoding="utf-8"), jobs.log[0]
+
+    run.model, run.cache = model, tmp_path / "cache"
+    return run
+
+
+def test_a_step_that_an_earlier_export_did_is_not_done_again(cached_run):
+    text, row = cached_run(precision="int8")
+    assert "cached" not in row
+    again, row = cached_run(precision="int8")
+    assert again == text
+    assert row["cached"]
+
+
+@pytest.mark.parametrize("change", ["options", "input", "damage"])
+def test_a_step_with_other_inputs_or_a_damaged_entry_is_done_again(cached_run, change):
+    cached_run(precision="int8")
+    if change == "input":
+        cached_run.model.write_text("other weights", encoding="utf-8")
+    if change == "damage":
+        (file,) = cached_run.cache.glob("*/out.tflite")
+        file.write_text("damaged", encoding="utf-8")
+    text, row = cached_run(precision="float16" if change == "options" else "int8")
+    assert "cached" not in row
+    assert text.startswith("other weights" if change == "input" else "weights")
+
+
+def test_the_cache_deletes_the_least_recently_used_results_above_its_limit(cached_run):
+    for number in range(4):
+        cached_run(max_bytes=1, precision=str(number))
+    assert list(cached_run.cache.iterdir()) == []
+    cached_run(precision="int8")
+    assert len(list(cached_run.cache.iterdir())) == 1

@@ -22,7 +22,7 @@ EVERY = [
 def convert(tiny_run, tmp_path_factory):
     """Return a function that converts by a recipe once: the artifact and the result of its step."""
     folder = tmp_path_factory.mktemp("ladders")
-    calibration = read_run_images(tiny_run).calibration_images()
+    calibration = read_run_images(tiny_run).calibration_images().images
     conversion = Conversion(
         JobRunner(folder), tiny_run.model_path, folder / "model", "tiny", calibration, ("a", "b")
     )
@@ -91,7 +91,7 @@ def test_intermediate_results_of_other_recipes_do_not_change_an_artifact(
     last = INT8_LADDERS[format_name][-1]
     for recipe in INT8_LADDERS[format_name]:
         after_others, _ = convert(format_name, "int8", recipe)
-    calibration = read_run_images(tiny_run).calibration_images()
+    calibration = read_run_images(tiny_run).calibration_images().images
     fresh = Conversion(
         JobRunner(tmp_path),
         tiny_run.model_path,

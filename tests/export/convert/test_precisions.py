@@ -28,7 +28,7 @@ def images(tiny_run):
 @pytest.fixture(scope="module")
 def conversion(tiny_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("precisions")
-    calibration = read_run_images(tiny_run).calibration_images()
+    calibration = read_run_images(tiny_run).calibration_images().images
     return Conversion(
         JobRunner(folder), tiny_run.model_path, folder / "model", "tiny", calibration, ("a", "b")
     )

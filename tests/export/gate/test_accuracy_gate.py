@@ -72,7 +72,7 @@ def test_an_artifact_that_loses_one_blast_is_refused():
     predictions = predictions_of_float_model(np.random.default_rng(1), separation=6.0)
     artifact_scores = predictions.float_scores.copy()
     artifact_scores[-1] = 0.9999, 0.0001
-    gate = gate_with(predictions, artifact_scores, budget=Budget(auc_drop=1.0))
+    gate = gate_with(predictions, artifact_scores, budget=Budget(auc_drop=1.0, lost_rate=0.0))
     assessment = gate.assess("onnx", LADDER[0])
     assert assessment.figures["lost_positives"] == 1
     assert not assessment.passed
@@ -106,7 +106,9 @@ def test_an_artifact_that_equals_the_float_model_is_never_refused(separation):
         figures = assessment.figures
         assert (figures["lost_positives"], figures["auc_drop"], figures["agreement"]) == (0, 0, 1)
         rows = np.arange(len(predictions.truth))
-        assert assessment.rule == predictions.fit_rule(rows, float_scores)
+        fitted = predictions.fit_rule(rows, float_scores)
+        assert assessment.rule.temperature == fitted.temperature
+        assert assessment.rule.thresholds.threshold == fitted.thresholds.threshold
 
 
 @pytest.mark.parametrize("fold", range(1, FOLDS + 1))
@@ -212,8 +214,8 @@ def test_the_cross_fitted_cost_skips_a_recipe_that_cannot_be_scored():
 
 
 def test_a_budget_includes_its_limits():
-    budget = Budget(0.005, 1)
-    assert budget.passes({"auc_drop": 0.005, "lost_positives": 1})
-    assert budget.passes({"auc_drop": -0.1, "lost_positives": 0})
-    assert not budget.passes({"auc_drop": 0.0051, "lost_positives": 0})
-    assert not budget.passes({"auc_drop": 0.0, "lost_positives": 2})
+    budget = Budget(0.005, 0.025)
+    assert budget.passes({"auc_drop": 0.005, "lost_positives": 1, "float_positives": 40})
+    assert budget.passes({"auc_drop": -0.1, "lost_positives": 0, "float_positives": 0})
+    assert not budget.passes({"auc_drop": 0.0051, "lost_positives": 0, "float_positives": 40})
+    assert not budget.passes({"auc_drop": 0.0, "lost_positives": 2, "float_positives": 40})

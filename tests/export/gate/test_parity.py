@@ -105,6 +105,7 @@ def test_a_score_that_is_not_finite_gives_the_worst_figures(broken):
         "agreement": 0.0,
         "lost_positives": 2,
         "to_review": 0,
+        "float_positives": 2,
     }
     for precision in TOLERANCES:
         verdict = judge(precision, row, coverage(float_scores, RULE, LABELS, POSITIVES))["verdict"]
