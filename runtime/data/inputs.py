@@ -64,14 +64,18 @@ class LeftOut:
         if self.counts[kind] <= EXAMPLES_KEPT:
             self.examples.setdefault(kind, []).append(path)
 
-    def __str__(self) -> str:
-        """Return one line: ``left out of folders: 2 text file (a.txt, b.txt), …``."""
+    def listing(self) -> str:
+        """Return the number and first names of each kind: ``2 × text file (a.txt, b.txt)``."""
         parts = []
         for kind, count in sorted(self.counts.items()):
             names = ", ".join(Path(path).name for path in self.examples[kind])
             more = ", …" if count > EXAMPLES_KEPT else ""
             parts.append(f"{count} × {kind} ({names}{more})")
-        return f"not classified in the folders: {'; '.join(parts)}"
+        return "; ".join(parts)
+
+    def __str__(self) -> str:
+        """Return the listing as a sentence for the user of ``alledge classify``."""
+        return f"not classified in the folders: {self.listing()}"
 
 
 class ImageSearch(Iterator[str]):
@@ -171,7 +175,7 @@ class ImageSearch(Iterator[str]):
         subfolders = []
         for entry in entries:
             path = folder / entry.name
-            if _is_folder(entry):
+            if is_folder(entry):
                 subfolders.append(path)
             elif self._is_picture(path):
                 yield path
@@ -228,6 +232,8 @@ def kind_in_folder(path: Path) -> tuple[str, bool]:
     from ..imaging.readers import reader_of
 
     kind = identify(path.name, head)
+    if path.name.startswith(".") and kind.role in ("image", "reader"):
+        return "hidden file", False
     if kind.role == "image" or (kind.role == "reader" and reader_of(kind).installed):
         return "", True
     return kind.name, kind.role != "other"
@@ -297,7 +303,8 @@ def left_out_files(folder: str | os.PathLike[str]) -> LeftOut:
     return search.left_out
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...errors import DataError
-from .folder_scan import IMAGE_SUFFIXES, FolderScan, named
+from ..imaging.known_files import PICTURE_SUFFIXES
+from .folder_scan import FolderScan, named
 from .label_reading import POSITIVE, LabelMeaning, LabelReading, label_meaning, words_of
 from .layout_types import ImageFile, LayoutFiles, note_unused, part_of_path
 
@@ -116,7 +117,7 @@ class _ImageIndex:
                     if path.relative_to(self.root).as_posix().casefold() == key
                 ]
                 return whole or images
-            if PurePosixPath(key).suffix in IMAGE_SUFFIXES and start == len(parts) - 1:
+            if PurePosixPath(key).suffix in PICTURE_SUFFIXES and start == len(parts) - 1:
                 # saved in another format than the table says
                 return self._images.get(key.rpartition(".")[0], [])
         return []

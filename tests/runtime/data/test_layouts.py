@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from support import laboratory_files
 
 from alledge.errors import DataError, UsageError
 from alledge.runtime.data.class_folders import smear_images
 from alledge.runtime.data.datasets import Dataset, read_dataset
+from alledge.runtime.data.inputs import find_images
 from alledge.runtime.data.layout_types import ReadOptions
+from alledge.runtime.imaging.readers import Reader
 
 Lay = Callable[..., Path]
 
@@ -102,8 +106,58 @@ def test_files_of_the_system_and_half_files_are_left_out_and_counted(lay: Lay) -
     )
     assert counts(dataset) == {"healthy": 1, "blast": 1}
     text = "\n".join(dataset.description())
-    for part in ("3 files of macOS archives", "3 files of the operating", "1 unfinished downloads"):
-        assert part in text
+    for kind in (
+        *("1 × AppleDouble file", "3 × file of the operating", "1 × half-transferred file"),
+        "1 × folder of copies or of the system (__MACOSX)",
+    ):
+        assert kind in text
+
+
+def test_a_data_set_takes_the_same_files_of_a_folder_as_classify(lay: Lay) -> None:
+    root = lay("healthy/a.png", "blast/b.png")
+    healthy = root / "healthy"
+    for name in ("a.overlay.jpg", ".hidden.png", "x.png.part", ".y.jpg.Xa3dQ1", "._z.png"):
+        (healthy / name).write_bytes((healthy / "a.png").read_bytes())
+    for name in ("no suffix", "wrong.suffix", "portable.pbm"):
+        (healthy / name).write_bytes((root / "blast" / "b.png").read_bytes())
+    (healthy / "notes.pdf").write_bytes(b"%PDF-1.4")
+    images = {sample.path for sample in read_dataset(root).samples}
+    search = find_images([root], recursive=True)
+    judged = {Path(path) for path in search}
+    half_files = {healthy / "x.png.part", healthy / ".y.jpg.Xa3dQ1"}  # classify reports an error
+    assert images == judged - half_files
+    assert {path.name for path in images} == {
+        *("a.png", "b.png", "no suffix", "wrong.suffix", "portable.pbm")
+    }
+    (note,) = read_dataset(root).notes
+    assert note == f"left out: {search.left_out.listing()}"
+    for kind in ("1 × overlay of alledge (a.overlay.jpg)", "2 × hidden file", "1 × PDF document"):
+        assert kind in note
+
+
+def test_formats_of_the_readers_are_images_of_a_data_set(
+    lay: Lay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pydicom")
+    root = lay("healthy/a.png", "blast/b.png")
+    laboratory_files.dicom(root / "blast" / "c.dcm", np.zeros((9, 12, 3), np.uint8))
+    assert counts(read_dataset(root)) == {"healthy": 1, "blast": 2}
+    monkeypatch.setattr(Reader, "installed", False)
+    with pytest.raises(DataError, match=r"1 of 3 images cannot be opened(.|\n)*c\.dcm"):
+        read_dataset(root)
+
+
+def test_a_picture_of_another_program_is_an_error_and_no_silence(lay: Lay) -> None:
+    root = lay("healthy/a.png", "blast/b.png")
+    (root / "blast" / "c.czi").write_bytes(b"ZISRAWFILE" + bytes(100))
+    with pytest.raises(DataError, match="Zeiss CZI"):
+        read_dataset(root)
+
+
+def test_a_list_of_classes_that_begins_like_a_program_is_text(lay: Lay) -> None:
+    root = lay("images/a.png", "images/b.png", "labels/a.txt=0 .5 .5 .1 .1", "labels/b.txt=")
+    (root / "classes.txt").write_text("MZ blast\n", encoding="utf-8")
+    assert counts(read_dataset(root)) == {"healthy": 1, "blast": 1}
 
 
 def test_a_folder_without_images_that_is_no_class_is_said(lay: Lay) -> None:
