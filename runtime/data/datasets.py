@@ -130,6 +130,7 @@ class Dataset:
         return f"sha256:{total.hexdigest()}"
 
 
+FOLDERS = "folders"
 # Tried in this order; the first that finds images is the layout.
 LAYOUTS: dict[str, Callable[[FolderScan, ReadOptions], LayoutFiles | None]] = {
     ALL_IDB1: lambda scan, options: find_idb(scan, ALL_IDB1),
@@ -137,7 +138,7 @@ LAYOUTS: dict[str, Callable[[FolderScan, ReadOptions], LayoutFiles | None]] = {
     C_NMC: lambda scan, options: find_cnmc(scan),
     YOLO: lambda scan, options: find_yolo(scan, options.positive),
     VOC: lambda scan, options: find_voc(scan, options.positive),
-    "folders": lambda scan, options: find_class_folders(scan),
+    FOLDERS: lambda scan, options: find_class_folders(scan),
 }
 TABLE = "table"  # the layout with --labels FILE
 NAMED_LAYOUTS = (ALL_IDB1, ALL_IDB2, C_NMC)
@@ -200,23 +201,35 @@ def _find_layout(scan: FolderScan, options: ReadOptions) -> tuple[str, LayoutFil
     if options.labels_file is not None:
         refuse_auxiliary_folders(scan)
         return TABLE, find_table(scan, options.labels_file)
+    hint = _unread_labels(scan)
     for name in [options.layout] if options.layout else LAYOUTS:
-        found = LAYOUTS[name](scan, options)
+        try:
+            found = LAYOUTS[name](scan, options)
+        except DataError as error:
+            if name != FOLDERS or options.layout or not hint:
+                raise
+            raise DataError(
+                error.what, allowed=error.allowed, fix=f"{hint}; otherwise {error.fix}"
+            ) from None
         # a few files with the names of a set, in a folder of other images, are not the set
         if found and (
             options.layout or name not in NAMED_LAYOUTS or 2 * len(found.files) >= len(scan.images)
         ):
             return name, found
-    fix = f"{CLASS_FOLDERS_FIX}; or name their labels with --labels FILE.csv"
-    if tables := tables_of(scan):
-        fix = f"if {tables[0].name} holds the labels: --labels {tables[0]}"
-    elif any("coco" in path.name.lower() and path.suffix == ".json" for path in scan.others):
-        fix = "export the boxes as YOLO or VOC; COCO is not read"
     raise DataError(
         f"{scan.root} has no images in a layout that alledge knows ({len(scan.images)} images)",
         allowed=options.layout or (*LAYOUTS, "--labels FILE.csv"),
-        fix=fix,
+        fix=hint or f"{CLASS_FOLDERS_FIX}; or name their labels with --labels FILE.csv",
     )
+
+
+def _unread_labels(scan: FolderScan) -> str:
+    """Return how to use a file that may hold the labels; empty if there is none."""
+    if tables := tables_of(scan):
+        return f"if {tables[0].name} holds the labels: --labels {tables[0]}"
+    if any("coco" in path.name.lower() and path.suffix == ".json" for path in scan.others):
+        return "export the boxes as YOLO or VOC; COCO is not read"
+    return ""
 
 
 def _read_labels(

@@ -127,9 +127,7 @@ def scan_folder(root: Path) -> FolderScan:
     )
 
 
-def _walk(
-    folder: Path, left_out: LeftOut, entered: tuple[str, ...]
-) -> Iterator[tuple[Path, bool]]:
+def _walk(folder: Path, left_out: LeftOut, entered: tuple[str, ...]) -> Iterator[tuple[Path, bool]]:
     """Yield all files and folders, and whether they are folders; follow no circle."""
     real = os.path.realpath(folder)
     if real in entered:

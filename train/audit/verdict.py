@@ -162,7 +162,9 @@ def _shortcuts(dataset: DatasetAudit) -> list[str]:
 def _contradictions_text(document: AuditDocument) -> list[str]:
     """Return every pair of images whose labels contradict; nothing if there is none."""
     pairs = document["contradictions"]
-    lines = [f"labels contradict: {contradiction_text(document['datasets'], pair)}" for pair in pairs]
+    lines = [
+        f"labels contradict: {contradiction_text(document['datasets'], pair)}" for pair in pairs
+    ]
     return ["\n".join(lines)] if lines else []
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import laboratory_files
 
 from alledge.errors import DataError, UsageError
 from alledge.runtime.data.class_folders import smear_images
@@ -17,6 +19,7 @@ from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.runtime.data.inputs import find_images
 from alledge.runtime.data.layout_types import ReadOptions
 from alledge.runtime.imaging.readers import Reader
+from support import laboratory_files
 
 Lay = Callable[..., Path]
 
@@ -199,6 +202,12 @@ TABLES = {
     "backslash": "image,label|x\\flat\\a.png,healthy|D:\\flat\\b.png,blast|c.png,blast",
     "no header": "a.png,healthy|b.png,blast|c.png,blast",
     "other suffix": "image,label|a.jpg,healthy|b.tif,blast|c,blast",
+    "zero and one as decimals": "image,is_leukemia|a,0.0|b,1.0|c,1.0",
+    "commas in a header with semicolons": "image;label;a, b, c|a;healthy;x|b;blast;|c;blast;",
+    "blanks before quotes": 'image, label|"a.png", "healthy"|"b.png", "blast"|"c.png", "blast"',
+    "a comment inside quotes": 'image,label,note|a,healthy,"x|# y"|b,blast,|# c,healthy|c,blast,',
+    "several spellings": "image,label|a,healthy|b,Blast|c,blast ",
+    "spellings of yes": "image,is_leukemia|a,false|b,True|c,TRUE",
     "zero and one": "image,is_leukemia|a,0|b,1|c,1",
 }
 
@@ -211,6 +220,23 @@ def test_a_table_of_labels_is_read(lay: Lay, name: str) -> None:
     assert [s.label == ill for s in dataset.samples] == [False, True, True]
     assert dataset.labels_digest is not None
     assert any("columns of t.csv" in note for note in dataset.notes)
+
+
+def test_a_table_finds_names_in_any_unicode_form_and_names_like_comments(lay: Lay) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "ä.png") for form in ("NFC", "NFD"))
+    for name, row in ((composed, decomposed), (decomposed, composed), ("#1.png", "#1.png")):
+        root = lay(f"{name[0]}/{name}", "b.png", f"t.csv=image,label|{row},blast|b,healthy")
+        dataset = read_dataset(root, ReadOptions(labels_file=root / "t.csv"))
+        assert counts(dataset) == {"blast": 1, "healthy": 1}
+        shutil.rmtree(root)
+
+
+def test_a_table_says_which_rows_name_another_folder(lay: Lay) -> None:
+    root = lay("x/a.png", "x/b.png", "t.csv=image,label|y/a.png,blast|C:\\x\\b.png,healthy")
+    notes = read_dataset(root, ReadOptions(labels_file=root / "t.csv")).notes
+    assert any(
+        "1 rows of t.csv name another folder" in note and "y/a.png" in note for note in notes
+    )
 
 
 def test_a_table_reports_missing_and_unlabelled_images_and_groups_by_patient(lay: Lay) -> None:
@@ -297,6 +323,12 @@ def test_fields_with_voc_boxes_and_named_classes(lay: Lay) -> None:
     assert [s.label for s in dataset.samples] == ["blast", "healthy"]
 
 
+def test_an_unknown_encoding_of_an_xml_file_is_an_error(lay: Lay) -> None:
+    text = f"<?xml version='1.0' encoding='nonsense'?>{voc('blast')}"
+    with pytest.raises(DataError, match="unknown encoding"):
+        read_dataset(lay("i/a.png", f"i/a.xml={text}"))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_entities_in_an_xml_file_are_refused(lay: Lay, encoding: str) -> None:
     bomb = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "ha">]>' + voc("blast")
@@ -320,3 +352,82 @@ def test_calibration_images_are_no_masks_and_no_junk(lay: Lay) -> None:
     lay("masks/a.png")
     with pytest.raises(DataError, match="masks is no class"):
         smear_images(root)
+
+
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Leukämie") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="one folder has all spellings")
+@pytest.mark.parametrize("other", ["Blast", "blast ", "blast.", " BLAST"])
+@pytest.mark.parametrize("parts", [("train/", "test/"), ("", "")])
+def test_spellings_of_a_class_are_one_class(lay: Lay, other: str, parts: tuple[str, str]) -> None:
+    one, two = parts
+    names = [f"{one}blast/a.png", f"{one}healthy/b.png", f"{two}{other}/c.png"]
+    dataset = read_dataset(lay(*names, f"{two}healthy/d.png"))
+    assert Counter(label.casefold() for label in counts(dataset)) == {"blast": 1, "healthy": 1}
+    assert (len(dataset.labels), len(dataset.positive)) == (2, 1)
+    assert any("one class in several spellings" in note for note in dataset.notes)
+
+
+def test_unicode_forms_of_a_class_are_one_class(lay: Lay) -> None:
+    names = (f"train/{COMPOSED}/a.png", f"test/{DECOMPOSED}/b.png")
+    dataset = read_dataset(lay(*names, "train/gesund/c.png", "test/gesund/d.png"))
+    assert dataset.positive == (COMPOSED,)
+    assert read_dataset(dataset.root, ReadOptions(positive=(DECOMPOSED,))).positive == (COMPOSED,)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("data.yaml=names:|  blast: 0|  normal: 1", "'blast: 0' is no class"),
+        ("data.yaml=names:|  0: blast|  0: normal", "the class 0 has two names"),
+        ("data.yaml=names: [blast, normal", "is not closed"),
+        ("classes.txt=blast||normal", "line 2 of"),
+        ("labels/classes.txt=normal|blast|", "different names or numbers"),
+    ],
+)
+def test_names_of_yolo_classes_that_are_not_clear_are_refused(
+    lay: Lay, source: str, message: str
+) -> None:
+    names = ["images/a.png", "images/b.png", "labels/a.txt=0 .5 .5 .1 .1", "labels/b.txt=", source]
+    if source.startswith("labels/"):
+        names.append("data.yaml=names: [blast, normal]")
+    with pytest.raises(DataError, match=message):
+        read_dataset(lay(*names))
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "names:|  '1': blast|  '0': normal",
+        "names: {'1': 'blast', '0': 'normal'}",
+        "names: ['normal, [x]', \"blast\"]  # two",
+        '{"names": ["normal", "blast"], "nc": 2}',
+    ],
+)
+def test_the_numbers_of_yolo_classes_are_those_of_the_file(lay: Lay, yaml: str) -> None:
+    boxes = ("Labels/a.TXT=1 .5 .5 .1 .1", "Labels/b.TXT=0 .1 .1 .2 .2 .3 .1 .2 .05")
+    dataset = read_dataset(lay("Images/a.png", "Images/b.png", *boxes, f"data.yaml={yaml}"))
+    assert [sample.label for sample in dataset.samples] == ["blast", "healthy"]
+
+
+def test_fields_without_a_box_are_counted(lay: Lay) -> None:
+    boxes = ("labels/a.txt=0 .5 .5 .1 .1", "labels/b.txt=", "classes.txt=blast")
+    dataset = read_dataset(lay("images/a.png", "images/b.png", *boxes))
+    note = "1 fields without any box count as 'healthy': images/b.png"
+    assert note in dataset.notes
+
+
+def test_folders_of_patients_are_no_classes(lay: Lay) -> None:
+    with pytest.raises(DataError, match="several folders with classes inside: p1, p2"):
+        read_dataset(lay("p1/blast/a.png", "p2/healthy/b.png"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("labels.csv=image,label|a,blast", "--labels"), ("instances_coco.json={}", "COCO")],
+)
+def test_labels_beside_a_folder_of_images_are_named(lay: Lay, name: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_dataset(lay("images/a.png", "images/b.png", name))
+    assert hint in (caught.value.fix or "")
