@@ -10,19 +10,15 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import DataError
-from ..imaging import known_files as known
 from ..imaging.file_kinds import is_system_folder
+from ..imaging.known_files import PARTIAL
 from .inputs import SYSTEM_FOLDER, LeftOut, is_folder, kind_in_folder
 
-# Files that say what the images show. Their suffix decides: a list of classes may begin as a
-# program does ("MZ").
-TEXT_SUFFIXES = frozenset(
+# Files that may say what the images show. Their suffix decides: a list of classes may begin as
+# a program does ("MZ").
+LABEL_SUFFIXES = frozenset(
     {".txt", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".json", ".names", ".labels", ".xyc"}
 )
-TEXT_KINDS = frozenset(
-    kind.name for kind in (known.TEXT, known.UNKNOWN, known.EMPTY, known.WEB_PAGE)
-)
-HALF_FILES = frozenset({known.PARTIAL.name, known.TEMPORARY.name})
 NAMED_AT_MOST = 3
 
 
@@ -36,7 +32,7 @@ class FolderScan:
     images : tuple of Path
         The pictures that ``alledge classify`` would open, in the order of their paths.
     others : tuple of Path
-        Text files, and files of an unknown kind.
+        Files that may hold labels, by their suffixes.
     folders : tuple of Path
         All folders below the root, those without a file too.
     left_out : LeftOut
@@ -112,14 +108,12 @@ def scan_folder(root: Path) -> FolderScan:
         if is_inner_folder:
             folders.append(path)
             continue
-        if path.suffix.lower() in TEXT_SUFFIXES and path.name[0] not in ".~" and path.is_file():
+        if path.suffix.lower() in LABEL_SUFFIXES and path.name[0] not in ".~" and path.is_file():
             others.append(path)
             continue
         kind, is_picture = kind_in_folder(path)
-        if is_picture and kind not in HALF_FILES:
+        if is_picture and kind != PARTIAL.name:
             images.append(path)
-        elif kind in TEXT_KINDS:
-            others.append(path)
         else:
             left_out.add(kind, str(path))
     return FolderScan(

@@ -254,6 +254,9 @@ def test_a_table_reports_missing_and_unlabelled_images_and_groups_by_patient(lay
     ("table", "message"),
     [
         ("image,label|a,healthy|a,blast", "two labels"),
+        ("image,label|p/a,healthy|q/a,healthy|b,blast", "rows of several folders"),
+        ("image,label,patient|a,healthy,1|a,healthy,2|b,blast,3", "two groups"),
+        ('image,label|a,healthy|b,"blast', "unexpected end"),
         ("image,label|x,healthy|y,blast", "names images"),
         ("image,label|a,0|b,1", "not clear"),
         ("image,class,category|a,healthy,1|b,blast,2", None),
