@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import DataError, ImageError, UsageError, unknown_name
 from ..imaging import read_header
+from ..regular_files import read_regular_file
 from .boxes import VOC, YOLO, find_voc, find_yolo
 from .class_folders import find_class_folders, refuse_auxiliary_folders
 from .folder_scan import FolderScan, scan_folder
@@ -22,6 +24,7 @@ from .named_layouts import ALL_IDB1, ALL_IDB2, C_NMC, find_cnmc, find_idb
 
 GENERATED_MARK = "phantom.json"  # the file that alledge.train.phantom writes beside the images
 ERRORS_SHOWN = 3
+MAX_XYC_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -237,6 +240,10 @@ def _read_labels(
 ) -> tuple[LabelReading, tuple[str, ...]]:
     """Return what the labels mean, and the labels in the order of the model's outputs."""
     present = {file.label for file in found.files}
+    if odd := [
+        label for label in sorted(present) if label != label.encode(errors="ignore").decode()
+    ]:
+        raise DataError(f"the class {odd[0]!r} has a name that is not UTF-8", fix="rename it")
     reading = found.reading
     if reading is None or (layout == TABLE and options.positive):
         if len(present) < 2:
@@ -332,5 +339,20 @@ def _centroids(path: Path) -> tuple[tuple[float, float], ...]:
     xyc = path.parent.parent / "xyc" / f"{path.stem}.xyc"
     if not xyc.is_file():
         return ()
-    rows = (line.split() for line in xyc.read_text(encoding="ascii").splitlines() if line.strip())
-    return tuple((float(x), float(y)) for x, y, *_ in rows)
+    content = read_regular_file(xyc, limit_bytes=MAX_XYC_BYTES, error=DataError)
+    centroids = []
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            x, y = map(float, line.split()[:2])
+        except ValueError:
+            x = y = math.nan
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise DataError(
+                f"line {number} of {xyc} is no centroid of a blast",
+                allowed="X Y in pixels",
+                fix="copy the file again, or remove it",
+            )
+        centroids.append((x, y))
+    return tuple(centroids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import unicodedata
@@ -434,3 +435,11 @@ def test_labels_beside_a_folder_of_images_are_named(lay: Lay, name: str, hint: s
     with pytest.raises(DataError) as caught:
         read_dataset(lay("images/a.png", "images/b.png", name))
     assert hint in (caught.value.fix or "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no such names here")
+def test_a_class_whose_name_is_not_utf8_is_refused(lay: Lay) -> None:
+    root = lay("healthy/a.png", "blast/b.png")
+    (root / "blast").rename(root / os.fsdecode(b"blast \xff"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_dataset(root)
