@@ -13,7 +13,6 @@ from pathlib import Path
 from ...errors import UsageError
 
 OVERLAY_SUFFIX = ".overlay.jpg"  # of the pictures that `alledge classify --overlay` writes
-SIGNATURE_BYTES = 32
 HEAD_BYTES = 1024
 SYSTEM_FOLDER = "folder of copies or of the system"
 EXAMPLES_KEPT = 3  # names of each kind of file that is left out
@@ -279,28 +278,6 @@ def find_images(names: Iterable[str | os.PathLike[str]], *, recursive: bool = Fa
     ['slides/a.jpg', 'slides/b.jpg', 'more/c.png']
     """
     return ImageSearch(names, recursive=recursive)
-
-
-def left_out_files(folder: str | os.PathLike[str]) -> LeftOut:
-    """Return what a folder and the folders in it hold beside images that can be read here.
-
-    Parameters
-    ----------
-    folder : str or os.PathLike
-
-    Returns
-    -------
-    LeftOut
-
-    Examples
-    --------
-    >>> left_out_files("DATA").counts  # doctest: +SKIP
-    {'text file': 2, 'file of the operating system': 1}
-    """
-    search = ImageSearch([folder], recursive=True)
-    for _ in search:
-        pass
-    return search.left_out
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
