@@ -5,19 +5,18 @@ A field is positive if it has a box of a positive class.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from xml.parsers import expat
 
 from ...errors import DataError
+from ..regular_files import read_regular_file
 from .folder_scan import FolderScan, named
 from .label_reading import NEGATIVE, POSITIVE, UNCLEAR, LabelReading, label_meaning, read_labels
 from .layout_types import BLAST, HEALTHY, ImageFile, LayoutFiles, part_of_path
+from .yolo_classes import MAX_BYTES, read_text, yolo_classes
 
 YOLO, VOC = "yolo", "voc"
-CLASS_FILES = frozenset({"classes.txt", "obj.names", "labels.txt", "_darknet.labels"})
-MAX_BYTES = 8 * 2**20  # of a file of boxes
 
 Boxes = Mapping[Path, frozenset[str]]  # file of boxes -> classes of its boxes
 
@@ -36,11 +35,11 @@ def find_yolo(scan: FolderScan, positive: Sequence[str] = ()) -> LayoutFiles | N
     DataError
         If the names of the classes are missing or not clear, or a file of boxes is damaged.
     """
-    texts = {path for path in scan.others if path.suffix.lower() == ".txt"}
+    texts = _by_lower_case(path for path in scan.others if path.suffix.lower() == ".txt")
     pairs = {image: path for image in scan.images if (path := _yolo_file(image, texts))}
     if not pairs or _are_in_classes(scan):
         return None
-    names = _yolo_classes(scan)
+    names = yolo_classes(scan)
     if not names and not any(path.parent.name.lower() == "labels" for path in pairs.values()):
         return None  # text beside images, which may be anything
     if not names:
@@ -57,8 +56,8 @@ def find_voc(scan: FolderScan, positive: Sequence[str] = ()) -> LayoutFiles | No
 
     The parameters and errors are those of `find_yolo`.
     """
-    files = {path for path in scan.others if path.suffix.lower() == ".xml"}
-    folders = sorted({path.parent for path in files})
+    files = _by_lower_case(path for path in scan.others if path.suffix.lower() == ".xml")
+    folders = sorted({path.parent for path in files.values()})
     pairs = {image: path for image in scan.images if (path := _voc_file(image, files, folders))}
     if not pairs or _are_in_classes(scan):
         return None
@@ -89,6 +88,10 @@ def _fields(
         for image, path in sorted(pairs.items())
     ]
     notes = [f"a field is '{BLAST}' if it has a box of {' or '.join(sorted(ill))}"]
+    if empty := [image for image, path in sorted(pairs.items()) if not boxes[path]]:
+        notes.append(
+            f"{len(empty)} fields without any box count as '{HEALTHY}': {named(empty, scan.root)}"
+        )
     if without := [image for image in scan.images if image not in pairs]:
         notes.append(
             f"{len(without)} images without a file of boxes left out: {named(without, scan.root)}"
@@ -103,7 +106,7 @@ def _are_in_classes(scan: FolderScan) -> bool:
     return sides == {POSITIVE, NEGATIVE}
 
 
-def _yolo_file(image: Path, texts: set[Path]) -> Path | None:
+def _yolo_file(image: Path, texts: Mapping[str, Path]) -> Path | None:
     """Return the text file of an image: beside it, or in the folder labels for images."""
     parts = list(image.with_suffix(".txt").parts)
     candidates = [Path(*parts)]
@@ -112,32 +115,30 @@ def _yolo_file(image: Path, texts: set[Path]) -> Path | None:
             candidates.append(Path(*parts[:index], "labels", *parts[index + 1 :]))
             break
     candidates.append(image.parent / "labels" / f"{image.stem}.txt")
-    return next((path for path in candidates if path in texts), None)
+    return _first_file(candidates, texts)
 
 
-def _voc_file(image: Path, files: set[Path], folders: Sequence[Path]) -> Path | None:
+def _voc_file(image: Path, files: Mapping[str, Path], folders: Sequence[Path]) -> Path | None:
     """Return the XML file of an image: beside it, or in a folder of its folder or beside it."""
     near = (image.parent, image.parent.parent)
     names = [image.parent, *(path for path in folders if path.parent in near)]
     candidates = (folder / f"{image.stem}.xml" for folder in names)
-    return next((path for path in candidates if path in files), None)
+    return _first_file(candidates, files)
 
 
-def _read_text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB: it holds no boxes")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not UTF-8 text", fix="save it as UTF-8") from None
+def _by_lower_case(paths: Iterable[Path]) -> dict[str, Path]:
+    """Return files by their paths in lower case: ``Labels/a.TXT`` belongs to ``images/a.jpg``."""
+    return {str(path).lower(): path for path in paths}
+
+
+def _first_file(candidates: Iterable[Path], files: Mapping[str, Path]) -> Path | None:
+    return next((file for path in candidates if (file := files.get(str(path).lower()))), None)
 
 
 def _yolo_boxes(path: Path, names: Mapping[int, str]) -> frozenset[str]:
     """Return the classes of the boxes in a text file."""
     classes = set()
-    for number, line in enumerate(_read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.split()
         if not fields:
             continue
@@ -156,60 +157,12 @@ def _yolo_boxes(path: Path, names: Mapping[int, str]) -> frozenset[str]:
     return frozenset(classes)
 
 
-def _yolo_classes(scan: FolderScan) -> dict[int, str]:
-    """Return the names of the classes by their numbers; empty if no file has them."""
-    for path in sorted(scan.others, key=lambda path: len(path.parts)):
-        if path.suffix.lower() in (".yaml", ".yml"):
-            if names := yaml_class_names(_read_text(path)):
-                return names
-        elif path.name.lower() in CLASS_FILES or path.suffix.lower() == ".names":
-            lines = [line.strip() for line in _read_text(path).splitlines()]
-            return dict(enumerate(filter(None, lines)))
-    return {}
-
-
-def yaml_class_names(text: str) -> dict[int, str]:
-    """Return the names under the key ``names`` of a data.yaml, in any of its usual forms.
-
-    It is read by hand, because a device has no YAML library and the key has four forms.
-
-    Examples
-    --------
-    >>> yaml_class_names("nc: 2\\nnames: ['blast', 'normal']")
-    {0: 'blast', 1: 'normal'}
-    """
-    match = re.search(r"^names[ \t]*:(.*)$", text, re.MULTILINE)
-    if not match:
-        return {}
-    inline = match[1].split("#")[0].strip()
-    rest = text[match.end() :]
-    if inline[:1] in ("[", "{"):
-        closing = "]" if inline[0] == "[" else "}"
-        inside = (inline[1:] + rest).split(closing)[0]
-        entries = [entry for entry in re.split(r"[,\n]", inside) if entry.strip()]
-    else:
-        entries = []
-        for line in rest.splitlines():
-            if re.match(r"\S", line) and not line.startswith("-"):
-                break
-            if line.strip() and not line.strip().startswith("#"):
-                entries.append(line.strip().removeprefix("-"))
-    names = {}
-    for number, entry in enumerate(entries):
-        key, colon, value = entry.strip().partition(":")
-        is_keyed = bool(colon) and key.strip().isdecimal()
-        name = (value if is_keyed else entry).split(" #")[0].strip().strip("\"'").strip()
-        names[int(key) if is_keyed else number] = name
-    return names
-
-
 def _voc_boxes(path: Path) -> frozenset[str]:
     """Return the classes of the boxes in an XML file; refuse declarations of types and entities.
 
     An entity can grow to gigabytes, or name another file.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB: it holds no boxes")
+    content = read_regular_file(path, limit_bytes=MAX_BYTES, error=DataError)
     reader = _VocReader()
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = _refuse_doctype(path)
@@ -217,11 +170,9 @@ def _voc_boxes(path: Path) -> frozenset[str]:
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     try:
-        parser.Parse(path.read_bytes(), True)
-    except expat.ExpatError as error:
+        parser.Parse(content, True)
+    except (expat.ExpatError, LookupError, ValueError) as error:  # or an unknown encoding
         raise DataError(f"{path} is damaged: {error}", fix="export the boxes again") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
     if reader.root != "annotation":
         raise DataError(f"{path} holds no boxes of VOC: its root is {reader.root!r}")
     return frozenset(filter(None, (name.strip() for name in reader.names)))

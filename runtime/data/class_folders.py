@@ -6,7 +6,14 @@ from pathlib import Path
 
 from ...errors import DataError
 from .folder_scan import FolderScan, named, scan_folder
-from .label_reading import UNCLEAR, label_meaning, words_of
+from .label_reading import (
+    NEGATIVE,
+    POSITIVE,
+    UNCLEAR,
+    label_meaning,
+    words_of,
+)
+from .label_spelling import label_key, one_spelling
 from .label_words import AUXILIARY_WORDS, STRUCTURE_WORDS
 from .layout_types import (
     CLASS_FOLDERS_FIX,
@@ -47,12 +54,16 @@ def find_class_folders(scan: FolderScan) -> LayoutFiles | None:
                 f"{originals[0].relative_to(scan.root).as_posix()}/ is used; {shown}/ shows the "
                 f"same cells and is left out ({len(scan.images_under(originals[1]))} images)"
             )
-            return LayoutFiles(files, notes=[note])
+            return LayoutFiles(files, notes=[note, *_several_spellings(scan, files)])
         classes = _folders_with_images(scan, parent)
         if len(classes) > 1:
             files = _class_files(scan, parent)
             if files is not None:
-                notes = [*note_unused(scan, files, "in no class folder"), *_empty(scan, parent)]
+                notes = [
+                    *_several_spellings(scan, files),
+                    *note_unused(scan, files, "in no class folder"),
+                    *_empty(scan, parent),
+                ]
                 return LayoutFiles(files, notes=notes)
         elif classes:
             one_class.append((parent, classes))
@@ -135,11 +146,11 @@ def _class_files(scan: FolderScan, parent: Path) -> list[ImageFile] | None:
         classes = folders
     for part in parts or [parent]:
         _check_folders(scan, part, [path for path in classes if path.parent == part])
-    label_of = {path: path.name for path in classes}
+    spelling, _ = one_spelling(path.name for path in classes)
     return [
         ImageFile(
             image,
-            label_of[folder],
+            spelling[folder.name],
             image.relative_to(scan.root).as_posix(),
             part_of_path(image, scan.root),
         )
@@ -172,17 +183,14 @@ def _may_be_class(name: str) -> bool:
 
 def _refuse_several_levels(scan: FolderScan, parent: Path, classes: list[Path]) -> None:
     """Refuse folders that have classes inside and whose own names say nothing about a disease."""
-    nested = [
-        folder
+    sides = {
+        folder: {label_meaning(inner.name).meaning for inner in _folders_with_images(scan, folder)}
+        - {UNCLEAR}
         for folder in classes
         if label_meaning(folder.name).meaning == UNCLEAR
-        and sum(
-            label_meaning(inner.name).meaning != UNCLEAR
-            for inner in _folders_with_images(scan, folder)
-        )
-        > 1
-    ]
-    if nested:
+    }
+    nested = [folder for folder in sides if sides[folder]]
+    if {POSITIVE, NEGATIVE} <= set().union(*sides.values()):
         raise DataError(
             f"{parent} holds several folders with classes inside: "
             f"{', '.join(path.name for path in nested)}",
@@ -220,6 +228,13 @@ def _beside_parts(scan: FolderScan, parts: list[Path], others: list[Path]) -> Da
         "inside",
         fix=f"move {names} out of {scan.root}, or put the classes into each of them",
     )
+
+
+def _several_spellings(scan: FolderScan, files: list[ImageFile]) -> list[str]:
+    """Return a note about each class whose folders are spelled differently."""
+    labels = {label_key(file.label) for file in files}
+    parents = {folder for file in files for folder in file.path.relative_to(scan.root).parts[:-1]}
+    return one_spelling(name for name in parents if label_key(name) in labels)[1]
 
 
 def _empty(scan: FolderScan, parent: Path) -> list[str]:

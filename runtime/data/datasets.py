@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import DataError, ImageError, UsageError, unknown_name
 from ..imaging import read_header
+from ..regular_files import read_regular_file
 from .boxes import VOC, YOLO, find_voc, find_yolo
 from .class_folders import find_class_folders, refuse_auxiliary_folders
 from .folder_scan import FolderScan, scan_folder
@@ -22,6 +24,7 @@ from .named_layouts import ALL_IDB1, ALL_IDB2, C_NMC, find_cnmc, find_idb
 
 GENERATED_MARK = "phantom.json"  # the file that alledge.train.phantom writes beside the images
 ERRORS_SHOWN = 3
+MAX_XYC_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Dataset:
         return f"sha256:{total.hexdigest()}"
 
 
+FOLDERS = "folders"
 # Tried in this order; the first that finds images is the layout.
 LAYOUTS: dict[str, Callable[[FolderScan, ReadOptions], LayoutFiles | None]] = {
     ALL_IDB1: lambda scan, options: find_idb(scan, ALL_IDB1),
@@ -137,7 +141,7 @@ LAYOUTS: dict[str, Callable[[FolderScan, ReadOptions], LayoutFiles | None]] = {
     C_NMC: lambda scan, options: find_cnmc(scan),
     YOLO: lambda scan, options: find_yolo(scan, options.positive),
     VOC: lambda scan, options: find_voc(scan, options.positive),
-    "folders": lambda scan, options: find_class_folders(scan),
+    FOLDERS: lambda scan, options: find_class_folders(scan),
 }
 TABLE = "table"  # the layout with --labels FILE
 NAMED_LAYOUTS = (ALL_IDB1, ALL_IDB2, C_NMC)
@@ -200,23 +204,35 @@ def _find_layout(scan: FolderScan, options: ReadOptions) -> tuple[str, LayoutFil
     if options.labels_file is not None:
         refuse_auxiliary_folders(scan)
         return TABLE, find_table(scan, options.labels_file)
+    hint = _unread_labels(scan)
     for name in [options.layout] if options.layout else LAYOUTS:
-        found = LAYOUTS[name](scan, options)
+        try:
+            found = LAYOUTS[name](scan, options)
+        except DataError as error:
+            if name != FOLDERS or options.layout or not hint:
+                raise
+            raise DataError(
+                error.what, allowed=error.allowed, fix=f"{hint}; otherwise {error.fix}"
+            ) from None
         # a few files with the names of a set, in a folder of other images, are not the set
         if found and (
             options.layout or name not in NAMED_LAYOUTS or 2 * len(found.files) >= len(scan.images)
         ):
             return name, found
-    fix = f"{CLASS_FOLDERS_FIX}; or name their labels with --labels FILE.csv"
-    if tables := tables_of(scan):
-        fix = f"if {tables[0].name} holds the labels: --labels {tables[0]}"
-    elif any("coco" in path.name.lower() and path.suffix == ".json" for path in scan.others):
-        fix = "export the boxes as YOLO or VOC; COCO is not read"
     raise DataError(
         f"{scan.root} has no images in a layout that alledge knows ({len(scan.images)} images)",
         allowed=options.layout or (*LAYOUTS, "--labels FILE.csv"),
-        fix=fix,
+        fix=hint or f"{CLASS_FOLDERS_FIX}; or name their labels with --labels FILE.csv",
     )
+
+
+def _unread_labels(scan: FolderScan) -> str:
+    """Return how to use a file that may hold the labels; empty if there is none."""
+    if tables := tables_of(scan):
+        return f"if {tables[0].name} holds the labels: --labels {tables[0]}"
+    if any("coco" in path.name.lower() and path.suffix == ".json" for path in scan.others):
+        return "export the boxes as YOLO or VOC; COCO is not read"
+    return ""
 
 
 def _read_labels(
@@ -224,6 +240,10 @@ def _read_labels(
 ) -> tuple[LabelReading, tuple[str, ...]]:
     """Return what the labels mean, and the labels in the order of the model's outputs."""
     present = {file.label for file in found.files}
+    if odd := [
+        label for label in sorted(present) if label != label.encode(errors="ignore").decode()
+    ]:
+        raise DataError(f"the class {odd[0]!r} has a name that is not UTF-8", fix="rename it")
     reading = found.reading
     if reading is None or (layout == TABLE and options.positive):
         if len(present) < 2:
@@ -319,5 +339,20 @@ def _centroids(path: Path) -> tuple[tuple[float, float], ...]:
     xyc = path.parent.parent / "xyc" / f"{path.stem}.xyc"
     if not xyc.is_file():
         return ()
-    rows = (line.split() for line in xyc.read_text(encoding="ascii").splitlines() if line.strip())
-    return tuple((float(x), float(y)) for x, y, *_ in rows)
+    content = read_regular_file(xyc, limit_bytes=MAX_XYC_BYTES, error=DataError)
+    centroids = []
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            x, y = map(float, line.split()[:2])
+        except ValueError:
+            x = y = math.nan
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise DataError(
+                f"line {number} of {xyc} is no centroid of a blast",
+                allowed="X Y in pixels",
+                fix="copy the file again, or remove it",
+            )
+        centroids.append((x, y))
+    return tuple(centroids)

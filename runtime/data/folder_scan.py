@@ -10,23 +10,14 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import DataError
+from ..imaging.file_kinds import is_system_folder
+from ..imaging.known_files import PARTIAL
+from .inputs import SYSTEM_FOLDER, LeftOut, is_folder, kind_in_folder
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".webp")
-    + (".ppm", ".pgm", ".pnm", ".jp2", ".j2k", ".heic", ".heif", ".avif", ".jxl")
-)
-UNFINISHED_SUFFIXES = frozenset(
-    {".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".temp"}
-)
-SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
-SYSTEM_FOLDERS = frozenset({"$recycle.bin", "system volume information", "@eadir", "lost+found"})
-MACOS_FOLDER = "__macosx"
-# The kinds of files that are left out, as the notes name them.
-SYSTEM, MACOS, HIDDEN, UNFINISHED = (
-    "files of the operating system",
-    "files of macOS archives",
-    "hidden files",
-    "unfinished downloads",
+# Files that may say what the images show. Their suffix decides: a list of classes may begin as
+# a program does ("MZ").
+LABEL_SUFFIXES = frozenset(
+    {".txt", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".json", ".names", ".labels", ".xyc"}
 )
 NAMED_AT_MOST = 3
 
@@ -39,20 +30,20 @@ class FolderScan:
     ----------
     root : Path
     images : tuple of Path
-        Files with the suffix of an image, in the order of their paths.
+        The pictures that ``alledge classify`` would open, in the order of their paths.
     others : tuple of Path
-        All other files that are not left out.
+        Files that may hold labels, by their suffixes.
     folders : tuple of Path
         All folders below the root, those without a file too.
-    left_out : dict of str to list of Path
-        Kind -> files that belong to no data set.
+    left_out : LeftOut
+        All other files, half files, and folders of the operating system.
     """
 
     root: Path
     images: tuple[Path, ...] = ()
     others: tuple[Path, ...] = ()
     folders: tuple[Path, ...] = ()
-    left_out: dict[str, list[Path]] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @cached_property
     def _images_in(self) -> dict[Path, list[Path]]:
@@ -82,11 +73,8 @@ class FolderScan:
         return inside
 
     def notes(self) -> list[str]:
-        """Return a line for each kind of file that is left out: number and first names."""
-        return [
-            f"{len(paths)} {kind} left out: {named(paths, self.root)}"
-            for kind, paths in self.left_out.items()
-        ]
+        """Return one line about what is left out: number and first names of each kind."""
+        return [f"left out: {self.left_out.listing()}"] if self.left_out.counts else []
 
 
 def named(paths: Sequence[Path], root: Path) -> str:
@@ -115,61 +103,39 @@ def scan_folder(root: Path) -> FolderScan:
     images: list[Path] = []
     others: list[Path] = []
     folders: list[Path] = []
-    left_out: dict[str, list[Path]] = {}
-    for path, kind in _walk(root, None, ()):
-        if kind is not None:
-            left_out.setdefault(kind, []).append(path)
-        elif path.is_dir():
+    left_out = LeftOut()
+    for path, is_inner_folder in _walk(root, left_out, ()):
+        if is_inner_folder:
             folders.append(path)
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            continue
+        if path.suffix.lower() in LABEL_SUFFIXES and path.name[0] not in ".~" and path.is_file():
+            others.append(path)
+            continue
+        kind, is_picture = kind_in_folder(path)
+        if is_picture and kind != PARTIAL.name:
             images.append(path)
         else:
-            others.append(path)
+            left_out.add(kind, str(path))
     return FolderScan(
-        root,
-        tuple(sorted(images)),
-        tuple(sorted(others)),
-        tuple(sorted(folders)),
-        {kind: sorted(left_out[kind]) for kind in sorted(left_out)},
+        root, tuple(sorted(images)), tuple(sorted(others)), tuple(sorted(folders)), left_out
     )
 
 
-def _walk(
-    folder: Path, kind: str | None, entered: tuple[str, ...]
-) -> Iterator[tuple[Path, str | None]]:
-    """Yield all files and folders, with the kind of those that are left out; follow no circle."""
+def _walk(folder: Path, left_out: LeftOut, entered: tuple[str, ...]) -> Iterator[tuple[Path, bool]]:
+    """Yield all files and folders, and whether they are folders; follow no circle."""
     real = os.path.realpath(folder)
     if real in entered:
         return
     try:
-        entries = list(os.scandir(folder))
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(f"{folder} cannot be listed: {error.strerror}") from None
     for entry in entries:
         path = folder / entry.name
-        if entry.is_dir():
-            inner = kind or _kind_of_folder(entry.name)
-            if inner is None:
-                yield path, None
-            yield from _walk(path, inner, (*entered, real))
-        elif entry.is_file():
-            yield path, kind or _kind_of_file(entry.name)
-
-
-def _kind_of_folder(name: str) -> str | None:
-    if name.lower() == MACOS_FOLDER:
-        return MACOS
-    if name.lower() in SYSTEM_FOLDERS:
-        return SYSTEM
-    return HIDDEN if name.startswith(".") else None
-
-
-def _kind_of_file(name: str) -> str | None:
-    lower = name.lower()
-    if lower.startswith("._"):
-        return MACOS
-    if lower in SYSTEM_FILES or lower == ".ds_store":
-        return SYSTEM
-    if name.startswith((".", "~$")):
-        return HIDDEN
-    return UNFINISHED if Path(lower).suffix in UNFINISHED_SUFFIXES else None
+        if not is_folder(entry):
+            yield path, False
+        elif is_system_folder(entry.name):
+            left_out.add(SYSTEM_FOLDER, str(path))
+        else:
+            yield path, True
+            yield from _walk(path, left_out, (*entered, real))

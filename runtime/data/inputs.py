@@ -13,7 +13,6 @@ from pathlib import Path
 from ...errors import UsageError
 
 OVERLAY_SUFFIX = ".overlay.jpg"  # of the pictures that `alledge classify --overlay` writes
-SIGNATURE_BYTES = 32
 HEAD_BYTES = 1024
 SYSTEM_FOLDER = "folder of copies or of the system"
 EXAMPLES_KEPT = 3  # names of each kind of file that is left out
@@ -64,14 +63,18 @@ class LeftOut:
         if self.counts[kind] <= EXAMPLES_KEPT:
             self.examples.setdefault(kind, []).append(path)
 
-    def __str__(self) -> str:
-        """Return one line: ``left out of folders: 2 text file (a.txt, b.txt), …``."""
+    def listing(self) -> str:
+        """Return the number and first names of each kind: ``2 × text file (a.txt, b.txt)``."""
         parts = []
         for kind, count in sorted(self.counts.items()):
             names = ", ".join(Path(path).name for path in self.examples[kind])
             more = ", …" if count > EXAMPLES_KEPT else ""
             parts.append(f"{count} × {kind} ({names}{more})")
-        return f"not classified in the folders: {'; '.join(parts)}"
+        return "; ".join(parts)
+
+    def __str__(self) -> str:
+        """Return the listing as a sentence for the user of ``alledge classify``."""
+        return f"not classified in the folders: {self.listing()}"
 
 
 class ImageSearch(Iterator[str]):
@@ -171,7 +174,7 @@ class ImageSearch(Iterator[str]):
         subfolders = []
         for entry in entries:
             path = folder / entry.name
-            if _is_folder(entry):
+            if is_folder(entry):
                 subfolders.append(path)
             elif self._is_picture(path):
                 yield path
@@ -228,6 +231,8 @@ def kind_in_folder(path: Path) -> tuple[str, bool]:
     from ..imaging.readers import reader_of
 
     kind = identify(path.name, head)
+    if path.name.startswith(".") and kind.role in ("image", "reader"):
+        return "hidden file", False
     if kind.role == "image" or (kind.role == "reader" and reader_of(kind).installed):
         return "", True
     return kind.name, kind.role != "other"
@@ -275,29 +280,8 @@ def find_images(names: Iterable[str | os.PathLike[str]], *, recursive: bool = Fa
     return ImageSearch(names, recursive=recursive)
 
 
-def left_out_files(folder: str | os.PathLike[str]) -> LeftOut:
-    """Return what a folder and the folders in it hold beside images that can be read here.
-
-    Parameters
-    ----------
-    folder : str or os.PathLike
-
-    Returns
-    -------
-    LeftOut
-
-    Examples
-    --------
-    >>> left_out_files("DATA").counts  # doctest: +SKIP
-    {'text file': 2, 'file of the operating system': 1}
-    """
-    search = ImageSearch([folder], recursive=True)
-    for _ in search:
-        pass
-    return search.left_out
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself

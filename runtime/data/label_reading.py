@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ...errors import DataError, UsageError, unknown_name
+from .label_spelling import label_key
 from .label_words import (
     ABNORMAL_WORDS,
     DOUBTFUL_WORDS,
@@ -33,6 +34,9 @@ from .label_words import (
 POSITIVE, NEGATIVE, UNCLEAR = "positive", "negative", "unclear"
 NAMED = "named with --positive"
 NOT_NAMED = "not named with --positive"
+
+# The result of a test: "ALL-", "blast+", "Ph+ ALL". A hyphen between two words is none.
+_RESULT_SIGN = re.compile(r"(?<=[^\W\d_])(?:\++|[-\u2212\u2013](?=[\s_)\].,]|$))")
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,12 @@ def words_of(label: str) -> list[str]:
     --------
     >>> words_of("NotCancer_B-Zellen")
     ['not', 'cancer', 'b', 'zellen']
+    >>> words_of("Ph- ALL")
+    ['ph', 'negative', 'all']
     """
+    label = _RESULT_SIGN.sub(
+        lambda match: " positive " if match[0].startswith("+") else " negative ", label
+    )
     plain = unicodedata.normalize("NFKD", label.replace("ß", "ss"))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
     plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", plain)  # MRDnegative stays one word
@@ -151,10 +160,11 @@ def read_labels(
 def _named_meanings(
     source: object, labels: Sequence[str], positive: Sequence[str], of_boxes: bool
 ) -> list[LabelMeaning]:
+    keys, wanted = set(map(label_key, labels)), set(map(label_key, positive))
     for name in positive:
-        if name not in labels:
+        if label_key(name) not in keys:
             raise unknown_name("label", name, labels)
-    if set(positive) == set(labels) and not of_boxes:
+    if wanted == keys and not of_boxes:
         raise UsageError(
             f"--positive names all labels of {source}: {', '.join(labels)}",
             fix="name only those that mean leukaemia",
@@ -162,8 +172,9 @@ def _named_meanings(
     guessed = {row.label: row for row in _guess_meanings(labels)}
     meanings = []
     for label in labels:
-        meaning = POSITIVE if label in positive else NEGATIVE
-        why = NAMED if label in positive else NOT_NAMED
+        is_named = label_key(label) in wanted
+        meaning = POSITIVE if is_named else NEGATIVE
+        why = NAMED if is_named else NOT_NAMED
         if guessed[label].meaning not in (meaning, UNCLEAR):
             why += f", although {guessed[label].why}"
         meanings.append(LabelMeaning(label, meaning, why))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ...errors import DataError
-from .folder_scan import IMAGE_SUFFIXES, FolderScan, named
-from .label_reading import POSITIVE, LabelMeaning, LabelReading, label_meaning, words_of
+from ..imaging.known_files import PICTURE_SUFFIXES
+from .folder_scan import NAMED_AT_MOST, FolderScan, named
+from .label_reading import (
+    POSITIVE,
+    LabelMeaning,
+    LabelReading,
+    label_meaning,
+    words_of,
+)
+from .label_spelling import one_spelling
 from .layout_types import ImageFile, LayoutFiles, note_unused, part_of_path
+from .table_rows import FIX, read_table_rows
 
-DELIMITERS = (",", ";", "\t", "|")
-MAX_BYTES = 64 * 2**20
 MOST_LABELS = 50  # a column with more values holds no labels
 IMAGE_COLUMNS = ("image", "filename", "file", "path", "img", "picture", "slide", "id", "name")
 LABEL_COLUMNS = (
@@ -25,8 +31,7 @@ LABEL_COLUMNS = (
 )
 GROUP_COLUMNS = ("group", "patient", "subject", "donor", "person", "case")
 SUBJECT_COLUMNS = frozenset(GROUP_COLUMNS[1:])
-YES, NO = ("1", "true", "yes", "y"), ("0", "false", "no", "n")
-FIX = "name the columns image, label and, if there is one, patient in the first line"
+YES, NO = ("1", "1.0", "true", "yes", "y"), ("0", "0.0", "false", "no", "n")
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,37 @@ class _Columns:
     image: int
     label: int
     group: int | None
+
+
+@dataclass
+class _Matches:
+    """The labelled images, and the rows that label none.
+
+    `elsewhere` has the names that give another folder than that of their image, `folder_of` the
+    folder that the rows give for an image.
+    """
+
+    files: dict[Path, ImageFile] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    unlabelled: list[Path] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    folder_of: dict[Path, str] = field(default_factory=dict)
+
+    def notes(self, path: Path, root: Path) -> list[str]:
+        """Return a line for each kind of row that labels no image, or one of another folder."""
+        notes = [
+            f"{len(names)} rows of {path.name} {what}: {_first_names(names)}"
+            for names, what in (
+                (self.missing, "name no image of the data set"),
+                (self.elsewhere, "name another folder than that of the image"),
+            )
+            if names
+        ]
+        if self.unlabelled:
+            notes.append(
+                f"{len(self.unlabelled)} rows have no label: {named(self.unlabelled, root)}"
+            )
+        return notes
 
 
 def find_table(scan: FolderScan, path: Path) -> LayoutFiles:
@@ -55,15 +91,19 @@ def find_table(scan: FolderScan, path: Path) -> LayoutFiles:
         If the file cannot be read, its columns are not clear, a name fits several images, an image
         has two labels, or no image is named.
     """
-    rows = _read_rows(path)
     index = _ImageIndex(scan)
+    rows = read_table_rows(path, lambda cell: bool(index.find(cell)))
     header, rows = _split_header(rows, index, path)
     columns = _guess_columns(header, rows, index, path)
-    files, missing, unlabelled = _match_rows(rows, columns, index, path)
+    spelling, spelling_notes = one_spelling(row[columns.label] for row in rows)
+    for row in rows:
+        row[columns.label] = spelling[row[columns.label]]
+    matches = _match_rows(rows, columns, index, path)
+    files = sorted(matches.files.values())
     if not files:
         raise DataError(
             f"{path} labels no image of {scan.root}: "
-            f"{', '.join(missing[:3]) or 'no row has a label'}",
+            f"{_first_names(matches.missing) or 'no row has a label'}",
             fix="name images by their path inside the data set",
         )
     subjects = columns.group is not None and bool(
@@ -72,15 +112,12 @@ def find_table(scan: FolderScan, path: Path) -> LayoutFiles:
     column_names = [f"image {header[columns.image]!r}", f"label {header[columns.label]!r}"]
     if columns.group is not None:
         column_names.append(f"group {header[columns.group]!r}")
-    notes = [f"columns of {path.name}: {', '.join(column_names)}"]
-    if missing:
-        notes.append(
-            f"{len(missing)} rows of {path.name} name no image of the data set: "
-            f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
-        )
-    if unlabelled:
-        notes.append(f"{len(unlabelled)} rows have no label: {named(unlabelled, scan.root)}")
-    notes += note_unused(scan, files, f"without a label in {path.name}")
+    notes = [
+        f"columns of {path.name}: {', '.join(column_names)}",
+        *spelling_notes,
+        *matches.notes(path, scan.root),
+        *note_unused(scan, files, f"without a label in {path.name}"),
+    ]
     reading = _yes_no_reading(header[columns.label], {file.label for file in files})
     return LayoutFiles(files, reading, subjects, notes)
 
@@ -99,7 +136,7 @@ class _ImageIndex:
         for path in scan.images:
             parts = path.relative_to(scan.root).with_suffix("").parts
             for start in range(len(parts)):
-                name = "/".join(parts[start:]).casefold()
+                name = _name_key("/".join(parts[start:]))
                 self._images[name].append(path)
                 self._images[name + path.suffix.lower()].append(path)
 
@@ -108,51 +145,32 @@ class _ImageIndex:
         posix = PurePosixPath(name.strip().replace("\\", "/").removeprefix("./"))
         parts = [part for part in posix.parts if part != "/"]
         for start in range(len(parts)):  # a table may hold absolute paths of another machine
-            key = "/".join(parts[start:]).casefold()
+            key = _name_key("/".join(parts[start:]))
             if images := self._images.get(key):
                 whole = [
                     path
                     for path in images
-                    if path.relative_to(self.root).as_posix().casefold() == key
+                    if _name_key(path.relative_to(self.root).as_posix()) == key
                 ]
                 return whole or images
-            if PurePosixPath(key).suffix in IMAGE_SUFFIXES and start == len(parts) - 1:
+            if PurePosixPath(key).suffix in PICTURE_SUFFIXES and start == len(parts) - 1:
                 # saved in another format than the table says
                 return self._images.get(key.rpartition(".")[0], [])
         return []
 
 
-def _read_rows(path: Path) -> list[list[str]]:
-    """Return the rows of a CSV file without its empty lines and comments."""
-    try:
-        if not path.is_file():
-            raise DataError(f"there is no file {path}", fix="--labels FILE.csv")
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(
-                f"{path} is larger than {MAX_BYTES >> 20} MiB: it is no table of labels"
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-    try:
-        text = content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not UTF-8 text", fix="save it as CSV in UTF-8") from None
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if not lines:
-        raise DataError(f"{path} is empty", fix=FIX)
-    if lines[0].lower().startswith("sep=") and len(lines) > 1:  # a line that Excel understands
-        lines = lines[1:]
-    delimiter = max(DELIMITERS, key=lines[0].count)
-    try:
-        rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
-    except csv.Error as error:
-        raise DataError(f"{path} is no CSV file: {error}", fix=FIX) from None
-    width = max(map(len, rows))
-    if width < 2:
-        raise DataError(f"{path} has one column: {rows[0][0]!r}", fix=FIX)
-    return [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
+def _first_names(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:NAMED_AT_MOST])}{' …' if len(names) > NAMED_AT_MOST else ''}"
+
+
+def _name_key(name: str) -> str:
+    """Return a path in one Unicode form and without case: file systems change both."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _folder_in(name: str) -> str:
+    """Return the last folder that the name of an image gives; empty if it gives none."""
+    return _name_key(PurePosixPath(name.strip().replace("\\", "/")).parent.name)
 
 
 def _split_header(
@@ -215,11 +233,9 @@ def _rank(name: str, names: Sequence[str]) -> int:
 
 def _match_rows(
     rows: Sequence[Sequence[str]], columns: _Columns, index: _ImageIndex, path: Path
-) -> tuple[list[ImageFile], list[str], list[Path]]:
-    """Return the labelled images, the names of no image, and the images without a label."""
-    files: dict[Path, ImageFile] = {}
-    missing: list[str] = []
-    unlabelled: list[Path] = []
+) -> _Matches:
+    """Return what the rows say about the images."""
+    matches = _Matches()
     for row in rows:
         name, label = row[columns.image], row[columns.label]
         images = index.find(name) if name else []
@@ -229,25 +245,45 @@ def _match_rows(
                 fix="name images by their whole path inside the data set",
             )
         if not images:
-            missing.append(name)
+            matches.missing.append(name)
         elif not label:
-            unlabelled.append(images[0])
+            matches.unlabelled.append(images[0])
         else:
-            image = images[0]
+            (image,) = images
+            whole_path = image.relative_to(index.root).as_posix()
             group = row[columns.group] if columns.group is not None else ""
-            file = ImageFile(
-                image,
-                label,
-                group or image.relative_to(index.root).as_posix(),
-                part_of_path(image, index.root),
+            file = ImageFile(image, label, group or whole_path, part_of_path(image, index.root))
+            _refuse_contradiction(matches.files.setdefault(image, file), file, name, path)
+            _check_folder(matches, image, name, index.root, path)
+    return matches
+
+
+def _refuse_contradiction(first: ImageFile, file: ImageFile, name: str, path: Path) -> None:
+    """Refuse two rows of one image with different labels or groups."""
+    for what, one, other in (
+        ("labels", first.label, file.label),
+        ("groups", first.group, file.group),
+    ):
+        if one != other:
+            raise DataError(
+                f"{path} gives {name!r} two {what}, {one!r} and {other!r}",
+                fix="keep one row for each image",
             )
-            other = files.setdefault(image, file)
-            if other.label != label:
-                raise DataError(
-                    f"{path} gives {name!r} two labels, {other.label!r} and {label!r}",
-                    fix="keep one row for each image",
-                )
-    return sorted(files.values()), missing, unlabelled
+
+
+def _check_folder(matches: _Matches, image: Path, name: str, root: Path, path: Path) -> None:
+    """Keep the name of an image if it gives another folder; refuse two folders for one image."""
+    folder = _folder_in(name)
+    if not folder:
+        return
+    if matches.folder_of.setdefault(image, folder) != folder:
+        raise DataError(
+            f"{path} has rows of several folders that fit the one image "
+            f"{image.relative_to(root).as_posix()}: the last is {name!r}",
+            fix="name images by their path inside the data set",
+        )
+    if image.parent != root and folder != _name_key(image.parent.name):
+        matches.elsewhere.append(name)
 
 
 def _yes_no_reading(column: str, labels: set[str]) -> LabelReading | None:

@@ -88,6 +88,8 @@ def _by_name(path: PurePath, content: FileKind) -> FileKind | None:
         return known.PARTIAL if is_picture else known.TEMPORARY
     if path.name.startswith(("~$", ".~lock.")):
         return known.LOCK_FILE
+    if path.name.startswith("._") and content.role not in ("image", "reader"):
+        return known.APPLE_DOUBLE
     return known.SYSTEM_FILE if path.name.lower() in known.SYSTEM_NAMES else None
 
 

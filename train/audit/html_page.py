@@ -20,6 +20,7 @@ from ...runtime.pages.environment import image_uri, render_page
 from ..provenance import provenance_line
 from .shortcuts import PICTURE_SIZE, masks
 from .types import AuditDocument, DatasetAudit, OverlapPair
+from .verdict import contradiction_text
 
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "audit.html.j2"
 THUMBNAIL_PX = 300
@@ -60,6 +61,7 @@ def write_page(path: Path, document: AuditDocument, *, force: bool = False) -> P
         within=[_pair(sets, pair) for pair in within[:PAIRS_SHOWN]],
         between=[_pair(sets, pair) for pair in between[:PAIRS_SHOWN]],
         counts=(len(within), len(between)),
+        contradicting=[contradiction_text(sets, pair) for pair in document["contradictions"]],
         masks=[_masked_images(dataset) for dataset in sets],
         several=len(sets) > 1,
         made_by=provenance_line(document),

@@ -21,7 +21,7 @@ def verdict(
     lines: list[str] = []
     if contradictions:
         shown = "; ".join(
-            _contradiction(datasets, pair) for pair in contradictions[:CONTRADICTIONS_SHOWN]
+            contradiction_text(datasets, pair) for pair in contradictions[:CONTRADICTIONS_SHOWN]
         )
         more = len(contradictions) - CONTRADICTIONS_SHOWN
         lines.append(
@@ -47,7 +47,8 @@ def verdict(
     return lines
 
 
-def _contradiction(datasets: Sequence[DatasetAudit], pair: ContradictionPair) -> str:
+def contradiction_text(datasets: Sequence[DatasetAudit], pair: ContradictionPair) -> str:
+    """Return both images of a pair with their labels."""
     sides = []
     for side, label in zip((pair["a"], pair["b"]), pair["labels"], strict=True):
         folder = f"{datasets[side['dataset']]['name']}/" if len(datasets) > 1 else ""
@@ -161,7 +162,9 @@ def _shortcuts(dataset: DatasetAudit) -> list[str]:
 def _contradictions_text(document: AuditDocument) -> list[str]:
     """Return every pair of images whose labels contradict; nothing if there is none."""
     pairs = document["contradictions"]
-    lines = [f"labels contradict: {_contradiction(document['datasets'], pair)}" for pair in pairs]
+    lines = [
+        f"labels contradict: {contradiction_text(document['datasets'], pair)}" for pair in pairs
+    ]
     return ["\n".join(lines)] if lines else []
 
 

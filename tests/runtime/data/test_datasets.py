@@ -47,6 +47,15 @@ def test_all_idb1_with_its_centroids(lay: Callable[..., Path]) -> None:
     assert dataset.relative(blast) == "im/Im001_1.jpg"
 
 
+@pytest.mark.parametrize("text", [b"1", b"x y", b"nan 2", b"\xff\xfe1\x00 \x002\x00"])
+def test_a_damaged_file_of_centroids_is_named(lay: Callable[..., Path], text: bytes) -> None:
+    root = lay("im/Im001_1.jpg", "im/Im002_0.jpg")
+    (root / "xyc").mkdir()
+    (root / "xyc" / "Im001_1.xyc").write_bytes(b"\n" + text)
+    with pytest.raises(DataError, match=r"line 2 of .*Im001_1\.xyc is no centroid"):
+        read_dataset(root)
+
+
 def test_all_idb1_one_folder_deeper(lay: Callable[..., Path]) -> None:
     assert len(read_dataset(lay("ALL_IDB1/im/Im1_1.jpg", "ALL_IDB1/im/Im2_0.jpg")).samples) == 2
 

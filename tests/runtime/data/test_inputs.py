@@ -15,10 +15,8 @@ from PIL import Image
 from alledge.errors import UsageError
 from alledge.runtime.data.inputs import (
     EXAMPLES_KEPT,
-    SIGNATURE_BYTES,
     find_images,
     has_image_signature,
-    left_out_files,
 )
 from alledge.runtime.imaging import IMAGE_FORMATS
 from alledge.runtime.imaging.readers import Reader
@@ -48,7 +46,7 @@ def test_every_image_format_is_recognised_by_its_content(
     tmp_path: Path, make_picture: Maker, form: str
 ) -> None:
     make_picture(32, 24).save(tmp_path / "x", form)
-    assert has_image_signature((tmp_path / "x").read_bytes()[:SIGNATURE_BYTES])
+    assert has_image_signature((tmp_path / "x").read_bytes()[:32])
 
 
 @pytest.mark.parametrize("head", [b"", b"P", b"BM", b"BMW is a car", b"Paris", b"RIFF1234WAVE"])
@@ -192,9 +190,10 @@ def test_a_picture_whose_reader_is_missing_is_yielded_and_counted(
 def test_only_the_first_names_of_each_kind_are_kept(tmp_path: Path) -> None:
     for number in range(EXAMPLES_KEPT + 2):
         (tmp_path / f"{number}.txt").write_text("text", encoding="utf-8")
-    left_out = left_out_files(tmp_path)
-    assert left_out.counts == {"text file": 5}
-    assert str(left_out).endswith("5 × text file (0.txt, 1.txt, 2.txt, …)")
+    search = find_images([tmp_path], recursive=True)
+    list(search)
+    assert search.left_out.counts == {"text file": 5}
+    assert str(search.left_out).endswith("5 × text file (0.txt, 1.txt, 2.txt, …)")
 
 
 def test_folders_are_counted_unless_recursive_reads_them(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,20 +21,21 @@ POSITIVE = words("""
     blast blasts cancer Cancer leukemia leukaemia Leukämie leucémie leucemia malignant ALL all AML
     not_normal not_healthy not-benign abnormal unhealthy notnormal ungesund krank malade positive
     pos blast1 Blast_cells T-ALL ALL_L1 [Malignant]_Pre-B [Malignant]_early_Pre-B NotNormal
-    leukemia_positive ALL_positive Ph-positive_ALL non_sano nicht_gesund pas_sain
+    leukemia_positive ALL_positive ALL+ blast+ Ph+ALL Ph-ALL (blast+) Ph-positive_ALL
+    non_sano nicht_gesund pas_sain
 """)
 NEGATIVE = words("""
     healthy Healthy HEALTHY normal benign hem control controls gesund sain saine sano sana
     non-cancer Not_Cancer NotCancer noncancer no_blast blast-free cancer_free nicht_krank kein_Krebs
     sin_leucemia sans_cancer senza_leucemia negative neg healthy_2 normal_cells Normal_lymphocytes
-    healthy_donors blast_negative no_signs_of_leukemia control_group non_leukemic
+    healthy_donors blast_negative blast− blast– no_signs_of_leukemia control_group non_leukemic
 """)
 UNCLEAR = words("""
     Ph-negative_ALL MRD-negative ALL_normal_karyotype not_non-cancer pre-leukemia healthy_blast
     normal_karyotype neutrophil lymphocyte monocyte 0 1 class_0 a A1 ALL-negative not_ALL non-AML
     ALL_remission suspected_cancer cancer_or_normal CD19_negative CD10_positive normal_abnormal
     lymphoma hemolysis blasted controlled hematopoietic ALL_images positive_control unknown
-    not_ph_normal non-Hodgkin_lymphoma early pre pro mixed relapse_free_ALL
+    not_ph_normal healthy+ CD10+ MRD− 1+ non-Hodgkin_lymphoma early pre pro mixed relapse_free_ALL
 """)
 TABLE = [
     *((label, "positive") for label in POSITIVE),
@@ -113,3 +116,18 @@ def test_a_word_of_a_test_never_makes_a_label_healthy(label: str, marker: str) -
 def test_every_text_has_a_meaning(label: str) -> None:
     assert label_meaning(label).meaning in ("positive", "negative", "unclear")
     assert all(word for word in words_of(label))
+
+
+@pytest.mark.parametrize(
+    ("label", "meaning"),
+    [("ALL-", "unclear"), ("Ph- ALL", "unclear"), ("blast-", "negative"), ("(ALL-)", "unclear")],
+)
+def test_a_minus_at_the_end_is_a_negative_result(label: str, meaning: str) -> None:
+    assert label_meaning(label).meaning == meaning
+
+
+def test_positive_names_a_class_in_any_spelling() -> None:
+    composed, decomposed = (unicodedata.normalize(form, "Leukämie") for form in ("NFC", "NFD"))
+    for given_label in (composed, decomposed, "LEUKÄMIE", " leukämie "):
+        reading = read_labels("DATA", [decomposed, "gesund"], [given_label])
+        assert reading.positive == (decomposed,)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from alledge.errors import DataError, UsageError
 from alledge.runtime.data.class_folders import smear_images
 from alledge.runtime.data.datasets import Dataset, read_dataset
+from alledge.runtime.data.inputs import find_images
 from alledge.runtime.data.layout_types import ReadOptions
+from alledge.runtime.imaging.readers import Reader
+from support import laboratory_files
 
 Lay = Callable[..., Path]
 
@@ -102,8 +110,58 @@ def test_files_of_the_system_and_half_files_are_left_out_and_counted(lay: Lay) -
     )
     assert counts(dataset) == {"healthy": 1, "blast": 1}
     text = "\n".join(dataset.description())
-    for part in ("3 files of macOS archives", "3 files of the operating", "1 unfinished downloads"):
-        assert part in text
+    for kind in (
+        *("1 × AppleDouble file", "3 × file of the operating", "1 × half-transferred file"),
+        "1 × folder of copies or of the system (__MACOSX)",
+    ):
+        assert kind in text
+
+
+def test_a_data_set_takes_the_same_files_of_a_folder_as_classify(lay: Lay) -> None:
+    root = lay("healthy/a.png", "blast/b.png")
+    healthy = root / "healthy"
+    for name in ("a.overlay.jpg", ".hidden.png", "x.png.part", ".y.jpg.Xa3dQ1", "._z.png"):
+        (healthy / name).write_bytes((healthy / "a.png").read_bytes())
+    for name in ("no suffix", "wrong.suffix", "portable.pbm"):
+        (healthy / name).write_bytes((root / "blast" / "b.png").read_bytes())
+    (healthy / "notes.pdf").write_bytes(b"%PDF-1.4")
+    images = {sample.path for sample in read_dataset(root).samples}
+    search = find_images([root], recursive=True)
+    judged = {Path(path) for path in search}
+    half_files = {healthy / "x.png.part", healthy / ".y.jpg.Xa3dQ1"}  # classify reports an error
+    assert images == judged - half_files
+    assert {path.name for path in images} == {
+        *("a.png", "b.png", "no suffix", "wrong.suffix", "portable.pbm")
+    }
+    (note,) = read_dataset(root).notes
+    assert note == f"left out: {search.left_out.listing()}"
+    for kind in ("1 × overlay of alledge (a.overlay.jpg)", "2 × hidden file", "1 × PDF document"):
+        assert kind in note
+
+
+def test_formats_of_the_readers_are_images_of_a_data_set(
+    lay: Lay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pydicom")
+    root = lay("healthy/a.png", "blast/b.png")
+    laboratory_files.dicom(root / "blast" / "c.dcm", np.zeros((9, 12, 3), np.uint8))
+    assert counts(read_dataset(root)) == {"healthy": 1, "blast": 2}
+    monkeypatch.setattr(Reader, "installed", False)
+    with pytest.raises(DataError, match=r"1 of 3 images cannot be opened(.|\n)*c\.dcm"):
+        read_dataset(root)
+
+
+def test_a_picture_of_another_program_is_an_error_and_no_silence(lay: Lay) -> None:
+    root = lay("healthy/a.png", "blast/b.png")
+    (root / "blast" / "c.czi").write_bytes(b"ZISRAWFILE" + bytes(100))
+    with pytest.raises(DataError, match="Zeiss CZI"):
+        read_dataset(root)
+
+
+def test_a_list_of_classes_that_begins_like_a_program_is_text(lay: Lay) -> None:
+    root = lay("images/a.png", "images/b.png", "labels/a.txt=0 .5 .5 .1 .1", "labels/b.txt=")
+    (root / "classes.txt").write_text("MZ blast\n", encoding="utf-8")
+    assert counts(read_dataset(root)) == {"healthy": 1, "blast": 1}
 
 
 def test_a_folder_without_images_that_is_no_class_is_said(lay: Lay) -> None:
@@ -145,6 +203,12 @@ TABLES = {
     "backslash": "image,label|x\\flat\\a.png,healthy|D:\\flat\\b.png,blast|c.png,blast",
     "no header": "a.png,healthy|b.png,blast|c.png,blast",
     "other suffix": "image,label|a.jpg,healthy|b.tif,blast|c,blast",
+    "zero and one as decimals": "image,is_leukemia|a,0.0|b,1.0|c,1.0",
+    "commas in a header with semicolons": "image;label;a, b, c|a;healthy;x|b;blast;|c;blast;",
+    "blanks before quotes": 'image, label|"a.png", "healthy"|"b.png", "blast"|"c.png", "blast"',
+    "a comment inside quotes": 'image,label,note|a,healthy,"x|# y"|b,blast,|# c,healthy|c,blast,',
+    "several spellings": "image,label|a,healthy|b,Blast|c,blast ",
+    "spellings of yes": "image,is_leukemia|a,false|b,True|c,TRUE",
     "zero and one": "image,is_leukemia|a,0|b,1|c,1",
 }
 
@@ -157,6 +221,23 @@ def test_a_table_of_labels_is_read(lay: Lay, name: str) -> None:
     assert [s.label == ill for s in dataset.samples] == [False, True, True]
     assert dataset.labels_digest is not None
     assert any("columns of t.csv" in note for note in dataset.notes)
+
+
+def test_a_table_finds_names_in_any_unicode_form_and_names_like_comments(lay: Lay) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "ä.png") for form in ("NFC", "NFD"))
+    for name, row in ((composed, decomposed), (decomposed, composed), ("#1.png", "#1.png")):
+        root = lay(f"{name[0]}/{name}", "b.png", f"t.csv=image,label|{row},blast|b,healthy")
+        dataset = read_dataset(root, ReadOptions(labels_file=root / "t.csv"))
+        assert counts(dataset) == {"blast": 1, "healthy": 1}
+        shutil.rmtree(root)
+
+
+def test_a_table_says_which_rows_name_another_folder(lay: Lay) -> None:
+    root = lay("x/a.png", "x/b.png", "t.csv=image,label|y/a.png,blast|C:\\x\\b.png,healthy")
+    notes = read_dataset(root, ReadOptions(labels_file=root / "t.csv")).notes
+    assert any(
+        "1 rows of t.csv name another folder" in note and "y/a.png" in note for note in notes
+    )
 
 
 def test_a_table_reports_missing_and_unlabelled_images_and_groups_by_patient(lay: Lay) -> None:
@@ -174,6 +255,9 @@ def test_a_table_reports_missing_and_unlabelled_images_and_groups_by_patient(lay
     ("table", "message"),
     [
         ("image,label|a,healthy|a,blast", "two labels"),
+        ("image,label|p/a,healthy|q/a,healthy|b,blast", "rows of several folders"),
+        ("image,label,patient|a,healthy,1|a,healthy,2|b,blast,3", "two groups"),
+        ('image,label|a,healthy|b,"blast', "unexpected end"),
         ("image,label|x,healthy|y,blast", "names images"),
         ("image,label|a,0|b,1", "not clear"),
         ("image,class,category|a,healthy,1|b,blast,2", None),
@@ -243,6 +327,12 @@ def test_fields_with_voc_boxes_and_named_classes(lay: Lay) -> None:
     assert [s.label for s in dataset.samples] == ["blast", "healthy"]
 
 
+def test_an_unknown_encoding_of_an_xml_file_is_an_error(lay: Lay) -> None:
+    text = f"<?xml version='1.0' encoding='nonsense'?>{voc('blast')}"
+    with pytest.raises(DataError, match="unknown encoding"):
+        read_dataset(lay("i/a.png", f"i/a.xml={text}"))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_entities_in_an_xml_file_are_refused(lay: Lay, encoding: str) -> None:
     bomb = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "ha">]>' + voc("blast")
@@ -266,3 +356,90 @@ def test_calibration_images_are_no_masks_and_no_junk(lay: Lay) -> None:
     lay("masks/a.png")
     with pytest.raises(DataError, match="masks is no class"):
         smear_images(root)
+
+
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Leukämie") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="one folder has all spellings")
+@pytest.mark.parametrize("other", ["Blast", "blast ", "blast.", " BLAST"])
+@pytest.mark.parametrize("parts", [("train/", "test/"), ("", "")])
+def test_spellings_of_a_class_are_one_class(lay: Lay, other: str, parts: tuple[str, str]) -> None:
+    one, two = parts
+    names = [f"{one}blast/a.png", f"{one}healthy/b.png", f"{two}{other}/c.png"]
+    dataset = read_dataset(lay(*names, f"{two}healthy/d.png"))
+    assert Counter(label.casefold() for label in counts(dataset)) == {"blast": 1, "healthy": 1}
+    assert (len(dataset.labels), len(dataset.positive)) == (2, 1)
+    assert any("one class in several spellings" in note for note in dataset.notes)
+
+
+def test_unicode_forms_of_a_class_are_one_class(lay: Lay) -> None:
+    names = (f"train/{COMPOSED}/a.png", f"test/{DECOMPOSED}/b.png")
+    dataset = read_dataset(lay(*names, "train/gesund/c.png", "test/gesund/d.png"))
+    assert dataset.positive == (COMPOSED,)
+    assert read_dataset(dataset.root, ReadOptions(positive=(DECOMPOSED,))).positive == (COMPOSED,)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("data.yaml=names:|  blast: 0|  normal: 1", "'blast: 0' is no class"),
+        ("data.yaml=names:|  0: blast|  0: normal", "the class 0 has two names"),
+        ("data.yaml=names: [blast, normal", "is not closed"),
+        ("classes.txt=blast||normal", "line 2 of"),
+        ("labels/classes.txt=normal|blast|", "different names or numbers"),
+    ],
+)
+def test_names_of_yolo_classes_that_are_not_clear_are_refused(
+    lay: Lay, source: str, message: str
+) -> None:
+    names = ["images/a.png", "images/b.png", "labels/a.txt=0 .5 .5 .1 .1", "labels/b.txt=", source]
+    if source.startswith("labels/"):
+        names.append("data.yaml=names: [blast, normal]")
+    with pytest.raises(DataError, match=message):
+        read_dataset(lay(*names))
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "names:|  '1': blast|  '0': normal",
+        "names: {'1': 'blast', '0': 'normal'}",
+        "names: ['normal, [x]', \"blast\"]  # two",
+        '{"names": ["normal", "blast"], "nc": 2}',
+    ],
+)
+def test_the_numbers_of_yolo_classes_are_those_of_the_file(lay: Lay, yaml: str) -> None:
+    boxes = ("Labels/a.TXT=1 .5 .5 .1 .1", "Labels/b.TXT=0 .1 .1 .2 .2 .3 .1 .2 .05")
+    dataset = read_dataset(lay("Images/a.png", "Images/b.png", *boxes, f"data.yaml={yaml}"))
+    assert [sample.label for sample in dataset.samples] == ["blast", "healthy"]
+
+
+def test_fields_without_a_box_are_counted(lay: Lay) -> None:
+    boxes = ("labels/a.txt=0 .5 .5 .1 .1", "labels/b.txt=", "classes.txt=blast")
+    dataset = read_dataset(lay("images/a.png", "images/b.png", *boxes))
+    note = "1 fields without any box count as 'healthy': images/b.png"
+    assert note in dataset.notes
+
+
+def test_folders_of_patients_are_no_classes(lay: Lay) -> None:
+    with pytest.raises(DataError, match="several folders with classes inside: p1, p2"):
+        read_dataset(lay("p1/blast/a.png", "p2/healthy/b.png"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("labels.csv=image,label|a,blast", "--labels"), ("instances_coco.json={}", "COCO")],
+)
+def test_labels_beside_a_folder_of_images_are_named(lay: Lay, name: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_dataset(lay("images/a.png", "images/b.png", name))
+    assert hint in (caught.value.fix or "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no such names here")
+def test_a_class_whose_name_is_not_utf8_is_refused(lay: Lay) -> None:
+    root = lay("healthy/a.png", "blast/b.png")
+    (root / "blast").rename(root / os.fsdecode(b"blast \xff"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_dataset(root)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import jsonschema
@@ -120,6 +121,18 @@ def test_markup_in_every_text_of_an_audit_stays_text(document: Json, tmp_path: P
     assert escaped(html)
     assert not injected(html)
     assert "script-src 'none'" in html
+
+
+def test_the_page_shows_the_reading_of_the_labels_and_the_contradictions(
+    planted: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(planted, tmp_path / "set")
+    (tmp_path / "set" / "healthy" / "link.jpg").hardlink_to(tmp_path / "set" / "blast" / "01.jpg")
+    page = write_page(tmp_path / "audit.html", audit([tmp_path / "set"]))
+    text = unescape(page.read_text(encoding="utf-8"))
+    assert "positive: blast ('blast')" in text
+    assert "Labels that contradict" in text
+    assert "blast/01.jpg (blast) and healthy/link.jpg (healthy)</li>" in text
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows allows no such file name")
