@@ -117,6 +117,11 @@ def summarize(measure: str, this: list[float], other: list[float]) -> dict[str, 
 @click.argument("other", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option(
+    "--other-bundle",
+    type=click.Path(path_type=Path, exists=True),
+    help="The same model for the other checkout, where it cannot open BUNDLE.",
+)
 @click.option("--backend", multiple=True, help="Measure only this backend; may be repeated.")
 @click.option("--threads", type=click.IntRange(1), default=usable_cores(), show_default=True)
 @click.option("--rounds", type=click.IntRange(2), default=ROUNDS, show_default=True)
@@ -131,6 +136,7 @@ def main(
     other: Path,
     bundle: Path,
     images: tuple[str, ...],
+    other_bundle: Path | None,
     backend: tuple[str, ...],
     threads: int,
     rounds: int,
@@ -145,19 +151,25 @@ def main(
     repeated = [images[number % len(images)] for number in range(count)]
     formats = Bundle.open(bundle).formats
     for name in backend or [name for name in installed_backends() if name in formats]:
-        one = classify_command(sys.executable, bundle, name, threads, images[0])
-        many = classify_command(sys.executable, bundle, name, threads, *repeated)
+        one, many = (
+            [
+                classify_command(sys.executable, path, name, threads, *sources)
+                for path in (bundle, other_bundle or bundle)
+            ]
+            for sources in (images[:1], repeated)
+        )
         skipped = min(2 * threads, count // 2)
-        for environment in (this_environment, other_environment):  # fills the caches
-            run_timed(one, environment)
+        environments = (this_environment, other_environment)
+        for command, environment in zip(one, environments, strict=True):  # fills the caches
+            run_timed(command, environment)
         starts = alternate(
-            partial(run_timed, one, this_environment),
-            partial(run_timed, one, other_environment),
+            partial(run_timed, one[0], this_environment),
+            partial(run_timed, one[1], other_environment),
             rounds,
         )
         rates = alternate(
-            partial(images_per_second, many, skipped, this_environment),
-            partial(images_per_second, many, skipped, other_environment),
+            partial(images_per_second, many[0], skipped, this_environment),
+            partial(images_per_second, many[1], skipped, other_environment),
             rounds,
         )
         for line in (
