@@ -182,3 +182,11 @@ def test_a_document_of_another_kind_or_version_is_refused(document, part):
         check_document(document, "phantom", "x.json", error=DataError)
     assert str(error.value).startswith("x.json is ")
     assert part in str(error.value)
+
+
+def test_many_texts_are_compared_without_comparing_each_pair():
+    hashes = [f"{number:032x}" for number in range(200_000)]
+    assert find_violation(hashes, {"uniqueItems": True}) is None
+    violation = find_violation([*hashes, hashes[7]], {"uniqueItems": True})
+    assert violation is not None
+    assert violation.path == (200_000,)
