@@ -2,7 +2,7 @@
 
 The keywords that the schemas use are implemented here, and not by the package jsonschema, because
 three commands of the base installation check documents: `benchmark`, which continues its log of
-rounds on a board, `pack --check` and `devices recommend`. There jsonschema would be six packages,
+rounds on a board, `pack --check` and `devices recommend`. There jsonschema would be five packages,
 one of them compiled (rpds-py). Its messages also contain whole values, and its ``$`` accepts a line
 end. The tests compare the verdicts with jsonschema's.
 
