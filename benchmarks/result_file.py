@@ -8,9 +8,10 @@ from statistics import median
 from typing import Any, cast
 
 from .. import __version__
-from ..errors import DataError
+from ..errors import BundleError, DataError
+from ..runtime.bundle.bundle import Bundle
 from ..runtime.json_documents import read_json
-from ..runtime.json_schema import check_document
+from ..runtime.json_schema import check_document, find_violation, load_schema
 from ..runtime.provenance import source_commit
 from .measuring.configurations import Configuration
 from .measuring.machine_noise import describe_noise, is_noisy, session_reference
@@ -214,6 +215,27 @@ def _is_ok(record: Any) -> bool:
 def _accuracy_failed(configuration: Configuration, log: RoundsLog) -> bool:
     record = log.accuracy.get(configuration.artifact_key)
     return record is not None and not _is_ok(record)
+
+
+def check_training(bundle: Bundle) -> None:
+    """Check what a bundle records of its training, since its rows in a result repeat it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Raises
+    ------
+    BundleError
+        If `read_result` would refuse it.
+    """
+    schema = load_schema("benchmark")
+    part = {**schema["$defs"]["row"]["properties"]["training"], "$defs": schema["$defs"]}
+    if violation := find_violation(_training(bundle.record), part):
+        raise BundleError(
+            f"{bundle.path}: the record of the training is damaged: {violation}",
+            fix="export the bundle again",
+        )
 
 
 def _parity(configuration: Configuration) -> str | None:

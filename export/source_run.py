@@ -16,7 +16,7 @@ from ..runtime.guards.image_statistics import image_statistics
 from ..runtime.image_settings import ImageSettings
 from ..runtime.imaging import load_image, load_rgb
 from ..runtime.types import GuardsRecord
-from ..train.runs.run_folder import Predictions, Run
+from ..train.runs.run_folder import TRAIN_AGAIN, Predictions, Run
 from .convert.calibration_images import CalibrationImages, choose_balanced
 from .types import Images, Indices
 
@@ -97,7 +97,8 @@ def read_run_images(run: Run) -> RunImages:
     Raises
     ------
     ExportError
-        If the data set of the run is gone or was changed, or its predictions cannot be read.
+        If the data set of the run is gone or was changed, or its predictions cannot be read, or
+        are not those of the images that test each fold.
     RunError
         If the run does not say which images each fold trained on.
     ImageError
@@ -113,6 +114,14 @@ def read_run_images(run: Run) -> RunImages:
     if missing := [name for name in names if name not in samples or name not in split]:
         root = run.record["data"]["root"]
         raise ExportError(f"the run's image {missing[0]!r} is not under {root} any more")
+    expected = {(row.image, fold) for row in split.values() for fold in row.tested_by}
+    actual = set(zip(predictions.images, predictions.folds.tolist(), strict=True))
+    if differences := sorted(expected ^ actual):
+        image, fold = differences[0]
+        raise ExportError(
+            f"the predictions of {run.path} are not those of its split: see {image!r}, fold {fold}",
+            fix=TRAIN_AGAIN,
+        )
     settings = ImageSettings.from_json(run.record["image_path"])
     return RunImages(
         images=np.stack([load_rgb(samples[name].path, settings) for name in names]),

@@ -146,7 +146,8 @@ def _is_intact(folder: Path) -> bool:
     try:
         sums = read_json(folder / SUMS, error=AlledgeError)
         return {path.name for path in folder.iterdir()} == {*sums, SUMS} and all(
-            file_digest(folder / name) == digest for name, digest in sums.items()
+            (folder / name).is_file() and file_digest(folder / name) == digest
+            for name, digest in sums.items()
         )
     except (OSError, AlledgeError, AttributeError, TypeError):
         return False

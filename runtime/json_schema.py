@@ -1,7 +1,13 @@
 """Checks a document against its schema in ``schemas/``; standard library only.
 
-Devices check packs and results without the package jsonschema, so the keywords that the schemas
-use are implemented here. The tests compare the verdicts with jsonschema's.
+The keywords that the schemas use are implemented here, and not by the package jsonschema, because
+three commands of the base installation check documents: `benchmark`, which continues its log of
+rounds on a board, `pack --check` and `devices recommend`. There jsonschema would be five packages,
+one of them compiled (rpds-py). Its messages also contain whole values, and its ``$`` accepts a line
+end. The tests compare the verdicts with jsonschema's.
+
+`json_values` checks ``bundle.json`` and ``parity.json`` instead: a schema cannot state their rules
+between keys, such as the files of a format or one score for each label.
 
 References
 ----------
@@ -18,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import AlledgeError
+from .json_values import shown
 
 SCHEMAS = Path(__file__).resolve().parent / "schemas"
 TYPES: dict[str, tuple[type, ...]] = {
@@ -29,7 +36,6 @@ TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
-SHOWN_CHARACTERS = 60
 UPDATE = "update alledge: pip install --upgrade alledge"
 
 
@@ -91,7 +97,7 @@ def check_document(
         )
     actual = document.get("schema_version")
     if document.get("schema") != identity:
-        what = _shown(document["schema"]) if "schema" in document else "a document without a schema"
+        what = shown(document["schema"]) if "schema" in document else "a document without a schema"
         raise error(f"{name} is {what}, not {identity!r}", allowed=allowed, fix=fix)
     if type(actual) is int and actual > version:
         raise error(
@@ -100,7 +106,7 @@ def check_document(
             fix=UPDATE,
         )
     if actual != version or isinstance(actual, bool):
-        raise error(f"{name} is {identity!r} version {_shown(actual)}", allowed=allowed, fix=fix)
+        raise error(f"{name} is {identity!r} version {shown(actual)}", allowed=allowed, fix=fix)
     if violation := find_violation(document, schema):
         raise error(f"{name} is not a valid {identity!r}: {violation}", fix=fix)
 
@@ -195,25 +201,33 @@ def _items(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iter
 
 def _unique(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
     if expected and isinstance(value, list):
+        texts: set[str] = set()  # a run has a hash of each of its images: thousands
+        others: list[Any] = []
         for number, item in enumerate(value):
-            if any(_equal(item, other) for other in value[:number]):
-                yield Violation((*path, number), f"{_shown(item)} occurs twice")
+            if isinstance(item, str):
+                is_known = item in texts
+                texts.add(item)
+            else:
+                is_known = any(_equal(item, other) for other in others)
+                others.append(item)
+            if is_known:
+                yield Violation((*path, number), f"{shown(item)} occurs twice")
 
 
 def _enum(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
     if not any(_equal(value, item) for item in expected):
-        yield Violation(path, f"{_shown(value)} is not one of {', '.join(map(_shown, expected))}")
+        yield Violation(path, f"{shown(value)} is not one of {', '.join(map(shown, expected))}")
 
 
 def _const(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
     if not _equal(value, expected):
-        yield Violation(path, f"{_shown(value)} is not {_shown(expected)}")
+        yield Violation(path, f"{shown(value)} is not {shown(expected)}")
 
 
 def _pattern(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
     # In JSON Schema `$` is the end of the text; in Python also the place before a line end.
     if isinstance(value, str) and not re.search(re.sub(r"(?<!\\)\$$", r"\\Z", expected), value):
-        yield Violation(path, f"{_shown(value)} does not match {expected}")
+        yield Violation(path, f"{shown(value)} does not match {expected}")
 
 
 def _reference(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
@@ -239,12 +253,12 @@ def _any_of(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Ite
 def _one_of(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
     yield from _any_of(value, expected, schema, root, path)
     if sum(_ok(value, part, root) for part in expected) > 1:
-        yield Violation(path, f"{_shown(value)} can be read in two ways")
+        yield Violation(path, f"{shown(value)} can be read in two ways")
 
 
 def _not(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
     if _ok(value, expected, root):
-        yield Violation(path, f"{_shown(value)} is not allowed")
+        yield Violation(path, f"{shown(value)} is not allowed")
 
 
 def _if(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
@@ -257,17 +271,18 @@ def _limit(word: str, within: Callable[[Any, Any], bool]) -> Check:
 
     def check(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
         if _is_type(value, "number") and not within(value, expected):
-            yield Violation(path, f"{_shown(value)} is not {word} {expected}")
+            yield Violation(path, f"{shown(value)} is not {word} {expected}")
 
     return check
 
 
 def _length(kind: type[Sized], word: str, within: Callable[[int, int], bool]) -> Check:
     """Return the check of a limit of lengths."""
+    unit = "characters" if kind is str else "entries"
 
     def check(value: Any, expected: Any, schema: Any, root: Any, path: Any) -> Iterator[Violation]:
         if isinstance(value, kind) and not within(len(value), expected):
-            yield Violation(path, f"it has {len(value)} entries, not {word} {expected}")
+            yield Violation(path, f"it has {len(value)} {unit}, not {word} {expected}")
 
     return check
 
@@ -289,6 +304,7 @@ KEYWORDS: dict[str, Check] = {
     "exclusiveMinimum": _limit("above", lambda value, limit: value > limit),
     "pattern": _pattern,
     "minLength": _length(str, "at least", _at_least),
+    "maxLength": _length(str, "at most", _at_most),
     "required": _required,
     "properties": _properties,
     "additionalProperties": _additional,
@@ -327,12 +343,7 @@ def _equal(one: Any, other: Any) -> bool:
 def _wrong_type(value: Any) -> str:
     name = next(name for name in ("boolean", *TYPES) if _is_type(value, name))
     return (
-        f"it is {_shown(value)} ({name})"
+        f"it is {shown(value)} ({name})"
         if name not in ("object", "array", "null")
         else f"it is {name}"
     )
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"

@@ -11,7 +11,7 @@ from ...runtime.data.layout_types import ReadOptions
 from ...runtime.files import write_json
 from ...runtime.outputs import check_outputs, make_folder
 from ..machine_identity import describe_this_machine
-from ..result_file import RESULT_NAME, build_result
+from ..result_file import RESULT_NAME, build_result, check_training
 from ..types import Conditions, DataBlock, Result
 from .configurations import SAMPLE_IMAGE, BenchmarkOptions, choose_image, list_configurations
 from .rounds_log import CONDITIONS, ROUNDS, RoundsLog
@@ -62,8 +62,8 @@ def measure(
     Raises
     ------
     AlledgeError
-        As `list_configurations`, `read_dataset` and `RoundsLog`, and if the folder cannot be
-        written, or holds a file that a new measurement would replace.
+        As `list_configurations`, `check_training`, `read_dataset` and `RoundsLog`, and if the
+        folder cannot be written, or holds a file that a new measurement would replace.
 
     Examples
     --------
@@ -76,6 +76,8 @@ def measure(
     configurations, skipped = list_configurations(bundles, backends, threads)
     for message in skipped:
         report_progress(message)
+    for configuration in configurations:
+        check_training(configuration.bundle)
     read_options = read_options or ReadOptions()
     dataset = read_dataset(data, read_options) if data is not None else None
     for line in dataset.description() if dataset is not None else ():

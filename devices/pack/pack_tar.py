@@ -77,16 +77,19 @@ def read_members(file: BinaryIO) -> dict[str, Member]:
     ------
     ValueError, tarfile.HeaderError
         If the tar is not in the format that `write_tar` writes, has too many files, contains a
-        name twice, or a name that would be unpacked elsewhere.
+        name twice, or a name that would be unpacked elsewhere. Names that differ in capital letters
+        only are one name, as on Windows and macOS.
     """
     members: dict[str, Member] = {}
+    folded: set[str] = set()
     for header in _headers(file):
         info = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         _check_header(info, header)
         if len(members) == MAX_MEMBERS:
             raise ValueError(f"it has more than {MAX_MEMBERS} files")
-        if info.name in members:
+        if info.name.casefold() in folded:
             raise ValueError(f"{info.name} appears twice")
+        folded.add(info.name.casefold())
         members[info.name] = Member(start=file.tell(), size=info.size)
         file.seek(info.size, 1)
         if any(file.read(-info.size % BLOCK)):

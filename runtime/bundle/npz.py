@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BundleError
+from ..regular_files import open_regular_file
+from .record_file import EXPORT_FIX
 
 MAX_BYTES = 1 << 30  # of all arrays of a file together
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -40,19 +41,18 @@ def read_arrays(
         shape, or more or fewer bytes than its shape needs. Nothing is unpickled.
     """
     sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape in shapes.values()]
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError("it is not a regular file")
-        if sum(sizes) > MAX_BYTES:
-            raise ValueError(f"it would need {sum(sizes)} bytes, more than {MAX_BYTES}")
-        with zipfile.ZipFile(path) as archive:
-            return {name: _read(archive, name, shape, dtype) for name, shape in shapes.items()}
-    except Exception as error:  # zipfile, zlib and numpy raise many kinds for a damaged file
-        raise BundleError(
-            f"{path} cannot be read: {_describe(error)}",
-            allowed=f"arrays of {np.dtype(dtype)} as `alledge export` writes them",
-            fix="export the bundle again",
-        ) from None
+    with open_regular_file(path, error=BundleError, fix=EXPORT_FIX) as file:
+        try:
+            if sum(sizes) > MAX_BYTES:
+                raise ValueError(f"it would need {sum(sizes)} bytes, more than {MAX_BYTES}")
+            with zipfile.ZipFile(file) as archive:
+                return {name: _read(archive, name, shape, dtype) for name, shape in shapes.items()}
+        except Exception as error:  # zipfile, zlib and numpy raise many kinds for a damaged file
+            raise BundleError(
+                f"{path} cannot be read: {_describe(error)}",
+                allowed=f"arrays of {np.dtype(dtype)} as `alledge export` writes them",
+                fix=EXPORT_FIX,
+            ) from None
 
 
 def _read(

@@ -73,6 +73,10 @@ def read_references(bundle: Bundle) -> References:
         names |= set(variants(parity["formats"][name]).values())
     shape = (count, len(bundle.labels))
     outputs = read_arrays(bundle.path / OUTPUTS, dict.fromkeys(sorted(names), shape), np.float32)
+    if not np.isfinite(outputs[FLOAT]).all():  # nothing can be compared with it
+        raise BundleError(
+            f"{bundle.path / OUTPUTS}: an output of the float model is not finite", fix=EXPORT_FIX
+        )
     return References(inputs["inputs"], inputs["picture"], outputs, parity)
 
 

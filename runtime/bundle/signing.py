@@ -33,7 +33,7 @@ def trusted_keys(folder: Path | None = None) -> dict[str, bytes]:
     ----------
     folder : Path, optional
         By default this device's. It may be missing or empty only if neither this parameter nor
-        ``$ALLEDGE_TRUSTED_KEYS`` names it.
+        ``$ALLEDGE_TRUSTED_KEYS`` names it. Files whose names begin with a dot are ignored.
 
     Returns
     -------
@@ -43,23 +43,27 @@ def trusted_keys(folder: Path | None = None) -> dict[str, bytes]:
     Raises
     ------
     UntrustedError
-        If a key cannot be read, or a folder that was named is missing or contains no key.
+        If the folder or a key cannot be read, or a folder that was named is missing or contains no
+        key. A folder with files of other kinds is refused too: a key may have a wrong name.
     """
     named = folder is not None or ENVIRONMENT in os.environ
     folder = folder or trusted_folder()
-    if not folder.is_dir():
-        if named:
-            raise UntrustedError(
-                f"the folder of trusted keys {folder} does not exist",
-                fix=f"put the *.pub files of `alledge keygen` there, or unset {ENVIRONMENT}",
-            )
-        return {}
-    keys = {path.name: read_public_key(path) for path in sorted(folder.glob("*.pub"))}
-    if named and not keys:
+    fix = f"put the *.pub files of `alledge keygen` there, or unset {ENVIRONMENT}"
+    try:
+        files = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    except FileNotFoundError:
+        if not named:
+            return {}
         raise UntrustedError(
-            f"the folder of trusted keys {folder} contains no key",
-            fix=f"put the *.pub files of `alledge keygen` there, or unset {ENVIRONMENT}",
-        )
+            f"the folder of trusted keys {folder} does not exist", fix=fix
+        ) from None
+    except OSError as error:
+        raise UntrustedError(
+            f"the folder of trusted keys {folder} cannot be read: {error.strerror}", fix=fix
+        ) from None
+    keys = {path.name: read_public_key(path) for path in files if path.suffix.lower() == ".pub"}
+    if not keys and (named or files):
+        raise UntrustedError(f"the folder of trusted keys {folder} contains no key", fix=fix)
     return keys
 
 

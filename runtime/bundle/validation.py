@@ -7,6 +7,7 @@ from typing import Any
 
 from ..image_settings import check_settings
 from ..json_values import (
+    JOINERS,
     MISSING,
     InvalidValueError,
     check_choice,
@@ -80,14 +81,14 @@ def validate_labels(labels: object, positive: object) -> None:
     Raises
     ------
     InvalidValueError
-        If they are not at least two printable names that differ by more than capital letters and
-        spaces, or if all or none of them are positive.
+        If they are not at least two printable names that look different, or if all or none of
+        them are positive.
     """
     names = check_list(labels, "labels", 2, MAX_LABELS)
     same: dict[str, str] = {}
     for number, name in enumerate(names):
         check_text(name, f"labels[{number}]", MAX_LABEL_CHARS)
-        folded = name.strip().casefold()
+        folded = _appearance(name)
         if folded in same:
             raise invalid(f"labels[{number}]", name, f"another name than {same[folded]!r}")
         same[folded] = name
@@ -96,6 +97,16 @@ def validate_labels(labels: object, positive: object) -> None:
         check_choice(name, f"positive[{number}]", names)
         if name in chosen[:number]:
             raise invalid(f"positive[{number}]", name, "each label once")
+
+
+def _appearance(name: str) -> str:
+    """Return what a reader sees of a label: without capitals, extra spaces and Unicode forms."""
+    if not name.isascii():
+        import unicodedata  # rarely needed, and a library of 1 MB
+
+        name = unicodedata.normalize("NFKC", name)
+        name = "".join(c for c in name if c not in JOINERS)
+    return " ".join(name.casefold().split())
 
 
 def _check_files(files: object, sizes: object) -> None:

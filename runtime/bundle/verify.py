@@ -269,7 +269,9 @@ def verify_text(document: VerifyDocument) -> str:
             )
         if backend["float"]["max_dp"] is not None:
             lines.append(_cost_line(backend["float"]))
-    return "\n".join([*lines, "", f"verdict    {document['verdict']}"])
+    absent = [n for n, row in document["backends"].items() if row["status"] == "not installed"]
+    without = f"; not run, since not installed: {', '.join(absent)}" if absent else ""
+    return "\n".join([*lines, "", f"verdict    {document['verdict']}{without}"])
 
 
 def _cost_line(desk: dict[str, Any]) -> str:

@@ -185,6 +185,10 @@ class _Distance:
             raise ValueError(f"{count} features with statistics of the shapes {shapes}")
         if not (len(self._centres) and (self._scale > 0).all()):
             raise ValueError("no centre, or a scale that is not positive")
+        # With another matrix the square of a distance can be negative, and no image is far away.
+        if not np.allclose(self._precision, self._precision.T):
+            raise ValueError("the precision is not symmetric")
+        np.linalg.cholesky(self._precision)  # raises a ValueError if it is not positive definite
 
     def is_above_limit(self, statistics: Statistics) -> bool:
         row = np.array([[statistics[name] for name in self._names]], dtype=np.float64)

@@ -238,3 +238,17 @@ def test_a_folder_of_the_user_is_no_cache_entry(root: Path) -> None:
         with_cache(f"entry-{number}", write("x"))
     assert all((folder / "chapter.txt").is_file() for folder in users)
     assert len(entries(root)) == len(users) + KEPT_ENTRIES
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX special files")
+@pytest.mark.timeout(20)
+def test_an_entry_with_a_fifo_is_replaced_and_not_read(root: Path) -> None:
+    def use(folder: Path | None) -> None:
+        assert folder is not None
+        (folder / "x").write_bytes(b"content")
+
+    with_cache("entry", use)
+    (root / "entry" / "x").unlink()
+    os.mkfifo(root / "entry" / "x")
+    with_cache("entry", use)
+    assert (root / "entry" / "x").read_bytes() == b"content"

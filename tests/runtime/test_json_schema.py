@@ -18,9 +18,7 @@ from alledge.runtime.json_schema import (
 
 KINDS = sorted(path.stem for path in SCHEMAS.glob("*.json"))
 IGNORED = {"$schema", "$defs", "title", "description", "default", "then", "else", "examples"}
-# The format only of a date, which is shown as it is; the length only of labels of a bundle, which
-# `runtime.bundle.validation` checks.
-CHECKED_ELSEWHERE = {"format", "maxLength"}
+CHECKED_ELSEWHERE = {"format"}  # only of a date, which is shown as it is
 
 
 def keywords(schema):
@@ -147,6 +145,7 @@ def test_the_verdict_is_that_of_jsonschema(kind):
         ({"propertyNames": {"pattern": "^a"}}, {"ab": 1}, {"b": 1}),
         ({"additionalProperties": False, "properties": {"a": {}}}, {"a": None}, {"b": 1}),
         ({"exclusiveMinimum": 0}, 0.1, 0),
+        ({"maxLength": 2}, "ab", "abc"),
     ],
 )
 def test_a_keyword_has_the_meaning_of_the_standard(schema, good, bad):
@@ -184,3 +183,11 @@ def test_a_document_of_another_kind_or_version_is_refused(document, part):
         check_document(document, "phantom", "x.json", error=DataError)
     assert str(error.value).startswith("x.json is ")
     assert part in str(error.value)
+
+
+def test_many_texts_are_compared_without_comparing_each_pair():
+    hashes = [f"{number:032x}" for number in range(200_000)]
+    assert find_violation(hashes, {"uniqueItems": True}) is None
+    violation = find_violation([*hashes, hashes[7]], {"uniqueItems": True})
+    assert violation is not None
+    assert violation.path == (200_000,)

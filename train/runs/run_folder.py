@@ -36,6 +36,7 @@ REQUIRED = (
     "data", "temperature", "threshold", "band", "oof", "guards", "seen", "code", "finished",
 )  # fmt: skip
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
+MAX_SUM_ERROR = 1e-3  # the probabilities of an image add up to 1, written with nine digits
 LOCATIONS = ("root", "labels_file")  # where the data are: no settings, since they may be moved
 
 
@@ -392,7 +393,11 @@ def _check_unique(keys: Iterable[Any], rows: Sequence[TableRow]) -> None:
 
 def _predictions(rows: Sequence[TableRow], labels: Sequence[str]) -> Predictions:
     def scores(prefix: str) -> NDArray[np.float64]:
-        return np.array([[row.number(f"{prefix}_{label}") for label in labels] for row in rows])
+        table = np.array([[row.number(f"{prefix}_{label}") for label in labels] for row in rows])
+        for row, total in zip(rows, table.sum(axis=1), strict=True):
+            if abs(total - 1) > MAX_SUM_ERROR:
+                raise ValueError(f"line {row.line}: the {prefix} columns add up to {total:g}")
+        return table
 
     truth = [row.index("truth", 0, len(labels) - 1) for row in rows]
     for row, index in zip(rows, truth, strict=True):

@@ -32,18 +32,20 @@ class TableRow(dict[str, str]):
 
     def number(self, column: str, low: float = 0.0, high: float = 1.0) -> float:
         """Return a number; raise ValueError unless it is finite and from `low` to `high`."""
-        try:
-            value = float(self[column])
+        text = self[column]
+        try:  # Python alone reads 1_0 as 10, and the digits of other scripts
+            value = float(text) if text.isascii() and "_" not in text else math.nan
         except ValueError:
             value = math.nan
         if not low <= value <= high:
-            raise ValueError(f"line {self.line}: {column} is {self[column]!r:.40}")
+            raise ValueError(f"line {self.line}: {column} is {text!r:.40}")
         return value
 
     def index(self, column: str, low: int = 0, high: int = 2**31) -> int:
         """Return a whole number; raise ValueError unless it is from `low` to `high`."""
         text = self[column]
-        if not text.isdecimal() or len(text) > 10 or not low <= int(text) <= high:
+        is_number = text.isascii() and text.isdecimal() and len(text) <= 10
+        if not is_number or not low <= int(text) <= high:
             raise ValueError(f"line {self.line}: {column} is {text!r:.40}")
         return int(text)
 

@@ -29,11 +29,11 @@ WINDOWS = sys.platform == "win32"
 PURPOSE = b"alledge pack\n"
 COMPLETE = ".complete"  # written last: a folder without this file is of an interrupted installation
 VERSION_IN_COMMAND = re.compile(r"versions[\\/]([0-9a-f]{16}(?:-\d+)?)[\\/]")
+# A glob inside site-packages; "../*" would delete files of the user.
+LEAVE_OUT = re.compile(r"(?!.*\.\.)[A-Za-z0-9_*][A-Za-z0-9_./*-]*")
 COMPILE = """import alledge, click, compileall, os
 for package in (alledge, click):
     compileall.compile_dir(os.path.dirname(package.__file__), quiet=1)"""
-
-
 PACK_TYPES = {
     "files": dict,
     "python": str,
@@ -66,9 +66,14 @@ def main() -> int:
     try:
         return install(options.prefix.expanduser().absolute(), options.trust)
     except (Refused, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-        print(f"not installed: {error}", file=sys.stderr)
+        print(f"not installed: {printable(str(error))}", file=sys.stderr)
         print("the previous installation is unchanged", file=sys.stderr)
         return 1
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters, which a terminal would obey, are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def default_prefix() -> Path:
@@ -97,15 +102,22 @@ def install(prefix: Path, trust: list[Path]) -> int:
 
 
 def read_pack(content: bytes) -> dict[str, Any]:
-    """Return the document of the pack; refuse one whose values have wrong types."""
+    """Return the document of the pack; refuse one with values that the installer cannot use."""
     try:
         pack = json.loads(content)
     except (ValueError, RecursionError):
         pack = None
-    for key, kind in PACK_TYPES.items():
-        if not isinstance(pack, dict) or not isinstance(pack.get(key), kind):
-            raise Refused(f"pack.json is damaged ({key}): unpack the tar again, or copy it again")
-    return dict(pack)
+    pack = pack if isinstance(pack, dict) else {}
+    wrong = [key for key, kind in PACK_TYPES.items() if type(pack.get(key)) is not kind]
+    if not wrong and pack["pip"] not in pack["files"]:
+        wrong = ["pip"]
+    if not wrong and not all(
+        isinstance(glob, str) and LEAVE_OUT.fullmatch(glob) for glob in pack["leave_out"]
+    ):
+        wrong = ["leave_out"]
+    if wrong:
+        raise Refused(f"pack.json is damaged ({wrong[0]}): unpack the tar again, or copy it again")
+    return pack
 
 
 def read_keys(folder: Path) -> dict[str, str]:

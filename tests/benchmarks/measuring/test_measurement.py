@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from alledge.runtime.bundle.seen_images import pixel_hash
 from alledge.runtime.data.datasets import Dataset
 from alledge.runtime.data.layout_types import ReadOptions
 from alledge.runtime.imaging import load_rgb
+from support.bundles import edit
 
 SCHEMAS = Path(runtime.__file__).parent / "schemas"
 QUICK = ("--seconds", "0.02", "--rounds", "2", "--max-rounds", "2", "--threads", "1")
@@ -301,6 +303,24 @@ def test_a_folder_with_rounds_under_other_conditions_is_refused(
 
 def test_the_same_bundle_twice_is_wrong_usage(run: Run, bundle: Path, tmp_path: Path) -> None:
     assert run("benchmark", bundle, bundle, "--out", tmp_path, *QUICK).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"training": {"data": {"name": 5}}}, "data: it is 5"),
+        ({"training": {"data": {}, "weights": ["x"]}}, "weights: it is array"),
+        ({"metrics": {"sensitivity": 1}}, "out_of_fold.sensitivity"),
+    ],
+)
+def test_a_bundle_whose_row_the_report_would_refuse_is_not_measured(
+    run: Run, bundle: Path, tmp_path: Path, changes: dict[str, Json], key: str
+) -> None:
+    damaged = edit(Path(shutil.copytree(bundle, tmp_path / "bundle")), **changes)
+    answer = run("benchmark", damaged, "--out", tmp_path / "out")
+    assert answer.exit_code == 1
+    assert key in answer.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_thread_count_that_is_no_number_is_wrong_usage(

@@ -1,5 +1,6 @@
 """The functions of the installer, which runs before alledge is installed, one by one."""
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -117,3 +118,49 @@ def test_another_key_with_the_name_of_a_trusted_key_is_refused(installer, tmp_pa
     (tmp_path / "lab.pub").write_text("ed25519 01\n", encoding="ascii")
     with pytest.raises(installer.Refused, match=r"another lab\.pub is trusted"):
         installer.check_signature(b"", {"lab.pub": "ed25519 02\n"}, [tmp_path / "lab.pub"])
+
+
+PACK = {
+    "files": {"tools/pip-1.whl": "0" * 64},
+    "python": "3.11",
+    "system": "linux",
+    "arch": "x86_64",
+    "needs_bytes": 1,
+    "pip": "tools/pip-1.whl",
+    "leave_out": ["numpy/*/tests"],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("needs_bytes", True),
+        ("pip", "../pip.whl"),
+        ("leave_out", [5]),
+        ("leave_out", ["/etc/*"]),
+        ("leave_out", ["../../../../*"]),
+        ("leave_out", ["numpy/../../*"]),
+        ("leave_out", ["numpy\n"]),
+    ],
+)
+def test_a_document_that_would_delete_or_run_other_files_is_refused(installer, key, value):
+    assert installer.read_pack(json.dumps(PACK).encode()) == PACK
+    with pytest.raises(installer.Refused, match=rf"pack\.json is damaged \({key}\)"):
+        installer.read_pack(json.dumps({**PACK, key: value}).encode())
+
+
+def test_the_globs_of_alledge_are_accepted(installer):
+    assert installer.read_pack(json.dumps({**PACK, "leave_out": LEAVE_OUT}).encode())
+
+
+def test_a_refusal_prints_no_control_character_of_the_pack(
+    installer, tmp_path, capsys, monkeypatch
+):
+    content = {**PACK, "python": "3.0\x1b[2J\rinstalled"}
+    (tmp_path / "pack.json").write_text(json.dumps(content), encoding="utf-8")
+    installer.change(HERE=tmp_path, check_files=lambda pack: None)
+    monkeypatch.setattr(sys, "argv", ["install.py", "--prefix", str(tmp_path / "prefix")])
+    assert installer.main() == 1
+    text = capsys.readouterr().err
+    assert "for 3.0\\x1b[2J\\rinstalled:" in text
+    assert "\x1b" not in text

@@ -156,3 +156,10 @@ def test_a_name_that_is_too_long_for_the_header_cannot_be_packed(tar):
     (tar.parent / FOLDER / ("x" * 101)).touch()
     with pytest.raises(AlledgeError, match="cannot be packed"):
         write_tar(tar.parent / FOLDER, tar)
+
+
+def test_two_names_that_windows_takes_for_one_are_not_a_pack(tar):
+    """The second file would replace the first one, or be written into it."""
+    extend(tar, entry(header(SCRIPT.upper().replace(FOLDER.upper(), FOLDER), len(EVIL)), EVIL))
+    with pytest.raises(BundleError, match=r"INSTALL\.SH appears twice"):
+        check_pack(tar, {})

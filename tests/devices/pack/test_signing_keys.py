@@ -1,5 +1,6 @@
 """Signatures of bundles and packs, the keys that a device trusts, and `alledge keygen`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -117,3 +118,38 @@ def test_secret_keys_are_ignored_by_git_and_refused_by_the_commit_hook():
     root = Path(__file__).resolve().parents[3]
     assert "*.key" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert "id: no-secret-keys" in (root / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def default_folder(tmp_path, monkeypatch):
+    """The folder of this device's keys, which no variable names; it does not exist."""
+    monkeypatch.delenv("ALLEDGE_TRUSTED_KEYS", raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    (tmp_path / "share" / "alledge").mkdir(parents=True)
+    return tmp_path / "share" / "alledge" / "trusted"
+
+
+def test_a_folder_whose_keys_cannot_be_used_does_not_count_as_no_keys(pair, default_folder):
+    assert trusted_keys() == {}
+    default_folder.write_text("no folder", encoding="ascii")
+    with pytest.raises(UntrustedError, match="cannot be read"):
+        trusted_keys()
+    default_folder.unlink()
+    default_folder.mkdir()
+    assert trusted_keys() == {}
+    (default_folder / "lab.pub.txt").touch()
+    with pytest.raises(UntrustedError, match="contains no key"):
+        trusted_keys()
+    key = next(pair[1].glob("*.pub")).read_bytes()
+    (default_folder / "LAB.PUB").write_bytes(key)
+    (default_folder / "._LAB.PUB").write_bytes(b"\0\5\x16\7")  # of a disk that macOS wrote
+    assert list(trusted_keys()) == ["LAB.PUB"]
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() == 0, reason="needs permissions that are obeyed"
+)
+def test_a_folder_of_keys_that_may_not_be_read_is_an_error(default_folder):
+    default_folder.mkdir(mode=0)
+    with pytest.raises(UntrustedError, match="cannot be read"):
+        trusted_keys()

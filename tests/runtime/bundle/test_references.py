@@ -171,3 +171,17 @@ def test_answers_that_the_record_does_not_give_are_named(
     replay = replay_answers(Bundle.open(own_bundle), references)
     assert replay["status"] == "fail"
     assert any("onnx: labels: 8 of 8 differ" in line for line in replay["differences"])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_outputs_of_the_float_model_that_are_not_finite_are_refused(
+    own_bundle: Path, bundles: ModuleType, value: float
+) -> None:
+    file = own_bundle / "reference" / "outputs.npz"
+    with np.load(file) as archive:
+        outputs = {name: archive[name] for name in archive.files}
+    outputs["float"][0, 0] = value
+    np.savez(file, allow_pickle=False, **outputs)
+    bundles.reseal(own_bundle)
+    with pytest.raises(BundleError, match=r"outputs\.npz: .* is not finite"):
+        verify_bundle(own_bundle)

@@ -337,3 +337,13 @@ def test_percentiles_are_those_of_numpy(seed: int, count: int, rows: int) -> Non
     values = np.random.default_rng(seed).random((rows, count), dtype=np.float32)
     wanted = np.percentile(values, (0, 50, 90, 100), axis=1)
     assert np.allclose(percentiles(values, (0, 50, 90, 100)), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_precision_that_hides_far_images_is_refused(record: dict[str, Any], sign: int) -> None:
+    """Squared distances would be negative in some directions, and count as zero."""
+    distance = copy.deepcopy(record["off_domain"])
+    distance["precision"][0][1] = 1e3
+    distance["precision"][1][0] = sign * 1e3
+    with pytest.raises(BundleError, match="the guards of the bundle are damaged"):
+        Guards({**record, "off_domain": distance})

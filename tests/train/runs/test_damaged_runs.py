@@ -212,3 +212,30 @@ def test_a_run_whose_tables_disagree_is_refused(folder):
     write_table(path, table(path)[:-1])
     with pytest.raises((ExportError, RunError)):
         read_run_images(load_run(folder))
+
+
+@pytest.mark.parametrize("cell", ["0.5", "1_0e-1", "\u0660"])
+def test_scores_that_are_no_probabilities_of_one_image_are_refused(folder, cell):
+    """One changed score would move the threshold, and every other check passes."""
+    path = folder / "predictions.csv"
+    rows = table(path)
+    rows[1][rows[0].index("score_blast")] = cell
+    rows[1][rows[0].index("score_healthy")] = "0.25"
+    write_table(path, rows)
+    with pytest.raises(RunError, match=r"predictions\.csv is damaged: line 2: .*score"):
+        load_run(folder).predictions()
+
+
+@pytest.mark.parametrize("damage", ["no row", "other fold"])
+def test_predictions_that_are_not_those_of_the_split_are_refused(folder, damage):
+    """The threshold would be chosen from fewer images than the record says."""
+    path = folder / "predictions.csv"
+    rows = table(path)
+    read_run_images(load_run(folder))
+    if damage == "no row":
+        del rows[3]
+    else:
+        rows[3][rows[0].index("fold")] = "9"
+    write_table(path, rows)
+    with pytest.raises(ExportError, match=r"are not those of its split: see '.*', fold \d"):
+        read_run_images(load_run(folder))
