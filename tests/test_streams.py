@@ -129,7 +129,11 @@ def test_a_folder_whose_name_is_no_utf8_works_with_every_engine(
         ["classify", image, "--bundle", bundle, "--backend", name]
         for name in ("tflite", "onnx", "openvino")
     ]
-    for words in (*commands, ["verify", bundle], ["doctor", bundle]):
+    measured = folder / "measured"
+    quick = ["--seconds", "0.01", "--rounds", "1", "--max-rounds", "1", "--threads", "1"]
+    benchmark = ["benchmark", bundle, "--backend", "tflite", *quick, "--out", measured]
+    report = ["report", measured / "benchmark.json", "--out", folder / "report.html"]
+    for words in (*commands, ["verify", bundle], ["doctor", bundle], benchmark, report):
         done = subprocess.run(
             [*ALLEDGE, *map(str, words)],
             capture_output=True, timeout=TIMEOUT_S, check=False, env=environment,

@@ -88,7 +88,7 @@ def main(job_file: str) -> int:
     int
         0, or 1 if the result holds an ``error``.
     """
-    job = read_json(job_file, error=ExportError)
+    job = read_json(job_file, error=ExportError, file_names=True)
     result = perform(job)
     _reset_names()
     write_json(Path(job["result"]), result)
