@@ -225,6 +225,16 @@ def test_the_cache_deletes_the_least_recently_used_results_above_its_limit(cache
     assert len(list(cached_run.cache.iterdir())) == 1
 
 
+def test_a_full_cache_deletes_no_file_of_the_user(cached_run):
+    """The folder of the cache may be one that the user keeps other files in."""
+    names = ["thesis.txt", "x" * 64]
+    cached_run.cache.mkdir()
+    for name in names:
+        (cached_run.cache / name).write_text("written by the user", encoding="utf-8")
+    cached_run(max_bytes=0)
+    assert sorted(path.name for path in cached_run.cache.iterdir()) == names
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_worker_ends_during_its_step_if_the_export_is_killed(tmp_path):
     (tmp_path / "slow.py").write_text(SLOW_WORKER, encoding="utf-8")
