@@ -114,8 +114,11 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except AlledgeError as error:
+            from .runtime.interrupts import Interrupted, received
             from .runtime.terminal import echo
 
+            if number := received():  # an engine's import turned the signal into this error
+                raise Interrupted(number) from error
             echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:  # of a child process, or without `interrupts.install`
@@ -176,7 +179,11 @@ def _exit_code() -> int:
     from .runtime.terminal import echo, output_error
 
     try:
-        main(prog_name="alledge")
+        try:
+            main(prog_name="alledge")
+        finally:
+            if number := interrupts.received():  # whatever a library made of it
+                raise interrupts.Interrupted(number)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except (interrupts.Interrupted, KeyboardInterrupt, click.Abort) as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..runtime.data.command_options import dataset_options
-from ..runtime.option_types import MOST_THREADS, Count, FiniteFloatRange
+from ..runtime.option_types import MOST_THREADS, Count, FilePath, FiniteFloatRange
 from ..runtime.terminal import echo, printable, show
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ def _parse_counts(context: click.Context, option: click.Parameter, value: str) -
 
 
 @click.command(short_help="Measure accuracy, latency and memory of bundles.")
-@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path())
-@click.option("--data", type=click.Path(), metavar="D", help="Data set to measure accuracy on.")
+@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=FilePath())
+@click.option("--data", type=FilePath(), metavar="D", help="Data set to measure accuracy on.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     default=Path("measured"),
     show_default=True,
     metavar="DIR",
@@ -48,7 +48,7 @@ def _parse_counts(context: click.Context, option: click.Parameter, value: str) -
 )
 @click.option(
     "--image",
-    type=click.Path(),
+    type=FilePath(),
     help="Image that is timed end to end.  [default: first of D, or a drawn one]",
 )
 @click.option(
@@ -143,10 +143,10 @@ def benchmark(
 
 
 @click.command(short_help="Make one page from the results of many machines.")
-@click.argument("results", metavar="RESULT...", nargs=-1, required=True, type=click.Path())
+@click.argument("results", metavar="RESULT...", nargs=-1, required=True, type=FilePath())
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath(dir_okay=False, path_type=Path),
     default=Path("report.html"),
     show_default=True,
     metavar="FILE",

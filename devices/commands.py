@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..runtime.option_types import FiniteFloatRange
+from ..runtime.option_types import FilePath, FiniteFloatRange
 from ..runtime.terminal import echo, printable
 from ..runtime.terminal import show as show_document
 
@@ -87,7 +87,7 @@ def detect(as_json: bool) -> None:
 )
 @click.option(
     "--results",
-    type=click.Path(),
+    type=FilePath(),
     multiple=True,
     metavar="FILE",
     help="Result of `alledge benchmark`; may be repeated.",
@@ -121,14 +121,14 @@ def recommend(
     if compare:
         echo(recommendation.comparison_text())
         return
-    board = get_profile(device) if device else None
+    board = None if device is None else get_profile(device)
     rows = recommendation.collect_rows([Path(name) for name in results], board)
     document = recommendation.recommend(rows, max_latency_ms, max_memory_mib)
     show_document(document, as_json, recommendation.recommend_text)
 
 
 @click.command(short_help="Check this machine, and a bundle on it.")
-@click.argument("bundle", metavar="[BUNDLE]", required=False, type=click.Path())
+@click.argument("bundle", metavar="[BUNDLE]", required=False, type=FilePath())
 @as_json_option
 def doctor(bundle: str | None, as_json: bool) -> None:
     """Check this machine, and a bundle on it.
@@ -154,16 +154,14 @@ def doctor(bundle: str | None, as_json: bool) -> None:
 
 @click.command(short_help="Write an offline installer for a board.")
 @click.option("--device", metavar="NAME", help="Board, as `alledge devices list` names it.")
-@click.option("--bundle", type=click.Path(), metavar="B", help="Bundle to include.")
-@click.option("--out", type=click.Path(), metavar="FILE", help="Tar file to write.")
+@click.option("--bundle", type=FilePath(), metavar="B", help="Bundle to include.")
+@click.option("--out", type=FilePath(), metavar="FILE", help="Tar file to write.")
 @click.option("--force", is_flag=True, help="Replace the tar file if it exists.")
 @click.option(
     "--python", metavar="3.11", help="The board's Python.  [default: that of its usual system]"
 )
-@click.option("--sign", type=click.Path(), metavar="KEY", help="Secret key of `alledge keygen`.")
-@click.option(
-    "--check", type=click.Path(), metavar="FILE", help="Check a pack without unpacking it."
-)
+@click.option("--sign", type=FilePath(), metavar="KEY", help="Secret key of `alledge keygen`.")
+@click.option("--check", type=FilePath(), metavar="FILE", help="Check a pack without unpacking it.")
 @click.option("--json", "as_json", is_flag=True, help="Print pack.json.")
 def pack(
     device: str | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..runtime.option_types import FiniteFloatRange
+from ..runtime.option_types import FilePath, FiniteFloatRange
 from ..runtime.terminal import echo
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--model", metavar="M", help="Export the newest finished run of this model.")
 @click.option("--head", type=click.Choice(["gap", "paper"]), help="Only runs with this head.")
 @click.option(
-    "--run", "run_path", type=click.Path(path_type=Path), metavar="RUN", help="Export this run."
+    "--run", "run_path", type=FilePath(path_type=Path), metavar="RUN", help="Export this run."
 )
 @click.option("--int8", is_flag=True, help="Quantize weights and activations to 8-bit integers.")
 @click.option("--float16", is_flag=True, help="Store weights in half precision.")
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="D",
     help="Folder of images for int8 ranges.  [default: the run's training images]",
 )
 @click.option(
     "--reference",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="DIR",
     help="Folder of images that may be shipped as references.  [default: generated smears]",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="BUNDLE",
     help="Folder to write.  [default: bundles/MODEL-PRECISION]",
 )

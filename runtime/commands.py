@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from .option_types import MOST_THREADS, Count, FiniteFloatRange
+from .option_types import MOST_THREADS, Count, FilePath, FiniteFloatRange
 from .terminal import echo, show
 
 
 @click.command(short_help="Classify images of blood smears.")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--bundle", metavar="B", help="Bundle to use.  [default: see below]")
+@click.option("--bundle", type=FilePath(), metavar="B", help="Bundle to use.  [default: see below]")
 @click.option(
     "--backend",
     default="auto",
@@ -32,7 +32,7 @@ from .terminal import echo, show
 )
 @click.option(
     "--overlay",
-    type=click.Path(),
+    type=FilePath(),
     metavar="DIR",
     help="Write a picture of each image that shows the regions its label rests on, "
     "DIR/NAME.overlay.jpg. Takes 197 or 394 predictions per image.",
@@ -107,7 +107,7 @@ def classify(
 
 
 @click.command(short_help="Check that a bundle computes the same scores here.")
-@click.argument("bundle", metavar="BUNDLE", type=click.Path())
+@click.argument("bundle", metavar="BUNDLE", type=FilePath())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify(bundle: str, as_json: bool) -> None:
     """Check that a bundle computes the same scores here.

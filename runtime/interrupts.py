@@ -8,6 +8,7 @@ other one gets the exception, and ends `UNWIND_S` later if the exception has not
 from __future__ import annotations
 
 import _thread
+import atexit
 import contextlib
 import os
 import signal
@@ -51,6 +52,7 @@ def install() -> None:
         if number is not None and signal.getsignal(number) in usual:
             with contextlib.suppress(ValueError, OSError):  # not in the main thread
                 signal.signal(number, _handle)
+                atexit.register(_ignore, number)
 
 
 def keep_stderr() -> None:
@@ -111,6 +113,16 @@ def exit_code(number: int) -> int:
 def line(number: int) -> str:
     """Return the line that a command prints when a signal ends it."""
     return LINES[signal.Signals(number).name]
+
+
+def _ignore(number: int) -> None:
+    """Ignore a signal from now on: the command is finished, and Python unloads its modules.
+
+    Python removes handlers before that. The signal would end the process without a line, and a
+    finished command would seem to have failed.
+    """
+    if os.getpid() == _state["process"]:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _handle(number: int, frame: object) -> None:

@@ -57,6 +57,7 @@ def read_json(
     fix: str | None = None,
     limit_bytes: int = LIMIT_BYTES,
     limit_depth: int = LIMIT_DEPTH,
+    file_names: bool = False,
 ) -> Any:
     """Return the value of a JSON document.
 
@@ -71,6 +72,9 @@ def read_json(
         A larger file is refused.
     limit_depth : int
         More objects and arrays within each other are refused.
+    file_names : bool
+        Whether texts may be names of files that are no UTF-8, as `write_json` writes them. For
+        records of alledge about folders of the user.
 
     Raises
     ------
@@ -82,7 +86,9 @@ def read_json(
     To have the bytes too, call `read_regular_file` and `parse_json`.
     """
     content = read_regular_file(path, limit_bytes=limit_bytes, error=error, fix=fix)
-    return parse_json(content, path, error=error, fix=fix, limit_depth=limit_depth)
+    return parse_json(
+        content, path, error=error, fix=fix, limit_depth=limit_depth, file_names=file_names
+    )
 
 
 def parse_json(
@@ -92,6 +98,7 @@ def parse_json(
     error: type[AlledgeError],
     fix: str | None = None,
     limit_depth: int = LIMIT_DEPTH,
+    file_names: bool = False,
 ) -> Any:
     """Return the value of a JSON document in memory.
 
@@ -100,7 +107,7 @@ def parse_json(
     content : bytes
     name : str or Path
         What the error calls the document.
-    error, fix, limit_depth
+    error, fix, limit_depth, file_names
         As in `read_json`.
 
     Raises
@@ -109,7 +116,7 @@ def parse_json(
         Of the type `error`.
     """
     try:
-        return _parse(content, limit_depth)
+        return _parse(content, limit_depth, file_names)
     except _Damage as damage:
         raise error(f"{name} is not a JSON document: {damage}", fix=fix) from None
 
@@ -121,6 +128,7 @@ def read_json_lines(
     fix: str | None = None,
     limit_bytes: int = LIMIT_BYTES,
     limit_depth: int = LIMIT_DEPTH,
+    file_names: bool = False,
 ) -> JsonLines:
     """Return the records of a file that is written line by line.
 
@@ -128,7 +136,7 @@ def read_json_lines(
 
     Parameters
     ----------
-    path, error, fix, limit_bytes, limit_depth
+    path, error, fix, limit_bytes, limit_depth, file_names
         As in `read_json`.
 
     Returns
@@ -152,7 +160,7 @@ def read_json_lines(
         if damage is not None:
             raise error(f"line {damage[0]} of {path} is damaged: {damage[1]}", fix=fix)
         try:
-            records.append(_parse(line, limit_depth, lines=False))
+            records.append(_parse(line, limit_depth, file_names, lines=False))
             numbers.append(number)
             valid_bytes = end
         except _Damage as reason:
@@ -162,7 +170,7 @@ def read_json_lines(
     return JsonLines(records, numbers, note, valid_bytes, has_end)
 
 
-def _parse(content: bytes, limit_depth: int, lines: bool = True) -> Any:
+def _parse(content: bytes, limit_depth: int, file_names: bool, lines: bool = True) -> Any:
     """Return the value of a text; raise _Damage with the position in it."""
     for mark, encoding in MARKS:
         if content.startswith(mark):
@@ -183,17 +191,20 @@ def _parse(content: bytes, limit_depth: int, lines: bool = True) -> Any:
         raise _Damage(f"{place}column {reason.colno}: {reason.msg}") from None
     except RecursionError:
         raise _Damage(f"more than {limit_depth} levels of objects and arrays") from None
-    # Only an escape can give half a character, which cannot be written again.
-    _check_values(value, limit_depth, strings="\\ud" in text or "\\uD" in text)
+    # Only an escape can give half a character, which cannot be written again. The bytes of a file
+    # name that are no UTF-8 are such halves: U+DC80 to U+DCFF, which surrogateescape encodes.
+    has_halves = "\\ud" in text or "\\uD" in text
+    errors = "surrogateescape" if file_names else "strict"
+    _check_values(value, limit_depth, errors if has_halves else None)
     return value
 
 
-def _check_values(value: Any, limit_depth: int, strings: bool) -> None:
-    """Raise _Damage if a value is nested too deeply or, with `strings`, has half a character."""
+def _check_values(value: Any, limit_depth: int, errors: str | None) -> None:
+    """Raise _Damage if a value is nested too deeply or, given `errors`, has half a character."""
     level = [value]
     for _ in range(limit_depth + 1):
-        if strings:
-            _check_strings(level)
+        if errors is not None:
+            _check_strings(level, errors)
         parents = [item for item in level if isinstance(item, (dict, list))]
         if not parents:
             return
@@ -205,14 +216,14 @@ def _check_values(value: Any, limit_depth: int, strings: bool) -> None:
     raise _Damage(f"more than {limit_depth} levels of objects and arrays")
 
 
-def _check_strings(values: list[Any]) -> None:
+def _check_strings(values: list[Any], errors: str) -> None:
     """Raise _Damage if a text or a key has half of a surrogate pair."""
     for value in values:
         for text in (
             (value,) if isinstance(value, str) else value if isinstance(value, dict) else ()
         ):
             try:
-                text.encode("utf-8")
+                text.encode("utf-8", errors)
             except UnicodeEncodeError:
                 raise _Damage(f"the text {text!a} has half of a surrogate pair") from None
 

@@ -1,8 +1,9 @@
-"""Types of numeric command-line options; imports click only."""
+"""Types of command-line options; imports click only."""
 
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import click
@@ -46,3 +47,17 @@ class Count(click.IntRange):
 
     def __init__(self, least: int = 1, most: int = LARGEST_COUNT) -> None:
         super().__init__(least, most)
+
+
+class FilePath(click.Path):
+    """A path that is not empty, because an empty one means the current folder to `Path`."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        if not os.fspath(value):
+            self.fail("the name is empty; the current folder is '.'.", param, ctx)
+        return super().convert(value, param, ctx)

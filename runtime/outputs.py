@@ -27,7 +27,6 @@ from .files import flush_file, flush_folder
 from .interrupts import on_end
 from .json_documents import read_json
 
-DOCUMENT_BYTES = 2**26  # a larger file is no record of alledge
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _numbers = itertools.count()
 
@@ -247,9 +246,9 @@ def is_own_document(path: Path, schema: str) -> bool:
         Value of its key ``schema``, for example ``"alledge/export-log"``.
     """
     try:
-        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > DOCUMENT_BYTES:
+        if not stat.S_ISREG(path.lstat().st_mode):  # a link is the user's
             return False
-        document = read_json(path, error=UsageError)
+        document = read_json(path, error=UsageError, file_names=True)
     except (OSError, UsageError):
         return False
     return isinstance(document, dict) and document.get("schema") == schema

@@ -97,3 +97,22 @@ def test_module_runs_as_the_script_does():
         check=True,
     )
     assert done.stdout.startswith("Usage: alledge")
+
+
+def paths_of(command: click.Command) -> list[click.Parameter]:
+    """Return the parameters of a command, and of the commands in it, that are paths."""
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    own = [parameter for parameter in command.params if isinstance(parameter.type, click.Path)]
+    return [*own, *(parameter for sub in inner for parameter in paths_of(sub))]
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("models", "keygen")])
+def test_an_empty_path_is_refused_instead_of_taken_for_the_current_folder(name):
+    context = click.Context(main)
+    paths = paths_of(main.get_command(context, name))
+    if name != "devices":
+        assert paths
+    for path in paths:
+        value = [""] if path.multiple or path.nargs == -1 else ""
+        with pytest.raises(click.BadParameter, match="the name is empty"):
+            path.type_cast_value(context, value)

@@ -129,7 +129,11 @@ def test_a_folder_whose_name_is_no_utf8_works_with_every_engine(
         ["classify", image, "--bundle", bundle, "--backend", name]
         for name in ("tflite", "onnx", "openvino")
     ]
-    for words in (*commands, ["verify", bundle], ["doctor", bundle]):
+    measured = folder / "measured"
+    quick = ["--seconds", "0.01", "--rounds", "1", "--max-rounds", "1", "--threads", "1"]
+    benchmark = ["benchmark", bundle, "--backend", "tflite", *quick, "--out", measured]
+    report = ["report", measured / "benchmark.json", "--out", folder / "report.html"]
+    for words in (*commands, ["verify", bundle], ["doctor", bundle], benchmark, report):
         done = subprocess.run(
             [*ALLEDGE, *map(str, words)],
             capture_output=True, timeout=TIMEOUT_S, check=False, env=environment,
@@ -233,6 +237,59 @@ def test_a_signal_ends_other_commands_and_leaves_no_half_file(
     line = "interrupted\n" if name == "SIGINT" else "terminated\n"
     assert (done.returncode, done.stderr) == (code, line)
     assert list(tmp_path.iterdir()) == []
+
+
+TEARDOWN = """
+import os, signal, sys
+from alledge import cli
+class Late:
+    def __init__(self, kill, number):
+        self.kill, self.number, self.process = kill, number, os.getpid()
+    def __del__(self):
+        self.kill(self.process, self.number)
+sys.late = Late(os.kill, signal.{name})  # deleted when the modules are unloaded
+sys.argv = ["alledge", "models"]
+cli.run()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_after_the_last_line_does_not_change_the_exit_code(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TEARDOWN.replace("{name}", name)],
+        capture_output=True, encoding="utf-8", timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mobilenetv2" in done.stdout
+
+
+CONVERTED = """
+import os, signal, sys, threading
+from alledge import cli
+from alledge.errors import BackendError
+from alledge.train.networks import architectures
+def describe():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(30)
+    except BaseException:
+        {reaction}
+    return []
+architectures.describe = describe
+sys.argv = ["alledge", "models"]
+cli.run()
+"""
+
+
+@pytest.mark.parametrize(
+    "reaction", ["raise BackendError('initialization failed')", "raise ImportError('x')"]
+)
+def test_an_interrupt_that_a_library_turns_into_its_own_error_is_one(reaction: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CONVERTED.replace("{reaction}", reaction)],
+        capture_output=True, encoding="utf-8", timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, done.stdout) == (130, "interrupted\n", "")
 
 
 FAILS = """

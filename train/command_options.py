@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import MissingPackageError
+from ..runtime.option_types import FilePath
 
 # Packages that the commands import beside the base install: module -> package.
 AUDIT_PACKAGES = {
@@ -31,7 +32,7 @@ STUDY_PACKAGES = {**TRAIN_PACKAGES, "optuna": "optuna", "jinja2": "jinja2"}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 data_option = click.option(
-    "--data", required=True, type=click.Path(path_type=Path), help="Folder of the data set."
+    "--data", required=True, type=FilePath(path_type=Path), help="Folder of the data set."
 )
 force_option = click.option(
     "--force", is_flag=True, help="Train although the same picture has two labels."
@@ -41,7 +42,7 @@ seed_option = click.option(
 )
 groups_option = click.option(
     "--groups",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="FILE.csv",
     help="More images that stay together, beside overlapping ones; columns image,group.",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..runtime.data.command_options import dataset_options
-from ..runtime.option_types import Count, FiniteFloatRange
+from ..runtime.option_types import Count, FilePath, FiniteFloatRange
 from ..runtime.terminal import echo, show
 from .command_options import (
     AUDIT_PACKAGES,
@@ -47,12 +47,12 @@ def models(as_json: bool) -> None:
 
 
 @click.command(short_help="Find shortcuts that predict the label of a data set.")
-@click.argument("data", nargs=-1, required=True, metavar="DATA...", type=click.Path(path_type=Path))
+@click.argument("data", nargs=-1, required=True, metavar="DATA...", type=FilePath(path_type=Path))
 @dataset_options
 @seed_option
 @click.option(
     "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write a page with pictures; it contains images of the data set.",
 )
@@ -149,7 +149,7 @@ def audit(
 @geometry_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="RUN",
     help="Folder of the run.  [default: runs/MODEL/TIME-SEED]",
 )
@@ -209,7 +209,7 @@ def train(
 
 
 @click.command(short_help="Measure a run or a bundle on a data set.")
-@click.argument("subject", metavar="RUN|BUNDLE", type=click.Path(path_type=Path))
+@click.argument("subject", metavar="RUN|BUNDLE", type=FilePath(path_type=Path))
 @data_option
 @dataset_options
 @click.option(

@@ -50,7 +50,7 @@ def run_worker(work: str, job: ModelJob | AccuracyJob, timeout_s: float, cache: 
         job_file.write_text(json.dumps(request), encoding="utf-8")
         module = "alledge.benchmarks.measuring.round_worker"
         run_process([sys.executable, "-m", module, str(job_file)], timeout_s, cache)
-        answer = read_json(answer_file, error=BackendError)
+        answer = read_json(answer_file, error=BackendError, file_names=True)
     if answer["error"]:
         raise BackendError(answer["error"])
     return answer["result"]

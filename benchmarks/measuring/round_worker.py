@@ -179,7 +179,7 @@ JOBS: dict[str, Callable[[Any], Any]] = {
 
 def main() -> None:
     """Run the job that the command line names."""
-    request = read_json(sys.argv[1], error=AlledgeError)
+    request = read_json(sys.argv[1], error=AlledgeError, file_names=True)
     try:
         answer = {"result": JOBS[request["work"]](request["job"]), "error": None}
     except AlledgeError as error:

@@ -11,6 +11,7 @@ from ...errors import DataError, UsageError
 from ...runtime.files import write_json
 from ...runtime.json_documents import JsonLines, read_json, read_json_lines
 from ...runtime.json_schema import Violation, find_violation, load_schema
+from ...runtime.outputs import make_folder
 from ..types import AccuracyRecord, RoundRecord
 
 CONDITIONS, ROUNDS = "conditions.json", "rounds.jsonl"
@@ -114,7 +115,7 @@ class RoundsLog:
         self._file = out / ROUNDS
         stored = out / CONDITIONS
         if stored.exists():
-            before = read_json(stored, error=UsageError, fix=OTHER_FOLDER)
+            before = read_json(stored, error=UsageError, fix=OTHER_FOLDER, file_names=True)
             _check_conditions(out, before, conditions)
         elif self._file.exists():
             raise UsageError(f"{out} has {ROUNDS} but no {CONDITIONS}", fix=OTHER_FOLDER)
@@ -158,24 +159,6 @@ class RoundsLog:
                 stream.seek(0, os.SEEK_END)
                 stream.write(b"" if lines.ends_with_newline else b"\n")
         return lines
-
-
-def make_folder(out: Path) -> None:
-    """Create the folder of a measurement.
-
-    Raises
-    ------
-    UsageError
-        If a file has its name, or it cannot be created.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        is_file = isinstance(error, (FileExistsError, NotADirectoryError))
-        reason = "a file is in its place" if is_file else error.strerror
-        raise UsageError(
-            f"the folder {out} cannot be created: {reason}", fix=OTHER_FOLDER
-        ) from None
 
 
 def _find_violation(record: Any) -> Violation | None:

@@ -143,7 +143,7 @@ class JobRunner:
 def _read_result(result_file: Path, code: int, output: Path) -> Json:
     """Return the result of a step; an ``error`` if its process died before it wrote one."""
     try:
-        result: Json = read_json(result_file, error=ExportError)
+        result: Json = read_json(result_file, error=ExportError, file_names=True)
         return result
     except ExportError:
         cause = f"by signal {-code}" if code < 0 else f"with exit code {code}"

@@ -114,7 +114,7 @@ class StepCache:
             own.replace(self.root / key)
         shutil.rmtree(own, ignore_errors=True)
         with contextlib.suppress(OSError):
-            evict(self.root.glob("?" * KEY_DIGITS), self.max_bytes)
+            evict(self.root.glob("[0-9a-f]" * KEY_DIGITS), self.max_bytes)
 
 
 def companions(path: Path) -> list[Path]:

@@ -9,12 +9,14 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, TextIO
 
 from ...errors import AlledgeError, ExportError
 from ...runtime.files import replace_file, write_json
@@ -34,22 +36,31 @@ QUANTIZERS = {"tflite": (), "onnx": ("onnxruntime",), "openvino": ("nncf",)}
 
 
 def serve() -> None:
-    """Do one job after the other until standard input ends.
+    """Do one job after the other. The process ends when standard input ends, also during a job.
 
     A line of standard input is a JSON object with the paths ``job`` and ``output``. What the
     converters print is written to the file `output`. The answer on standard output is the exit
     code of the job.
     """
-    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    requests = SimpleQueue[str]()
+    arguments = (os.fdopen(os.dup(0), encoding="utf-8"), requests)
+    threading.Thread(target=_receive, args=arguments, daemon=True).start()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     with Path(os.devnull).open(encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), 0)
-    for line in requests:
-        request = json.loads(line)
+    while True:
+        request = json.loads(requests.get())
         with _printing_to(Path(request["output"])):
             code = main(request["job"])
         answers.write(f"{code}\n")
         answers.flush()
+
+
+def _receive(stream: TextIO, requests: SimpleQueue[str]) -> None:
+    """Queue the lines of a stream, and end the process with it: the export has ended or died."""
+    for line in stream:
+        requests.put(line)
+    os._exit(0)
 
 
 @contextlib.contextmanager
@@ -77,7 +88,7 @@ def main(job_file: str) -> int:
     int
         0, or 1 if the result holds an ``error``.
     """
-    job = read_json(job_file, error=ExportError)
+    job = read_json(job_file, error=ExportError, file_names=True)
     result = perform(job)
     _reset_names()
     write_json(Path(job["result"]), result)

@@ -81,6 +81,7 @@ class WorkerPool:
             self._idle.clear()
         for worker in workers:
             worker.kill()
+            worker.wait()
         if self._watcher is not None:
             self._watcher.join()
 
@@ -127,7 +128,7 @@ class WorkerPool:
         return code, peak
 
     def _kill_all(self) -> None:
-        """Kill every process; for a signal handler, which must not wait for a lock."""
+        """Kill every process; for a signal handler, which must not wait."""
         for worker in list(self._workers):
             worker.kill()
 
@@ -207,14 +208,13 @@ class _Worker:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        return self._wait()
+        return self.wait()
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Have the process end at once; for a signal handler too, so nothing is waited for."""
         self._process.kill()
-        self._wait()
 
-    def _wait(self) -> int:
+    def wait(self) -> int:
         """Wait for the end of the process, close its pipes and return its exit code."""
         code = self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ..option_types import FilePath
+
 
 def dataset_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add ``--layout``, ``--positive`` and ``--labels`` to a command.
@@ -33,7 +35,7 @@ def dataset_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--labels",
         "labels_file",
-        type=click.Path(path_type=Path),
+        type=FilePath(path_type=Path),
         metavar="FILE.csv",
         help="Label of each image, and the patient, if it has a column of that name.",
     )

@@ -40,7 +40,7 @@ LEAST_EVIDENCE = 0.05  # log-odds; below this, no region is shown
 OUTLINE_LEVEL = 0.5  # of the largest evidence
 OUTLINE_COLOUR = (255, 120, 0)
 PALENESS = 0.55  # of regions without evidence
-MAX_NAME_CHARACTERS = 100
+MAX_NAME_BYTES = 200  # file systems allow 255, with the suffix
 OPTION = "--overlay"
 STATUS_COLOURS = {"ok": (25, 90, 140), "review": (190, 110, 0)}
 DISCLAIMER = "research software, not a medical device"
@@ -202,7 +202,7 @@ class Overlays:
         """Return a path that no other image of this object has."""
         stem = Path(image).stem if image else "image"
         safe = "".join(char if char.isalnum() or char in " ._-()" else "_" for char in stem)
-        safe = safe[:MAX_NAME_CHARACTERS].strip(" .") or "image"
+        safe = safe.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip(" .") or "image"
         name, number = safe, 1
         while unicodedata.normalize("NFKC", name).casefold() in self._names:
             number += 1

@@ -81,8 +81,7 @@ def test_a_killed_export_leaves_the_old_bundle_and_the_next_one_works(tiny_run, 
     export, children = start_export(tiny_run, workspace, "model: tflite float32")
     export.kill()
     assert export.wait() == -signal.SIGKILL
-    for child in children:  # SIGKILL does not end the children
-        child.kill()
+    assert psutil.wait_procs(children, timeout=30)[1] == []
     assert work_folders(workspace)
     assert file_digest(out / RECORD) == before
     Bundle.open(out).check()

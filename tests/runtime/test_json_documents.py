@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from alledge.errors import BundleError, DataError
+from alledge.runtime.files import write_json
 from alledge.runtime.json_documents import parse_json, read_json, read_json_lines
 from alledge.runtime.regular_files import read_regular_file
 
@@ -178,3 +179,17 @@ def test_no_other_module_parses_json():
         if re.search(r"\bjson\.loads?\(", path.read_text(encoding="utf-8"))
     }
     assert users <= set(OWN_PARSERS)
+
+
+@pytest.mark.parametrize("name", ["b\udce9\udcff/d", "\udc80", "é😀"])
+def test_a_record_holds_names_of_files_that_are_no_utf8(tmp_path, name):
+    write_json(tmp_path / "run.json", {"root": name})
+    read = read_json(tmp_path / "run.json", error=DataError, file_names=True)
+    assert read == {"root": name}
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\udc7f", "\\udbff"])
+def test_halves_that_are_no_byte_of_a_name_are_refused_in_a_record_too(tmp_path, text):
+    record = write(tmp_path / "run.json", f'{{"root": "{text}"}}')
+    with pytest.raises(DataError, match="half of a surrogate pair"):
+        read_json(record, error=DataError, file_names=True)

@@ -14,7 +14,7 @@ import click
 
 from ...errors import RunError
 from ...runtime.files import write_json
-from ...runtime.option_types import Count
+from ...runtime.option_types import Count, FilePath
 from ...runtime.outputs import check_folder, is_own_document, make_folder
 from ...runtime.terminal import echo, printable
 
@@ -67,7 +67,7 @@ class Step:
     "--out",
     default="demo",
     show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(path_type=Path, file_okay=False),
     help="Folder of all results.",
 )
 @click.option(

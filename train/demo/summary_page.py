@@ -42,7 +42,7 @@ def write_page(out: Path, outputs: dict[str, str], commands: list[str]) -> Path:
         The page.
     """
     records = [json.loads(line) for line in outputs["classify"].splitlines() if line.strip()]
-    run = read_json(out / "run" / "run.json", error=RunError)
+    run = read_json(out / "run" / "run.json", error=RunError, file_names=True)
     text = render_page(
         TEMPLATE,
         percent=_percent,

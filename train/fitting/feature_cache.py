@@ -30,7 +30,8 @@ from .damaged_arrays import DAMAGED
 from .types import Floats
 
 FORMAT = 1  # of an entry; increase it when image loading or augmentation changes
-ENTRIES = f"??/{'?' * 64}.npz"  # names of entries; the user may have named any folder
+HEX = "[0-9a-f]"
+ENTRIES = f"{HEX * 2}/{HEX * 64}.npz"  # names of entries; the user may have named any folder
 MAX_BYTES = 10 * 2**30  # size of all entries together
 CHUNK = 64  # images per call of the base
 FIRST_EPOCH = 1_000_001  # epoch number of pass 1: no fine-tuning has that many epochs

@@ -53,7 +53,7 @@ def read_fit_result(path: Path, test: Ints | None, classes: int) -> FitResult | 
         Number of scores of an image.
     """
     try:
-        result: FitResult = read_json(path, error=RunError)
+        result: FitResult = read_json(path, error=RunError, file_names=True)
     except RunError:
         return None
     if find_violation(result, FIT_SCHEMA):

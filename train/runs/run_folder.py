@@ -243,7 +243,7 @@ def load_run(path: str | Path) -> Run:
             f"{path} is {'an unfinished run' if unfinished else 'not a run'}: it has no {RECORD}",
             fix="the same alledge train … with --resume" if unfinished else "name a run's folder",
         )
-    document = read_json(record, error=RunError, fix=TRAIN_AGAIN)
+    document = read_json(record, error=RunError, fix=TRAIN_AGAIN, file_names=True)
     check_document(document, "run", record, error=RunError, fix=TRAIN_AGAIN, required=REQUIRED)
     if problem := _contradiction(document):
         raise RunError(f"{record} is damaged: {problem}", fix=TRAIN_AGAIN)
@@ -359,7 +359,7 @@ def _without_location(settings: Json) -> Json:
 
 def _settings(path: Path) -> Json:
     fix = "delete this run's folder, and leave --resume out to start a new one"
-    settings = read_json(path, error=RunError, fix=fix)
+    settings = read_json(path, error=RunError, fix=fix, file_names=True)
     if not isinstance(settings, dict):
         raise RunError(f"{path} is damaged: it is not a JSON object", fix=fix)
     return settings

@@ -9,7 +9,7 @@ import click
 
 from ...errors import UsageError
 from ...runtime.data.command_options import dataset_options
-from ...runtime.option_types import Count
+from ...runtime.option_types import Count, FilePath
 from ...runtime.terminal import echo, printable
 from ..command_options import (
     STUDY_PACKAGES,
@@ -73,7 +73,7 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
 @dataset_options
 @seed_option
 @click.option(
-    "--out", default="study", show_default=True, type=click.Path(path_type=Path, file_okay=False)
+    "--out", default="study", show_default=True, type=FilePath(path_type=Path, file_okay=False)
 )
 @click.option(
     "--storage",
@@ -82,7 +82,7 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
 )
 @click.option(
     "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(path_type=Path, file_okay=False),
     help="Folder of cached features.  [default: the user's cache folder]",
 )
 @click.option("--resume", is_flag=True, help="Continue the study in the folder.")

@@ -1,9 +1,13 @@
 """Steps in worker processes: results, failures, memory, the log and the cache."""
 
+import contextlib
 import json
+import subprocess
+import sys
 import threading
 
 import numpy as np
+import psutil
 import pytest
 
 from alledge.errors import ExportError
@@ -26,6 +30,33 @@ for line in sys.stdin:
         open(job["out"], "w").write(open(job["model"]).read() + str(os.getpid()))
     json.dump({"pid": os.getpid(), "seconds": 0.5}, open(job["result"], "w"))
     print(0, flush=True)
+"""
+# The real worker, whose step takes longer than any test.
+SLOW_WORKER = """
+import os, threading
+from pathlib import Path
+from alledge.export.convert import worker
+from alledge.runtime.files import replace_file
+def wait(job):
+    with replace_file(Path(job + ".began")) as file:
+        file.write_text(str(os.getpid()), encoding="utf-8")
+    threading.Event().wait(120)
+worker.main = wait
+worker.serve()
+"""
+KILLED = """
+import os, signal, sys, threading
+from pathlib import Path
+from alledge.export.convert import worker_pool
+folder = Path(sys.argv[1])
+worker_pool.COMMAND = (str(folder / "slow.py"),)
+with worker_pool.WorkerPool(folder) as pool:
+    arguments = ("tflite", folder / "job.json", folder / "job.log")
+    threading.Thread(target=pool.run, args=arguments, daemon=True).start()
+    while not (folder / "job.json.began").exists():
+        pass
+    print((folder / "job.json.began").read_text(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 pytestmark = pytest.mark.usefixtures("real_worker_processes")
 
@@ -192,3 +223,23 @@ def test_the_cache_deletes_the_least_recently_used_results_above_its_limit(cache
     assert list(cached_run.cache.iterdir()) == []
     cached_run(precision="int8")
     assert len(list(cached_run.cache.iterdir())) == 1
+
+
+def test_a_full_cache_deletes_no_file_of_the_user(cached_run):
+    """The folder of the cache may be one that the user keeps other files in."""
+    names = ["thesis.txt", "x" * 64]
+    cached_run.cache.mkdir()
+    for name in names:
+        (cached_run.cache / name).write_text("written by the user", encoding="utf-8")
+    cached_run(max_bytes=0)
+    assert sorted(path.name for path in cached_run.cache.iterdir()) == names
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_worker_ends_during_its_step_if_the_export_is_killed(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW_WORKER, encoding="utf-8")
+    command = [sys.executable, "-c", KILLED, tmp_path]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == -9
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(done.stdout)).wait(timeout=30)
