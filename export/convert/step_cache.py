@@ -114,7 +114,8 @@ class StepCache:
             own.replace(self.root / key)
         shutil.rmtree(own, ignore_errors=True)
         with contextlib.suppress(OSError):
-            evict(self.root.glob("[0-9a-f]" * KEY_DIGITS), self.max_bytes)
+            # also what a killed export left unfinished
+            evict(self.root.glob("[0-9a-f]" * KEY_DIGITS + "*"), self.max_bytes)
 
 
 def companions(path: Path) -> list[Path]:
