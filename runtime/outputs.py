@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import os
 import stat
 import unicodedata
@@ -26,6 +25,7 @@ from pathlib import Path
 from ..errors import AlledgeError, UsageError
 from .files import flush_file, flush_folder
 from .interrupts import on_end
+from .json_documents import read_json
 
 DOCUMENT_BYTES = 2**26  # a larger file is no record of alledge
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -249,8 +249,8 @@ def is_own_document(path: Path, schema: str) -> bool:
     try:
         if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > DOCUMENT_BYTES:
             return False
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        document = read_json(path, error=UsageError)
+    except (OSError, UsageError):
         return False
     return isinstance(document, dict) and document.get("schema") == schema
 

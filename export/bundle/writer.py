@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UsageError
+from ...errors import BundleError, UsageError
 from ...runtime.bundle.record_file import RECORD, record_text
 from ...runtime.bundle.signing import SIGNATURE
 from ...runtime.digests import file_digest
+from ...runtime.json_documents import read_json
 from ...runtime.outputs import check_folder, is_own_document
 from ..types import Json
 
@@ -86,9 +87,9 @@ def _is_aside(folder: Path) -> bool:
 def _foreign_files(bundle: Path) -> list[str]:
     """Return the files in a bundle's folder that its record does not name."""
     try:
-        files = json.loads((bundle / RECORD).read_bytes())["files"]
+        files = read_json(bundle / RECORD, error=BundleError)["files"]
         own = {*files, RECORD, SIGNATURE, *SYSTEM_FILES}
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (BundleError, LookupError, TypeError):
         own = {RECORD}
     paths = (path for path in sorted(bundle.rglob("*")) if not path.is_dir())
     names = [path.relative_to(bundle).as_posix() for path in paths]

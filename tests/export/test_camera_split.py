@@ -151,6 +151,6 @@ def test_the_exported_network_is_calibrated_on_every_image_once(camera_run, tmp_
     assert len(camera_run.fold_predictions().images) > IMAGES
     record = json.loads((out / "bundle.json").read_text(encoding="utf-8"))
     calibration = record["formats"]["tflite"]["calibration"]
-    assert calibration == {"source": "training images", "images": IMAGES}
+    assert calibration == {"source": "training images", "images": IMAGES, "warnings": []}
     images = read_run_images(camera_run).calibration_images().images
     assert len({image.tobytes() for image in images}) == IMAGES

@@ -79,11 +79,11 @@ def test_int8_is_judged_out_of_fold_and_its_cost_is_cross_fitted(int8_bundle):
         assert gate["evaluated"]
         assert gate["tried"][-1]["passed"]
         assert gate["auc_drop"] <= gate["budget"]["auc_drop"]
-        assert gate["lost_positives"] <= gate["budget"]["lost_positives"]
+        assert gate["lost_rate"]["value"] <= gate["budget"]["lost_rate"]
         assert gate["cross_fitted"]["images"] == 24
         assert len(gate["cross_fitted"]["recipes"]) == 2
         assert row["decision"] == "artifact out-of-fold"
-        assert row["calibration"] == {"source": "training images", "images": 24}
+        assert row["calibration"] == {"source": "training images", "images": 24, "warnings": []}
 
 
 def test_parity_reports_the_cross_fitted_cost_and_the_comparison_of_the_artifact_itself(
@@ -196,7 +196,11 @@ def test_a_run_without_its_data_needs_calibration_images(tiny_run, tmp_path):
     assert gate["tried"][-1]["passed"]
     assert outcome.artifacts["onnx"].parity["gate"] == "not evaluated"
     record = document(tmp_path / "bundle" / "bundle.json", "bundle")
-    assert record["formats"]["onnx"]["calibration"] == {"source": "given", "images": 24}
+    assert record["formats"]["onnx"]["calibration"] == {
+        "source": "given",
+        "images": 24,
+        "warnings": [],
+    }
     assert "pass, gate not evaluated" in verify_text(verify_bundle(tmp_path / "bundle"))
 
 

@@ -160,6 +160,7 @@ OWN_PARSERS = {
     "runtime/json_schema.py": "reads alledge's own schemas",
     "runtime/bundle/bundle.py": "checks the bytes of bundle.json as well",
     "runtime/bundle/verify.py": "reads inside a bundle",
+    "export/convert/worker.py": "reads what the pool of its own processes wrote",
     "train/fitting/training_loop.py": "its state may hold an infinite loss",
     "train/demo/summary_page.py": "reads what its own processes printed",
     "benchmarks/internal/hangs.py": "reads what its own processes printed",

@@ -18,7 +18,9 @@ from alledge.runtime.json_schema import (
 
 KINDS = sorted(path.stem for path in SCHEMAS.glob("*.json"))
 IGNORED = {"$schema", "$defs", "title", "description", "default", "then", "else", "examples"}
-CHECKED_ELSEWHERE = {"format"}  # only of a date, which is shown as it is
+# The format only of a date, which is shown as it is; the length only of labels of a bundle, which
+# `runtime.bundle.validation` checks.
+CHECKED_ELSEWHERE = {"format", "maxLength"}
 
 
 def keywords(schema):
