@@ -1,6 +1,6 @@
 """Image loading, one way for training, calibration, evaluation and the device."""
 
-from .loading import load_image, load_picture, load_rgb
+from .loading import load_flagged_picture, load_image, load_picture, load_rgb
 from .opening import (
     IMAGE_FORMATS,
     MAX_FILE_MIB,
@@ -19,6 +19,7 @@ __all__ = [
     "UNKNOWN_CAMERA",
     "Header",
     "is_one_image",
+    "load_flagged_picture",
     "load_image",
     "load_picture",
     "load_rgb",

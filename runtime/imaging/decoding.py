@@ -9,14 +9,16 @@ from typing import Any
 from PIL import Image
 
 from .colour import to_narrow
-from .file_flags import DAMAGED, SEVERAL_IMAGES
+from .file_flags import DAMAGED, SEVERAL_IMAGES, SHARE_OF_OTHER_PICTURE
 from .jpeg import check_jpeg_parts, decode_jpeg
 from .lazy_image import LazyImage
 from .opening_errors import damage
 
 # The modules of other formats are imported when such a file comes: most files are JPEG.
+FROM_CONTENT = ("JPEG", "MPO", "PNG", "PPM", "JPEG2000")  # Pillow alone decodes the others
 WITHOUT_CHECKSUM = ("BMP", "DIB", "GIF", "PPM", "TIFF")
 _LOSSY = ("jpeg", "tiff_jpeg", "webp")
+_PIECE_BYTES = 1 << 20
 _TILES, _STRIPS, _JPEG_TABLES, _TILE_WIDTH = (324, 325), (273, 279), 347, 322  # tags
 
 
@@ -51,18 +53,25 @@ def decode(image: Image.Image, side: int | None) -> tuple[Image.Image, tuple[str
     if not getattr(image, "tile", None) and image.format != "WEBP":  # that has tiles never
         return to_narrow(image)
     if image.format in ("JPEG", "MPO"):
-        return decode_jpeg(content_of(image), side)
-    flags = (SEVERAL_IMAGES,) if _is_animated(image) else ()
+        several = (SEVERAL_IMAGES,) if image.format == "MPO" and _holds_another(image) else ()
+        decoded, more = decode_jpeg(content_of(image), side)
+        return decoded, several + more
+    flags: tuple[str, ...] = (SEVERAL_IMAGES,) if _is_animated(image) else ()
     if image.format == "PNG":
         from .png import decode_png
 
         decoded, more = decode_png(content_of(image))
         return decoded, flags + more
+    if image.format == "JPEG2000":
+        from .jpeg2000 import decode_jpeg_2000
+
+        return decode_jpeg_2000(image, content_of(image))
     wide, tile_width = None, 0
     if image.format == "PPM":
-        from .pnm import decode_wide_pnm
+        from .pnm import check_pnm, decode_wide_pnm
 
-        wide = decode_wide_pnm(content_of(image))
+        content = content_of(image)
+        flags, wide = check_pnm(content), decode_wide_pnm(content)
     if wide is None:
         tile_width = _check_tiff(image) if image.format == "TIFF" else 0
         image.load()
@@ -109,15 +118,27 @@ def _check_tiff(image: Any) -> int:
     if compression == "jpeg":
         check_jpeg_parts(_parts(image), bytes(image.tag_v2.get(_JPEG_TABLES, b"")))
     elif compression in ("tiff_adobe_deflate", "tiff_deflate"):
-        import zlib
-
         for part in _parts(image):
-            try:
-                zlib.decompress(part)
-            except zlib.error:
-                raise damage("a part does not have its checksum") from None
+            _check_deflated(part)
     width = image.tag_v2.get(_TILE_WIDTH, 0)
     return width if isinstance(width, int) else 0
+
+
+def _check_deflated(part: bytes) -> None:
+    """Inflate a part of a TIFF in pieces, because a small one may inflate to gigabytes."""
+    import zlib
+
+    inflate, given = zlib.decompressobj(), part
+    try:
+        while not inflate.eof:
+            piece = inflate.decompress(given, _PIECE_BYTES)
+            given = inflate.unconsumed_tail
+            if not piece and not given:
+                break
+    except zlib.error:
+        raise damage("a part does not have its checksum") from None
+    if part and not inflate.eof:
+        raise damage("a part is cut")
 
 
 def _parts(image: Any) -> Iterator[bytes]:
@@ -128,6 +149,19 @@ def _parts(image: Any) -> Iterator[bytes]:
         image.fp.seek(offset)
         yield image.fp.read(size)
     image.fp.seek(position)
+
+
+def _holds_another(image: Image.Image) -> bool:
+    """Return whether a JPEG file of several pictures (MPO) has another of about its size."""
+    first, sizes = image.size, []
+    try:
+        for number in range(1, getattr(image, "n_frames", 1)):
+            image.seek(number)
+            sizes.append(image.size)
+        image.seek(0)
+    except Exception:  # another picture is damaged; the first may be intact
+        return True
+    return any(w * h > SHARE_OF_OTHER_PICTURE * first[0] * first[1] for w, h in sizes)
 
 
 def _is_animated(image: Image.Image) -> bool:

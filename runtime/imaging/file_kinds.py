@@ -69,8 +69,11 @@ def read_head(path: str | Path) -> bytes:
 
 def is_partial(name: str) -> bool:
     """Return whether a file's name says that its transfer has not ended."""
-    return PurePath(name).suffix.lower() in known.PARTIAL_SUFFIXES or bool(
-        _RSYNC.fullmatch(PurePath(name).name)
+    path = PurePath(name)
+    return (
+        path.suffix.lower() in known.PARTIAL_SUFFIXES
+        or path.name.startswith(".goutputstream-")  # of the GNOME desktop
+        or bool(_RSYNC.fullmatch(path.name))
     )
 
 

@@ -7,7 +7,8 @@ grey, and the rest is shifted. These checks cost little time, because they use t
 - restart markers are numbered without a gap, and there are as many as the size of the image needs;
 - the usual code of compressed pictures never gives a long run of one byte;
 - after the last byte but 16 of the scan, the last row of pixels may not be finished yet;
-- the scan must not end before the last block: libjpeg fills missing blocks with medium grey.
+- the scan must not end before the last block: libjpeg fills missing blocks with medium grey;
+- the scans of a file of several scans must hold every bit of every coefficient.
 
 A damaged byte that changes neither the number nor the order of the blocks cannot be found.
 """
@@ -28,6 +29,7 @@ from .jpeg_structure import (
     PROGRESSIVE,
     JpegStructure,
     markers,
+    missing_bits,
     read_structure,
 )
 from .opening_errors import damage
@@ -128,7 +130,7 @@ class _SteppedFile(io.BytesIO):
         super().__init__(content)
         self._stop = stop
         self._image: Image.Image | None = None
-        self.finished_early = False
+        self.finished_early = True  # unless the decoder reads the rest for missing pixels
 
     def watch(self, image: Image.Image) -> None:
         """Begin to give the file in two steps."""
@@ -200,6 +202,9 @@ def _decode_several_scans(
     """Decode twice, the second time with noise behind each scan, which a complete scan ignores."""
     image = _open(io.BytesIO(content if structure.complete else content + END), side)
     image.load()
+    missing = missing_bits(structure)
+    if missing:
+        raise damage(f"scans are missing at its end: {missing}")
     if len(set(structure.scan_headers)) < len(structure.scans):  # a scan is repeated
         return image, (DAMAGED,)
     pieces, position = [], 0

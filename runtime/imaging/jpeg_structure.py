@@ -27,6 +27,7 @@ class JpegStructure:
     precision: int = 8
     width: int = 0
     height: int = 0
+    components: list[int] = field(default_factory=list)  # their identifiers
     sampling: list[tuple[int, int]] = field(default_factory=list)
     restart_interval: int = 0  # in blocks of all components
     adobe: bool = False
@@ -73,6 +74,32 @@ def read_structure(content: bytes) -> JpegStructure:
             position = _read_scan(structure, content, position)
 
 
+def missing_bits(structure: JpegStructure) -> str:
+    """Return what the scans of a file of several scans do not give; empty if they give all.
+
+    A scan gives some coefficients of some colours, without their lowest bits if it is not the last
+    for them.
+
+    References
+    ----------
+    ITU-T T.81, B.2.3: Ns, the components and their tables, Ss, Se, Ah and Al.
+    """
+    low_bits = {component: [1] * 64 for component in structure.components}
+    for header in structure.scan_headers:
+        body = header[2:]
+        count = body[0] if body else 0
+        if len(body) < 4 + 2 * count:
+            continue
+        first, last, bits = body[1 + 2 * count : 4 + 2 * count]
+        if structure.frame in BASELINE:
+            first, last, bits = 0, 63, 0
+        for component in body[1 : 1 + 2 * count : 2]:
+            if component in low_bits and first <= last < 64:
+                low_bits[component][first : last + 1] = [bits & 15] * (last + 1 - first)
+    incomplete = [number for number, bits in enumerate(low_bits.values(), 1) if any(bits)]
+    return f"colours {incomplete} are not complete" if incomplete else ""
+
+
 def _read_scan(structure: JpegStructure, content: bytes, start: int) -> int:
     """Add a scan and return its end: the first marker that is no restart marker."""
     positions, following = markers(content[start:])
@@ -103,6 +130,7 @@ def _read_segment(structure: JpegStructure, marker: int, body: bytes) -> None:
         structure.precision, structure.height, structure.width, parts = struct.unpack_from(
             ">BHHB", body
         )
+        structure.components = list(body[6 : 6 + 3 * parts : 3])
         structure.sampling = [
             (body[6 + 3 * part + 1] >> 4, body[6 + 3 * part + 1] & 15)
             for part in range(parts)

@@ -182,7 +182,8 @@ PICTURE_SUFFIXES = frozenset(
 )  # fmt: skip
 PARTIAL_SUFFIXES = frozenset(
     {".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart", ".tmp", ".temp",
-     ".aria2", ".!qb", ".!ut", ".bc!", ".inprogress", ".incomplete", ".uploading", ".unfinished"}
+     ".aria2", ".!sync", ".!qb", ".!ut", ".bc!", ".inprogress", ".incomplete", ".uploading",
+     ".unfinished"}
 )  # fmt: skip
 SYSTEM_NAMES = frozenset(
     {".ds_store", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r",

@@ -20,7 +20,7 @@ from ...errors import ImageError
 from ..image_settings import ImageSettings
 from .colour import to_opaque
 from .colour_profile import profile_mode, to_srgb
-from .decoding import content_of, decode
+from .decoding import FROM_CONTENT, content_of, decode
 from .file_flags import ASSUMED_RANGE
 from .lazy_image import StripedImage
 from .opening import UNKNOWN_CAMERA, Header, header_of, open_image, open_source
@@ -120,15 +120,38 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
     ImageError
         As `load_rgb`.
     """
+    return load_flagged_picture(source, longest)[0]
+
+
+def load_flagged_picture(source: ImageSource, longest: int) -> tuple[Image.Image, tuple[str, ...]]:
+    """Return an image for people, as `load_picture`, and the flags of its file.
+
+    Parameters
+    ----------
+    source : as of `load_rgb`
+    longest : int
+        The largest width and height of the result, in pixels.
+
+    Returns
+    -------
+    PIL.Image.Image, RGB
+    tuple of str
+        As the flags of `Header`.
+
+    Raises
+    ------
+    ImageError
+        As `load_rgb`.
+    """
     from PIL import ImageOps  # here, because `classify` without overlays does not need it
 
     given = resolve_source(source)
     if isinstance(given, np.ndarray):
-        decoded, _ = _from_array(given)
+        decoded, flags = _from_array(given)
     else:
         name, problem, fix = _wording(given)
         with _opened(given) as image, image_errors(name, problem, fix):
-            decoded, _ = decode(image, longest)
+            decoded, flags = decode(image, longest)
             if isinstance(decoded, StripedImage):
                 decoded = _thumbnail_of_strips(decoded, longest)
             decoded.load()
@@ -137,7 +160,8 @@ def load_picture(source: ImageSource, longest: int) -> Image.Image:
         if max(picture.size) > longest:
             picture = picture.copy()
             picture.thumbnail((longest, longest), Image.Resampling.BILINEAR)
-        return to_srgb(picture, decoded)[0]
+        picture, colour_flags = to_srgb(picture, decoded)
+        return picture, tuple(dict.fromkeys(flags + colour_flags))
 
 
 def _wording(source: FileSource | Image.Image | RGB) -> tuple[str, str, str]:
@@ -159,11 +183,15 @@ def _opened(source: FileSource | Image.Image) -> Iterator[Image.Image]:
     elif getattr(source, "tile", None) and source.tell() == 0:
         with image_errors(*_wording(source)):
             content = content_of(source)
+            if not content and source.format in FROM_CONTENT:
+                raise ImageError(f"{GIVEN_IMAGE} was closed before it was decoded", fix=GIVEN_FIX)
         with open_source(io.BytesIO(content), GIVEN_IMAGE) if content else source as image:
             yield image
     else:
         with image_errors(*_wording(source)):
             source.load()
+        if 0 in source.size:
+            raise ImageError(f"{GIVEN_IMAGE} has no pixels (size {source.size})")
         yield source
 
 

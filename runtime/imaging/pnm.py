@@ -1,4 +1,4 @@
-"""Reads PGM and PPM of more than 8 bits, of which Pillow keeps 8."""
+"""Checks PGM and PPM, and reads those of more than 8 bits, of which Pillow keeps 8."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from .file_flags import ASSUMED_RANGE
+from .file_flags import ASSUMED_RANGE, DAMAGED, SEVERAL_IMAGES
 from .opening_errors import damage
 from .sample_range import refuse_large, to_8_bits
 
@@ -16,6 +16,46 @@ _HEADER = re.compile(
     + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,6})" * 2
     + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,5})\s"
 )
+
+
+def check_pnm(content: bytes) -> tuple[str, ...]:
+    """Check the samples of a binary PGM or PPM file, and what follows them.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+
+    Returns
+    -------
+    tuple of str
+        ``several_images`` if another picture follows the first, ``damaged`` if other bytes do:
+        the pixels may begin at another place.
+
+    Raises
+    ------
+    ImageError
+        If an 8-bit sample exceeds the declared value.
+    """
+    header = _HEADER.match(content)
+    if header is None or header[1] not in (b"P5", b"P6"):
+        return ()
+    full = int(header[4])
+    needed = int(header[2]) * int(header[3]) * (3 if header[1] == b"P6" else 1)
+    needed *= 2 if full > 255 else 1
+    end = header.end() + needed
+    if full < 255:
+        highest = int(np.frombuffer(content[header.end() : end], np.uint8).max(initial=0))
+        _refuse_above(full, highest)
+    rest = content[end : end + 16].strip()
+    if not rest:
+        return ()
+    return (SEVERAL_IMAGES,) if rest[:1] == b"P" and rest[1:2] in b"123456" else (DAMAGED,)
+
+
+def _refuse_above(full: int, highest: int) -> None:
+    if highest > full:
+        raise damage(f"it declares values up to {full}, and has {highest}")
 
 
 def decode_wide_pnm(content: bytes) -> tuple[Image.Image, tuple[str, ...]] | None:
@@ -52,8 +92,7 @@ def decode_wide_pnm(content: bytes) -> tuple[Image.Image, tuple[str, ...]] | Non
         samples = np.array([int(word) for word in words])
     if len(samples) < count:
         raise damage("pixels are missing at its end")
-    if samples.max() > full:
-        raise damage(f"it declares values up to {full}, and has {samples.max()}")
+    _refuse_above(full, samples.max())
     declared = full if full < 65535 else None
     pixels, assumed = to_8_bits(samples.reshape(shape), 16, declared)
     return Image.fromarray(pixels), (ASSUMED_RANGE,) if assumed else ()

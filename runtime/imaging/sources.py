@@ -78,7 +78,7 @@ or ndarray
     if isinstance(source, os.PathLike):
         return os.fsdecode(source)
     if isinstance(source, bytes | bytearray | memoryview):
-        return io.BytesIO(source)
+        return io.BytesIO(source.tobytes() if isinstance(source, memoryview) else source)
     if hasattr(source, "read"):
         return _seekable(source)
     raise _not_an_image(source)

@@ -27,7 +27,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGE = 16_000_000  # pixels; a smaller image is decoded at once
 PIXELS_OF_STRIP = 2_000_000
 BYTES_AT_ONCE = 1 << 16
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -50,7 +50,7 @@ class StripedPng(StripedImage):
         width, height = struct.unpack_from(">II", header)
         self._size = width, height
         self._depth, self._colour_type = header[8], header[9]
-        channels = _CHANNELS[self._colour_type]
+        channels = CHANNELS[self._colour_type]
         self._mode = "P" if self._colour_type == 3 else _MODES[channels]
         self.format = "PNG"
         self.info = dict(opened.info)
@@ -126,10 +126,10 @@ def _colours(colour_type: int) -> int:
 def _decoded_strips(content: bytes) -> Iterator[tuple[Image.Image, NDArray[Any]]]:
     """Yield each strip as an image, and its samples (rows, width, channels)."""
     width, height, depth, colour_type = struct.unpack_from(">IIBB", content, 16)
-    row_bytes = 1 + width * _CHANNELS[colour_type] * depth // 8
+    row_bytes = 1 + width * CHANNELS[colour_type] * depth // 8
     rows = max(1, PIXELS_OF_STRIP // width)
     before, top = b"", 0
-    data = _inflated(content)
+    data = inflated(content)
     waiting = bytearray()
     while top < height:
         count = min(rows, height - top)
@@ -159,8 +159,8 @@ def _open(content: bytes) -> Image.Image:
     return Image.open(io.BytesIO(content), formats=("PNG",))
 
 
-def _inflated(content: bytes) -> Iterator[bytes]:
-    """Yield the filtered rows of a PNG in pieces."""
+def inflated(content: bytes) -> Iterator[bytes]:
+    """Yield the filtered rows of a PNG, whose chunks were checked, in pieces of 1 MiB."""
     inflate = zlib.decompressobj()
     for kind, body in _parts(content):
         if kind == b"IDAT":

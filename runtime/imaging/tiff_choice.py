@@ -6,12 +6,9 @@ import re
 from dataclasses import dataclass
 
 from ...errors import ImageError
-from .file_flags import SEVERAL_IMAGES
+from .file_flags import SEVERAL_IMAGES, SHARE_OF_OTHER_PICTURE
 from .tiff_pages import TiffPage
 
-# A page with a smaller share of the largest page's pixels is a thumbnail, a label or a level of
-# a pyramid: levels have at most a quarter.
-SHARE_OF_OTHER_PICTURE = 0.3
 SAVE_FIX = "save the picture as 8-bit RGB TIFF or PNG"
 STACK_FIX = "export the picture as one RGB file"
 
@@ -116,6 +113,8 @@ def refuse_unknown_pixels(page: TiffPage) -> None:
         reason = f"its palette of {page.bits[0]} bits is unknown"
     elif page.photometric == 6 and page.compression == 1:
         reason = "its YCbCr samples are stored without JPEG"
+    elif page.photometric == 6 and page.bits[0] != 8:
+        reason = f"its YCbCr samples have {page.bits[0]} bits"
     if reason:
         raise ImageError(reason, fix=SAVE_FIX)
 
@@ -125,7 +124,7 @@ def pillow_is_right(page: TiffPage) -> bool:
     bits = page.bits[0]
     if page.inner >= 0 or page.sample_format != 1 or page.compression == WEBP:
         return False
-    if page.planar and 1 in page.extra_samples:
+    if page.planar and (page.reversed_bits or 1 in page.extra_samples):
         return False
     if bits == 8 or (bits < 8 and page.samples == 1):
         return True

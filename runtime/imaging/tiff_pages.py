@@ -12,13 +12,14 @@ MAX_PAGES = 2000
 MAX_VALUES = 64  # values of a tag that are read; longer tags are palettes, offsets and profiles
 MAX_TEXT = 4_000_000  # bytes of a description or a profile
 
-WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 SUBFILE_TYPE, DESCRIPTION, SAMPLES, MAX_SAMPLE, PLANAR = 254, 270, 277, 281, 284
 TILE_WIDTH, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT, SMAX_SAMPLE = 322, 330, 338, 339, 341
 MAKE, MODEL, ORIENTATION, ICC_PROFILE = 271, 272, 274, 34675
 _WANTED = {
-    WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, SUBFILE_TYPE, DESCRIPTION, SAMPLES, MAX_SAMPLE,
-    PLANAR, TILE_WIDTH, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT, SMAX_SAMPLE,
+    WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, SUBFILE_TYPE,
+    DESCRIPTION, SAMPLES, MAX_SAMPLE, PLANAR,
+    TILE_WIDTH, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT, SMAX_SAMPLE,
     MAKE, MODEL, ORIENTATION, ICC_PROFILE,
 }  # fmt: skip
 # struct code and bytes of a value, by TIFF field type
@@ -47,6 +48,8 @@ class TiffPage:
     photometric : int
         0 white is zero, 1 black is zero, 2 RGB, 3 palette, 5 CMYK, 6 YCbCr; others are rare.
         -1 if the file does not say it.
+    reversed_bits : bool
+        Whether the first bit of a byte is its lowest.
     planar : bool
         Whether each colour is stored as a plane of its own.
     compression : int
@@ -72,6 +75,7 @@ class TiffPage:
     bits: tuple[int, ...]
     sample_format: int
     photometric: int
+    reversed_bits: bool
     planar: bool
     compression: int
     extra_samples: tuple[int, ...]
@@ -215,6 +219,7 @@ def _page(tags: dict[int, tuple[int | float | bytes, ...]], index: int, inner: i
         bits=bits[: max(1, samples)],
         sample_format=formats.pop() if len(formats) == 1 else -1,
         photometric=number(PHOTOMETRIC, -1),
+        reversed_bits=number(FILL_ORDER, 1) == 2,
         planar=number(PLANAR, 1) == 2,
         compression=number(COMPRESSION, 1),
         extra_samples=tuple(int(value) for value in tags.get(EXTRA_SAMPLES) or ()),

@@ -319,6 +319,15 @@ def png_cases() -> Iterator[ImageCase]:
     yield ImageCase("gamma-usual.png", png(RGB, usual), RGB)
     gamma = chunk(b"gAMA", struct.pack(">I", 100_000))
     yield ImageCase("gamma-linear.png", png(linear, gamma), RGB, tolerance=6)
+    flags = ("assumed_colour",)
+    for value in (0, 1, 2**31 - 1):
+        impossible = chunk(b"gAMA", struct.pack(">I", value))
+        yield ImageCase(f"gamma-{value}.png", png(RGB, impossible), RGB, flags)
+    for name, codes in (("display-p3", [12, 13, 0, 1]), ("narrow-range", [1, 13, 0, 0])):
+        yield ImageCase(f"cicp-{name}.png", png(RGB, chunk(b"cICP", bytes(codes))), RGB, flags)
+    yield ImageCase("cicp-srgb.png", png(RGB, chunk(b"cICP", bytes([1, 13, 0, 1]))), RGB)
+    profile = chunk(b"iCCP", b"name\0\0not deflated")
+    yield ImageCase("unreadable-profile.png", png(RGB, profile), RGB, flags)
 
 
 def pnm_cases() -> Iterator[ImageCase]:
@@ -333,6 +342,40 @@ def pnm_cases() -> Iterator[ImageCase]:
     flags = ("assumed_range",)
     yield ImageCase("rgb12in16.ppm", pnm("P6", deep(RGB, 12), 65535), RGB, flags)
     yield ImageCase("grey12in16.pgm", pnm("P5", deep(GREY, 12), 65535), grey_rgb(GREY), flags)
+    yield ImageCase("above-maxval.ppm", pnm("P6", RGB, 200), refusal="values up to 200, and has")
+    one = pnm("P6", RGB, 255)
+    yield ImageCase("two-pictures.ppm", lambda: one() * 2, RGB, ("several_images",))
+    yield ImageCase("more-behind.ppm", lambda: one() + b"other", RGB, ("damaged",))
+
+
+def jpeg_2000_cases() -> Iterator[ImageCase]:
+    """Yield JPEG 2000 files of 8 to 16 bits."""
+
+    def written(pixels: np.ndarray, **options: Any) -> Content:
+        return lambda: bytes(imagecodecs.jpeg2k_encode(pixels, level=0, **options))
+
+    for form in ("j2k", "jp2"):
+        yield ImageCase(f"rgb8.{form}", written(RGB, codecformat=form), RGB)
+        for bits in (12, 16):
+            flags = ("assumed_range",) if bits < 16 else ()
+            rgb, grey = deep(RGB, bits), deep(GREY, bits)
+            yield ImageCase(f"rgb{bits}in16.{form}", written(rgb, codecformat=form), RGB, flags)
+            yield ImageCase(
+                f"grey{bits}in16.{form}", written(grey, codecformat=form), grey_rgb(GREY), flags
+            )
+    dark = deep(RGB // 4, 12)
+    declared = written(dark, codecformat="jp2", bitspersample=12)
+    yield ImageCase("rgb12-declared.jp2", declared, RGB // 4)
+    signed = written(GREY.astype(np.int16) - 100, codecformat="jp2")
+    yield ImageCase("grey-signed.jp2", signed, refusal="its samples have a sign")
+    yield ImageCase("lab.jp2", lambda: _with_colours(written(RGB, codecformat="jp2")(), 14),
+                    refusal="CIELab")  # fmt: skip
+
+
+def _with_colours(content: bytes, colour_space: int) -> bytes:
+    """Return a JP2 file with another enumerated colour space."""
+    start = content.index(b"colr\1") + 7
+    return content[:start] + struct.pack(">I", colour_space) + content[start + 4 :]
 
 
 def tiff_layouts() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -507,6 +550,38 @@ def tiff_cases() -> Iterator[ImageCase]:
     )
 
 
+def reversed_bits(pixels: np.ndarray, **options: Any) -> Content:
+    """Return a writer of a raw TIFF whose bytes begin with the lowest bit (tag FillOrder)."""
+    bits = np.unpackbits(np.ascontiguousarray(pixels).view(np.uint8), bitorder="little")
+    written = tiff(np.packbits(bits).view(pixels.dtype).reshape(pixels.shape), **options)
+
+    def content() -> bytes:
+        file = bytearray(written())
+        resolution_unit = struct.pack("<HHI", 296, 3, 1)
+        fill_order = struct.pack("<HHI", 266, 3, 1)
+        at = file.index(resolution_unit)
+        file[at : at + 12] = fill_order + struct.pack("<I", 2)
+        return bytes(file)
+
+    return content
+
+
+def reversed_bits_cases() -> Iterator[ImageCase]:
+    """Yield TIFF files with FillOrder 2."""
+    planes = np.moveaxis(RGB, -1, 0)
+    for bits in (8, 16):
+        rgb, grey, separate = (
+            pixels if bits == 8 else deep(pixels, bits) for pixels in (RGB, GREY, planes)
+        )
+        yield ImageCase(f"reversed-rgb{bits}.tif", reversed_bits(rgb, photometric="rgb"), RGB)
+        yield ImageCase(f"reversed-grey{bits}.tif", reversed_bits(grey), grey_rgb(GREY))
+        yield ImageCase(
+            f"reversed-planes{bits}.tif",
+            reversed_bits(separate, photometric="rgb", planarconfig="separate"),
+            RGB,
+        )
+
+
 def tiff_page_cases() -> Iterator[ImageCase]:
     """Yield TIFF files of several pages."""
     small = {"photometric": "rgb"}
@@ -605,6 +680,14 @@ def jpeg_cases() -> Iterator[ImageCase]:
         "two-pictures.jpg",
         pillow(RGB, "MPO", save_all=True, append_images=[Image.fromarray(RGB[::-1])], **options),
         RGB,
+        ("several_images",),
+        tolerance=12,
+    )
+    thumbnail = Image.fromarray(RGB).resize((WIDTH // 4, HEIGHT // 4))
+    yield ImageCase(
+        "with-thumbnail.jpg",
+        pillow(RGB, "MPO", save_all=True, append_images=[thumbnail], **options),
+        RGB,
         tolerance=12,
     )
     stored = 255 - np.asarray(Image.fromarray(RGB).convert("CMYK"))
@@ -681,6 +764,7 @@ def colour_cases() -> Iterator[ImageCase]:
 def all_cases() -> list[ImageCase]:
     """Return every case."""
     return [
-        *png_cases(), *pnm_cases(), *tiff_layout_cases(), *tiff_cases(), *tiff_page_cases(),
-        *jpeg_cases(), *colour_cases(),
+        *png_cases(), *pnm_cases(), *tiff_layout_cases(), *tiff_cases(), *reversed_bits_cases(),
+        *tiff_page_cases(),
+        *jpeg_cases(), *jpeg_2000_cases(), *colour_cases(),
     ]  # fmt: skip

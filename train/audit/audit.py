@@ -16,7 +16,7 @@ from PIL import Image
 from ...errors import AlledgeError, DataError, UsageError
 from ...runtime.data.datasets import Dataset, Sample, read_dataset
 from ...runtime.data.layout_types import ReadOptions
-from ...runtime.imaging import load_picture
+from ...runtime.imaging import load_flagged_picture
 from ..data.connected_sets import connected_sets
 from ..data.contradictions import contradictions
 from ..data.overlaps.alignment import Overlap
@@ -29,6 +29,7 @@ from .types import (
     CameraCount,
     ContradictionPair,
     DatasetAudit,
+    FlaggedFile,
     ImageReference,
     OverlapPair,
     SizeCount,
@@ -63,17 +64,21 @@ class _AuditedSet:
         self.first = first
         self.samples: list[Sample] = []
         self.features: list[ShortcutFeatures] = []
+        self.flagged: list[FlaggedFile] = []
         self.unreadable: list[UnreadableFile] = [
             {"image": path.relative_to(root).as_posix(), "error": reason}
             for path, reason in self.dataset.unreadable.items()
         ]
         for index, sample in enumerate(self.dataset.samples):
             try:
-                picture = load_picture(sample.path, PICTURE_SIZE)
+                picture, flags = load_flagged_picture(sample.path, PICTURE_SIZE)
             except AlledgeError as error:
                 name = self.dataset.relative(sample)
                 self.unreadable.append({"image": name, "error": error.what})
                 continue
+            if flags:
+                name = self.dataset.relative(sample)
+                self.flagged.append({"image": name, "flags": list(flags)})
             self.samples.append(sample)
             self.pixels.append(_pixel_digest(picture))
             self.features.append(shortcut_features(sample, picture))
@@ -237,6 +242,7 @@ def _describe(audited: _AuditedSet, links: Links, seed: int) -> DatasetAudit:
         "sizes": [SizeCount(width=w, height=h, images=count) for (w, h), count in sizes],
         "cameras": _count_cameras(dataset, samples),
         "unreadable": audited.unreadable,
+        "flagged": audited.flagged,
         "same": [
             [dataset.relative(samples[index]) for index in members]
             for members in connected_sets(len(samples), inside)

@@ -23,6 +23,13 @@ class UnreadableFile(TypedDict):
     error: str
 
 
+class FlaggedFile(TypedDict):
+    """A file that leaves open what its pixels mean, by its path inside the data set."""
+
+    image: str
+    flags: list[str]
+
+
 class SizeCount(TypedDict):
     """Number of images of one size in pixels."""
 
@@ -71,6 +78,7 @@ class DatasetAudit(TypedDict):
     sizes: list[SizeCount]
     cameras: list[CameraCount]
     unreadable: list[UnreadableFile]
+    flagged: list[FlaggedFile]
     same: list[list[str]]
     groups: int
     folds: int

@@ -102,6 +102,11 @@ def _file_lines(dataset: DatasetAudit) -> list[str]:
         )
     if dataset["unreadable"]:
         lines.append(f"{len(dataset['unreadable'])} files cannot be read: replace or remove them")
+    if dataset["flagged"]:
+        lines.append(
+            f"{len(dataset['flagged'])} images have flags of their files, such as "
+            f"{dataset['flagged'][0]['flags'][0]}: look at them before you train"
+        )
     return lines
 
 
@@ -130,6 +135,7 @@ def _dataset_text(dataset: DatasetAudit) -> str:
             text_table(cameras),
             *_shortcuts(dataset),
             *("overlapping: " + ", ".join(names) for names in dataset["same"]),
+            *(f"flagged: {row['image']}: {', '.join(row['flags'])}" for row in dataset["flagged"]),
             *(f"not read: {row['image']}: {row['error']}" for row in dataset["unreadable"]),
         ]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ class Examples:
         Path of each image inside the data set.
     statistics : tuple of dict
         Guard measurements of each image.
+    file_flags : tuple of tuple of str
+        Of each image, what its file leaves open, as `Header.flags`; empty if it was not decoded.
     """
 
     dataset: Dataset
@@ -53,11 +56,23 @@ class Examples:
     groups: tuple[str, ...]
     names: tuple[str, ...]
     statistics: tuple[Statistics, ...]
+    file_flags: tuple[tuple[str, ...], ...] = ()
 
     @property
     def cameras(self) -> tuple[str, ...]:
         """Camera of each image."""
         return tuple(sample.camera for sample in self.dataset.samples)
+
+    def flag_notes(self) -> tuple[str, ...]:
+        """Return how many images have flags of their files, in one line; nothing if none has."""
+        flagged = [flags for flags in self.file_flags if flags]
+        if not flagged:
+            return ()
+        counts = Counter(flag for flags in flagged for flag in flags)
+        named = ", ".join(f"{count} {flag}" for flag, count in sorted(counts.items()))
+        return (
+            f"{len(flagged)} images have flags of their files ({named}): alledge audit lists them",
+        )
 
     def missing_labels(self, images: NDArray[np.int64]) -> list[str]:
         """Return the labels that none of these images, given by index, has."""
@@ -103,7 +118,7 @@ def read_examples(
         indices = match_images(names, (row["image"] for row in rows), groups_file)
         # the prefix separates the user's group names from those of the data set
         keys += [(index, f"file\0{row['group']}") for index, row in zip(indices, rows, strict=True)]
-    pixels, statistics = _decode(dataset, settings, progress)
+    pixels, statistics, file_flags = _decode(dataset, settings, progress)
     keys += [
         (index, f"pixels\0{hashlib.sha256(image.tobytes()).hexdigest()}")
         for index, image in enumerate(pixels)
@@ -115,7 +130,7 @@ def read_examples(
         dataset.samples[lowest].group
         for lowest in connected_components(len(names), [*pairs, *overlaps])
     )
-    return Examples(dataset, pixels, truth, groups, names, statistics)
+    return Examples(dataset, pixels, truth, groups, names, statistics, file_flags)
 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -211,14 +226,15 @@ def match_images(names: tuple[str, ...], wanted: Iterable[str], source: Path) ->
 
 def _decode(
     dataset: Dataset, settings: ImageSettings, progress: Callable[[int], None] | None
-) -> tuple[NDArray[np.uint8], tuple[Statistics, ...]]:
-    """Return pixels, (N, S, S, 3), and guard measurements of all images."""
+) -> tuple[NDArray[np.uint8], tuple[Statistics, ...], tuple[tuple[str, ...], ...]]:
+    """Return pixels, (N, S, S, 3), guard measurements and flags of the files of all images."""
     pixels = np.empty((len(dataset.samples), settings.size, settings.size, 3), dtype=np.uint8)
-    broken, statistics = [], []
+    broken, statistics, file_flags = [], [], []
     for index, sample in enumerate(dataset.samples):
         try:
             pixels[index], header = load_image(sample.path, settings)
             statistics.append(image_statistics(pixels[index], header))
+            file_flags.append(header.flags)
         except ImageError as error:
             broken.append(error.what)
         if progress:
@@ -230,4 +246,4 @@ def _decode(
             f"{'; '.join(broken[:NAMED_AT_MOST])}{more}",
             fix="replace or remove them; nothing was trained",
         )
-    return pixels, tuple(statistics)
+    return pixels, tuple(statistics), tuple(file_flags)

@@ -156,7 +156,9 @@ def train(options: TrainOptions, *, resume: bool = False, quiet: bool = False) -
         examples = read_examples(dataset, options.image_settings, options.groups, overlaps=pairs)
         notes = refuse_contradictions(examples, overlaps, force=options.force, say=progress.say)
         split = make_split(examples, kind, options.folds, options.seed)
-        split = replace(split, notes=(*split.notes, *notes))
+        for line in examples.flag_notes():
+            progress.say(line)
+        split = replace(split, notes=(*split.notes, *notes, *examples.flag_notes()))
         sets = connected_sets(len(examples.names), pairs)
         progress.say(
             f"{sum(map(len, sets))} images overlap, in {len(sets)} sets"

@@ -192,7 +192,7 @@ def make_plan(
     splits, left_out = _splits(examples, options)
     settings = _settings(options, dataset, splits, digests) | {
         "left_out": left_out,
-        "reading": [*dataset.description(), *notes],
+        "reading": [*dataset.description(), *notes, *examples.flag_notes()],
     }
     return Plan(options, examples, splits, settings)
 

@@ -9,7 +9,7 @@ from PIL import AvifImagePlugin, Image
 
 from ....errors import ImageError
 from ..known_files import SAVE_AS
-from .video_colours import refuse_wide_colours
+from ..video_colours import refuse_wide_colours
 
 # The boxes of a file that describe it lie before its pixels.
 BOXES_BYTES = 1 << 16

@@ -9,12 +9,10 @@ import pi_heif
 from PIL import ExifTags, Image
 
 from ..colour import to_rgb
-from ..file_flags import DAMAGED, SEVERAL_IMAGES
+from ..file_flags import DAMAGED, SEVERAL_IMAGES, SHARE_OF_OTHER_PICTURE
 from ..lazy_image import LazyImage
 from ..overwritten import is_overwritten
-from .video_colours import refuse_wide_colours
-
-OTHER_SHARE = 0.3  # of the pixels of the picture; smaller ones are thumbnails
+from ..video_colours import refuse_wide_colours
 
 
 def open_heic(file: Path | BinaryIO, name: str) -> Image.Image:
@@ -48,11 +46,12 @@ def open_heic(file: Path | BinaryIO, name: str) -> Image.Image:
     if "exif" in info:
         info["exif"] = _without_orientation(info["exif"])
 
-    others = [other for other in pictures if _pixels(other) > OTHER_SHARE * _pixels(picture)]
+    smallest = SHARE_OF_OTHER_PICTURE * _pixels(picture)
+    pictures_of_its_size = sum(_pixels(other) > smallest for other in pictures)
 
     def decode() -> tuple[Image.Image, tuple[str, ...]]:
         decoded = to_rgb(picture.to_pillow())
-        several = (SEVERAL_IMAGES,) if len(others) > 1 else ()
+        several = (SEVERAL_IMAGES,) if pictures_of_its_size > 1 else ()
         # libheif conceals damage; some of it becomes rows of one value
         return decoded, several + ((DAMAGED,) if is_overwritten(decoded) else ())
 

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from PIL import Image
 from alledge.errors import ImageError
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_image, load_rgb
+from support import image_files
 
 END = b"\xff\xd9"
 HOLE = 16_384  # bytes; the test picture is smaller than a camera's
@@ -103,6 +105,107 @@ def test_a_jpeg_with_an_overwritten_part_is_refused_or_flagged(
     file = tmp_path / "x.jpg"
     file.write_bytes(overwritten(saved(field, "JPEG", **options), share, fill))
     assert verdict(file) in ("refused", "damaged")
+
+
+def scan_starts(content: bytes) -> list[int]:
+    """Return where the scans of a progressive JPEG begin, with their tables."""
+    marks = [content.find(b"\xff\xc4")]
+    while (scan := content.find(b"\xff\xda", marks[-1])) >= 0:
+        tables = content.find(b"\xff\xc4", scan)
+        end = content.find(b"\xff\xda", scan + 2)
+        marks.append(min(at for at in (tables, end, len(content)) if at > scan))
+        if end < 0:
+            break
+    return marks[1:-1]
+
+
+@pytest.mark.parametrize("end", [END, b""])
+def test_a_progressive_jpeg_cut_between_two_scans_is_refused(
+    tmp_path: Path, field: Image.Image, end: bytes
+) -> None:
+    content = saved(field, "JPEG", quality=90, progressive=True)
+    starts = scan_starts(content)
+    assert len(starts) > 5
+    file = tmp_path / "x.jpg"
+    for start in starts:
+        file.write_bytes(content[:start] + end)
+        with pytest.raises(ImageError, match=r"is damaged: .*not complete"):
+            load_rgb(file)
+
+
+SHIFTS = {
+    "line ends rewritten": lambda content: content.replace(b"\n", b"\r\n"),
+    "a part twice": lambda content: content[:9000] + content[5000:],
+    "a shorter height": lambda content: with_height(content, 120),
+}
+
+
+def with_height(content: bytes, height: int) -> bytes:
+    """Return a baseline JPEG that declares another height."""
+    at = content.index(b"\xff\xc0") + 5
+    return content[:at] + struct.pack(">H", height) + content[at + 2 :]
+
+
+@pytest.mark.parametrize("change", SHIFTS.values(), ids=SHIFTS)
+@pytest.mark.parametrize("size", [(320, 240), (640, 480)])
+def test_a_jpeg_with_more_data_than_it_needs_is_refused(
+    tmp_path: Path, field: Image.Image, change: Callable[[bytes], bytes], size: tuple[int, int]
+) -> None:
+    file = tmp_path / "x.jpg"
+    content = saved(field.crop((0, 0, *size)), "JPEG", quality=90)
+    head = content.index(b"\xff\xda")
+    changed = (
+        change(content)
+        if change is SHIFTS["a shorter height"]
+        else (content[:head] + change(content[head:]))
+    )
+    file.write_bytes(changed)
+    with pytest.raises(ImageError, match="is damaged: "):
+        load_rgb(file)
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_png_without_its_last_rows_is_refused(
+    tmp_path: Path, field: Image.Image, interlaced: bool, dtype: type
+) -> None:
+    pixels = np.asarray(field.resize((64, 48))).astype(dtype)
+    pixels = pixels * 257 if dtype == np.uint16 else pixels
+    write = image_files.interlaced_png if interlaced else image_files.png
+    content = write(pixels)()
+    start, end = content.index(b"IDAT"), content.index(b"IEND") - 4
+    rows = zlib.decompress(content[start + 4 : end - 4])
+    file = tmp_path / "x.png"
+    for whole, is_whole in ((rows, True), (rows[: len(rows) // 2], False), (rows[:-400], False)):
+        body = image_files.chunk(b"IDAT", zlib.compress(whole))
+        file.write_bytes(content[: start - 4] + body + content[end:])
+        if is_whole:
+            assert load_image(file)[1].width == 64
+        else:
+            with pytest.raises(ImageError, match="is damaged: "):
+                load_rgb(file)
+    file.write_bytes(write(np.zeros_like(pixels))())
+    assert not load_rgb(file).any()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory in KiB")
+def test_a_deflated_part_that_inflates_to_gigabytes_needs_little_memory(tmp_path: Path) -> None:
+    packer = zlib.compressobj(9)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    file = tmp_path / "x.tif"
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    tifffile.imwrite(file, pixels, photometric="rgb", compression="zlib", metadata=None)
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages[0]
+        offset, size = page.tags[273].valueoffset, page.tags[279].valueoffset
+    content = bytearray(file.read_bytes())
+    struct.pack_into("<I", content, offset, len(content))
+    struct.pack_into("<I", content, size, len(bomb))
+    file.write_bytes(bytes(content) + bomb)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(file)], capture_output=True, text=True, timeout=300
+    )
+    assert int(done.stdout.split()[-1]) < 100 << 20
 
 
 @pytest.mark.parametrize("grey", [0, 127, 128, 129, 255])

@@ -147,6 +147,20 @@ def test_no_content_is_called_empty(given: Any) -> None:
         load_rgb(given)
 
 
+def test_a_picture_without_pixels_and_a_closed_one_are_refused(content: bytes) -> None:
+    with pytest.raises(ImageError, match="has no pixels"):
+        load_rgb(Image.new("RGB", (0, 5)))
+    picture = Image.open(io.BytesIO(content))
+    picture.close()
+    with pytest.raises(ImageError, match="was closed before it was decoded"):
+        load_rgb(picture)
+
+
+def test_a_memoryview_with_steps_is_read_as_its_bytes(content: bytes) -> None:
+    doubled = bytes(byte for value in content for byte in (value, 0))
+    assert (load_rgb(memoryview(doubled)[::2]) == load_rgb(content)).all()
+
+
 @pytest.mark.parametrize("given", [b"hello", io.BytesIO(b"%PDF-1.7"), Pipe(b"PK\x03\x04")])
 def test_content_that_is_no_image_is_named_by_its_kind(given: Any) -> None:
     with pytest.raises(ImageError, match="the given image is not an image in a known format"):

@@ -70,6 +70,24 @@ def test_cameras_duplicates_and_unreadable_files_are_reported(document: Json) ->
     assert dataset["groups"] == dataset["images"] - 1
 
 
+def test_files_that_leave_open_what_their_pixels_mean_are_named(tmp_path: Path) -> None:
+    for index in range(4):
+        folder = tmp_path / ("blast" if index % 2 else "healthy")
+        folder.mkdir(exist_ok=True)
+        field = draw_field(5, index, bool(index % 2), size=320)[0]
+        if index == 3:  # 12 bits of a camera in 16 bits
+            field = Image.fromarray(np.asarray(field.convert("L")).astype(np.uint16) * 16)
+        field.save(folder / f"{index}.png")
+    document = audit([tmp_path])
+    (dataset,) = document["datasets"]
+    assert dataset["flagged"] == [{"image": "blast/3.png", "flags": ["assumed_range"]}]
+    text = audit_text(document)
+    assert "flagged: blast/3.png: assumed_range" in text
+    assert "1 images have flags of their files, such as assumed_range" in text
+    html = write_page(tmp_path / "audit.html", document).read_text(encoding="utf-8")
+    assert "<li>blast/3.png: assumed_range</li>" in html
+
+
 def test_the_accuracy_of_the_camera_is_the_one_that_counting_gives(document: Json) -> None:
     (dataset,) = document["datasets"]
     rows = {row["name"]: row for row in dataset["shortcuts"]}

@@ -302,6 +302,18 @@ def test_subject_split_keeps_a_subjects_images_together(tmp_path: Path) -> None:
         assert set(examples.truth[fold.test]) == {0, 1}
 
 
+def test_images_with_flags_of_their_files_are_counted(tmp_path: Path) -> None:
+    for label in ("healthy", "blast"):
+        for seed in range(3):
+            picture(tmp_path / label / f"{seed}.png", seed + 10 * (label == "blast"))
+    assert read_examples(read_dataset(tmp_path), SMALL).flag_notes() == ()
+    dark = np.full((64, 64), 3000, np.uint16)
+    dark[:32] = 100
+    Image.fromarray(dark).save(tmp_path / "healthy" / "dark.png")
+    (note,) = read_examples(read_dataset(tmp_path), SMALL).flag_notes()
+    assert note.startswith("1 images have flags of their files (1 assumed_range)")
+
+
 def test_camera_split_needs_two_cameras_with_positive_images(examples: Examples) -> None:
     with pytest.raises(DataError, match="come from one camera"):
         make_split(examples, "camera", 5, seed=0)

@@ -1,14 +1,29 @@
-"""The colours of HEIC and AVIF, whose files name them with the codes of video (ITU-T H.273)."""
+"""The colours of HEIC, AVIF and PNG files that name them with the codes of video (ITU-T H.273)."""
 
 from __future__ import annotations
 
-from ....errors import ImageError
-from ..known_files import SAVE_AS
+from ...errors import ImageError
+from .known_files import SAVE_AS
 
 # Near those of sRGB, or not specified. Others need an ICC profile.
 SRGB_PRIMARIES = (1, 2, 5, 6, 7)
 WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+
+
+def is_near_srgb(primaries: int, transfer: int) -> bool:
+    """Return whether colours may be read as sRGB.
+
+    Parameters
+    ----------
+    primaries, transfer : int
+        Codes of ITU-T H.273.
+
+    Returns
+    -------
+    bool
+    """
+    return primaries in SRGB_PRIMARIES and transfer not in HDR_TRANSFERS
 
 
 def refuse_wide_colours(name: str, primaries: int, transfer: int) -> None:
