@@ -190,6 +190,8 @@ def _declared(source: Image.Image) -> tuple[float, tuple[float, ...]] | None:
         if is_usual and max(abs(a - b) for a, b in zip(chromaticity, _SRGB, strict=True)) < 0.005:
             return None
         return 1 / gamma, chromaticity
+    if "exif" in info and b"R03" not in info["exif"]:
+        return None  # without the time to read the tags
     try:
         exif = source.getexif()
         if ExifTags.IFD.Exif not in exif:

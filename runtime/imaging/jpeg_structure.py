@@ -21,7 +21,10 @@ _SEGMENTS = {0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # may foll
 
 @dataclass
 class JpegStructure:
-    """What the markers of a JPEG say; positions are byte offsets in the file."""
+    """What the markers of a JPEG say; positions are byte offsets in the file.
+
+    `restarts` are the numbers of the restart markers in the first scan.
+    """
 
     frame: int = 0  # the number of the SOF marker
     precision: int = 8
@@ -33,13 +36,14 @@ class JpegStructure:
     adobe: bool = False
     usual_tables: bool = False
     scans: list[tuple[int, int]] = field(default_factory=list)
+    restarts: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     scan_headers: list[bytes] = field(default_factory=list)
     complete: bool = False  # whether an end marker follows the last scan
 
 
-def markers(scan: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return the positions of the bytes 255 in a scan, and the bytes that follow them."""
-    values = np.frombuffer(scan, np.uint8)
+def _markers(content: bytes, start: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return the positions of the bytes 255 from `start` on, and the bytes that follow them."""
+    values = np.frombuffer(content, np.uint8, offset=start)
     positions = np.flatnonzero(values[:-1] == 0xFF)
     return positions, values[positions + 1]
 
@@ -102,12 +106,18 @@ def missing_bits(structure: JpegStructure) -> str:
 
 def _read_scan(structure: JpegStructure, content: bytes, start: int) -> int:
     """Add a scan and return its end: the first marker that is no restart marker."""
-    positions, following = markers(content[start:])
+    if start >= len(content):
+        structure.scans.append((start, len(content)))
+        return len(content)
+    positions, following = _markers(content, start)
     if (following == 0xFF).sum() and _longest_fill(positions, following) > FILL_BYTES:
         raise damage(f"its scan has a run of more than {FILL_BYTES} bytes of 255")
     inside = (following == 0) | (following == 0xFF) | ((following >= 0xD0) & (following <= 0xD7))
     outside = positions[~inside]
     end = start + int(outside[0]) if len(outside) else len(content)
+    if not structure.scans:
+        numbers = following[: np.searchsorted(positions, end - start)]
+        structure.restarts = numbers[(numbers >= 0xD0) & (numbers <= 0xD7)] - 0xD0
     structure.scans.append((start, end))
     if structure.frame in BASELINE and len(outside):
         marker = content[end + 1]
