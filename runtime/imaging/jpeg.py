@@ -159,10 +159,11 @@ def _decode_one_scan(
 ) -> tuple[Image.Image, tuple[str, ...]]:
     start, end = structure.scans[0]
     _check_restarts(structure)
-    run = _longest_run(content[start:end])
+    run = _longest_run(content, start, end)
     if run >= SHORT_RUN and structure.usual_tables:
         raise damage(f"its scan has a run of {run} equal bytes")
-    file = _SteppedFile(content[:end] + END, max(start, end - LAST_BYTES))
+    whole = content if content[end:] == END else content[:end] + END  # a usual file: no copy
+    file = _SteppedFile(whole, max(start, end - LAST_BYTES))
     image = _open(file, side)
     file.watch(image)
     image.load()
@@ -175,12 +176,13 @@ def _decode_one_scan(
     return image, (DAMAGED,) if run >= LONG_RUN else ()
 
 
-def _longest_run(scan: bytes) -> int:
+def _longest_run(content: bytes, start: int, end: int) -> int:
     """Return about how many equal bytes follow each other at most, counted in pieces of 32."""
-    words = np.frombuffer(scan, np.uint64, len(scan) // 8)
+    size = end - start
+    words = np.frombuffer(content, np.uint64, size // 8, offset=start)
     if not (words[1:] == words[:-1]).any():  # of nearly every file; a piece has four words
         return 0
-    pieces = np.frombuffer(scan, np.uint8, len(scan) // 32 * 32).reshape(-1, 32)
+    pieces = np.frombuffer(content, np.uint8, size // 32 * 32, offset=start).reshape(-1, 32)
     equal = np.flatnonzero((pieces == pieces[:, :1]).all(axis=1))
     if not len(equal):
         return 0
@@ -218,7 +220,7 @@ def _decode_several_scans(
     noisy = _open(io.BytesIO(b"".join([*pieces, content[position:], END])), side)
     if noisy.tobytes() != image.tobytes():
         raise damage("one of its scans ends before the last pixels")
-    damaged = any(_longest_run(content[start:end]) >= LONG_RUN for start, end in structure.scans)
+    damaged = any(_longest_run(content, start, end) >= LONG_RUN for start, end in structure.scans)
     return image, (DAMAGED,) if damaged else ()
 
 
