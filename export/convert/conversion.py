@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ...runtime.files import replace_file
 from ..types import ConversionResult, Images, Scores
 from .capabilities import ARTIFACTS
 from .jobs import JobRunner
@@ -55,7 +56,8 @@ class Conversion:
         self._labels, self._name, self._calibration = labels, name, None
         if calibration is not None:
             self._calibration = folder / "calibration.npy"
-            np.save(self._calibration, calibration)
+            with replace_file(self._calibration) as partial, partial.open("wb") as stream:
+                np.save(stream, calibration)
         # what each file was last converted by, and the result
         self._results: dict[Path, tuple[str, Recipe, ConversionResult]] = {}
 
