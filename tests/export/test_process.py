@@ -134,7 +134,11 @@ def test_the_same_run_gives_the_same_bundle_again(int8_bundle, tiny_run, tmp_pat
     # The first bundle was converted with a new process for each step, this one with processes
     # that do many steps, side by side.
     monkeypatch.setenv("ALLEDGE_CACHE", "off")
-    again = export_run(ExportOptions(tiny_run, "int8", out=tmp_path / "again")).options.out
+    plans: list[int] = []
+    options = ExportOptions(tiny_run, "int8", out=tmp_path / "again")
+    outcome = export_run(options, on_plan=plans.append)
+    again = outcome.options.out
+    assert plans == [len(outcome.log)]  # every first recipe passes
     for name, digest in int8_bundle.record["files"].items():
         assert file_digest(again / name) == digest, name
     assert file_digest(again / "bundle.json") == int8_bundle.digest.removeprefix("sha256:")

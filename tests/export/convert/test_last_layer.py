@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from alledge.export.convert import openvino as openvino_conversion
+from alledge.export.convert import tflite
 from alledge.export.convert.last_layer import LEAST_IMAGES, LastLayer, refit
 
 FEATURES, CLASSES, IMAGES = 40, 2, 64
@@ -64,3 +66,42 @@ def test_images_that_determine_nothing_change_nothing(case):
     weights, bias = refit(quantized, original, few)
     assert np.array_equal(weights, quantized.weights)
     assert np.array_equal(bias, quantized.bias)
+
+
+@pytest.fixture
+def fields() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (24, 64, 64, 3)).astype(np.uint8)
+
+
+def logit_error(layer: LastLayer, original: LastLayer, images: np.ndarray) -> float:
+    target = original.logits(original.features(images))
+    return float(np.abs(layer.logits(layer.features(images)) - target).mean())
+
+
+def test_a_tflite_model_gets_the_logits_of_its_float_graph_back(float32_bundle, fields):
+    content = (float32_bundle.path / "model.tflite").read_bytes()
+    changed = bytearray(content)
+    weights, bias = tflite._stored_layer(changed)
+    weights[:] *= np.float32(1.5)
+    bias[:] += np.float32(1)
+    original = tflite._dense_layer(bytearray(content))
+    before = logit_error(tflite._dense_layer(changed), original, fields)
+    refitted = bytearray(tflite._refitted(bytes(changed), content, fields))
+    assert logit_error(tflite._dense_layer(refitted), original, fields) < before / 5
+
+
+def test_an_openvino_model_gets_the_logits_of_its_float_graph_back(float32_bundle, fields):
+    import openvino
+
+    float_model, model = (
+        openvino.Core().read_model(float32_bundle.path / "model.xml") for _ in range(2)
+    )
+    original = openvino_conversion._dense_layer(float_model)
+    changed = LastLayer(original.weights, original.bias + 1, original.features)
+    _, add = openvino_conversion._dense_nodes(model)
+    shape = add.input_value(1).get_node().data.shape
+    constant = openvino.opset13.constant(changed.bias.reshape(shape).astype(np.float32))
+    add.input(1).replace_source_output(constant.output(0))
+    before = logit_error(openvino_conversion._dense_layer(model), original, fields)
+    openvino_conversion._refit(model, float_model, fields)
+    assert logit_error(openvino_conversion._dense_layer(model), original, fields) < before / 5

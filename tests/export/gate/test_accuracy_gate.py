@@ -7,8 +7,8 @@ import pytest
 
 from alledge.errors import ExportError
 from alledge.export.convert.quantization_recipes import Recipe
-from alledge.export.gate.accuracy_gate import HOLDOUT, Budget, Gate
-from alledge.export.gate.out_of_fold import OutOfFoldPredictions
+from alledge.export.gate.accuracy_gate import HOLDOUT, Budget, Gate, lost_rate
+from alledge.export.gate.out_of_fold import OutOfFoldPredictions, score_shift
 from alledge.export.types import DecisionRule
 from alledge.runtime.metrics.decisions import Thresholds
 
@@ -219,3 +219,37 @@ def test_a_budget_includes_its_limits():
     assert budget.passes({"auc_drop": -0.1, "lost_positives": 0, "float_positives": 0})
     assert not budget.passes({"auc_drop": 0.0051, "lost_positives": 0, "float_positives": 40})
     assert not budget.passes({"auc_drop": 0.0, "lost_positives": 2, "float_positives": 40})
+
+
+def test_the_band_that_ships_reaches_as_far_as_scores_moved_and_the_figures_do_not_use_it():
+    predictions = predictions_of_float_model(np.random.default_rng(3), separation=2.0)
+    moved = np.clip(predictions.float_scores + np.array([0.1, -0.1], np.float32), 0.001, 0.999)
+    moved[::2] = predictions.float_scores[::2]  # a fitted rule cannot undo a shift of every other
+    assessment = gate_with(predictions, moved).assess("onnx", LADDER[0])
+    band, rule = assessment.figures["band"], assessment.rule.thresholds
+    rows = np.arange(len(predictions.truth))
+    fitted = predictions.fit_rule(rows, moved).thresholds
+    assert band["shift"] > 0.01
+    low, high = max(rule.threshold - band["shift"], 0), min(rule.threshold + band["shift"], 1)
+    assert rule.band[0] == pytest.approx(min(fitted.band[0], low), abs=1e-5)
+    assert rule.band[1] == pytest.approx(max(fitted.band[1], high), abs=1e-5)
+    assert rule.band != fitted.band
+    assert band["to_review"] > band["to_review_fitted"]
+
+
+def test_a_shift_is_measured_near_the_threshold_if_enough_images_are_there():
+    float_p = np.concatenate([np.full(10, 0.5), np.full(90, 0.01)])
+    artifact_p = np.concatenate([np.full(10, 0.6), np.full(90, 0.02)])
+    assert score_shift(float_p, artifact_p, 0.5) == pytest.approx(0.1)
+    assert score_shift(float_p[7:], artifact_p[7:], 0.5) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("lost", "positives"), [(0, 39), (1, 39), (0, 0)])
+def test_losses_are_a_rate_with_its_interval(lost, positives):
+    rate = lost_rate({"lost_positives": lost, "float_positives": positives})
+    if not positives:
+        assert (rate["value"], rate["low"], rate["high"]) == (None, 0, 1)
+        return
+    assert rate["value"] == pytest.approx(lost / positives, abs=1e-6)
+    assert rate["low"] <= rate["value"] <= rate["high"]
+    assert rate["none_seen_up_to"] == pytest.approx(0.0897, abs=1e-3)
