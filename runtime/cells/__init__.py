@@ -1,0 +1,1 @@
+"""Cells: finds the leucocytes of a field, cuts them out and counts the blasts."""
