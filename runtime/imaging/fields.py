@@ -48,7 +48,7 @@ def load_field(source: ImageSource, least: int) -> tuple[RGB, Header, float]:
     """
     from PIL import ImageOps  # here, because field models do not need it
 
-    given = resolve_source(source)
+    given, header = resolve_source(source), None
     if isinstance(given, np.ndarray):
         decoded, flags = image_of_array(given)
         header = Header(*decoded.size, UNKNOWN_CAMERA, flags)
