@@ -157,9 +157,7 @@ def count_cells(
     CellCounts
     """
     counted = [
-        label
-        for label, counts in zip(labels, are_leucocytes(labels, flags), strict=True)
-        if counts
+        label for label, counts in zip(labels, are_leucocytes(labels, flags), strict=True) if counts
     ]
     return CellCounts(len(counted), sum(label in positive for label in counted))
 

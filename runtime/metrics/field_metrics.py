@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -194,7 +195,9 @@ def _counts(fields: JudgedFields, seed: int) -> Json:
     }
 
 
-def _figure(groups: tuple[str, ...], statistic: Callable[[Floats], float], seed: int) -> Json | None:
+def _figure(
+    groups: tuple[str, ...], statistic: Callable[[Floats], float], seed: int
+) -> Json | None:
     value = statistic(np.ones(len(groups)))
     if math.isnan(value):
         return None

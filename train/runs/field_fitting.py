@@ -142,7 +142,7 @@ def fit_field_judge(
     cells = cells or fit_decision_rule(predictions, labels, positive, sensitivity)
     counts = count_cells_of_fields(predictions, table, cells, labels, positive)
     rule = fit_field_rule(counts.probabilities, np.isin(table.labels, positive), sensitivity)
-    return rule and FieldJudge(cells, rule)
+    return None if rule is None else FieldJudge(cells, rule)
 
 
 def judge_fields(

@@ -53,7 +53,9 @@ class FieldTable:
         index_of = {name: index for index, name in enumerate(self.names)}
         fields = [index_of.get(image.rpartition("#")[0], -1) for image in predictions.images]
         indices = np.array(fields, dtype=np.int64)
-        return indices if predictions.counted is None else np.where(predictions.counted, indices, -1)
+        return (
+            indices if predictions.counted is None else np.where(predictions.counted, indices, -1)
+        )
 
 
 def field_table(examples: CellExamples) -> FieldTable:

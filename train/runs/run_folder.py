@@ -18,7 +18,7 @@ from ...runtime.json_schema import check_document
 from ...runtime.metrics.metrics import Json
 from ...runtime.outputs import check_folder, make_folder
 from .table_reading import TableRow, read_table
-from .types import RunSettings
+from .types import CELL, RunSettings
 
 RUNS = Path("runs")  # folder of all runs, unless --out names another
 RECORD = "run.json"  # written last: a run that has it is finished
@@ -35,6 +35,7 @@ REQUIRED = (
     "model", "head", "task", "labels", "positive", "image_path", "seed", "split", "weights",
     "data", "temperature", "threshold", "band", "oof", "guards", "seen", "code", "finished",
 )  # fmt: skip
+CELL_KEYS = ("cells", "sources", "field", "fields")  # beside these, of a run of cells only
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
 MAX_SUM_ERROR = 1e-3  # the probabilities of an image add up to 1, written with nine digits
 LOCATIONS = ("root", "labels_file")  # where the data are: no settings, since they may be moved
@@ -264,6 +265,9 @@ def _contradiction(record: Json) -> str | None:
         return f"positive: {sorted(positive)} are not some of the labels, and not all"
     if low > high:
         return f"band: {low} is above {high}"
+    if missing := [key for key in CELL_KEYS if (key in record) != (record["task"] == CELL)]:
+        has = "lacks" if record["task"] == CELL else "has"
+        return f"task: a run of the task {record['task']} {has} {', '.join(missing)}"
     return None
 
 
@@ -356,10 +360,16 @@ def find_unfinished(folders: Iterable[Path], settings: RunSettings) -> Path:
 
 
 def _without_location(settings: Json) -> Json:
-    data = settings.get("data")
+    changed = {"data": _source_without_location(settings.get("data"))}
+    if isinstance(sources := settings.get("sources"), list):
+        changed["sources"] = [_source_without_location(source) for source in sources]
+    return settings | changed
+
+
+def _source_without_location(data: Any) -> Any:
     if not isinstance(data, dict):
-        return settings
-    return settings | {"data": {key: data[key] for key in data if key not in LOCATIONS}}
+        return data
+    return {key: data[key] for key in data if key not in LOCATIONS}
 
 
 def _settings(path: Path) -> Json:
