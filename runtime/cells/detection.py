@@ -12,7 +12,8 @@ from .detection_settings import DetectionSettings
 from .distance import distance_transform
 from .erythrocyte_scale import erythrocyte_edges, vote_spectrum
 from .nuclear_stain import field_stain, nuclear_stain, provisional_nuclei
-from .nucleus_parts import Seeds, find_seeds, join_seeds
+from .basins import find_basins
+from .nucleus_joining import join_parts
 from .types import Cell, Detection, ScaleSource
 
 UNIT = 16  # pixels of an erythrocyte in the image that is searched
@@ -46,7 +47,7 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
     return Detection(tuple(out[:settings.max_cells]), unit, source, background, max(0, len(out) - settings.max_cells))
 
 
-def _cells(plane, unit, settings):
+def _cells(plane, unit, settings, debug=None):
     plane = _smooth(plane)
     low = plane > 0.5 * settings.min_stain
     labels, count = label_components(low)
@@ -57,44 +58,57 @@ def _cells(plane, unit, settings):
     ends = np.cumsum(np.bincount(own, minlength=count + 1)[1:])
     sizes = np.diff(np.append(0, ends))
     peak = value[order][np.maximum(ends - 1 - (sizes * 0.1).astype(int), 0)]
-    threshold = np.append(0, np.maximum(0.5 * settings.min_stain, 0.5 * peak))
     good = np.append(False, (peak > settings.min_stain))
-    mask = low & (plane > threshold[labels]) & good[labels]
-    labels, count = label_components(mask)
-    distance = distance_transform(mask, int(4 * unit))
-    seeds = find_seeds(distance, 0.12 * unit)
-    if not len(seeds.x):
+    first = low & good[labels] & (plane > np.append(0, np.maximum(0.5 * settings.min_stain, 0.45 * peak))[labels])
+    reference = _local_mean(plane, first, int(WINDOW * unit))
+    total = np.zeros(plane.shape, np.float32)
+    mask0 = None
+    for share in LEVELS:
+        mask = _fill(first & (plane > share * reference), HOLE * unit**2)
+        d = distance_transform(mask, int(4 * unit))
+        if mask0 is None:
+            mask0 = mask
+        total += d
+    height = _smooth(total / len(LEVELS))
+    b = find_basins(height, mask0)
+    if not len(b.peak_row):
         return []
-    group = join_seeds(seeds, distance, unit)
-    # pixels to seeds
-    y, x = np.nonzero(mask)
-    owner = _nearest(seeds, labels, x, y)
-    ok = owner >= 0
-    x, y = x[ok], y[ok]
-    g = group[owner[ok]]
-    n = np.bincount(g, minlength=len(seeds.x))
+    inscribed = height[b.peak_row, b.peak_column]
+    g = join_parts(b, inscribed, unit)[b.basin]
+    n = np.bincount(g)
     cells = []
     for i in np.flatnonzero(n):
         r = (n[i] / np.pi) ** .5
         if not settings.min_radius * unit <= r <= settings.max_radius * unit:
             continue
         m = g == i
-        px, py = x[m], y[m]
+        px, py = b.columns[m], b.rows[m]
         cut = px.min() == 0 or py.min() == 0 or px.max() == plane.shape[1] - 1 or py.max() == plane.shape[0] - 1
         cells.append((px.mean(), py.mean(), r, ("clipped",) if cut else ()))
     return sorted(cells, key=lambda c: (c[1], c[0]))
 
 
-def _nearest(seeds, labels, x, y):
-    best = np.full(len(x), np.inf); owner = np.full(len(x), -1)
-    own = labels[y, x]
-    sl = labels[seeds.y.astype(int), seeds.x.astype(int)]
-    for i in range(len(seeds.x)):
-        c = np.flatnonzero(own == sl[i])
-        d = (x[c] - seeds.x[i]) ** 2 + (y[c] - seeds.y[i]) ** 2 - seeds.radius[i] ** 2
-        b = d < best[c]
-        best[c[b]] = d[b]; owner[c[b]] = i
-    return owner
+def _fill(mask, area):
+    labels, count = label_components(~mask)
+    size = np.bincount(labels.ravel(), minlength=count + 1)
+    return mask | ((size < area)[labels] & ~mask)
+
+
+LEVELS = (0.55, 0.7, 0.8, 0.9)
+WINDOW, HOLE = 0.6, 0.2
+
+
+def _local_mean(plane, mask, half):
+    value = _box(np.where(mask, plane, 0), half)
+    share = _box(mask.astype(np.float32), half)
+    return value / np.maximum(share, 1e-3)
+
+
+def _box(plane, half):
+    p = np.pad(plane, ((half + 1, half), (half + 1, half))).cumsum(0, dtype=np.float64).cumsum(1)
+    k = 2 * half + 1
+    return ((p[k:, k:] - p[:-k, k:] - p[k:, :-k] + p[:-k, :-k]) / k**2).astype(np.float32)
+
 
 
 def _smooth(plane):
