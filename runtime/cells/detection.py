@@ -7,13 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .background import background_colour, optical_density
-from .components import label_components
 from .detection_settings import DetectionSettings
-from .distance import distance_transform
-from .erythrocyte_scale import erythrocyte_edges, vote_spectrum
+from .erythrocyte_scale import erythrocyte_diameter, mean_of_nine
 from .nuclear_stain import field_stain, nuclear_stain, provisional_nuclei
-from .basins import find_basins
-from .nucleus_joining import join_parts
+from .nuclei import find_nuclei
 from .types import Cell, Detection, ScaleSource
 
 UNIT = 16  # pixels of an erythrocyte in the image that is searched
@@ -24,94 +21,40 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
     settings = settings or DetectionSettings()
     image = Image.fromarray(rgb)
     k = max(1, -(-max(image.size) // OVERVIEW))
-    small = np.asarray(image.reduce(k) if k > 1 else image)
+    overview = image.reduce(k) if k > 1 else image
+    small = np.asarray(overview)
     background = background_colour(small)
     density = optical_density(small, background)
     nuclei = provisional_nuclei(density)
-    stain = field_stain(density, nuclei)
-    edges = erythrocyte_edges(density[1], nuclei, stain.density)
-    unit: float = 0.05 * max(image.size)
-    source: ScaleSource = "none"
-    if len(edges.x) > 100:
-        radii, scores = vote_spectrum(edges, small.shape[:2])
-        unit = float(2 * radii[scores.argmax()] * k)
-        source = "erythrocytes"
+    stain = field_stain(density, nuclei, background)
+    unit = erythrocyte_diameter(density[1], nuclei, stain.density)
+    source: ScaleSource = "erythrocytes"
+    if unit is None:
+        unit = 0.05 * max(overview.size)
+        source = "none"
+    base = overview if unit >= UNIT else image
+    unit *= k
     factor = min(UNIT / unit, 1.0)
     size = [max(1, round(s * factor)) for s in image.size]
-    work = np.asarray(image.resize(size, Image.Resampling.BOX if factor < .5 else Image.Resampling.BILINEAR))
+    work = np.asarray(base.resize(size, Image.Resampling.BILINEAR))
     fx, fy = image.width / size[0], image.height / size[1]
-    plane = nuclear_stain(optical_density(work, background), stain)
+    plane = mean_of_nine(nuclear_stain(work, stain))
     cells = _cells(plane, unit * factor, settings)
     out = [Cell(float((x + .5) * fx - .5), float((y + .5) * fy - .5), float(r * (fx * fy) ** .5), flags)
            for x, y, r, flags in cells]
     return Detection(tuple(out[:settings.max_cells]), unit, source, background, max(0, len(out) - settings.max_cells))
 
 
-def _cells(plane, unit, settings, debug=None):
-    plane = _smooth(plane)
-    low = plane > 0.5 * settings.min_stain
-    labels, count = label_components(low)
-    y, x = np.nonzero(low)
-    own = labels[y, x]
-    value = plane[y, x]
-    order = np.lexsort((value, own))
-    ends = np.cumsum(np.bincount(own, minlength=count + 1)[1:])
-    sizes = np.diff(np.append(0, ends))
-    peak = value[order][np.maximum(ends - 1 - (sizes * 0.1).astype(int), 0)]
-    good = np.append(False, (peak > settings.min_stain))
-    first = low & good[labels] & (plane > np.append(0, np.maximum(0.5 * settings.min_stain, 0.45 * peak))[labels])
-    reference = _local_mean(plane, first, int(WINDOW * unit))
-    total = np.zeros(plane.shape, np.float32)
-    mask0 = None
-    for share in LEVELS:
-        mask = _fill(first & (plane > share * reference), HOLE * unit**2)
-        d = distance_transform(mask, int(4 * unit))
-        if mask0 is None:
-            mask0 = mask
-        total += d
-    height = _smooth(total / len(LEVELS))
-    b = find_basins(height, mask0)
-    if not len(b.peak_row):
-        return []
-    inscribed = height[b.peak_row, b.peak_column]
-    g = join_parts(b, inscribed, unit)[b.basin]
-    n = np.bincount(g)
+def _cells(plane, unit, settings):
+    b = find_nuclei(plane, unit, settings.min_stain)
+    n = np.bincount(b.number)
     cells = []
     for i in np.flatnonzero(n):
         r = (n[i] / np.pi) ** .5
         if not settings.min_radius * unit <= r <= settings.max_radius * unit:
             continue
-        m = g == i
+        m = b.number == i
         px, py = b.columns[m], b.rows[m]
         cut = px.min() == 0 or py.min() == 0 or px.max() == plane.shape[1] - 1 or py.max() == plane.shape[0] - 1
         cells.append((px.mean(), py.mean(), r, ("clipped",) if cut else ()))
     return sorted(cells, key=lambda c: (c[1], c[0]))
-
-
-def _fill(mask, area):
-    labels, count = label_components(~mask)
-    size = np.bincount(labels.ravel(), minlength=count + 1)
-    return mask | ((size < area)[labels] & ~mask)
-
-
-LEVELS = (0.55, 0.7, 0.8, 0.9)
-WINDOW, HOLE = 0.6, 0.2
-
-
-def _local_mean(plane, mask, half):
-    value = _box(np.where(mask, plane, 0), half)
-    share = _box(mask.astype(np.float32), half)
-    return value / np.maximum(share, 1e-3)
-
-
-def _box(plane, half):
-    p = np.pad(plane, ((half + 1, half), (half + 1, half))).cumsum(0, dtype=np.float64).cumsum(1)
-    k = 2 * half + 1
-    return ((p[k:, k:] - p[:-k, k:] - p[k:, :-k] + p[:-k, :-k]) / k**2).astype(np.float32)
-
-
-
-def _smooth(plane):
-    p = np.pad(plane, 1, "edge")
-    p = p[:-2] + p[1:-1] + p[2:]
-    return (p[:, :-2] + p[:, 1:-1] + p[:, 2:]) / 9
