@@ -124,6 +124,8 @@ def _train_run(
         "started": started,
         "finished": utc_now(),
     }
+    if results.fields is not None:
+        record["field_guards"] = data.field_guards
     write_json(folder / RECORD, record)  # last: it marks the run as finished
     return load_run(folder)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...errors import DataError, ImageError
+from ...errors import DataError
 from ...runtime.bundle.seen_images import FILE_SETTINGS
 from ...runtime.data.datasets import Dataset, read_dataset
-from ...runtime.guards.fitting import fit_guards
-from ...runtime.guards.image_statistics import image_statistics
-from ...runtime.imaging import load_image
+from ...runtime.guards.cell_guards import field_statistics
+from ...runtime.guards.fitting import fit_cell_guards, fit_guards
+from ...runtime.imaging import load_field, load_rgb
 from ...runtime.metrics.metrics import Json
-from ...runtime.types import RGB, GuardsRecord, Statistics
+from ...runtime.types import GuardsRecord
 from ..data.cells.field_split import split_cells
 from ..data.cells.reading import read_cell_examples
 from ..data.cells.types import CellExamples
@@ -40,9 +40,11 @@ class TrainingSet:
     seen : dict
         As `seen_images` returns it.
     guards : dict or None
-        As `fit_guards` returns them, of the whole images.
+        Of the images, as `fit_guards` returns them, or of the crops of cells, as `fit_cell_guards`.
     reading : list of str
         Layouts of the data sets, and what their labels mean.
+    field_guards : dict or None
+        Of the fields whose cells are the examples, as `fit_guards` returns them.
     """
 
     examples: Examples
@@ -50,6 +52,7 @@ class TrainingSet:
     seen: Json
     guards: GuardsRecord | None
     reading: list[str]
+    field_guards: GuardsRecord | None = None
 
 
 def read_sources(options: TrainOptions, progress: TrainingProgress) -> list[Dataset]:
@@ -133,19 +136,22 @@ def _read_cells(
     _say_overlaps(overlaps, len(samples), kind, progress)
     for note in cell_notes(examples):
         progress.say(note)
-    pixels: list[RGB] = []
-    statistics: list[Statistics] = []
+    fields = {field.path for field in examples.fields}
+    pixels, statistics = [], []
     for index, sample in enumerate(samples):
-        try:
-            rgb, header = load_image(sample.path, FILE_SETTINGS)
-        except ImageError as error:
-            raise DataError(error.what, fix="replace or remove it; nothing was trained") from None
-        pixels.append(rgb)
-        statistics.append(image_statistics(rgb, header))
+        pixels.append(load_rgb(sample.path, FILE_SETTINGS))
+        if sample.path in fields:
+            rgb, header, _ = load_field(sample.path, options.cells.field_pixels)
+            statistics.append(field_statistics(rgb, header))
         progress.count("measuring images", index + 1, len(samples))
-    reading = [line for dataset in datasets for line in dataset.description()]
-    seen = seen_images(pixels, fingerprint)
-    return TrainingSet(examples, split, seen, fit_guards(statistics), reading)
+    return TrainingSet(
+        examples,
+        split,
+        seen_images(pixels, fingerprint),
+        guards=fit_cell_guards(examples.pixels, options.seed),
+        reading=[line for dataset in datasets for line in dataset.description()],
+        field_guards=fit_guards(statistics),
+    )
 
 
 def cell_notes(examples: CellExamples) -> tuple[str, ...]:

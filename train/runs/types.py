@@ -82,13 +82,14 @@ class CellRunRecord(TypedDict, total=False):
 
     `field` is the rule that an export uses, `fields` has the metrics of the fields, each judged
     by a rule that was fitted without it; None if there are none. `field_directions` are as
-    `directions`, of fields.
+    `directions`, of fields. `guards` are those of the crops, `field_guards` those of the fields.
     """
 
     field: dict[str, Any]
     fields: dict[str, Any] | None
     field_calibration: str | None
     field_directions: list[dict[str, Any]]
+    field_guards: GuardsRecord | None
 
 
 class RunResultsRecord(CellRunRecord):
