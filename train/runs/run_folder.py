@@ -37,12 +37,6 @@ REQUIRED = (
 )  # fmt: skip
 # the keys that a run of cells has beside these
 CELL_KEYS = ("cells", "sources", "field", "fields", "field_guards")
-    "cells",
-    "sources",
-    "field",
-    "fields",
-    "field_guards",
-)  # beside these, of a run of cells only
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
 MAX_SUM_ERROR = 1e-3  # the probabilities of an image add up to 1, written with nine digits
 LOCATIONS = ("root", "labels_file")  # where the data are: no settings, since they may be moved
