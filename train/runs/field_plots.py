@@ -54,7 +54,7 @@ def draw_counts(path: Path, fields: JudgedFields, counts: Json, title: str) -> N
     """
     known = fields.select(fields.true_blasts >= 0)
     cameras = np.asarray(known.cameras)
-    highest = max(int(known.true_blasts.max()), int(known.blasts.max()), 1)
+    highest = max(int(known.true_blasts.max()), int(known.compared_blasts.max()), 1)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 4.6), layout="constrained")
         axis = figure.subplots()
@@ -65,7 +65,7 @@ def draw_counts(path: Path, fields: JudgedFields, counts: Json, title: str) -> N
             error = row["mean_error"]
             axis.plot(
                 own.true_blasts,
-                own.blasts,
+                own.compared_blasts,
                 MARKERS[index % len(MARKERS)],
                 color=(BLUE, ORANGE)[index % 2],
                 alpha=0.5,

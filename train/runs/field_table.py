@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FIELDS = "fields.csv"
 COLUMNS = (
     "field", "label", "camera", "group", "fold", "true_blasts", "missed_blasts",
-    "leucocytes", "blasts", "probability", "threshold",
+    "compared_blasts", "leucocytes", "blasts", "probability", "threshold",
 )  # fmt: skip
 UNKNOWN = -1
 
@@ -103,6 +103,7 @@ def write_fields(
             int(folds[index]),
             None if table.true_blasts[index] == UNKNOWN else int(table.true_blasts[index]),
             int(table.missed_blasts[index]),
+            int(judged.compared_blasts[index]),
             int(judged.leucocytes[index]),
             int(judged.blasts[index]),
             None if np.isnan(judged.probability[index]) else float(judged.probability[index]),

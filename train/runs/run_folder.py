@@ -59,6 +59,8 @@ class Predictions:
     counted : (N,) ndarray of bool, optional
         Of cells: whether the device would find and count each, unless it labels it ``other``.
         None in a run of fields.
+    known : (N,) ndarray of bool, optional
+        Of cells: whether the truth is known. None in a run of fields.
     """
 
     images: tuple[str, ...]
@@ -69,6 +71,11 @@ class Predictions:
     scores: NDArray[np.float64]
     probe: NDArray[np.float64] | None = None
     counted: NDArray[np.bool_] | None = None
+    known: NDArray[np.bool_] | None = None
+
+    def with_truth(self) -> Predictions:
+        """Return the rows whose truth is known: all of a run of fields."""
+        return self if self.known is None else self.select(self.known)
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Predictions:
         """Return the rows that a mask or indices select."""
@@ -85,6 +92,7 @@ class Predictions:
             scores=self.scores[rows],
             probe=None if self.probe is None else self.probe[rows],
             counted=None if self.counted is None else self.counted[rows],
+            known=None if self.known is None else self.known[rows],
         )
 
     def per_image(self) -> Predictions:
@@ -415,6 +423,11 @@ def _predictions(rows: Sequence[TableRow], labels: Sequence[str]) -> Predictions
                 raise ValueError(f"line {row.line}: the {prefix} columns add up to {total:g}")
         return table
 
+    def mask(column: str) -> NDArray[np.bool_] | None:
+        if column not in rows[0]:
+            return None
+        return np.array([row.index(column, 0, 1) for row in rows], dtype=bool)
+
     truth = [row.index("truth", 0, len(labels) - 1) for row in rows]
     for row, index in zip(rows, truth, strict=True):
         if row["label"] != labels[index]:
@@ -427,9 +440,6 @@ def _predictions(rows: Sequence[TableRow], labels: Sequence[str]) -> Predictions
         truth=np.array(truth, dtype=np.int64),
         scores=scores("score"),
         probe=scores("probe") if f"probe_{labels[0]}" in rows[0] else None,
-        counted=(
-            np.array([row.index("counted", 0, 1) for row in rows], dtype=bool)
-            if "counted" in rows[0]
-            else None
-        ),
+        counted=mask("counted"),
+        known=mask("known"),
     )

@@ -15,6 +15,7 @@ from ...runtime.metrics.intervals import auc, paired_auc_difference
 from ...runtime.metrics.metrics import Json, summarize
 from ...runtime.types import RGB
 from ..data.cells.types import CellExamples
+from ..data.cells.unknown_cells import known_cells
 from ..data.examples import Examples
 from ..data.split_types import Split
 from ..fitting.types import FoldResult
@@ -51,6 +52,9 @@ def gather_predictions(
     ]
     rows.sort(key=lambda row: row[0])
     indices, numbers, scores, probe = zip(*rows, strict=True)
+    masks = None
+    if isinstance(examples, CellExamples):
+        masks = counted_cells(examples), known_cells(examples)
     return Predictions(
         images=tuple(examples.names[index] for index in indices),
         groups=tuple(split.groups[index] for index in indices),
@@ -59,9 +63,8 @@ def gather_predictions(
         truth=examples.truth[list(indices)],
         scores=np.array(scores),
         probe=None if probe[0] is None else np.array(probe),
-        counted=(
-            counted_cells(examples)[list(indices)] if isinstance(examples, CellExamples) else None
-        ),
+        counted=None if masks is None else masks[0][list(indices)],
+        known=None if masks is None else masks[1][list(indices)],
     )
 
 

@@ -47,7 +47,8 @@ def draw_plots(
     """Draw the pictures of a run."""
     from . import field_plots, plots  # matplotlib takes a second to import
 
-    images, metrics, fields = results.predictions.per_image(), results.metrics, results.fields
+    images = results.predictions.with_truth().per_image()
+    metrics, fields = results.metrics, results.fields
     labels, positive = examples.dataset.labels, examples.dataset.positive
     title = f"{architecture(options.model).title} on {examples.dataset.name}"
     unit = "cells" if options.task == CELL else "images"

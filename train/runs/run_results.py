@@ -79,11 +79,12 @@ def run_results(
     """
     labels, positive = examples.dataset.labels, examples.dataset.positive
     predictions = gather_predictions(examples, split, folds)
-    once = predictions.per_image()
+    known = predictions.with_truth()
+    once = known.per_image()
     rule = fit_decision_rule(once, labels, positive, options.sensitivity)
     calibrated = cross_fit(once, labels, positive, rule, options.sensitivity)
-    metrics = run_metrics(predictions, calibrated, labels, positive, folds, options.seed)
-    metrics["directions"] = directions(predictions, split, labels, positive, options.seed)
+    metrics = run_metrics(known, calibrated, labels, positive, folds, options.seed)
+    metrics["directions"] = directions(known, split, labels, positive, options.seed)
     fields = None
     if isinstance(examples, CellExamples):
         fields = field_results(predictions, examples, split, rule, calibrated, options)
