@@ -71,6 +71,8 @@ class Classifier:
         Number of images of an iterable that are in work at once.
     timeout_s : float or None
         As in `Classifier.load`.
+    crop_workers : int
+        Number of cells of one field that are in work at once.
 
     Examples
     --------
@@ -86,9 +88,11 @@ class Classifier:
         backend: Backend,
         workers: int = 1,
         timeout_s: float | None = DEFAULT_LIMIT_S,
+        *,
+        crop_workers: int = 1,
     ) -> None:
         self.bundle, self.backend = bundle, backend
-        self._workers = workers
+        self._workers, self._crop_workers = workers, crop_workers
         self._watchdog = Watchdog(validate_limit(timeout_s))
         self._prediction_starts: dict[int, float] = {}  # by thread, of those that run
         self._without_overlay: dict[int, Result] = {}  # while its overlay is drawn, by source
@@ -135,8 +139,9 @@ class Classifier:
             All threads together, at most four for each logical core; by default the physical
             cores within the container's quota.
         mode : {"latency", "throughput"}
-            ``latency`` gives all threads to one image. ``throughput`` gives each thread an image
-            of its own, which classifies more images in the same time.
+            ``latency`` gives all threads to one image; of a cell bundle, each thread gets cells of
+            its own. ``throughput`` gives each thread an image of its own, which classifies more
+            images in the same time.
         timeout_s : float or None
             Seconds that reading an image or one prediction may take, > 0. An image that takes
             longer gives a result whose status is ``"error"``. None sets no limit.
@@ -168,6 +173,9 @@ class Classifier:
             bundle = open_bundle(bundle)
         validate_limit(timeout_s)
         threads = usable_cores() if threads is None else validate_threads(threads)
+        if mode == "latency" and bundle.task == "cell":
+            engine = open_backend(bundle, backend, 1, threads)
+            return cls(bundle, engine, 1, timeout_s, crop_workers=threads)
         if mode == "latency":
             return cls(bundle, open_backend(bundle, backend, threads), 1, timeout_s)
         return cls(bundle, open_backend(bundle, backend, 1, threads), threads, timeout_s)
@@ -478,8 +486,7 @@ class Classifier:
             result = self._decide(name, prepared.crops[0], prepared.flags)
             return replace(result, kind="cell", threshold=self._thresholds.threshold)
         assert self._cells is not None
-        scores = [self.scores(crop) for crop in prepared.crops]
-        cells, verdict = self._cells.judge(prepared, scores)
+        cells, verdict = self._cells.judge(prepared, self._score_crops(prepared.crops))
         flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
         flags += ("too_few_cells",) * (not verdict.counts.leucocytes)
         return replace(
@@ -491,6 +498,19 @@ class Classifier:
             cells=cells,
             counts=verdict.counts,
         )
+
+    def _score_crops(self, crops: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+        """Return the calibrated scores of the cells of a field."""
+        workers = min(self._crop_workers, len(crops))
+        if workers < 2:
+            return [self.scores(crop) for crop in crops]
+        from .pipeline import in_order
+
+        scores = []
+        for row in in_order(crops, lambda crop: crop, self.scores, workers):
+            scores.append(row)
+            report_progress()  # of this thread, which has the time limit
+        return scores
 
     def _decide(self, name: str | None, rgb: RGB, flags: tuple[str, ...]) -> Result:
         """Return the result of one image that the model sees as a whole, without its time."""
@@ -543,11 +563,12 @@ class Classifier:
     def _all_requests_hang(self) -> bool:
         """Return whether every request of the engine runs for longer than the time limit."""
         limit_s = self._watchdog.limit_s
-        if limit_s is None or len(self._prediction_starts) < self._workers:
+        requests = self._workers * self._crop_workers
+        if limit_s is None or len(self._prediction_starts) < requests:
             return False
         latest_start_s = time.monotonic() - limit_s
         starts = list(self._prediction_starts.values())
-        return sum(start_s <= latest_start_s for start_s in starts) >= self._workers
+        return sum(start_s <= latest_start_s for start_s in starts) >= requests
 
     def _error_result(self, name: str | None, error: str, seconds: float) -> Result:
         return replace(self._result(name), status="error", ms=seconds * 1000, error=error)
