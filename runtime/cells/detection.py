@@ -9,7 +9,7 @@ from PIL import Image
 from .background import background_colour, optical_density
 from .detection_settings import DetectionSettings
 from .erythrocyte_scale import erythrocyte_diameter, mean_of_nine
-from .nuclear_stain import field_stain, nuclear_stain, provisional_nuclei
+from .nuclear_stain import field_stain, nuclear_stain, provisional_nuclei, without_cells
 from .nuclei import find_nuclei
 from .types import Cell, Detection, ScaleSource
 
@@ -21,14 +21,14 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
     """Return the nucleated cells of a field."""
     settings = settings or DetectionSettings()
     image = Image.fromarray(rgb)
-    k = max(1, -(-max(image.size) // OVERVIEW))
+    k = max(1, round(max(image.size) / OVERVIEW))
     overview = image.reduce(k) if k > 1 else image
     small = np.asarray(overview)
     background = background_colour(small)
     density = optical_density(small, background)
     nuclei = provisional_nuclei(density)
     stain = field_stain(density, nuclei, background)
-    unit = erythrocyte_diameter(density[1], nuclei, stain.density)
+    unit = erythrocyte_diameter(density[1], without_cells(nuclei), stain.density)
     source: ScaleSource = "erythrocytes"
     if unit is None:
         unit = 0.05 * max(overview.size)
