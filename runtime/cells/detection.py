@@ -1,54 +1,60 @@
-"""Finds the nucleated cells of a field; numpy and Pillow only."""
+"""Finds the nucleated cells of a field."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-from PIL import Image, ImageFilter
+from numpy.typing import NDArray
+from PIL import Image
 
+from .background import background_colour, optical_density
 from .detection_settings import DetectionSettings
-from .types import Cell, Detection
+from .erythrocyte_scale import erythrocyte_diameter, mean_of_nine
+from .nuclear_stain import field_stain, nuclear_stain, provisional_nuclei
+from .nuclei import find_nuclei
+from .types import Cell, Detection, ScaleSource
 
-if TYPE_CHECKING:
-    from ..types import RGB
+UNIT = 16  # pixels of an erythrocyte in the image that is searched
+OVERVIEW = 640
 
-SIDE = 400
-
-
-def detect_cells(rgb: RGB, settings: DetectionSettings | None = None) -> Detection:
-    """Return the nucleated cells of a field.
-
-    Parameters
-    ----------
-    rgb : (H, W, 3) ndarray of uint8
-    settings : DetectionSettings, optional
-
-    Returns
-    -------
-    Detection
-        In pixels of the array.
-    """
+def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = None) -> Detection:
+    """Return the nucleated cells of a field."""
     settings = settings or DetectionSettings()
-    scale = max(rgb.shape[:2]) / SIDE
-    size = (round(rgb.shape[1] / scale), round(rgb.shape[0] / scale))
-    small = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX), np.float32)
-    background = np.percentile(small.reshape(-1, 3), 90, axis=0)
-    density = -np.log(np.clip(small / background, 1 / 255, 1))
-    purple = density[..., 0] > 0.35
-    radius = SIDE * 0.02
-    mask = Image.fromarray((purple * 255).astype(np.uint8))
-    smooth = mask.filter(ImageFilter.GaussianBlur(radius / 2))
-    window = 2 * round(radius) + 1
-    values = np.asarray(smooth)
-    peaks = (values == np.asarray(smooth.filter(ImageFilter.MaxFilter(window)))) & (values > 100)
-    cells, taken = [], np.zeros(values.shape, bool)
-    for y, x in np.argwhere(peaks):
-        if not taken[y, x]:
-            taken[max(y - 9, 0) : y + 9, max(x - 9, 0) : x + 9] = True
-            cells.append(Cell(float(x * scale), float(y * scale), float(radius * scale)))
-    kept = tuple(cells[: settings.max_cells])
-    red, green, blue = map(float, background)
-    return Detection(
-        kept, float(2 * radius * scale), "nuclei", (red, green, blue), len(cells) - len(kept)
-    )
+    image = Image.fromarray(rgb)
+    k = max(1, -(-max(image.size) // OVERVIEW))
+    overview = image.reduce(k) if k > 1 else image
+    small = np.asarray(overview)
+    background = background_colour(small)
+    density = optical_density(small, background)
+    nuclei = provisional_nuclei(density)
+    stain = field_stain(density, nuclei, background)
+    unit = erythrocyte_diameter(density[1], nuclei, stain.density)
+    source: ScaleSource = "erythrocytes"
+    if unit is None:
+        unit = 0.05 * max(overview.size)
+        source = "none"
+    base = overview if unit >= UNIT else image
+    unit *= k
+    factor = min(UNIT / unit, 1.0)
+    size = [max(1, round(s * factor)) for s in image.size]
+    work = np.asarray(base.resize(size, Image.Resampling.BILINEAR))
+    fx, fy = image.width / size[0], image.height / size[1]
+    plane = mean_of_nine(nuclear_stain(work, stain))
+    cells = _cells(plane, unit * factor, settings)
+    out = [Cell(float((x + .5) * fx - .5), float((y + .5) * fy - .5), float(r * (fx * fy) ** .5), flags)
+           for x, y, r, flags in cells]
+    return Detection(tuple(out[:settings.max_cells]), unit, source, background, max(0, len(out) - settings.max_cells))
+
+
+def _cells(plane, unit, settings):
+    b = find_nuclei(plane, unit, settings.min_stain)
+    n = np.bincount(b.number)
+    cells = []
+    for i in np.flatnonzero(n):
+        r = (n[i] / np.pi) ** .5
+        if not settings.min_radius * unit <= r <= settings.max_radius * unit:
+            continue
+        m = b.number == i
+        px, py = b.columns[m], b.rows[m]
+        cut = px.min() == 0 or py.min() == 0 or px.max() == plane.shape[1] - 1 or py.max() == plane.shape[0] - 1
+        cells.append((px.mean(), py.mean(), r, ("clipped",) if cut else ()))
+    return sorted(cells, key=lambda c: (c[1], c[0]))

@@ -15,6 +15,9 @@ from alledge.runtime.backends import load_backend
 from alledge.runtime.bundle.answers import answers, guard_flags
 from alledge.runtime.bundle.record_file import record_text
 from alledge.runtime.bundle.references import PARITY, PICTURE
+from alledge.runtime.cells.crop_settings import CropSettings
+from alledge.runtime.cells.field_rule import FieldRule
+from alledge.runtime.cells.settings import CellSettings
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_rgb
 
@@ -37,6 +40,21 @@ RECORD_KEYS: dict[str, Any] = {
     "guards": None,
     "seen": {"salt": "00ff", "hashes": []},
 }
+
+
+CELL_CROP, CELL_WIDTH = 224, 3.0
+
+
+def cell_changes(formats: tuple[str, ...] = tuple(FILES), **rule: Any) -> dict[str, Any]:
+    """Return the keys of bundle.json with which the tiny network judges cells."""
+    settings = CellSettings(crop=CropSettings(size=CELL_CROP, width=CELL_WIDTH))
+    field = FieldRule(**rule).to_json()
+    return {
+        "name": "tiny-cell-float32",
+        "task": "cell",
+        "cells": settings.to_json(),
+        "formats": {name: {**format_row(name), "field": field} for name in formats},
+    }
 
 
 def format_row(name: str) -> dict[str, Any]:
