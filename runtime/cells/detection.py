@@ -16,6 +16,7 @@ from .types import Cell, Detection, ScaleSource
 UNIT = 16  # pixels of an erythrocyte in the image that is searched
 OVERVIEW = 640
 
+
 def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = None) -> Detection:
     """Return the nucleated cells of a field."""
     settings = settings or DetectionSettings()
@@ -40,9 +41,22 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
     fx, fy = image.width / size[0], image.height / size[1]
     plane = mean_of_nine(nuclear_stain(work, stain))
     cells = _cells(plane, unit * factor, settings)
-    out = [Cell(float((x + .5) * fx - .5), float((y + .5) * fy - .5), float(r * (fx * fy) ** .5), flags)
-           for x, y, r, flags in cells]
-    return Detection(tuple(out[:settings.max_cells]), unit, source, background, max(0, len(out) - settings.max_cells))
+    out = [
+        Cell(
+            float((x + 0.5) * fx - 0.5),
+            float((y + 0.5) * fy - 0.5),
+            float(r * (fx * fy) ** 0.5),
+            flags,
+        )
+        for x, y, r, flags in cells
+    ]
+    return Detection(
+        tuple(out[: settings.max_cells]),
+        unit,
+        source,
+        background,
+        max(0, len(out) - settings.max_cells),
+    )
 
 
 def _cells(plane, unit, settings):
@@ -50,11 +64,16 @@ def _cells(plane, unit, settings):
     n = np.bincount(b.number)
     cells = []
     for i in np.flatnonzero(n):
-        r = (n[i] / np.pi) ** .5
+        r = (n[i] / np.pi) ** 0.5
         if not settings.min_radius * unit <= r <= settings.max_radius * unit:
             continue
         m = b.number == i
         px, py = b.columns[m], b.rows[m]
-        cut = px.min() == 0 or py.min() == 0 or px.max() == plane.shape[1] - 1 or py.max() == plane.shape[0] - 1
+        cut = (
+            px.min() == 0
+            or py.min() == 0
+            or px.max() == plane.shape[1] - 1
+            or py.max() == plane.shape[0] - 1
+        )
         cells.append((px.mean(), py.mean(), r, ("clipped",) if cut else ()))
     return sorted(cells, key=lambda c: (c[1], c[0]))

@@ -42,7 +42,11 @@ def caption_lines(result: Result, positive: Collection[str]) -> list[Line]:
         for flag, (sign, meaning) in FLAG_SIGNS.items()
         if any(flag in cell.flags for cell in cells)
     ]
-    legend: tuple[Part | str, ...] = (*_legend(cells, positive), f"%: probability of {blast}", *signs)
+    legend: tuple[Part | str, ...] = (
+        *_legend(cells, positive),
+        f"%: probability of {blast}",
+        *signs,
+    )
     return [*lines, Line(legend, TEXT_COLOUR)]
 
 

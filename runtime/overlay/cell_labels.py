@@ -72,12 +72,13 @@ def place_labels(
         placement = LabelPlacement(size, discs, line, DISTANCES[:1])
         return list(_place(placement, discs, verdicts, numbers, fonts[-1], {}).values())
     fonts = fonts[-1:] if len(cells) > MANY_CELLS else fonts
-    for start, usual in enumerate(fonts):
+    while True:
         placement = LabelPlacement(size, discs, line)
-        labels = _place(placement, discs, verdicts, texts, usual, {})
-        if len(labels) >= MOST_LABELS * len(cells) or usual is fonts[-1]:
+        labels = _place(placement, discs, verdicts, texts, fonts[0], {})
+        if len(fonts) == 1 or len(labels) >= MOST_LABELS * len(cells):
             break
-    for font in fonts[start + 1 :]:
+        fonts = fonts[1:]
+    for font in fonts[1:]:
         labels = _place(placement, discs, verdicts, texts, font, labels)
     return list(_place(placement, discs, verdicts, numbers, fonts[-1], labels).values())
 
