@@ -23,7 +23,7 @@ from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.train.runs.run_folder import Run, load_run
 from support import tiny_run as tiny_run_maker
 from support.build_cache import SUPPORT, cached
-from support.bundles import cell_changes, write_bundle
+from support.bundles import write_bundle, write_cell_bundle
 from support.worker_server import WorkerServer
 
 SMEARS = 16  # images of the generated data set
@@ -110,7 +110,7 @@ def bundle(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cell_bundle(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a bundle whose tiny network judges cells; tests only read it."""
     folder = tmp_path_factory.mktemp("bundles") / "tiny-cell-float32"
-    return write_bundle(folder, artifacts, **cell_changes())
+    return write_cell_bundle(folder, artifacts)
 
 
 @pytest.fixture

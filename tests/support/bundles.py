@@ -45,16 +45,11 @@ RECORD_KEYS: dict[str, Any] = {
 CELL_CROP, CELL_WIDTH = 224, 3.0
 
 
-def cell_changes(formats: tuple[str, ...] = tuple(FILES), **rule: Any) -> dict[str, Any]:
-    """Return the keys of bundle.json with which the tiny network judges cells."""
+def write_cell_bundle(folder: Path, artifacts: Path, rule: FieldRule | None = None) -> Path:
+    """Write a bundle whose network judges cells."""
     settings = CellSettings(crop=CropSettings(size=CELL_CROP, width=CELL_WIDTH))
-    field = FieldRule(**rule).to_json()
-    return {
-        "name": "tiny-cell-float32",
-        "task": "cell",
-        "cells": settings.to_json(),
-        "formats": {name: {**format_row(name), "field": field} for name in formats},
-    }
+    changes = {"name": "tiny-cell-float32", "task": "cell", "cells": settings.to_json()}
+    return write_bundle(folder, artifacts, field=(rule or FieldRule()).to_json(), **changes)
 
 
 def format_row(name: str) -> dict[str, Any]:
@@ -70,10 +65,17 @@ def format_row(name: str) -> dict[str, Any]:
 
 
 def write_bundle(
-    folder: Path, artifacts: Path, formats: tuple[str, ...] = tuple(FILES), **changes: Any
+    folder: Path,
+    artifacts: Path,
+    formats: tuple[str, ...] = tuple(FILES),
+    *,
+    field: dict[str, Any] | None = None,
+    **changes: Any,
 ) -> Path:
     """Write a bundle of the artifacts; their engines score its reference images."""
-    record = {**RECORD_KEYS, "formats": {name: format_row(name) for name in formats}, **changes}
+    extra = {} if field is None else {"field": field}
+    rows = {name: {**format_row(name), **extra} for name in formats}
+    record = {**RECORD_KEYS, "formats": rows, **changes}
     (folder / "reference").mkdir(parents=True)
     inputs = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
     inputs[::2, :56, :56, 1] //= 4  # the top left cell of every other image is red
