@@ -153,7 +153,8 @@ def test_the_legend_names_the_verdicts_labels_and_flags_of_the_field() -> None:
     texts = [part if isinstance(part, str) else part.text for part in legend]
     assert texts == [
         "blast 1", "healthy 1, lymphocyte 1", "other 1 (not counted)",
-        "smudge cell 1 (not counted)", "%: probability of blast", "?: indeterminate", "c: clipped by the edge",
+        "smudge cell 1 (not counted)", "%: probability of blast", "?: indeterminate",
+        "c: clipped by the edge",
     ]  # fmt: skip
 
 
