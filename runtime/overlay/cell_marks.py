@@ -25,7 +25,7 @@ Colour = tuple[int, int, int]
 Pixels = NDArray[np.float32]
 
 POSITIVE = ("blast",)  # the labels that mean a blast, where the bundle does not say it
-MARGIN = 1.3  # radius of an outline, in radii of the nucleus
+MARGIN = 1.4  # radius of an outline, in radii of the nucleus
 LEAST_MARGIN = 3.0  # distance of an outline from the nucleus, in line widths
 HALO = 0.75  # width of the white line on both sides of an outline, in line widths
 HALO_OPACITY = 0.8

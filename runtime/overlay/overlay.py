@@ -141,7 +141,7 @@ class Overlays:
         """The folder."""
         return self._pictures.folder
 
-    def write(self, scorer: Scorer, source: ImageSource, rgb: RGB, result: Result) -> Path:
+    def write(self, scorer: Scorer, source: ImageSource, rgb: RGB | None, result: Result) -> Path:
         """Write the overlay of one image.
 
         Parameters
@@ -150,8 +150,8 @@ class Overlays:
             Not used for a result with cells.
         source : str, Path, PIL.Image.Image or ndarray
             The classified image.
-        rgb : (S, S, 3) ndarray of uint8
-            The image as the model sees it. Not used for a result with cells.
+        rgb : (S, S, 3) ndarray of uint8 or None
+            The image as the model sees it; None for a result with cells.
         result : Result
 
         Returns
@@ -165,7 +165,7 @@ class Overlays:
         AlledgeError
             If the image cannot be read any more, or the file exists or cannot be written.
         ValueError
-            If the result is an error record.
+            If the result has neither cells nor scores, as an error record.
         """
         if result.cells is not None:
             picture = draw_cells(source, result, positive=self._positive)
@@ -174,9 +174,9 @@ class Overlays:
         return self._pictures.save(result.image, picture)
 
     def _draw_evidence(
-        self, scorer: Scorer, source: ImageSource, rgb: RGB, result: Result
+        self, scorer: Scorer, source: ImageSource, rgb: RGB | None, result: Result
     ) -> Image.Image:
-        if result.scores is None:
+        if result.scores is None or rgb is None:
             raise ValueError("an error record has no overlay")
         index = list(result.scores).index(str(result.label))
         evidence = evidence_map(scorer, rgb, index)

@@ -13,6 +13,7 @@ from PIL import Image
 from alledge.errors import UsageError
 from alledge.runtime.cells.field_rule import CellCounts
 from alledge.runtime.cells.results import CellResult
+from alledge.runtime.classifier import Classifier
 from alledge.runtime.overlay.cell_caption import caption_lines, count_parts, field_heading
 from alledge.runtime.overlay.cell_marks import STYLES, flag_signs, percent, verdict_of
 from alledge.runtime.overlay.cell_overlay import LEAST_PIXELS, LONGEST_PIXELS, draw_cells
@@ -196,9 +197,8 @@ class NoScores:
 def test_overlays_of_fields_show_their_cells(tmp_path: Path, cells: list[CellResult]) -> None:
     draw_nuclei(SIZE, cells).save(tmp_path / "field.png")
     overlays = Overlays(tmp_path / "out", images=[tmp_path / "field.png"])
-    rgb = np.zeros((96, 96, 3), np.uint8)
     result = field_result(cells, image=str(tmp_path / "field.png"))
-    path = overlays.write(NoScores(), tmp_path / "field.png", rgb, result)
+    path = overlays.write(NoScores(), tmp_path / "field.png", None, result)
     assert path == tmp_path / "out" / "field.overlay.jpg"
     with Image.open(path) as drawn, Image.open(tmp_path / "field.png") as field:
         assert drawn.width == SIZE[0]
@@ -208,4 +208,18 @@ def test_overlays_of_fields_show_their_cells(tmp_path: Path, cells: list[CellRes
 def test_an_error_record_is_refused(tmp_path: Path) -> None:
     result = replace(field_result(None), status="error", scores=None, label=None)
     with pytest.raises(ValueError, match="error record"):
-        Overlays(tmp_path).write(NoScores(), "x", np.zeros((96, 96, 3), np.uint8), result)
+        Overlays(tmp_path).write(NoScores(), "x", None, result)
+
+
+def test_a_cell_bundle_draws_fields_without_a_cell_and_images_of_one_cell(
+    cell_bundle: Path, tmp_path: Path
+) -> None:
+    empty, single = tmp_path / "empty.png", tmp_path / "single.png"
+    Image.new("RGB", (500, 400), (240, 240, 240)).save(empty)
+    draw_nuclei((96, 96), [cell(48, 48, radius=30)]).save(single)
+    with Classifier.load(cell_bundle) as classifier:
+        field = classifier.classify(empty, tmp_path / "out", taken_as="field")
+        one = classifier.classify(single, tmp_path / "out", taken_as="cell")
+    assert (field.overlay_error, one.overlay_error) == (None, None)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["empty.overlay.jpg", "single.overlay.jpg"]
