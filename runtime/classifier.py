@@ -261,7 +261,8 @@ class Classifier:
             named = source if isinstance(source, list | tuple) else [source]
             images = [os.fsdecode(image) for image in named if isinstance(image, str | os.PathLike)]
             geometry = self.bundle.image_settings.geometry
-            overlays = Overlays(overlay, geometry, images, force=force)
+            positive = self.bundle.positive
+            overlays = Overlays(overlay, geometry, images, force=force, positive=positive)
         if is_one_image(source):
             return self._classify_one(source, overlays, taken_as)  # type: ignore[arg-type]
         return self._classify_many(iter(source), overlays, taken_as)  # type: ignore[arg-type]
@@ -557,7 +558,9 @@ class Classifier:
 
     def _write_overlay(self, image: _PreparedImage, result: Result, overlays: Overlays) -> Path:
         content = image.content
-        rgb = content if isinstance(content, np.ndarray) else content.crops[0]
+        if isinstance(content, np.ndarray):
+            return overlays.write(self, image.source, content, result)
+        rgb = content.crops[0] if content.kind == "cell" else None
         return overlays.write(self, image.source, rgb, result)
 
     def _all_requests_hang(self) -> bool:
