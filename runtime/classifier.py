@@ -37,7 +37,7 @@ from .watchdog import (
 
 if TYPE_CHECKING:
     from .cells.cell_task import CellTask, PreparedCells
-    from .overlay.overlay import Overlays
+    from .overlay.pictures import Pictures
     from .types import RGB, ImageSource
 
 _first_image = FirstUse()
@@ -95,7 +95,7 @@ class Classifier:
         self._workers, self._crop_workers = workers, crop_workers
         self._watchdog = Watchdog(validate_limit(timeout_s))
         self._prediction_starts: dict[int, float] = {}  # by thread, of those that run
-        self._without_overlay: dict[int, Result] = {}  # while its overlay is drawn, by source
+        self._without_pictures: dict[int, Result] = {}  # while they are drawn, by source
         self._format = bundle.formats[backend.name]
         self._thresholds = Thresholds(self._format.threshold, self._format.band)
         self._guards = Guards(bundle.record.get("guards"))
@@ -188,6 +188,7 @@ class Classifier:
         *,
         force: bool = False,
         taken_as: TakenAs = "auto",
+        gallery: str | Path | None = None,
     ) -> Result: ...
     @overload
     def classify(
@@ -197,6 +198,7 @@ class Classifier:
         *,
         force: bool = False,
         taken_as: TakenAs = "auto",
+        gallery: str | Path | None = None,
     ) -> Iterator[Result]: ...
 
     def classify(
@@ -206,6 +208,7 @@ class Classifier:
         *,
         force: bool = False,
         taken_as: TakenAs = "auto",
+        gallery: str | Path | None = None,
     ) -> Result | Iterator[Result]:
         """Classify one image, or many.
 
@@ -216,14 +219,17 @@ class Classifier:
             as an upload), a PIL.Image.Image or an (H, W, 3) or (H, W) ndarray; `load_rgb` says
             how they are read. A file object is read from its beginning and stays open.
         overlay : str or Path, optional
-            Folder for a picture of each image that shows which regions the label rests on:
-            ``NAME.overlay.jpg``. A picture that cannot be written leaves the result as it is;
-            its `overlay_error` says why.
+            Folder for a picture of each image that shows its cells, or which regions the label
+            rests on: ``NAME.overlay.jpg``. A picture that cannot be written leaves the result as
+            it is; its `overlay_error` says why.
         force : bool
             Replace overlays that exist.
         taken_as : {"auto", "field", "cell"}
             Of a cell bundle: whether the images are fields or images of one cell. By default
             `is_one_cell` decides for each image, and `Result.kind` says what it was taken as.
+        gallery : str or Path, optional
+            Of a cell bundle: folder for a picture of each field that shows its cells, sorted by
+            label and probability: ``NAME.cells.jpg``; `gallery_error` says why there is none.
 
         Returns
         -------
@@ -238,9 +244,10 @@ class Classifier:
         BackendError
             If the engine fails, was closed, or returns scores that are not finite.
         UsageError
-            If no file can be written to the folder of the overlays, or `source` is a path, a list
-            or a tuple, and the overlay of one of its images exists. Nothing is classified then.
-            If `taken_as` is unknown, or not ``"auto"`` for a bundle that judges whole fields.
+            If no file can be written to the folder of the pictures, or `source` is a path, a list
+            or a tuple, and the picture of one of its images exists. Nothing is classified then.
+            If `taken_as` is unknown, or a bundle that judges whole fields is to take images as
+            cells or to make a gallery.
         ImageError
             If `source` is neither an image nor an iterable, for example None or a number.
 
@@ -254,18 +261,23 @@ class Classifier:
         missing.jpg error there is no file missing.jpg; fix: check the path
         """
         self._check_taken_as(taken_as)
-        overlays = None
-        if overlay is not None:
-            from .overlay.overlay import Overlays
+        pictures = None
+        if gallery is not None:
+            self._cell_task("a gallery is made")
+        if overlay is not None or gallery is not None:
+            from .overlay.pictures import Pictures
 
-            named = source if isinstance(source, list | tuple) else [source]
-            images = [os.fsdecode(image) for image in named if isinstance(image, str | os.PathLike)]
-            geometry = self.bundle.image_settings.geometry
-            positive = self.bundle.positive
-            overlays = Overlays(overlay, geometry, images, force=force, positive=positive)
+            pictures = Pictures(
+                overlay,
+                gallery,
+                geometry=self.bundle.image_settings.geometry,
+                positive=self.bundle.positive,
+                images=source if isinstance(source, list | tuple) else [source],
+                force=force,
+            )
         if is_one_image(source):
-            return self._classify_one(source, overlays, taken_as)  # type: ignore[arg-type]
-        return self._classify_many(iter(source), overlays, taken_as)  # type: ignore[arg-type]
+            return self._classify_one(source, pictures, taken_as)  # type: ignore[arg-type]
+        return self._classify_many(iter(source), pictures, taken_as)  # type: ignore[arg-type]
 
     def classify_smear(
         self, sources: Iterable[ImageSource], *, taken_as: TakenAs = "auto"
@@ -401,29 +413,29 @@ class Classifier:
         return calibrated
 
     def _classify_many(
-        self, sources: Iterator[ImageSource], overlays: Overlays | None, taken_as: TakenAs
+        self, sources: Iterator[ImageSource], pictures: Pictures | None, taken_as: TakenAs
     ) -> Iterator[Result]:
         if self._workers == 1:
-            yield from (self._classify_one(source, overlays, taken_as) for source in sources)
+            yield from (self._classify_one(source, pictures, taken_as) for source in sources)
             return
         from .pipeline import in_order
 
         yield from in_order(
             sources,
             lambda source: self._prepare(source, taken_as),
-            lambda image: self._predict(image, overlays),
+            lambda image: self._predict(image, pictures),
             self._workers,
             self._watchdog.limit_s,
             self._timeout_result,
         )
 
     def _classify_one(
-        self, source: ImageSource, overlays: Overlays | None, taken_as: TakenAs
+        self, source: ImageSource, pictures: Pictures | None, taken_as: TakenAs
     ) -> Result:
         def work() -> Result:
             image = self._prepare(source, taken_as)
             report_progress()
-            return self._predict(image, overlays)
+            return self._predict(image, pictures)
 
         try:
             return self._watchdog.run(work)
@@ -435,7 +447,7 @@ class Classifier:
 
         If only its overlay exceeds it, that is the result without the overlay.
         """
-        answered = self._without_overlay.pop(id(source), None)
+        answered = self._without_pictures.pop(id(source), None)
         limit_s = self._watchdog.limit_s or 0.0
         if step == 1:
             error = f"reading the image takes longer than {limit_s:g} s"
@@ -466,7 +478,7 @@ class Classifier:
             return self._error_result(name, error.one_line, time.perf_counter() - started)
         return _PreparedImage(source, name, content, flags, time.perf_counter() - started, key)
 
-    def _predict(self, image: _PreparedImage | Result, overlays: Overlays | None) -> Result:
+    def _predict(self, image: _PreparedImage | Result, pictures: Pictures | None) -> Result:
         if isinstance(image, Result):
             return image
         if self._all_requests_hang():
@@ -479,7 +491,7 @@ class Classifier:
             result = self._judge(image.name, image.content)
         ms = (image.seconds + time.perf_counter() - started) * 1000
         result = replace(result, ms=ms)
-        return result if overlays is None else self._with_overlay(image, result, overlays)
+        return result if pictures is None else self._with_pictures(image, result, pictures)
 
     def _judge(self, name: str | None, prepared: PreparedCells) -> Result:
         """Return the result of an image of a cell bundle, without its time."""
@@ -543,25 +555,15 @@ class Classifier:
             task=self.bundle.task,
         )
 
-    def _with_overlay(self, image: _PreparedImage, result: Result, overlays: Overlays) -> Result:
-        """Write the overlay of a result; the answer stays, whatever fails here."""
-        self._without_overlay[image.key] = result
-        try:
-            path = self._write_overlay(image, result, overlays)
-        except AlledgeError as error:
-            return replace(result, overlay_error=error.one_line)
-        except Exception as error:  # of Pillow or numpy, for example out of memory
-            return replace(result, overlay_error=f"{type(error).__name__}: {error}")
-        finally:
-            self._without_overlay.pop(image.key, None)
-        return replace(result, overlay=str(path))
-
-    def _write_overlay(self, image: _PreparedImage, result: Result, overlays: Overlays) -> Path:
+    def _with_pictures(self, image: _PreparedImage, result: Result, pictures: Pictures) -> Result:
+        """Write the pictures of a result; the answer stays, whatever fails here."""
+        self._without_pictures[image.key] = result
         content = image.content
-        if isinstance(content, np.ndarray):
-            return overlays.write(self, image.source, content, result)
-        rgb = content.crops[0] if content.kind == "cell" else None
-        return overlays.write(self, image.source, rgb, result)
+        rgb = content if isinstance(content, np.ndarray) else content.whole
+        try:
+            return pictures.write(self, image.source, rgb, result)
+        finally:
+            self._without_pictures.pop(image.key, None)
 
     def _all_requests_hang(self) -> bool:
         """Return whether every request of the engine runs for longer than the time limit."""

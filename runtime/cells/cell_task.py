@@ -20,7 +20,7 @@ from .types import Cell, TakenAs
 
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle, Format
-    from ..types import ImageSource
+    from ..types import RGB, ImageSource
 
 # A square is enlarged at most this much; a field with smaller cells is too small.
 MAX_ENLARGEMENT = 2.0
@@ -52,6 +52,11 @@ class PreparedCells:
     flags: tuple[str, ...]
     unfamiliar: tuple[bool, ...] = ()
     more: int = 0
+
+    @property
+    def whole(self) -> RGB | None:
+        """What the model sees of an image of one cell; None for a field."""
+        return self.crops[0] if self.kind == "cell" else None
 
 
 class CellTask:
