@@ -103,7 +103,7 @@ class Classifier:
         if bundle.task == "cell":
             from .cells.cell_task import CellTask  # a model of fields needs none of it
 
-            self._cells = CellTask(bundle, self._format)
+            self._cells = CellTask.of_bundle(bundle, self._format)
 
     @property
     def guarded(self) -> bool:
@@ -338,6 +338,11 @@ class Classifier:
         task = self._cell_task("a smear is counted")
         return pool_fields(results, task.rule, self.bundle, self.backend.name)
 
+    @property
+    def cell_task(self) -> CellTask | None:
+        """How a cell bundle judges images; None for a bundle that judges whole fields."""
+        return self._cells
+
     def check_judges_cells(self, use: str) -> None:
         """Check that the bundle judges cells.
 
@@ -500,10 +505,8 @@ class Classifier:
             return replace(result, kind="cell", threshold=self._thresholds.threshold)
         assert self._cells is not None
         cells, verdict = self._cells.judge(prepared, self._score_crops(prepared.crops))
-        flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
-        flags += ("too_few_cells",) * (not verdict.counts.leucocytes)
         return replace(
-            self._result(name, flags),
+            self._result(name, self._cells.flags(prepared, verdict)),
             label=verdict.label,
             probability=verdict.probability,
             scores=verdict.scores,
