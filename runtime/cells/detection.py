@@ -89,7 +89,7 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
 
 def _measure_field(overview: NDArray[np.uint8], step: int) -> tuple[FieldStain, _Scale]:
     """Return the colours and the scale of a field, of which a reduced copy is given."""
-    background = background_colour(overview)
+    background = background_colour(overview[::2, ::2])
     density = optical_density(overview, background)
     nuclei = provisional_nuclei(density)
     stain = field_stain(density, nuclei, background)
