@@ -500,17 +500,16 @@ class Classifier:
 
     def _judge(self, name: str | None, prepared: PreparedCells) -> Result:
         """Return the result of an image of a cell bundle, without its time."""
-        if prepared.kind == "cell":
-            result = self._decide(name, prepared.crops[0], prepared.flags)
-            return replace(result, kind="cell", threshold=self._thresholds.threshold)
-        assert self._cells is not None
-        cells, verdict = self._cells.judge(prepared, self._score_crops(prepared.crops))
+        task = self._cells
+        assert task is not None
+        cells, verdict = task.judge(prepared, self._score_crops(prepared.crops))
         return replace(
-            self._result(name, self._cells.flags(prepared, verdict)),
+            self._result(name, task.flags(prepared, verdict)),
             label=verdict.label,
             probability=verdict.probability,
             scores=verdict.scores,
-            kind="field",
+            threshold=task.threshold(prepared),
+            kind=prepared.kind,
             cells=cells,
             counts=verdict.counts,
         )
@@ -562,7 +561,7 @@ class Classifier:
         """Write the pictures of a result; the answer stays, whatever fails here."""
         self._without_pictures[image.key] = result
         content = image.content
-        rgb = content if isinstance(content, np.ndarray) else content.whole
+        rgb = content if isinstance(content, np.ndarray) else None
         try:
             return pictures.write(self, image.source, rgb, result)
         finally:

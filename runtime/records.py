@@ -71,9 +71,9 @@ class Result:
     site : str or None
         The site profile; there is none yet.
     cells : tuple of CellResult or None
-        Of a cell bundle, every cell of a field.
+        Of a cell bundle, every cell of the image; None for a smear.
     counts : CellCounts or None
-        Of a cell bundle, the leucocytes and blasts of a field or a smear.
+        Of a cell bundle, the leucocytes and blasts of the image or the smear.
     gallery : tuple of str or None
         The files of the pictures of its cells, if they were asked for.
     gallery_error : str or None
@@ -241,12 +241,12 @@ class TextTable:
             parts.append(" " * (6 + 2 + BAR_CELLS))
         else:
             parts += [f"{result.probability:6.1%}", _bar(result.probability)]
-        if result.counts is not None:
+        if result.kind == "cell":
+            parts.append("one cell")
+        elif result.counts is not None:
             from .cells.tables import counts_text
 
             parts.append(counts_text(result.counts))
-        elif result.kind == "cell":
-            parts.append("one cell")
         if result.flags:
             parts.append(f"review: {printable(', '.join(result.flags))}")
         return "  ".join(parts)

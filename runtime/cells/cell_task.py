@@ -12,17 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from ..guards.cell_guards import field_statistics, unfamiliar_crops
 from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
-from ..imaging import load_image
 from ..metrics.decisions import Thresholds
 from .field_cells import FieldCells, find_cells
+from .field_rule import count_cells
 from .one_cell import is_one_cell
 from .results import CellResult, FieldVerdict, judge_cells, judge_field
+from .single_cell import single_cell
 from .types import Cell, TakenAs
 
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle, Format
-    from ..image_settings import ImageSettings
-    from ..types import RGB, GuardsRecord, ImageSource
+    from ..types import GuardsRecord, ImageSource
     from .field_rule import FieldRule
     from .settings import CellSettings
 
@@ -39,9 +39,9 @@ class PreparedCells:
     kind : {"field", "cell"}
         What the image was taken as.
     cells : tuple of Cell
-        In pixels of the upright original; empty for an image of one cell.
+        In pixels of the upright original; the one in the centre for an image of one cell.
     crops : (N, S, S, 3) ndarray of uint8
-        One for each cell; one for an image of one cell.
+        One for each cell.
     flags : tuple of str
         Of the decoder and the guards.
     unfamiliar : tuple of bool
@@ -57,11 +57,6 @@ class PreparedCells:
     unfamiliar: tuple[bool, ...] = ()
     more: int = 0
 
-    @property
-    def whole(self) -> RGB | None:
-        """What the model sees of an image of one cell; None for a field."""
-        return self.crops[0] if self.kind == "cell" else None
-
 
 class CellTask:
     """Prepares images for the model of a cell bundle, and judges their cells; thread-safe.
@@ -69,8 +64,6 @@ class CellTask:
     Parameters
     ----------
     settings : CellSettings
-    image_settings : ImageSettings
-        How an image of one cell is loaded.
     labels, positive : sequence of str
     thresholds : Thresholds
         Of cells.
@@ -87,7 +80,6 @@ class CellTask:
     def __init__(
         self,
         settings: CellSettings,
-        image_settings: ImageSettings,
         labels: Sequence[str],
         positive: Sequence[str],
         thresholds: Thresholds,
@@ -95,7 +87,7 @@ class CellTask:
         guards: GuardsRecord | None = None,
         field_guards: GuardsRecord | None = None,
     ) -> None:
-        self._settings, self._image_settings = settings, image_settings
+        self._settings = settings
         self.labels, self.positive = tuple(labels), tuple(positive)
         self.thresholds, self.rule = thresholds, rule
         self._cell_guards, self._field_guards = Guards(guards), Guards(field_guards)
@@ -108,7 +100,6 @@ class CellTask:
         assert rule is not None
         return cls(
             settings,
-            bundle.image_settings,
             bundle.labels,
             bundle.positive,
             Thresholds(artifact.threshold, artifact.band),
@@ -137,45 +128,53 @@ class CellTask:
         ImageError
             As `load_rgb`.
         """
-        if taken_as == "cell":
-            return self._one_cell(source)
         field = find_cells(source, self._settings)
-        if taken_as == "auto" and is_one_cell(field.rgb, field.detection):
-            return self._one_cell(source)
+        if taken_as == "cell" or (taken_as == "auto" and is_one_cell(field.rgb, field.detection)):
+            single = single_cell(field, self._settings)
+            return PreparedCells("cell", single.cells, single.crops, self._cell_flags(single))
         unfamiliar = tuple(unfamiliar_crops(self._cell_guards, field.crops))
-        flags = self._field_flags(field, unfamiliar)
-        more = field.detection.more
+        flags, more = self._field_flags(field, unfamiliar), field.detection.more
         return PreparedCells("field", field.cells, field.crops, flags, unfamiliar, more)
 
     def judge(
         self, prepared: PreparedCells, scores: ArrayLike
     ) -> tuple[tuple[CellResult, ...], FieldVerdict]:
-        """Return the results of the cells of a field, and the verdict on the field.
+        """Return the results of the cells of an image, and the verdict on the image.
 
         Parameters
         ----------
         prepared : PreparedCells
-            Of a field.
         scores : (N, C) array_like of float
             Calibrated scores of its crops.
         """
         labels, positive = self.labels, self.positive
-        cells = judge_cells(
-            prepared.cells, scores, labels, positive, self.thresholds, prepared.unfamiliar
+        unfamiliar = prepared.unfamiliar or None
+        cells = judge_cells(prepared.cells, scores, labels, positive, self.thresholds, unfamiliar)
+        if prepared.kind == "field":
+            return cells, judge_field(cells, self.rule, labels, positive, more=prepared.more)
+        [cell], [row] = cells, np.asarray(scores)
+        return cells, FieldVerdict(
+            cell.label,
+            cell.probability,
+            dict(zip(labels, map(float, row), strict=True)),
+            "indeterminate" in cell.flags,
+            count_cells([cell.label], [cell.flags], positive),
         )
-        return cells, judge_field(cells, self.rule, labels, positive, more=prepared.more)
+
+    def threshold(self, prepared: PreparedCells) -> float:
+        """Return the threshold of the verdict on an image: of fields, or of cells."""
+        return (self.rule if prepared.kind == "field" else self.thresholds).threshold
 
     def flags(self, prepared: PreparedCells, verdict: FieldVerdict) -> tuple[str, ...]:
-        """Return the reasons why a person should look at a field."""
+        """Return the reasons why a person should look at an image."""
         flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
-        return flags + ("too_few_cells",) * (not verdict.counts.leucocytes)
+        return flags + ("too_few_cells",) * (verdict.label is None)
 
-    def _one_cell(self, source: ImageSource) -> PreparedCells:
-        rgb, header = load_image(source, self._image_settings)
-        flags: tuple[str, ...] = ()
+    def _cell_flags(self, single: FieldCells) -> tuple[str, ...]:
+        flags = single.header.flags
         if self._cell_guards.active:
-            flags = self._cell_guards.flags(image_statistics(rgb, header))
-        return PreparedCells("cell", (), rgb[np.newaxis], (*header.flags, *flags))
+            flags += self._cell_guards.flags(image_statistics(single.crops[0]))
+        return flags
 
     def _field_flags(self, field: FieldCells, unfamiliar: Sequence[bool]) -> tuple[str, ...]:
         flags = field.header.flags

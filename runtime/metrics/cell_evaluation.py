@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,15 +14,18 @@ from ...errors import ImageError
 from ..bundle.seen_images import FILE_SETTINGS
 from ..cells.cell_task import CellTask, PreparedCells
 from ..cells.matching import match_cells
-from ..cells.results import CellResult, FieldVerdict, judge_cells
-from ..cells.types import Cell
+from ..cells.results import CellResult, FieldVerdict
+from ..cells.types import Cell, TakenAs
+from ..data.boxes import VOC, YOLO
+from ..data.cell_truth import TrueCell
 from ..data.datasets import Dataset, Sample, read_dataset
-from ..data.layout_types import ReadOptions
+from ..data.label_spelling import label_key
+from ..data.layout_types import CELL, ReadOptions
+from ..data.named_layouts import ALL_IDB1, ALL_IDB2, C_NMC
 from ..imaging import load_rgb
 from .evaluation import (
     EVEN_THRESHOLD,
     EvaluatedModel,
-    check_labels,
     document_head,
     nothing_to_measure,
 )
@@ -30,6 +33,11 @@ from .field_metrics import NEGATIVE, POSITIVE, JudgedFields, summarize_fields
 from .metrics import Floats, Json, summarize
 
 LABELS = (NEGATIVE, POSITIVE)
+# What the images of a layout are; of other layouts, the content of each image decides.
+TAKEN_AS_OF_LAYOUT: dict[str, TakenAs] = {
+    **dict.fromkeys((ALL_IDB1, VOC, YOLO), "field"),
+    **dict.fromkeys((ALL_IDB2, C_NMC), "cell"),
+}  # type: ignore[arg-type]
 
 
 class _KnownCell(NamedTuple):
@@ -50,9 +58,10 @@ class _JudgedImage:
     probability: float  # NaN without a leucocyte
     threshold: float
     cells: list[_KnownCell]
-    verdict: FieldVerdict | None = None  # None for an image of one cell
-    true_blasts: int = -1
-    compared_blasts: int = 0
+    verdict: FieldVerdict
+    is_field: bool
+    true_blasts: int = -1  # of a field; -1 if the data set does not say
+    compared_blasts: int = 0  # of those that were counted, the ones that the truth covers
     missed_blasts: int = 0
 
 
@@ -66,9 +75,10 @@ def evaluate_cells(
 ) -> Json:
     """Measure a cell model on a data set of fields, or of images of one cell.
 
-    A cell at the centroid of a blast is positive. The other cells are negative. The truth of a
-    cell is not known in a positive field without centroids, nor where the edge of a positive field
-    cuts the nucleus.
+    A cell has the truth of the centroid or box at its place. In a data set that names blasts only,
+    the other cells are negative. Labels count by what they mean, not by their names: kinds of
+    healthy leucocytes are negative. The truth of a cell is not known in a positive field without
+    positions, nor where the edge of a positive field cuts a nucleus.
 
     Parameters
     ----------
@@ -89,8 +99,7 @@ def evaluate_cells(
     DataError, AllImagesSeenError
         As `evaluate`.
     """
-    dataset = read_dataset(data, read_options)
-    check_labels(dataset, model)
+    dataset = read_dataset(data, replace(read_options or ReadOptions(), task=CELL))
     images: list[_JudgedImage] = []
     failed: list[Json] = []
     seen = 0
@@ -117,46 +126,58 @@ def evaluate_cells(
 
 
 def _judge(model: EvaluatedModel, task: CellTask, dataset: Dataset, sample: Sample) -> _JudgedImage:
-    prepared = task.prepare(sample.path)
-    positive = sample.label in dataset.positive
-    if prepared.kind == "cell":
-        [cell] = _judge_crops(model, task, prepared, (Cell(0, 0, 1),))
-        flags = prepared.flags + ("indeterminate",) * ("indeterminate" in cell.flags)
-        itself = [_KnownCell(positive, cell.probability, sample)]
-        return _JudgedImage(
-            sample, positive, flags, cell.probability, task.thresholds.threshold, itself
-        )
+    prepared = task.prepare(sample.path, TAKEN_AS_OF_LAYOUT.get(dataset.layout, "auto"))
     cells, verdict = task.judge(prepared, _scores(model, prepared))
-    matches = match_cells(prepared.cells, sample.centroids)
-    known = _are_known(sample, positive, cells, matches)
+    positive = sample.label in dataset.positive
     p = verdict.probability
-    return _JudgedImage(
+    image = _JudgedImage(
         sample,
         positive,
         task.flags(prepared, verdict),
         math.nan if p is None else p,
-        task.rule.threshold,
-        [
-            _KnownCell(index in matches, cell.probability, sample)
-            for index, cell in enumerate(cells)
-            if known[index]
-        ],
+        task.threshold(prepared),
+        [_KnownCell(positive, cell.probability, sample) for cell in cells],
         verdict,
-        len(sample.centroids) if sample.centroids or not positive else -1,
-        sum(
-            cell.is_leucocyte and cell.label in task.positive
-            for cell, is_known in zip(cells, known, strict=True)
-            if is_known
-        ),
-        len(sample.centroids) - len(matches),
+        prepared.kind == "field",
+    )
+    return image if prepared.kind == "cell" else _with_truth(image, task, dataset, cells)
+
+
+def _with_truth(
+    image: _JudgedImage, task: CellTask, dataset: Dataset, cells: tuple[CellResult, ...]
+) -> _JudgedImage:
+    """Return a field with what the data set says of its cells."""
+    truth = _true_cells(image.sample, dataset)
+    places = [Cell(cell.x, cell.y, cell.radius) for cell in cells]
+    matches = match_cells(places, [cell for cell, _ in truth])
+    is_blast = [meaning == POSITIVE for _, meaning in truth]
+    blasts = sum(is_blast)
+    if image.positive and not blasts:  # its blasts have no positions
+        return replace(image, cells=[])
+    known, compared = [], 0
+    for index, cell in enumerate(cells):
+        meaning = NEGATIVE
+        if index in matches:
+            meaning = truth[matches[index]][1]
+        elif image.sample.cells is not None or (image.positive and "clipped" in cell.flags):
+            meaning = ""  # no leucocyte, or one that the data set leaves out
+        if meaning in (POSITIVE, NEGATIVE):
+            known.append(_KnownCell(meaning == POSITIVE, cell.probability, image.sample))
+        if "clipped" not in cell.flags or index in matches or not image.positive:
+            compared += cell.is_leucocyte and cell.label in task.positive
+    missed = blasts - sum(is_blast[index] for index in matches.values())
+    return replace(
+        image, cells=known, true_blasts=blasts, compared_blasts=compared, missed_blasts=missed
     )
 
 
-def _judge_crops(
-    model: EvaluatedModel, task: CellTask, prepared: PreparedCells, cells: tuple[Cell, ...]
-) -> tuple[CellResult, ...]:
-    scores = _scores(model, prepared)
-    return judge_cells(cells, scores, task.labels, task.positive, task.thresholds)
+def _true_cells(sample: Sample, dataset: Dataset) -> list[tuple[TrueCell, str]]:
+    """Return the cells that a data set names in a field, and what the label of each means."""
+    if sample.cells is None:
+        label = dataset.positive[0] if dataset.positive else ""
+        return [(TrueCell(label, x, y), POSITIVE) for x, y in sample.centroids]
+    meanings = {label_key(row.label): row.meaning for row in dataset.reading.meanings}
+    return [(cell, meanings.get(label_key(cell.label), "")) for cell in sample.cells]
 
 
 def _scores(model: EvaluatedModel, prepared: PreparedCells) -> Floats:
@@ -164,18 +185,6 @@ def _scores(model: EvaluatedModel, prepared: PreparedCells) -> Floats:
     crops, size = prepared.crops, model.batch_size
     rows = [model.scores(crops[start : start + size]) for start in range(0, len(crops), size)]
     return np.concatenate(rows) if rows else np.empty((0, len(model.labels)))
-
-
-def _are_known(
-    sample: Sample, positive: bool, cells: tuple[CellResult, ...], matches: dict[int, int]
-) -> list[bool]:
-    """Return for each cell of a field whether the data set says what it is."""
-    if positive and not sample.centroids:
-        return [False] * len(cells)
-    return [
-        index in matches or not (positive and "clipped" in cell.flags)
-        for index, cell in enumerate(cells)
-    ]
 
 
 def _cell_summary(
@@ -194,7 +203,7 @@ def _cell_summary(
 
 
 def _judged_fields(dataset: Dataset, images: list[_JudgedImage]) -> JudgedFields:
-    fields = [(image, image.verdict) for image in images if image.verdict is not None]
+    fields = [(image, image.verdict) for image in images if image.is_field]
     samples = [image.sample for image, _ in fields]
     return JudgedFields(
         names=tuple(dataset.relative(sample) for sample in samples),

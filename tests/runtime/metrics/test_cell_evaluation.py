@@ -18,6 +18,7 @@ from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.seen_images import FILE_SETTINGS, pixel_hash
 from alledge.runtime.cells.field_cells import find_cells
 from alledge.runtime.cells.matching import match_cells
+from alledge.runtime.data.cell_truth import TrueCell
 from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.runtime.imaging import load_rgb
 from alledge.runtime.metrics.bundle_evaluation import evaluate_bundle
@@ -47,7 +48,7 @@ def test_a_cell_bundle_has_figures_of_cells_and_of_fields(cell_bundle: Path, dat
     cells, matched, missed = 0, 0, 0
     for sample in data.samples:
         found = find_cells(sample.path, settings).cells
-        matches = match_cells(found, sample.centroids)
+        matches = match_cells(found, [TrueCell("blast", *place) for place in sample.centroids])
         is_positive = sample.label in data.positive
         cells += sum(
             index in matches or not (is_positive and "clipped" in cell.flags)
@@ -116,11 +117,45 @@ def test_fields_without_positions_have_no_cells_with_a_truth(
     assert document["fields"]["positives"] == 1
 
 
-def test_a_label_that_the_bundle_does_not_give_is_an_error(
-    cell_bundle: Path, tmp_path: Path, data: Dataset
+def test_boxes_name_blasts_healthy_cells_and_what_is_no_leucocyte(
+    cell_bundle: Path, data: Dataset, tmp_path: Path
 ) -> None:
-    for label in ("neutrophil", "blast"):
+    settings = Bundle.open(cell_bundle).cell_settings
+    assert settings is not None
+    sample = data.samples[0]
+    found = find_cells(sample.path, settings).cells
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(sample.path, tmp_path / "images")
+    names = ["blast", "lymphocyte", "platelet"]
+    (tmp_path / "classes.txt").write_text("\n".join(names), encoding="utf-8")
+    rows = [
+        f"{index % 3} {(cell.x + 0.5) / sample.width} {(cell.y + 0.5) / sample.height} "
+        f"{2 * cell.radius / sample.width} {2 * cell.radius / sample.height}"
+        for index, cell in enumerate(found)
+    ]
+    text = tmp_path / "labels" / f"{sample.path.stem}.txt"
+    text.write_text("\n".join(rows), encoding="utf-8")
+    document = evaluate_bundle(cell_bundle, tmp_path)
+    kinds = [names[index % 3] for index in range(len(found))]
+    assert document["operating"]["images"] == len(found) - kinds.count("platelet")
+    assert document["operating"]["positives"] == kinds.count("blast")
+    assert document["fields"]["counts"]["true"] == kinds.count("blast")
+
+
+def test_kinds_of_healthy_leucocytes_are_negative(cell_bundle: Path, tmp_path: Path) -> None:
+    for label in ("neutrophil", "monocyte"):
         (tmp_path / label).mkdir()
-        shutil.copy(data.samples[0].path, tmp_path / label)
-    with pytest.raises(DataError, match="neutrophil"):
+        Image.fromarray(one_cell()).save(tmp_path / label / "a.png")
+    document = evaluate_bundle(cell_bundle, tmp_path)
+    jsonschema.validate(document, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert (document["operating"]["images"], document["operating"]["positives"]) == (2, 0)
+    assert document["operating"]["specificity"]["n"] == 2
+
+
+def test_labels_whose_meaning_is_not_clear_are_an_error(cell_bundle: Path, tmp_path: Path) -> None:
+    for label in ("one", "two"):
+        (tmp_path / label).mkdir()
+        Image.fromarray(one_cell()).save(tmp_path / label / "a.png")
+    with pytest.raises(DataError, match="not clear"):
         evaluate_bundle(cell_bundle, tmp_path)
