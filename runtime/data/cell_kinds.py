@@ -36,8 +36,8 @@ LEUCOCYTES = _words(
 )
 OF_NO_NAMED_KIND = _words("wbc leukocyte leucocyte")
 NO_LEUCOCYTES = _words(
-    "platelet thrombocyte plt erythroblast normoblast nrbc erb artefact artifact smudge basket "
-    "shadow debris deposit"
+    "other platelet thrombocyte plt erythroblast normoblast nrbc erb artefact artifact smudge "
+    "basket shadow debris deposit"
 )
 ERYTHROCYTES = _words("rbc erythrocyte")
 NEUTRAL = _words(

@@ -67,12 +67,6 @@ class Examples:
         """Return how many images have flags of their files, in one line; nothing if none has."""
         return flag_notes(self.file_flags)
 
-    @property
-    def from_positive_images(self) -> NDArray[np.bool_]:
-        """Whether each example comes from an image with a positive label."""
-        labels = self.dataset.labels
-        return np.array([label in self.dataset.positive for label in labels])[self.truth]
-
     def missing_labels(self, images: NDArray[np.int64]) -> list[str]:
         """Return the labels that none of these images, given by index, has."""
         labels = self.dataset.labels

@@ -14,6 +14,7 @@ from ..examples import NAMED_AT_MOST
 from ..overlaps.alignment import Overlap
 from .image_reading import ImageReading
 from .types import CellExamples
+from .unknown_cells import known_cells
 
 SAME_SHARE = 0.9  # of both images that is common: both show the cell in their centre
 
@@ -89,7 +90,7 @@ def _cell_in_field(field: ImageReading, single: ImageReading, shift: tuple[int, 
 def refuse_cell_contradictions(
     examples: CellExamples, *, force: bool, say: Callable[[str], None]
 ) -> tuple[str, ...]:
-    """Refuse to train on the same cell under two labels.
+    """Refuse to train on the same cell under two labels. Cells without a known truth are left out.
 
     Parameters
     ----------
@@ -110,7 +111,10 @@ def refuse_cell_contradictions(
         If there are such cells, and `force` is False.
     """
     labels = [sample.label for sample in examples.dataset.samples]
-    pairs = [(a, b) for a, b in _all_pairs(examples) if labels[a] != labels[b]]
+    known = known_cells(examples)
+    pairs = [
+        (a, b) for a, b in _all_pairs(examples) if labels[a] != labels[b] and known[a] and known[b]
+    ]
     if not pairs:
         return ()
     shown = "; ".join(

@@ -78,17 +78,6 @@ class CellExamples(Examples):
     sources: tuple[Dataset, ...] = ()
     same_cells: tuple[tuple[int, int], ...] = ()
 
-    @property
-    def from_positive_images(self) -> NDArray[np.bool_]:
-        """Whether the group of each cell has a positive field or cell.
-
-        A camera split leaves out all cells of such a field, so that a network tests whole fields.
-        """
-        positive = [label in self.dataset.positive for label in self.dataset.labels]
-        ill = {group for group, own in zip(self.groups, self.truth, strict=True) if positive[own]}
-        ill |= {row.group for row in self.fields if row.label in self.dataset.positive}
-        return np.array([group in ill for group in self.groups], dtype=bool)
-
     def flag_notes(self) -> tuple[str, ...]:
         """Return how many images have flags of their files, in one line; nothing if none has."""
         one_each = {
