@@ -25,7 +25,7 @@ LEAST_SIMILARITY = 0.9  # cosine between descriptors; copies of ALL-IDB and PBC 
 # Correlation of detail in the best orientation. Copies of 240 images of ALL-IDB and PBC, turned,
 # mirrored, made brighter and darker, reduced and saved as JPEG, have at least 0.91; different
 # images at most 0.58.
-SCORE = 0.8
+SCORE = 0.75
 CHUNK = 1000  # images compared at once
 
 Floats = NDArray[np.float32]
