@@ -231,3 +231,21 @@ def test_the_digest_of_the_truth_changes_with_a_label(mix: CellExamples) -> None
     truth = mix.truth.copy()
     truth[0] = 1 - truth[0]
     assert replace(mix, truth=truth).truth_digest() != mix.truth_digest()
+
+
+def test_a_subject_of_c_nmc_is_one_group_in_all_its_folds(crops: Path, tmp_path: Path) -> None:
+    y, x = np.mgrid[:CROP, :CROP]
+    outside = np.hypot(x - CROP / 2, y - CROP / 2) > 0.4 * CROP
+    names = ("fold_0/all/UID_1_1_1_all", "fold_1/all/UID_1_2_1_all", "fold_1/hem/UID_H1_1_1_hem")
+    for number, name in enumerate(names, 1):
+        with Image.open(sorted((crops / "img").iterdir())[number]) as image:
+            pixels = np.asarray(image.convert("RGB")).copy()
+        pixels[outside] = 0
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.bmp")
+    examples = read(tmp_path / "fold_0", tmp_path / "fold_1")
+    first, second, third = examples.groups
+    assert first == second != third
+    assert examples.dataset.subjects
+    assert examples.dataset.labels == ("healthy", "blast")
+    assert examples.pixels[:, 0, 0].min() > 200  # on an empty background, not on black
