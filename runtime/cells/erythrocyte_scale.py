@@ -41,7 +41,10 @@ class Edges:
 
 
 def erythrocyte_diameter(
-    density: Floats, nuclei: NDArray[np.bool_], erythrocyte_density: float
+    density: Floats,
+    nuclei: NDArray[np.bool_],
+    erythrocyte_density: float,
+    limits: tuple[float, float] = (0.0, np.inf),
 ) -> float | None:
     """Return the diameter of a field's erythrocytes.
 
@@ -53,6 +56,8 @@ def erythrocyte_diameter(
         What is not an erythrocyte.
     erythrocyte_density : float
         Typical density of an erythrocyte, > 0.
+    limits : (float, float)
+        Of the diameter, in pixels.
 
     Returns
     -------
@@ -66,7 +71,8 @@ def erythrocyte_diameter(
     largest = max(2 * MIN_RADIUS, min(height, width) * MAX_RADIUS_SHARE)
     radii = MIN_RADIUS * STEP ** np.arange(int(np.log(largest / MIN_RADIUS) / np.log(STEP)) + 1)
     scores = np.array([_meeting(edges, float(radius), width, height) for radius in radii])
-    prominences = _prominences(scores)
+    allowed = (2 * radii >= limits[0]) & (2 * radii <= limits[1])
+    prominences = np.where(allowed, _prominences(scores), 0)
     best = int(np.argmax(prominences))
     if prominences[best] < MIN_PROMINENCE:
         return None
