@@ -21,6 +21,7 @@ from .convert.conversion import Conversion
 from .convert.jobs import MEMORY_BUDGET_MIB, JobRunner
 from .gate import reference_images
 from .gate.accuracy_gate import Gate
+from .gate.field_units import FieldUnits
 from .gate.fold_artifacts import FoldArtifacts
 from .gate.out_of_fold import OutOfFoldPredictions
 from .gate.parity import coverage, positive_probability
@@ -45,11 +46,14 @@ class ShippedCheck:
     float_scores : (N, C) ndarray of float32
         Raw.
     is_positive : (N,) ndarray of bool
+    fields : FieldUnits, optional
+        The fields of the images, if these are cells.
     """
 
     images: Images
     float_scores: Scores
     is_positive: Mask
+    fields: FieldUnits | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,7 @@ def prepare(
             images=run_images.images,
             float_scores=conversion.float_scores(run_images.images),
             is_positive=np.isin(run_images.labels, run.positive),
+            fields=run_images.field_units(),
         )
     return Preparation(
         options=options,

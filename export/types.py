@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.cells.field_rule import FieldRule
 from ..runtime.metrics.decisions import Thresholds
 from ..train.runs.run_folder import Run
 from .convert.quantization_recipes import Recipe
@@ -80,6 +81,7 @@ class AttemptRecord(TypedDict, total=False):
     error: str
     auc_drop: float
     lost_positives: int
+    lost_fields: int
     max_dp: float
     mean_dp: float
     passed: bool
@@ -104,16 +106,22 @@ class DecisionRule:
         The scores are calibrated with it; > 0.
     thresholds : Thresholds
         Threshold and band, on calibrated positive probabilities.
+    field : FieldRule, optional
+        How the probabilities of its cells become the verdict on a field; only of cell models.
     """
 
     temperature: float
     thresholds: Thresholds
+    field: FieldRule | None = None
 
     @classmethod
     def from_run(cls, run: Run) -> DecisionRule:
         """Return the rule that a run fitted for its float model."""
         low, high = run.record["band"]
-        return cls(run.record["temperature"], Thresholds(run.record["threshold"], (low, high)))
+        thresholds = Thresholds(run.record["threshold"], (low, high))
+        row = run.record.get("field")
+        field = None if row is None else FieldRule(**{**row, "band": tuple(row["band"])})
+        return cls(run.record["temperature"], thresholds, field)
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ExportError
+from ...runtime.cells.field_rule import FieldRule
 from ...runtime.metrics.decisions import Thresholds, apply_temperature
 from ...runtime.metrics.metrics import assign_labels, positive_score
 from ...train.runs.calibration_fitting import SENSITIVITY, fit_decision, fit_temperature
 from ...train.runs.run_folder import Run
 from ..source_run import RunImages
 from ..types import DecisionRule, Floats, Indices, Mask, Scores
+from .field_fitting import fit_field_rule
+from .field_units import FieldUnits, field_thresholds
 
 NEAR = 0.25  # calibrated probability
 MIN_NEAR = 8  # images; fewer near the threshold say little
@@ -39,6 +42,8 @@ class OutOfFoldPredictions:
         The run's own rule, which was fitted on all these predictions.
     sensitivity : float
         The sensitivity that every fitted threshold should reach, in (0, 1].
+    fields : FieldUnits, optional
+        The fields of the rows, if these are cells.
     """
 
     labels: list[str]
@@ -49,6 +54,7 @@ class OutOfFoldPredictions:
     groups: NDArray[Any]
     float_rule: DecisionRule
     sensitivity: float = SENSITIVITY
+    fields: FieldUnits | None = None
 
     @classmethod
     def from_run(cls, run: Run, run_images: RunImages) -> OutOfFoldPredictions:
@@ -63,6 +69,7 @@ class OutOfFoldPredictions:
             groups=np.asarray(predictions.groups),
             float_rule=DecisionRule.from_run(run),
             sensitivity=run.record.get("sensitivity", SENSITIVITY),
+            fields=run_images.tested_fields(),
         )
 
     @property
@@ -115,7 +122,17 @@ class OutOfFoldPredictions:
         temperature = fit_temperature(self.truth[rows], scores)
         p = self.positive_scores(apply_temperature(scores, temperature))
         fitted = fit_decision(self.is_positive[rows], p, self.sensitivity)
-        return DecisionRule(temperature, Thresholds(fitted.threshold, (fitted.low, fitted.high)))
+        thresholds = Thresholds(fitted.threshold, (fitted.low, fitted.high))
+        return DecisionRule(temperature, thresholds, self._fit_field_rule(rows, p))
+
+    def _fit_field_rule(self, rows: Indices, p: Floats) -> FieldRule | None:
+        """Return the field rule fitted on the cells of these rows; the run's if none can be."""
+        if self.fields is None:
+            return None
+        is_positive = self.fields.is_positive[self.fields.present(rows)]
+        if len(set(is_positive.tolist())) < 2:
+            return self.float_rule.field
+        return fit_field_rule(self.fields.cells(rows, p), is_positive, self.sensitivity)
 
     def widen_band(
         self, rows: Indices, artifact_scores: Scores, rule: DecisionRule
@@ -125,22 +142,35 @@ class OutOfFoldPredictions:
         The band reaches at least as far from the threshold as the conversion moves scores there,
         so that an image which the float model puts on the other side goes to a person.
         """
-        float_p = self._calibrated(self.float_scores[rows], self.float_rule)
-        artifact_p = self._calibrated(artifact_scores, rule)
-        threshold, (low, high) = rule.thresholds.threshold, rule.thresholds.band
-        shift = score_shift(float_p, artifact_p, threshold)
-        # the fitted band may lie on one side of the threshold
-        band = (max(min(low, threshold - shift), 0.0), min(max(high, threshold + shift), 1.0))
-        return DecisionRule(rule.temperature, Thresholds(threshold, band)), shift
+        float_p = self.calibrated(self.float_scores[rows], self.float_rule)
+        artifact_p = self.calibrated(artifact_scores, rule)
+        shift = score_shift(float_p, artifact_p, rule.thresholds.threshold)
+        thresholds, field = _reaching(rule.thresholds, shift), rule.field
+        if self.fields is not None and field is not None and self.float_rule.field is not None:
+            before = self.fields.probabilities(rows, float_p, self.float_rule.field)
+            after = self.fields.probabilities(rows, artifact_p, field)
+            if len(after):
+                moved = score_shift(before, after, field.threshold)
+                field = replace(field, band=_reaching(field_thresholds(field), moved).band)
+        return DecisionRule(rule.temperature, thresholds, field), shift
 
     def in_band(self, scores: Scores, rule: DecisionRule) -> int:
         """Return how many images are in the indeterminate band of a rule."""
-        p = self._calibrated(scores, rule)
+        p = self.calibrated(scores, rule)
         low, high = rule.thresholds.band
         return int(np.sum((p >= low) & (p < high)))
 
-    def _calibrated(self, scores: Scores, rule: DecisionRule) -> Floats:
+    def calibrated(self, scores: Scores, rule: DecisionRule) -> Floats:
+        """Return the calibrated probability of any positive label, (N,)."""
         return self.positive_scores(apply_temperature(scores, rule.temperature))
+
+
+def _reaching(thresholds: Thresholds, shift: float) -> Thresholds:
+    """Return a threshold whose band reaches at least so far to both sides."""
+    threshold, (low, high) = thresholds.threshold, thresholds.band
+    # the fitted band may lie on one side of the threshold
+    band = (max(min(low, threshold - shift), 0.0), min(max(high, threshold + shift), 1.0))
+    return Thresholds(threshold, band)
 
 
 def score_shift(float_p: Floats, artifact_p: Floats, threshold: float) -> float:
