@@ -1,34 +1,67 @@
-"""The settings of cell detection; standard library only."""
+"""The settings of cell detection, which runs and bundles store; standard library only."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..json_values import InvalidValueError, check_integer, check_object, shown
+from ...errors import BundleError
+from ..json_values import InvalidValueError, check_integer, check_number, check_object, shown
 
 MAX_CELLS = 100_000
 
 
 @dataclass(frozen=True)
 class DetectionSettings:
-    """How the nucleated cells of a field are found.
+    """The settings with which the nucleated cells of a field are found.
+
+    Lengths are in erythrocyte diameters of the field, so that they hold at any magnification.
 
     Parameters
     ----------
+    min_stain : float
+        Least optical density of a nucleus in the nuclear stain, as a multiple of the
+        erythrocytes' green density. It keeps a field without a leucocyte empty.
+    min_radius, max_radius : float
+        Limits of the radius of a nucleus, > 0.
     max_cells : int
-        Greatest number of cells of one field.
+        Greatest number of cells of one field; further cells are only counted.
     """
 
+    min_stain: float = 1.6
+    min_radius: float = 0.3
+    max_radius: float = 2.5
     max_cells: int = 1000
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a JSON object."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, settings: dict[str, Any]) -> DetectionSettings:
+        """Return the settings that a bundle or a run stores.
+
+        Raises
+        ------
+        BundleError
+            If a setting is missing, has the wrong type or range, or is unknown to this version.
+        """
+        try:
+            check_detection_settings(settings, "detection")
+        except InvalidValueError as error:
+            raise BundleError(
+                f"{error.key} {error.what}",
+                allowed=error.allowed,
+                fix="update alledge on this machine, or train and export again",
+            ) from None
+        return cls(**settings)
+
 
 def check_detection_settings(value: object, key: str) -> None:
-    """Check detection settings that were read from JSON.
+    """Check settings that were read from JSON.
+
+    An unknown setting cannot be ignored, because other cells would then be found than in training.
+    For the same reason a missing one has no default.
 
     Parameters
     ----------
@@ -40,7 +73,6 @@ def check_detection_settings(value: object, key: str) -> None:
     Raises
     ------
     InvalidValueError
-        If a setting is missing, unknown, of the wrong type or outside its range.
     """
     known = [field.name for field in fields(DetectionSettings)]
     for name, setting in check_object(value, key).items():
@@ -48,4 +80,7 @@ def check_detection_settings(value: object, key: str) -> None:
             what = f"is {shown(setting)}, a setting that this version does not know"
             raise InvalidValueError(f"{key}.{name}", what, ", ".join(known))
     settings = check_object(value, key, known)
+    check_number(settings["min_stain"], f"{key}.min_stain", 0.1, 100)
+    least = check_number(settings["min_radius"], f"{key}.min_radius", 0.1, 10)
+    check_number(settings["max_radius"], f"{key}.max_radius", least, 100)
     check_integer(settings["max_cells"], f"{key}.max_cells", 1, MAX_CELLS)
