@@ -24,6 +24,7 @@ from .gate.parity import (
     compare,
     compare_variants,
     judge,
+    outputs_name,
     positive_probability,
     within_tolerance,
 )
@@ -187,8 +188,11 @@ def convert_artifact(
         If a step fails.
     """
     file, result = conversion.artifact(format_name, precision, recipe, folder)
-    scores = conversion.scores(format_name, file, references.images)
-    variants = conversion.variants(format_name, precision, file, references.images)
+    images, count = references.all_images, len(references.images)
+    all_scores = conversion.scores(format_name, file, images)
+    all_variants = conversion.variants(format_name, precision, file, images)
+    scores = all_scores[:count]
+    variants = {kernels: row[:count] for kernels, row in all_variants.items()}
     compared = compare(references.float_scores, scores, float_rule, rule, labels, positives)
     parity = {
         **judge(precision, compared, references.coverage),
@@ -207,6 +211,12 @@ def convert_artifact(
         produced_by=result["produced_by"],
         left_in_float=result["left_in_float"],
         parity=parity,
+        picture_scores={}
+        if references.picture is None
+        else {
+            outputs_name(format_name, kernels): row[count:]
+            for kernels, row in {"": all_scores, **all_variants}.items()
+        },
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -125,6 +125,28 @@ class DecisionRule:
 
 
 @dataclass(frozen=True)
+class FieldPicture:
+    """A generated field, and the cells that the exporting machine finds in it.
+
+    Parameters
+    ----------
+    jpeg : bytes
+        The file.
+    cells : (K, 3) ndarray of float64
+        x, y and radius of the first cells, in pixels of the upright field.
+    crops : (K, S, S, 3) ndarray of uint8
+        What the model sees of them.
+    count : int
+        Number of all cells, at least K.
+    """
+
+    jpeg: bytes
+    cells: Floats
+    crops: Images
+    count: int
+
+
+@dataclass(frozen=True)
 class References:
     """The reference images of a bundle, which `alledge verify` replays.
 
@@ -135,12 +157,22 @@ class References:
         The raw scores of the float model.
     coverage : Coverage
     source : {"generated", "given"}
+    picture : FieldPicture, optional
+        Of a cell model.
     """
 
     images: Images
     float_scores: Scores
     coverage: Coverage
     source: str = "generated"
+    picture: FieldPicture | None = None
+
+    @property
+    def all_images(self) -> Images:
+        """The references, followed by the cells of the test picture."""
+        if self.picture is None:
+            return self.images
+        return np.concatenate([self.images, self.picture.crops])
 
 
 @dataclass(frozen=True)
@@ -167,6 +199,9 @@ class Artifact:
         Its row of ``parity.json``.
     gate : dict, optional
         Its gate record in ``bundle.json``.
+    picture_scores : dict of str to (K, C) ndarray of float32
+        Raw scores of the cells of the test picture by this artifact, and by other kernels, by the
+        name of the outputs; empty for a model of whole fields.
     """
 
     format_name: str
@@ -179,3 +214,4 @@ class Artifact:
     left_in_float: list[str]
     parity: Json
     gate: Json | None = None
+    picture_scores: dict[str, Scores] = field(default_factory=dict)
