@@ -289,7 +289,9 @@ def _shipped_fields(prepared: Preparation, artifact: Artifact, scores: Scores) -
     )
     rows, rules = np.arange(len(check.images)), (prepared.float_rule.field, artifact.rule.field)
     verdicts = judge_fields(check.fields, rows, p, rules)
-    return verdicts and {**verdicts.comparison, "fields": len(verdicts.is_positive)}
+    if verdicts is None:
+        return None
+    return {**verdicts.comparison, "fields": len(verdicts.is_positive)}
 
 
 def _refusal(artifact: Artifact) -> str | None:

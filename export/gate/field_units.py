@@ -58,8 +58,8 @@ class FieldUnits:
 
     def present(self, rows: Indices) -> Indices:
         """Return the units of some cells, each once, in ascending order."""
-        units = np.unique(self.unit[rows])
-        return units[units != NO_FIELD]
+        units: Indices = np.unique(self.unit[rows])
+        return np.asarray(units[units != NO_FIELD])
 
     def cells(self, rows: Indices, p: Floats) -> list[Floats]:
         """Return the probabilities of each unit's cells, in the order of `present`.
