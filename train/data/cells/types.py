@@ -56,12 +56,16 @@ class CellExamples(Examples):
     fields : tuple of FieldTruth
         All fields, also those without a detected cell.
     field_index : (N,) ndarray of int
-        Index into `fields` of each cell; -1 for an image of one cell.
+        Index into `fields` of each cell; -1 for an image of one cell, and for a cell that is
+        trained on although detection missed it: the device does not count it.
     positions : (N, 3) ndarray of float64
         x, y and radius of each cell in pixels of the upright original.
+    flags : tuple of tuple of str
+        Of each cell, as `Cell.flags`: ``clipped``, ``smudge``.
     """
 
     settings: CellSettings = field(default_factory=CellSettings)
     fields: tuple[FieldTruth, ...] = ()
     field_index: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     positions: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    flags: tuple[tuple[str, ...], ...] = ()
