@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...errors import BundleError
+from ..json_values import InvalidValueError
 from ..metrics.intervals import wilson
+from .field_rule_validation import check_field_rule
 
 OTHER = "other"  # the label of what is not a leucocyte
+SMUDGE = "smudge"  # the flag of a broken nucleus
 PROBABILITY_FLOOR = 1e-6
 DIFFERENTIAL_CELLS = 100  # leucocytes of a manual differential count
 
@@ -46,6 +50,25 @@ class FieldRule:
     def to_json(self) -> dict[str, Any]:
         """Return the rule as a JSON object."""
         return {**asdict(self), "band": list(self.band)}
+
+    @classmethod
+    def from_json(cls, rule: dict[str, Any]) -> FieldRule:
+        """Return the rule that a bundle or a run stores.
+
+        Raises
+        ------
+        BundleError
+            If a key is missing, has the wrong type or range, or is unknown to this version.
+        """
+        try:
+            check_field_rule(rule, "field")
+        except InvalidValueError as error:
+            raise BundleError(
+                f"{error.key} {error.what}",
+                allowed=error.allowed,
+                fix="update alledge on this machine, or train and export again",
+            ) from None
+        return cls(**{**rule, "band": tuple(rule["band"])})
 
     def probability(self, blast_probabilities: ArrayLike) -> float | None:
         """Return the probability that a field has a blast.
@@ -95,10 +118,16 @@ class CellCounts:
         Cells that are counted: not ``other`` and not smudge cells.
     blasts : int
         Leucocytes whose label is positive.
+    fields : int
+        Number of fields that the counts are of.
+    more : int
+        Number of further cells that were not judged, because a field has too many.
     """
 
     leucocytes: int
     blasts: int
+    fields: int = 1
+    more: int = 0
 
     @property
     def blast_percent(self) -> float | None:
@@ -113,13 +142,15 @@ class CellCounts:
         low, high = wilson(self.blasts, self.leucocytes)
         return 100.0 * low, 100.0 * high
 
-    def fields_short(self, fields: int, wanted: int = DIFFERENTIAL_CELLS) -> int | None:
+    def fields_short(
+        self, fields: int | None = None, wanted: int = DIFFERENTIAL_CELLS
+    ) -> int | None:
         """Return how many further fields like these are needed.
 
         Parameters
         ----------
-        fields : int
-            Number of fields that the counts are of, at least 1.
+        fields : int, optional
+            Number of fields that the counts are of, at least 1; by default `self.fields`.
         wanted : int
             Number of leucocytes.
 
@@ -131,11 +162,35 @@ class CellCounts:
         short = wanted - self.leucocytes
         if short <= 0:
             return 0
+        fields = self.fields if fields is None else fields
         return math.ceil(short * fields / self.leucocytes) if self.leucocytes else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the ``counts`` of a record, with percentages to one decimal."""
+        percent, interval = self.blast_percent, self.interval
+        return {
+            "leucocytes": self.leucocytes,
+            "blasts": self.blasts,
+            "blast_percent": None if percent is None else round(percent, 1),
+            "interval": interval and [round(end, 1) for end in interval],
+            "fields": self.fields,
+            "fields_short": self.fields_short(),
+            "more": self.more,
+        }
 
     def __add__(self, other: CellCounts) -> CellCounts:
         """Return the counts of both together."""
-        return CellCounts(self.leucocytes + other.leucocytes, self.blasts + other.blasts)
+        return CellCounts(
+            self.leucocytes + other.leucocytes,
+            self.blasts + other.blasts,
+            self.fields + other.fields,
+            self.more + other.more,
+        )
+
+
+def is_leucocyte(label: str, flags: Sequence[str]) -> bool:
+    """Return whether a cell is counted: it is a leucocyte, and no smudge cell."""
+    return label != OTHER and SMUDGE not in flags
 
 
 def count_cells(
