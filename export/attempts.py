@@ -13,8 +13,9 @@ from .convert.capabilities import ARTIFACTS, GATED
 from .convert.conversion import Conversion
 from .convert.quantization_recipes import Recipe, ladder
 from .gate.accuracy_gate import Assessment, lost_fields
-from .gate.field_units import judge_fields
+from .gate.field_units import compare_fields
 from .gate.figures import lost_text
+from .gate.out_of_fold import leucocyte_probabilities
 from .gate.parity import (
     COMPARISON_KEYS,
     CROSS_FITTED,
@@ -25,7 +26,6 @@ from .gate.parity import (
     compare_variants,
     judge,
     outputs_name,
-    positive_probability,
     within_tolerance,
 )
 from .preparation import Preparation
@@ -284,11 +284,11 @@ def _shipped_fields(prepared: Preparation, artifact: Artifact, scores: Scores) -
     if check is None or check.fields is None:
         return None
     p = (
-        positive_probability(check.float_scores, prepared.float_rule, *names),
-        positive_probability(scores, artifact.rule, *names),
+        leucocyte_probabilities(check.float_scores, prepared.float_rule, *names),
+        leucocyte_probabilities(scores, artifact.rule, *names),
     )
     rows, rules = np.arange(len(check.images)), (prepared.float_rule.field, artifact.rule.field)
-    verdicts = judge_fields(check.fields, rows, p, rules)
+    verdicts = compare_fields(check.fields, rows, p, rules)
     if verdicts is None:
         return None
     return {**verdicts.comparison, "fields": len(verdicts.is_positive)}

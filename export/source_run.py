@@ -15,9 +15,10 @@ from ..runtime.guards.image_statistics import image_statistics
 from ..runtime.image_settings import ImageSettings
 from ..runtime.imaging import load_image, load_rgb
 from ..runtime.types import GuardsRecord
+from ..train.runs.field_table import counted_cells
 from ..train.runs.run_folder import TRAIN_AGAIN, Predictions, Run, SplitRow
 from .convert.calibration_images import CalibrationImages, choose_balanced
-from .gate.field_units import FieldUnits
+from .gate.field_units import NO_FIELD, FieldUnits
 from .source_cells import is_cell_run, read_cells
 from .source_data import changed_error, unchanged_dataset
 from .types import Images, Indices, Mask
@@ -40,7 +41,7 @@ class RunImages:
         One row an image and fold that tests it: several folds of a camera split test an image.
     fields : (N,) ndarray of int, optional
         Only of a cell run, whose images are cells: index of the field of each; -1 for an image of
-        one cell.
+        one cell, and for a cell that the device does not count.
     positive_fields : (F,) ndarray of bool, optional
         Only of a cell run: whether the label of each field is positive.
     """
@@ -157,7 +158,7 @@ def _cell_images(run: Run) -> RunImages:
         groups=tuple(split[name].group for name in names),
         trained_by=tuple(split[name].trained_by for name in names),
         predictions=predictions,
-        fields=cells.field_index[order],
+        fields=np.where(counted_cells(cells), cells.field_index, NO_FIELD)[order],
         positive_fields=np.array([field.label in run.positive for field in cells.fields], bool),
     )
 

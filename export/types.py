@@ -120,7 +120,7 @@ class DecisionRule:
         low, high = run.record["band"]
         thresholds = Thresholds(run.record["threshold"], (low, high))
         row = run.record.get("field")
-        field = None if row is None else FieldRule(**{**row, "band": tuple(row["band"])})
+        field = None if row is None else FieldRule.from_json(row)
         return cls(run.record["temperature"], thresholds, field)
 
 

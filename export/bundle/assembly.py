@@ -179,6 +179,7 @@ def bundle_record(run: Json, name: str, precision: str, formats: Json) -> Json:
         },
         "metrics": _metrics(run),
         "guards": run.get("guards"),
+        **({"field_guards": run["field_guards"]} if "field_guards" in run else {}),
         "seen": run.get("seen"),
     }
 

@@ -61,25 +61,28 @@ class FieldUnits:
         units: Indices = np.unique(self.unit[rows])
         return np.asarray(units[units != NO_FIELD])
 
-    def cells(self, rows: Indices, p: Floats) -> list[Floats]:
-        """Return the probabilities of each unit's cells, in the order of `present`.
+    def leucocytes(self, rows: Indices, p: Floats) -> list[Floats]:
+        """Return the probabilities of each unit's leucocytes, in the order of `present`.
 
         Parameters
         ----------
         rows : (K,) ndarray of int
         p : (K,) ndarray of float64
-            Calibrated blast probability of each of these cells.
+            Calibrated blast probability of each of these cells; NaN for no leucocyte.
         """
-        units = self.unit[rows]
+        units = np.where(np.isnan(p), NO_FIELD, self.unit[rows])
         return [p[units == unit] for unit in self.present(rows)]
 
     def probabilities(self, rows: Indices, p: Floats, rule: FieldRule) -> Floats:
-        """Return the probability of each unit by a rule, (U',), in the order of `present`."""
-        return np.array([rule.probability(cells) for cells in self.cells(rows, p)], dtype=float)
+        """Return the probability of each unit by a rule, (U',), in the order of `present`.
+
+        It is 0 for a field in which the model sees no leucocyte.
+        """
+        return np.array([rule.probability(own) or 0.0 for own in self.leucocytes(rows, p)])
 
 
 @dataclass(frozen=True)
-class FieldVerdicts:
+class FieldComparison:
     """How two models judge the same fields.
 
     Parameters
@@ -97,12 +100,12 @@ class FieldVerdicts:
     comparison: Comparison
 
 
-def judge_fields(
+def compare_fields(
     units: FieldUnits,
     rows: Indices,
     p: tuple[Floats, Floats],
     rules: tuple[FieldRule | None, FieldRule | None],
-) -> FieldVerdicts | None:
+) -> FieldComparison | None:
     """Return how the float model and an artifact judge the fields of some cells.
 
     Parameters
@@ -111,13 +114,14 @@ def judge_fields(
     rows : (K,) ndarray of int
         The cells.
     p : pair of (K,) ndarray of float64
-        Their calibrated blast probabilities by the float model and by the artifact.
+        Their calibrated blast probabilities by the float model and by the artifact; NaN for no
+        leucocyte.
     rules : pair of FieldRule
         Of both models.
 
     Returns
     -------
-    FieldVerdicts or None
+    FieldComparison or None
         None if no cell belongs to a field, or a model has no rule for fields.
     """
     is_positive = units.is_positive[units.present(rows)]
@@ -128,7 +132,7 @@ def judge_fields(
     artifact_p = units.probabilities(rows, p[1], artifact_rule)
     thresholds = field_thresholds(float_rule), field_thresholds(artifact_rule)
     compared = compare_probabilities(float_p, artifact_p, *thresholds, is_positive)
-    return FieldVerdicts(is_positive, float_p, artifact_p, compared)
+    return FieldComparison(is_positive, float_p, artifact_p, compared)
 
 
 def field_thresholds(rule: FieldRule) -> Thresholds:

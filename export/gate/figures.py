@@ -11,7 +11,7 @@ import numpy as np
 from ...runtime.metrics.intervals import auc, paired_auc_difference, wilson
 from ...train.paired_tests import mcnemar
 from ..types import DecisionRule, Floats, Indices, Json, Mask, Scores
-from .field_units import judge_fields
+from .field_units import compare_fields
 from .out_of_fold import OutOfFoldPredictions
 from .parity import compare, pool_comparisons
 
@@ -124,12 +124,12 @@ def field_figures(predictions: OutOfFoldPredictions, parts: Sequence[FoldVerdict
     if predictions.fields is None:
         return None
     verdicts = [
-        judge_fields(
+        compare_fields(
             predictions.fields,
             part.rows,
             (
-                predictions.calibrated(predictions.float_scores[part.rows], part.float_rule),
-                predictions.calibrated(part.artifact_scores, part.artifact_rule),
+                predictions.leucocytes(predictions.float_scores[part.rows], part.float_rule),
+                predictions.leucocytes(part.artifact_scores, part.artifact_rule),
             ),
             (part.float_rule.field, part.artifact_rule.field),
         )

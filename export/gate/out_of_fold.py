@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ExportError
-from ...runtime.cells.field_rule import FieldRule
+from ...runtime.cells.field_rule import OTHER, FieldRule
 from ...runtime.metrics.decisions import Thresholds, apply_temperature
 from ...runtime.metrics.metrics import assign_labels, positive_score
 from ...train.runs.calibration_fitting import SENSITIVITY, fit_decision, fit_temperature
+from ...train.runs.field_rule_fitting import fit_field_rule
 from ...train.runs.run_folder import Run
 from ..source_run import RunImages
 from ..types import DecisionRule, Floats, Indices, Mask, Scores
-from .field_fitting import fit_field_rule
 from .field_units import FieldUnits, field_thresholds
 
 NEAR = 0.25  # calibrated probability
@@ -123,16 +123,18 @@ class OutOfFoldPredictions:
         p = self.positive_scores(apply_temperature(scores, temperature))
         fitted = fit_decision(self.is_positive[rows], p, self.sensitivity)
         thresholds = Thresholds(fitted.threshold, (fitted.low, fitted.high))
-        return DecisionRule(temperature, thresholds, self._fit_field_rule(rows, p))
+        rule = DecisionRule(temperature, thresholds)
+        return replace(rule, field=self._fit_field_rule(rows, scores, rule))
 
-    def _fit_field_rule(self, rows: Indices, p: Floats) -> FieldRule | None:
+    def _fit_field_rule(
+        self, rows: Indices, scores: Scores, rule: DecisionRule
+    ) -> FieldRule | None:
         """Return the field rule fitted on the cells of these rows; the run's if none can be."""
         if self.fields is None:
             return None
         is_positive = self.fields.is_positive[self.fields.present(rows)]
-        if len(set(is_positive.tolist())) < 2:
-            return self.float_rule.field
-        return fit_field_rule(self.fields.cells(rows, p), is_positive, self.sensitivity)
+        cells = self.fields.leucocytes(rows, self.leucocytes(scores, rule))
+        return fit_field_rule(cells, is_positive, self.sensitivity) or self.float_rule.field
 
     def widen_band(
         self, rows: Indices, artifact_scores: Scores, rule: DecisionRule
@@ -147,8 +149,10 @@ class OutOfFoldPredictions:
         shift = score_shift(float_p, artifact_p, rule.thresholds.threshold)
         thresholds, field = _reaching(rule.thresholds, shift), rule.field
         if self.fields is not None and field is not None and self.float_rule.field is not None:
-            before = self.fields.probabilities(rows, float_p, self.float_rule.field)
-            after = self.fields.probabilities(rows, artifact_p, field)
+            float_cells = self.leucocytes(self.float_scores[rows], self.float_rule)
+            before = self.fields.probabilities(rows, float_cells, self.float_rule.field)
+            artifact_cells = self.leucocytes(artifact_scores, rule)
+            after = self.fields.probabilities(rows, artifact_cells, field)
             if len(after):
                 moved = score_shift(before, after, field.threshold)
                 field = replace(field, band=_reaching(field_thresholds(field), moved).band)
@@ -160,9 +164,35 @@ class OutOfFoldPredictions:
         low, high = rule.thresholds.band
         return int(np.sum((p >= low) & (p < high)))
 
+    def leucocytes(self, scores: NDArray[np.floating[Any]], rule: DecisionRule) -> Floats:
+        """Return the calibrated blast probability of cells; NaN for no leucocyte, (N,)."""
+        return leucocyte_probabilities(scores, rule, self.labels, self.positives)
+
     def calibrated(self, scores: Scores, rule: DecisionRule) -> Floats:
         """Return the calibrated probability of any positive label, (N,)."""
         return self.positive_scores(apply_temperature(scores, rule.temperature))
+
+
+def leucocyte_probabilities(
+    scores: NDArray[np.floating[Any]], rule: DecisionRule, labels: list[str], positives: list[str]
+) -> Floats:
+    """Return the calibrated blast probability of cells; NaN for what is labelled ``other``.
+
+    Parameters
+    ----------
+    scores : (N, C) ndarray of float
+        Raw.
+    rule : DecisionRule
+    labels, positives : list of str
+
+    Returns
+    -------
+    (N,) ndarray of float64
+    """
+    calibrated = apply_temperature(scores, rule.temperature)
+    assigned = assign_labels(calibrated, labels, positives, rule.thresholds.threshold)
+    is_other = np.array([label == OTHER for label in labels])[assigned]
+    return np.where(is_other, np.nan, positive_score(calibrated, labels, positives))
 
 
 def _reaching(thresholds: Thresholds, shift: float) -> Thresholds:

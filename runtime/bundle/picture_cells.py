@@ -134,7 +134,7 @@ def field_answer(
         ``probability`` of the field, None without a cell; ``positive``, whether it reaches the
         threshold; ``indeterminate``, whether it lies in the band.
     """
-    rule = FieldRule(**{**row["field"], "band": tuple(row["field"]["band"])})
+    rule = FieldRule.from_json(row["field"])
     calibrated = apply_temperature(scores, row["temperature"])
     p = rule.probability(np.nan_to_num(positive_score(calibrated, labels, positive)))
     low, high = rule.band
