@@ -18,7 +18,16 @@ from .measuring.machine_noise import describe_noise, is_noisy, session_reference
 from .measuring.rounds_log import RoundsLog
 from .measuring.runner import utc_now
 from .statistics import summarize_times, widest_interval
-from .types import AccuracyRecord, Conditions, Result, ResultRow, RowFigures, TimedRound, Training
+from .types import (
+    AccuracyRecord,
+    Conditions,
+    Result,
+    ResultRow,
+    RowFigures,
+    Stages,
+    TimedRound,
+    Training,
+)
 
 SCHEMA, SCHEMA_VERSION = "alledge/benchmark", 1
 RESULT_NAME = "benchmark.json"
@@ -100,7 +109,7 @@ def build_row(
     figures = [] if failed else [record["found"] for record in used if record["found"]]
     accuracy, accuracy_note = (None, NOT_TIMED) if failed else _accuracy(accuracy_record)
     bundle = configuration.bundle
-    return {
+    row: ResultRow = {
         "kind": "measured",
         "status": "failed" if failed else "ok",
         "why": failed[0]["why"] if failed else None,
@@ -122,6 +131,9 @@ def build_row(
         "measured_at": records[-1]["at"] if records else failed[0]["at"],
         **_row_figures(figures, settings["width"]),
     }
+    if "cells" in bundle.record:
+        row["task"], row["stages"] = "cell", median_stages(figures)
+    return row
 
 
 def result_path(path: str | Path) -> Path:
@@ -200,6 +212,31 @@ def _row_figures(rounds: Sequence[TimedRound], width: float) -> RowFigures:
         "cpu_ms": round(median(figures["cpu_ms"] for figures in rounds), 3),
         "rounds": len(rounds),
         "reached_width": widest_interval(rounds) <= width,
+    }
+
+
+def median_stages(rounds: Sequence[TimedRound]) -> Stages | None:
+    """Return the medians of the stages over all repetitions of all rounds.
+
+    Returns
+    -------
+    dict or None
+        None without a round.
+    """
+    samples = [figures["stages"] for figures in rounds if "stages" in figures]
+    if not samples:
+        return None
+    cells = samples[-1]["cells"]
+    decode, detect, judge = (
+        round(median(ms for row in samples for ms in row[stage]), 3)  # type: ignore[literal-required]
+        for stage in ("decode_ms", "detect_ms", "judge_ms")
+    )
+    return {
+        "cells": cells,
+        "decode_ms": decode,
+        "detect_ms": detect,
+        "judge_ms": judge,
+        "cell_ms": round(judge / cells, 3) if cells else None,
     }
 
 

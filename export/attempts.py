@@ -291,7 +291,7 @@ def _shipped_fields(prepared: Preparation, artifact: Artifact, scores: Scores) -
     verdicts = compare_fields(check.fields, rows, p, rules)
     if verdicts is None:
         return None
-    return {**verdicts.comparison, "fields": len(verdicts.is_positive)}
+    return {**verdicts.comparison, "field_count": len(verdicts.is_positive)}
 
 
 def _refusal(artifact: Artifact) -> str | None:

@@ -11,6 +11,7 @@ from .types import Row
 
 CONFIGURATION, ACCURACY = "configuration", "accuracy"
 MODEL_ALONE, FROM_FILE = "model alone, ms", "from the file, ms"
+STAGES = "one field of cells, ms"
 PROCESS, ORIGIN = "process", "how it was measured"
 DIGEST_CHARACTERS = 12
 TEXT_COLUMNS = ("machine", "model", "precision", "engine", "parity", "measured", "bundle digest")
@@ -122,7 +123,8 @@ def _share(name: str, key: str, always: bool = False) -> Column:
 
 
 def _model(row: Row) -> str:
-    return str(row["model"]) + ("" if row["head"] in (None, "gap") else f" ({row['head']})")
+    name = str(row["model"]) + ("" if row["head"] in (None, "gap") else f" ({row['head']})")
+    return f"{name}, cells" if row.get("task") == "cell" else name
 
 
 def _file_mib(row: Row) -> float | None:
@@ -141,6 +143,11 @@ COLUMNS = (
     _median("p50 ms", MODEL_ALONE, "latency"),
     _median("end to end p50 ms", FROM_FILE, "end_to_end"),
     _time("end to end p95 ms", FROM_FILE, "p95", "end_to_end", "p95_ms", extra=False),
+    _figure("cells", STAGES, "cells", "stages", "cells", extra=False),
+    _time("decode ms", STAGES, "decode", "stages", "decode_ms", extra=False),
+    _time("detect ms", STAGES, "detect", "stages", "detect_ms", extra=False),
+    _time("judge ms", STAGES, "judge all", "stages", "judge_ms", extra=False),
+    _time("judge a cell ms", STAGES, "judge one", "stages", "cell_ms"),
     _figure("peak MiB", PROCESS, "peak MiB", "peak_mib", word=mib, extra=False),
     _share("accuracy", "accuracy", always=True),
     _share("sensitivity", "sensitivity"),

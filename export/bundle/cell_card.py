@@ -58,7 +58,7 @@ def lost_fields_text(gate: Json) -> str:
     return (
         f"\n\nLost fields: {fields['lost_positives']} of {positives} blast fields that the float "
         f"model finds, {rate['value']:.1%} (95 % interval {rate['low']:.1%} to "
-        f"{rate['high']:.1%}), by the field rule of the artifact on {fields['fields']} fields with "
+        f"{rate['high']:.1%}), by the field rule of the artifact on {fields['field_count']} fields with "
         f"a detected cell; probabilities of fields move by at most {fields['max_dp']:.4f} and by "
         f"{fields['mean_dp']:.4f} on average."
     )

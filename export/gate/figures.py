@@ -118,7 +118,7 @@ def field_figures(predictions: OutOfFoldPredictions, parts: Sequence[FoldVerdict
     Returns
     -------
     dict or None
-        A comparison of calibrated probabilities of fields; ``fields`` is their number. A field
+        A comparison of calibrated probabilities of fields; ``field_count`` is their number. A field
         without a detected cell has no probability and is not among them.
     """
     if predictions.fields is None:
@@ -149,7 +149,7 @@ def field_figures(predictions: OutOfFoldPredictions, parts: Sequence[FoldVerdict
             "auc_float": round(auc(truth, float_p), 6),
             "auc": round(auc(truth, artifact_p), 6),
         }
-    return {**pooled, "fields": sum(sizes), "lost_rate": lost_rate(pooled), **areas}
+    return {**pooled, "field_count": sum(sizes), "lost_rate": lost_rate(pooled), **areas}
 
 
 def auc_interval(predictions: OutOfFoldPredictions, parts: Sequence[FoldVerdicts]) -> Json:
