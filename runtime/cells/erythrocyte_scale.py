@@ -20,12 +20,13 @@ Floats = NDArray[np.float32]
 
 MIN_RADIUS = 2.5  # pixels
 MAX_RADIUS_SHARE = 0.3  # of the image's shorter side
-STEP = 1.06  # ratio of neighbouring radii
+STEP = 1.08  # ratio of neighbouring radii
 MIN_EDGE = 0.12  # least gradient of an edge, in erythrocyte densities a pixel
-MAX_EDGES = 8000  # further ones make it slower and not better
+MAX_EDGES = 6000  # further ones make it slower and not better
 MIN_EDGES = 100
 BINS = 4  # of the votes, a radius
-MIN_SCORE = 0.15
+MIN_PROMINENCE = 0.3  # of a score; cells that are perfect circles reach about 6
+REACH = 2.2  # ratio of the radii whose scores are compared
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,25 @@ def erythrocyte_diameter(
     largest = max(2 * MIN_RADIUS, min(height, width) * MAX_RADIUS_SHARE)
     radii = MIN_RADIUS * STEP ** np.arange(int(np.log(largest / MIN_RADIUS) / np.log(STEP)) + 1)
     scores = np.array([_meeting(edges, float(radius), width, height) for radius in radii])
-    best = int(np.argmax(scores))
-    if scores[best] < MIN_SCORE:
+    prominences = _prominences(scores)
+    best = int(np.argmax(prominences))
+    if prominences[best] < MIN_PROMINENCE:
         return None
     return float(2 * radii[best] * STEP ** _parabola_top(scores, best))
+
+
+def _prominences(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far each score stands above the lowest ones of its two sides.
+
+    Small radii score well by themselves, because the votes of neighbouring edge pixels meet.
+    """
+    reach = int(np.log(REACH) / np.log(STEP))
+    return np.array(
+        [
+            score - max(scores[max(0, i - reach) : i + 1].min(), scores[i : i + reach + 1].min())
+            for i, score in enumerate(scores)
+        ]
+    )
 
 
 def _find_edges(density: Floats, nuclei: NDArray[np.bool_], level: float) -> Edges:

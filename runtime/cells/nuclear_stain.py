@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from PIL import Image, ImageFilter
+
+from .components import label_components
 from .background import Colour, density_tables
 
 Floats = NDArray[np.float32]
@@ -19,6 +22,7 @@ MAX_COSINE = 0.96  # of both colours, for telling them apart
 TYPICAL_DENSITY, DENSITY_RANGE = 0.2, (0.1, 0.6)  # green density of erythrocytes
 MIN_DENSITY = 0.08  # green density of what is not background
 MIN_PIXELS, MIN_SHARE = 16, 0.01  # of erythrocytes, for taking their colour from the field
+SURROUNDINGS = 0.6  # width of the cell body around a nucleus, in radii of the nucleus
 SAMPLE = 20_000  # pixels that a median is taken of
 PURPLE, RED = 0.3, 0.2  # least densities of a provisional nucleus
 
@@ -45,6 +49,17 @@ class FieldStain:
 def provisional_nuclei(density: Floats) -> NDArray[np.bool_]:
     """Return where a pixel is purple without doubt, before the erythrocytes' colour is known."""
     return (density[1] - density[2] > PURPLE) & (density[0] > RED)
+
+
+def without_cells(nuclei: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the nuclei with their surroundings, where the bodies of their cells may be."""
+    labels, count = label_components(nuclei)
+    if not count:
+        return nuclei
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    radius = float(np.sqrt(np.quantile(sizes[sizes >= sizes.max() / 4], 0.5) / np.pi))
+    image = Image.fromarray(nuclei.astype(np.uint8) * 255)
+    return np.asarray(image.filter(ImageFilter.BoxBlur(SURROUNDINGS * radius))) > 0
 
 
 def field_stain(density: Floats, nuclei: NDArray[np.bool_], background: Colour) -> FieldStain:
