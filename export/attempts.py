@@ -250,6 +250,8 @@ def _convert(
     parity = artifact.parity
     if prepared.gate is not None and assessment is not None:
         parity |= judge(precision, assessment.figures, prepared.gate.coverage(), OUT_OF_FOLD)
+        if "fields" in assessment.figures:
+            parity["fields"] = assessment.figures["fields"]
     shipped = _compare_shipped(prepared, artifact)
     if shipped is not None and not shipped["passed"]:
         parity["verdict"] = FAIL
@@ -334,7 +336,7 @@ def _with_gate_record(
     }
     parity = artifact.parity
     if not isinstance(cost, str):
-        figures = {key: cost[key] for key in COMPARISON_KEYS}
+        figures = {key: cost[key] for key in (*COMPARISON_KEYS, "fields") if key in cost}
         parity = {**parity, **figures, "figures": CROSS_FITTED}
     return replace(artifact, parity=parity, gate=record)
 

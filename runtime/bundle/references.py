@@ -189,6 +189,9 @@ def _check_row(value: object, key: str, images: int, labels: tuple[str, ...]) ->
         check_text(kernels, f"{key}.variants: the name of the kernels")
         where = f"{key}.variants.{kernels}"
         check_text(check_object(variant, where, ["outputs"])["outputs"], f"{where}.outputs")
+    if "fields" in row:
+        fields = check_object(row["fields"], f"{key}.fields", ["lost_positives"])
+        check_integer(fields["lost_positives"], f"{key}.fields.lost_positives", 0, 1 << 40)
     _check_answers(row["answers"], f"{key}.answers", images, labels)
 
 

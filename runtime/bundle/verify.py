@@ -280,7 +280,8 @@ def _not_run(status: Literal["fail", "not installed"], desk: dict[str, Any]) -> 
 
 
 def _desk_figures(desk: dict[str, Any]) -> dict[str, Any]:
-    return {key: desk.get(key) for key in PARITY_KEYS}
+    fields = {"fields": desk["fields"]} if "fields" in desk else {}  # only of cell models
+    return {**{key: desk.get(key) for key in PARITY_KEYS}, **fields}
 
 
 def verify_text(document: VerifyDocument) -> str:
@@ -340,5 +341,13 @@ def _cost_line(desk: dict[str, Any]) -> str:
     return (
         f"  artifact and float model, on {desk['images']} {desk['measured_on']}"
         f"{FIGURES.get(desk['figures'], '')}: max |Δp| {desk['max_dp']:.4f}, "
-        f"mean {desk['mean_dp']:.4f}, {desk['lost_positives']} lost positives: {verdict}"
+        f"mean {desk['mean_dp']:.4f}, {_lost(desk)}: {verdict}"
     )
+
+
+def _lost(desk: dict[str, Any]) -> str:
+    """Return the lost positives in words; for a cell model, the lost fields too."""
+    if "fields" not in desk:
+        return f"{desk['lost_positives']} lost positives"
+    lost_fields = desk["fields"]["lost_positives"]
+    return f"{desk['lost_positives']} lost blast cells, {lost_fields} lost blast fields"

@@ -20,7 +20,7 @@ from alledge.devices.estimates.recommend import read_results
 from alledge.devices.estimates.roofline import roofline_calibration
 from alledge.devices.profiles import get_profile
 from alledge.errors import UsageError
-from support.results import complete_result
+from support.results import MEASURED, complete_result
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "runtime" / "schemas"
 LAYERS = roofline_calibration()["models"]["mobilenetv2"]
@@ -93,12 +93,11 @@ def test_cells_without_a_cell_model_are_refused():
 
 
 def test_measured_rows_of_cells_are_for_the_wanted_number_of_cells(tmp_path):
-    document = complete_result()
-    row = document["rows"][0]
     stages = {"cells": 4, "decode_ms": 30.0, "detect_ms": 50.0, "judge_ms": 8.0, "cell_ms": 2.0}
-    document["rows"].append({**row, "task": "cell", "stages": stages})
+    whole = json.loads(MEASURED.read_text(encoding="utf-8"))["rows"][0]
+    document = complete_result({}, [whole, {**whole, "task": "cell", "stages": stages}])
     file = tmp_path / "benchmark.json"
     file.write_text(json.dumps(document), encoding="utf-8")
     (of_cells,) = read_results([file], cells=10)
     assert of_cells["ms"] == 100.0
-    assert len(read_results([file])) == len(document["rows"]) - 1
+    assert len(read_results([file])) == 1
