@@ -37,7 +37,7 @@ def judging(record: Json) -> str:
         f"{crop['width']:g} {unit} ({crop['size']} pixels{balance}). The log-odds of the field "
         "are bias + largest x log-odds of the largest blast probability + total x "
         f"log(1 + sum of the probabilities):\n\n{table(rows)}\n\n"
-        "In the tables below, an image is the square of one cell."
+        "In the figures of the artifacts below, an image is the square of one cell."
     )
 
 
@@ -58,7 +58,7 @@ def lost_fields_text(gate: Json) -> str:
     return (
         f"\n\nLost fields: {fields['lost_positives']} of {positives} blast fields that the float "
         f"model finds, {rate['value']:.1%} (95 % interval {rate['low']:.1%} to "
-        f"{rate['high']:.1%}), by the field rule of the artifact on {fields['field_count']} fields with "
-        f"a detected cell; probabilities of fields move by at most {fields['max_dp']:.4f} and by "
+        f"{rate['high']:.1%}), by the field rule of the artifact on "
+        f"{fields['field_count']} fields with a detected cell; probabilities of fields move by at most {fields['max_dp']:.4f} and by "
         f"{fields['mean_dp']:.4f} on average."
     )

@@ -72,6 +72,8 @@ def _training(training: Json, metrics: Json | None) -> str:
     )
     if not metrics:
         return text
+    if "fields" in metrics:
+        text += f" Out of fold, {metrics['images']} cells were judged."
     calibration = f", {metrics['calibration']}" if "calibration" in metrics else ""
     fields = metrics.get("fields")
     kinds = {"": metrics} if fields is None else {"cells: ": metrics, "fields: ": fields}
