@@ -15,6 +15,7 @@ from ..runtime.guards.image_statistics import image_statistics
 from ..runtime.image_settings import ImageSettings
 from ..runtime.imaging import load_image, load_rgb
 from ..runtime.types import GuardsRecord
+from ..train.data.cells.unknown_cells import known_cells
 from ..train.runs.field_table import counted_cells
 from ..train.runs.run_folder import TRAIN_AGAIN, Predictions, Run, SplitRow
 from .convert.calibration_images import CalibrationImages, choose_balanced
@@ -44,6 +45,8 @@ class RunImages:
         one cell, and for a cell that the device does not count.
     positive_fields : (F,) ndarray of bool, optional
         Only of a cell run: whether the label of each field is positive.
+    known : (N,) ndarray of bool, optional
+        Only of a cell run: whether the truth of each cell is known. Others were not trained on.
     """
 
     images: Images
@@ -55,6 +58,7 @@ class RunImages:
     predictions: Predictions
     fields: Indices | None = None
     positive_fields: Mask | None = None
+    known: Mask | None = None
 
     def calibration_images(self, fold: int | None = None) -> CalibrationImages:
         """Return the images that int8 ranges are measured on.
@@ -71,7 +75,9 @@ class RunImages:
             Images that this network was trained on, as many of every label and camera as there
             are. None of them shares a group with an image that tests the fold.
         """
-        usable = list(range(len(self.names)))
+        usable = [
+            index for index in range(len(self.names)) if self.known is None or self.known[index]
+        ]
         if fold is not None:
             tested = self.tested_groups(fold)
             usable = [
@@ -160,6 +166,7 @@ def _cell_images(run: Run) -> RunImages:
         predictions=predictions,
         fields=np.where(counted_cells(cells), cells.field_index, NO_FIELD)[order],
         positive_fields=np.array([field.label in run.positive for field in cells.fields], bool),
+        known=known_cells(cells)[order],
     )
 
 

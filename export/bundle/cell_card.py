@@ -59,6 +59,7 @@ def lost_fields_text(gate: Json) -> str:
         f"\n\nLost fields: {fields['lost_positives']} of {positives} blast fields that the float "
         f"model finds, {rate['value']:.1%} (95 % interval {rate['low']:.1%} to "
         f"{rate['high']:.1%}), by the field rule of the artifact on "
-        f"{fields['field_count']} fields with a detected cell; probabilities of fields move by at most {fields['max_dp']:.4f} and by "
+        f"{fields['field_count']} fields with a detected cell; probabilities of fields "
+        f"move by at most {fields['max_dp']:.4f} and by "
         f"{fields['mean_dp']:.4f} on average."
     )

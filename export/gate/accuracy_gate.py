@@ -164,6 +164,8 @@ class Gate:
             scores = self._artifact_scores(format_name, recipe, rows)
             fitted = predictions.fit_rule(rows, scores)
             rule, shift = predictions.widen_band(rows, scores, fitted)
+            known = predictions.has_truth(rows)
+            rows, scores = rows[known], scores[known]
             figures["band"] = {
                 "shift": round(shift, 6),
                 "to_review_float": predictions.in_band(
@@ -178,7 +180,9 @@ class Gate:
         """Count the out-of-fold images below, above and near the float model's threshold."""
         predictions = self._predictions
         names = (predictions.labels, predictions.positives)
-        return coverage(predictions.float_scores, predictions.float_rule, *names, least_near=0)
+        known = predictions.has_truth(np.arange(len(predictions.truth)))
+        float_scores = predictions.float_scores[known]
+        return coverage(float_scores, predictions.float_rule, *names, least_near=0)
 
     def cross_fitted_cost(self, format_name: str, recipes: tuple[Recipe, ...]) -> Json | str:
         """Return the cost of choosing a recipe, cross-fitted, or why it is not known.

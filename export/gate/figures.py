@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,8 @@ def pooled_figures(predictions: OutOfFoldPredictions, parts: Sequence[FoldVerdic
     """
     names = (predictions.labels, predictions.positives)
     comparisons, float_correct, artifact_correct = [], [], []
-    for part in parts:
+    known_parts = [_with_truth(predictions, part) for part in parts]
+    for part in known_parts:
         float_scores = predictions.float_scores[part.rows]
         comparisons.append(
             compare(
@@ -98,7 +99,7 @@ def pooled_figures(predictions: OutOfFoldPredictions, parts: Sequence[FoldVerdic
     correct = np.concatenate(float_correct), np.concatenate(artifact_correct)
     fields = field_figures(predictions, parts)
     return {
-        **pool_comparisons(comparisons, [len(part.rows) for part in parts]),
+        **pool_comparisons(comparisons, [len(part.rows) for part in known_parts]),
         **_areas(predictions, parts),
         "accuracy_float": round(float(correct[0].mean()), 6),
         "accuracy": round(float(correct[1].mean()), 6),
@@ -161,6 +162,12 @@ def auc_interval(predictions: OutOfFoldPredictions, parts: Sequence[FoldVerdicts
     return {"auc_difference": rounded}
 
 
+def _with_truth(predictions: OutOfFoldPredictions, part: FoldVerdicts) -> FoldVerdicts:
+    """Return the rows of a part whose truth is known."""
+    known = predictions.has_truth(part.rows)
+    return replace(part, rows=part.rows[known], artifact_scores=part.artifact_scores[known])
+
+
 def _areas(predictions: OutOfFoldPredictions, parts: Sequence[FoldVerdicts]) -> Json:
     is_positive, float_p, artifact_p, _ = _pooled_scores(predictions, parts)
     float_auc, artifact_auc = auc(is_positive, float_p), auc(is_positive, artifact_p)
@@ -176,6 +183,7 @@ def _pooled_scores(
     predictions: OutOfFoldPredictions, parts: Sequence[FoldVerdicts]
 ) -> tuple[Mask, Floats, Floats, Indices]:
     """Return truth, raw positive scores of both models, and groups, of the folds pooled."""
+    parts = [_with_truth(predictions, part) for part in parts]
     rows = np.concatenate([part.rows for part in parts])
     scores = np.concatenate([part.artifact_scores for part in parts])
     return (

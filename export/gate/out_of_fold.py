@@ -44,6 +44,9 @@ class OutOfFoldPredictions:
         The sensitivity that every fitted threshold should reach, in (0, 1].
     fields : FieldUnits, optional
         The fields of the rows, if these are cells.
+    known : (N,) ndarray of bool, optional
+        Whether the truth of each row is known; by default it is. Other cells count for their field
+        only.
     """
 
     labels: list[str]
@@ -55,6 +58,7 @@ class OutOfFoldPredictions:
     float_rule: DecisionRule
     sensitivity: float = SENSITIVITY
     fields: FieldUnits | None = None
+    known: Mask | None = None
 
     @classmethod
     def from_run(cls, run: Run, run_images: RunImages) -> OutOfFoldPredictions:
@@ -70,6 +74,7 @@ class OutOfFoldPredictions:
             float_rule=DecisionRule.from_run(run),
             sensitivity=run.record.get("sensitivity", SENSITIVITY),
             fields=run_images.tested_fields(),
+            known=predictions.known,
         )
 
     @property
@@ -91,9 +96,13 @@ class OutOfFoldPredictions:
         parts = [np.flatnonzero((self.folds == fold) & ~related) for fold in folds]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
+    def has_truth(self, rows: Indices) -> Mask:
+        """Return which of these rows have a known truth, (len(rows),)."""
+        return np.ones(len(rows), dtype=bool) if self.known is None else self.known[rows]
+
     def both_classes(self, rows: Indices) -> bool:
         """Return whether there are positive images and others among these rows."""
-        return len(set(self.is_positive[rows])) == 2
+        return len(set(self.is_positive[rows[self.has_truth(rows)]])) == 2
 
     def positive_scores(self, scores: NDArray[np.floating[Any]]) -> Floats:
         """Return the probability of any positive label, (N,)."""
@@ -119,9 +128,10 @@ class OutOfFoldPredictions:
                 allowed="positive images and others in every part of the folds",
                 fix="--no-gate, or train again with other folds",
             )
-        temperature = fit_temperature(self.truth[rows], scores)
-        p = self.positive_scores(apply_temperature(scores, temperature))
-        fitted = fit_decision(self.is_positive[rows], p, self.sensitivity)
+        known = self.has_truth(rows)
+        temperature = fit_temperature(self.truth[rows[known]], scores[known])
+        p = self.positive_scores(apply_temperature(scores[known], temperature))
+        fitted = fit_decision(self.is_positive[rows[known]], p, self.sensitivity)
         thresholds = Thresholds(fitted.threshold, (fitted.low, fitted.high))
         rule = DecisionRule(temperature, thresholds)
         return replace(rule, field=self._fit_field_rule(rows, scores, rule))

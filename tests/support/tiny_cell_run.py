@@ -6,7 +6,6 @@ cells are blasts, so that a convolution of eight channels separates the cells we
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .tiny_run import FOLDS, LABELS, SALT, SIZE, fit_network
+from .tiny_run import FOLDS, SIZE, fit_network
 
 FIELDS, WIDTH, DARK = 16, 320, 0.7
 
@@ -50,102 +49,58 @@ def _draw(root: Path, settings: Any) -> None:
 
 
 def _train(path: Path, data: Any, cells: Any) -> None:
-    from alledge.train.runs.field_table import counted_cells
+    from alledge.train.data.cells.field_split import split_cells
+    from alledge.train.fitting.recipe import recipe_for
+    from alledge.train.runs.options import TrainOptions
+    from alledge.train.runs.run_outputs import write_tables
+    from alledge.train.runs.run_results import run_results
+    from alledge.train.runs.run_settings import run_settings
 
-    groups = sorted(set(cells.groups))
-    labels = {group: cells.truth[cells.groups.index(group)] for group in groups}
-    folds_of = {}
-    for label in (0, 1):
-        own = [group for group in groups if labels[group] == label]
-        folds_of |= {group: number % FOLDS + 1 for number, group in enumerate(own)}
-    folds = np.array([folds_of[group] for group in cells.groups])
-    scores = np.zeros((len(folds), 2), np.float32)
-    for fold in range(1, FOLDS + 1):
-        inside = folds == fold
-        network = fit_network(cells.pixels[~inside], cells.truth[~inside])
-        (path / "folds" / str(fold)).mkdir(parents=True)
-        network.save(path / "folds" / str(fold) / "model.keras")
-        p = np.asarray(network(cells.pixels[inside].astype(np.float32)))[:, 0]
-        scores[inside] = np.stack([1 - p, p], axis=1)
-    fit_network(cells.pixels, cells.truth).save(path / "model.keras")
-    _write_tables(path, cells, folds, scores, counted_cells(cells))
-    record = _record(data, cells, folds, scores)
+    split = split_cells(cells, "grouped", FOLDS, seed=0)
+    folds = []
+    for fold in split.folds:
+        network = fit_network(cells.pixels[fold.train], cells.truth[fold.train])
+        folder = path / "folds" / str(fold.number)
+        folder.mkdir(parents=True)
+        network.save(folder / "model.keras")
+        p = np.asarray(network(cells.pixels[fold.test].astype(np.float32)))[:, 0]
+        scores = np.stack([1 - p, p], axis=1).tolist()
+        result = {"number": fold.number, "images": fold.test.tolist(), "scores": scores}
+        folds.append({**result, "best": {}, "history": [], "seconds": 0.0})
+    known = np.arange(len(cells.truth)) if split.refit is None else split.refit
+    fit_network(cells.pixels[known], cells.truth[known]).save(path / "model.keras")
+    recipe = recipe_for("none", epochs=1, batch_size=8, lr=None)
+    options = TrainOptions(
+        "mobilenetv2", data.root, recipe, weights="none", folds=FOLDS, task="cell",
+        cells=cells.settings,
+    )  # fmt: skip
+    results = run_results(options, cells, split, folds)
+    write_tables(path, cells, split, results, [])
+    settings = run_settings(options, [data], cells.dataset, split, "none")
+    record = {**settings, **results.record(options.sensitivity), **_facts(cells)}
     (path / "run.json").write_text(json.dumps(record), encoding="utf-8")
 
 
-def _write_tables(
-    path: Path, cells: Any, folds: np.ndarray, scores: np.ndarray, counted: np.ndarray
-) -> None:
-    names = ["image", "label", "fold", "group", "camera", "truth", "score_healthy", "score_blast"]
-    with (path / "predictions.csv").open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow([*names, "counted"])
-        for index, name in enumerate(cells.names):
-            truth = int(cells.truth[index])
-            row = [name, LABELS[truth], folds[index], cells.groups[index], cells.cameras[index]]
-            writer.writerow([*row, truth, *scores[index].tolist(), int(counted[index])])
-    with (path / "split.csv").open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["image", "fold", "group", "label", "camera", "trained_by", "tested_by"])
-        for index, name in enumerate(cells.names):
-            fold = folds[index]
-            others = " ".join(str(other) for other in range(1, FOLDS + 1) if other != fold)
-            label, camera = LABELS[int(cells.truth[index])], cells.cameras[index]
-            writer.writerow([name, fold, cells.groups[index], label, camera, others, fold])
+def _facts(cells: Any) -> dict[str, Any]:
+    """Return what a finished run says beside its settings and results."""
+    from alledge.runtime.bundle.seen_images import FILE_SETTINGS
+    from alledge.runtime.guards.cell_guards import field_statistics
+    from alledge.runtime.guards.fitting import fit_cell_guards, fit_guards
+    from alledge.runtime.imaging import load_field, load_rgb
+    from alledge.train.runs.run_metrics import seen_images
 
-
-def _record(data: Any, cells: Any, folds: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-    from alledge.runtime.bundle.seen_images import pixel_hash
-    from alledge.runtime.guards.fitting import fit_guards
-    from alledge.runtime.image_settings import ImageSettings
-    from alledge.runtime.metrics.decisions import apply_temperature
-    from alledge.runtime.metrics.metrics import summarize
-    from alledge.train.runs.calibration_fitting import fit_decision, fit_temperature
-    from alledge.train.runs.field_rule_fitting import fit_field_rule
-
-    temperature = fit_temperature(cells.truth, scores)
-    p = apply_temperature(scores, temperature)[:, 1]
-    decision = fit_decision(cells.truth == 1, p)
-    present = [number for number in range(len(cells.fields)) if (cells.field_index == number).any()]
-    by_field = [p[cells.field_index == number] for number in present]
-    truth = np.array([cells.fields[number].label == "blast" for number in present])
-    rule = fit_field_rule(by_field, truth)
-    answers = np.array([rule.probability(own) for own in by_field])
-    source = {
-        "name": data.name,
-        "layout": data.layout,
-        "fingerprint": data.fingerprint(),
-        "images": len(data.samples),
-        "generated": True,
-        "root": str(data.root),
-    }
-    names = [cells.fields[number].name for number in present]
-    field_scores = np.stack([1 - answers, answers], axis=1)
+    fields = [load_field(field.path, cells.settings.field_pixels) for field in cells.fields]
+    pixels = [load_rgb(field.path, FILE_SETTINGS) for field in cells.fields]
     return {
         "schema": "alledge/run",
         "schema_version": 1,
-        "model": "mobilenetv2",
-        "head": "gap",
-        "task": "cell",
-        "labels": LABELS,
-        "positive": ["blast"],
-        "image_path": ImageSettings(size=SIZE, draft=SIZE).to_json(),
-        "cells": cells.settings.to_json(),
-        "field": rule.to_json(),
-        "fields": summarize(truth.astype(int), field_scores, LABELS, ["blast"], 0.5, names),
-        "field_calibration": "in-sample",
-        "field_directions": [],
-        "seed": 0,
-        "split": {"kind": "grouped", "folds": FOLDS, "digest": "sha256:" + "0" * 64},
-        "weights": "none",
-        "data": source,
-        "sources": [source],
-        "temperature": temperature,
-        "threshold": decision.threshold,
-        "band": [decision.low, decision.high],
-        "oof": summarize(cells.truth, scores, LABELS, ["blast"], 0.5, cells.groups),
-        "guards": fit_guards(cells.statistics),
-        "seen": {"salt": SALT, "hashes": sorted({pixel_hash(SALT, crop) for crop in cells.pixels})},
+        "refit": {},
+        "guards": fit_cell_guards(cells.pixels),
+        "field_guards": fit_guards([field_statistics(rgb, header) for rgb, header, _ in fields]),
+        "reading": [],
+        "seen": seen_images(pixels, "tiny"),
         "code": {"version": "test", "commit": None},
+        "versions": {},
+        "started": "2026-01-01T00:00:00Z",
         "finished": "2026-01-01T00:00:00Z",
     }

@@ -137,6 +137,8 @@ def test_lost_fields_have_a_cross_fitted_cost():
 
 def test_models_of_whole_fields_have_no_figures_of_cells():
     predictions = replace(cell_predictions(), fields=None)
-    figures = gate_of(predictions, predictions.float_scores, Budget()).assess("onnx", RECIPE).figures
+    figures = (
+        gate_of(predictions, predictions.float_scores, Budget()).assess("onnx", RECIPE).figures
+    )
     assert "fields" not in figures
     assert lost_fields(figures) == 0
