@@ -299,6 +299,7 @@ def _training(bundle_record: dict[str, Any]) -> Training:
     """Return what the bundle records about its training and its out-of-fold metrics."""
     training, metrics = bundle_record.get("training") or {}, bundle_record.get("metrics") or {}
     data = training.get("data") or {}
+    metrics = metrics.get("fields") or metrics  # of a cell model: comparable with models of fields
     return {
         "weights": training.get("weights"),
         "data": data.get("name"),
@@ -310,14 +311,19 @@ def _training(bundle_record: dict[str, Any]) -> Training:
 
 
 def _accuracy(record: AccuracyRecord | None) -> tuple[dict[str, Any] | None, str | None]:
-    """Return the accuracy block of a row, or None and the reason."""
+    """Return the accuracy block of a row, or None and the reason.
+
+    That of a cell model is of fields, if there are any, and ``cells`` has that of cells.
+    """
     if record is None:
         return None, NO_DATA
     evaluation = record["found"]
     if evaluation is None:
         return None, record["why"]
-    metrics = evaluation["operating"]
-    return {
+    metrics, is_cell = evaluation["operating"], evaluation.get("task") == "cell"
+    if is_cell and evaluation["fields"] is not None:
+        metrics = evaluation["fields"]
+    block = {
         "images": metrics["images"],
         "positives": metrics["positives"],
         "seen_left_out": evaluation["seen_left_out"],
@@ -326,4 +332,14 @@ def _accuracy(record: AccuracyRecord | None) -> tuple[dict[str, Any] | None, str
         "failed": len(evaluation["failed"]),
         "threshold": metrics["threshold"],
         **{name: metrics[name] for name in METRICS},
-    }, None
+    }
+    if is_cell:
+        block["unit"] = "cell" if metrics is evaluation["operating"] else "field"
+        block["cells"] = _cell_accuracy(evaluation["operating"])
+    return block, None
+
+
+def _cell_accuracy(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the accuracy of cells; None if the data set names no cell."""
+    keys = ("images", "positives", "threshold", *METRICS)
+    return metrics and {key: metrics[key] for key in keys}

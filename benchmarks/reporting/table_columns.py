@@ -122,6 +122,15 @@ def _share(name: str, key: str, always: bool = False) -> Column:
     )
 
 
+def _cell_share(name: str, key: str) -> Column:
+    def interval(row: Row) -> str:
+        figure = _at(row, "accuracy", "cells", key)
+        return "" if figure is None else f"({figure['low']:.3f}–{figure['high']:.3f})"
+
+    path = ("accuracy", "cells", key, "value")
+    return _figure(name, ACCURACY, name, *path, word="{:.3f}".format, more=interval)
+
+
 def _model(row: Row) -> str:
     name = str(row["model"]) + ("" if row["head"] in (None, "gap") else f" ({row['head']})")
     return f"{name}, cells" if row.get("task") == "cell" else name
@@ -153,6 +162,10 @@ COLUMNS = (
     _share("sensitivity", "sensitivity"),
     _share("specificity", "specificity"),
     _share("AUC", "auc"),
+    _cell_share("cell sensitivity", "sensitivity"),
+    _cell_share("cell specificity", "specificity"),
+    _cell_share("cell AUC", "auc"),
+    _figure("cells judged", ACCURACY, "cells judged", "accuracy", "cells", "images"),
     _figure("images judged", ACCURACY, "images judged", "accuracy", "images"),
     _figure("seen left out", ACCURACY, "seen left out", "accuracy", "seen_left_out"),
     _time("p90 ms", MODEL_ALONE, "p90", "latency", "p90_ms"),

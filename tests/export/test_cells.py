@@ -178,7 +178,7 @@ def test_labels_that_changed_are_refused(tiny_cell_run):
 
 
 def test_settings_of_cells_that_this_version_does_not_know_are_refused(tiny_cell_run):
-    with pytest.raises(ExportError, match="cells.colour"):
+    with pytest.raises(ExportError, match=r"cells\.colour"):
         cell_settings(with_record(tiny_cell_run, cells={"colour": 1}))
     record = {key: value for key, value in tiny_cell_run.record.items() if key != "cells"}
     with pytest.raises(ExportError, match="stores no settings of cells"):
