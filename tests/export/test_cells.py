@@ -119,7 +119,7 @@ def test_verify_replays_detection_and_judgement(int8_cell_bundle):
 
 def test_verify_finds_another_scale_of_the_search(own_cell_bundle):
     cells = json.loads((own_cell_bundle / RECORD).read_text(encoding="utf-8"))["cells"]
-    changed(own_cell_bundle, cells={**cells, "field_pixels": cells["field_pixels"] // 2})
+    changed(own_cell_bundle, cells={**cells, "field_pixels": 100})
     report = verify_bundle(own_cell_bundle)
     assert (report["cells"]["status"], report["verdict"]) == ("fail", "fail")
 
