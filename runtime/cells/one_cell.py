@@ -33,7 +33,7 @@ def is_one_cell(rgb: RGB, detection: Detection) -> bool:
     if max(height, width) > MAX_ASPECT * shorter:
         return False
     whole = [cell for cell in detection.cells if "clipped" not in cell.flags]
-    if len(whole) <= 1 and _is_on_black(rgb):
+    if len(whole) <= 1 and is_on_black(rgb):
         return True
     if len(whole) != 1:
         return False
@@ -42,7 +42,7 @@ def is_one_cell(rgb: RGB, detection: Detection) -> bool:
     return bool(2 * cell.radius >= MIN_NUCLEUS * shorter and offset <= MAX_OFFSET * shorter)
 
 
-def _is_on_black(rgb: RGB) -> bool:
+def is_on_black(rgb: RGB) -> bool:
     """Return whether the pixels along the edges are black."""
     edges = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
     return float((edges.max(axis=1) <= BLACK_LEVEL).mean()) >= BLACK_FRAME

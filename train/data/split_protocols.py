@@ -59,7 +59,8 @@ def camera_split(examples: Examples, folds: int, seed: int) -> Split:
     For each camera with positive images, its positive images are tested and the positive images
     of the other cameras are trained on. The healthy images go through grouped folds. The tested
     positive images are distributed over these folds, so that each gets one score. A healthy image
-    is tested once per camera.
+    is tested once per camera. Of cells, those of positive fields count as positive images here, so
+    that one network tests all cells of a field.
 
     Parameters
     ----------
@@ -77,8 +78,7 @@ def camera_split(examples: Examples, folds: int, seed: int) -> Split:
     """
     if folds < 2:
         raise UsageError(f"{folds} folds cannot be made of the healthy images", allowed="2 or more")
-    labels = examples.dataset.labels
-    positive = np.array([label in examples.dataset.positive for label in labels])[examples.truth]
+    positive = examples.from_positive_images
     cameras, groups = np.asarray(examples.cameras), np.asarray(examples.groups)
     tested_cameras = sorted(set(cameras[positive].tolist()))
     if len(tested_cameras) < 2:

@@ -16,7 +16,7 @@ from .field_fitting import fit_field_judge, judge_fields
 from .field_table import FieldTable
 from .run_folder import Predictions
 
-FIELD_FIGURES = (*FIGURES, "sensitivity_at_95", "no_answer", "counts")
+FIELD_FIGURES = (*FIGURES, "threshold", "sensitivity_at_95", "no_answer", "counts")
 
 
 def field_directions(
