@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +21,10 @@ from .types import Cell, TakenAs
 
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle, Format
-    from ..types import ImageSource
+    from ..image_settings import ImageSettings
+    from ..types import RGB, GuardsRecord, ImageSource
+    from .field_rule import FieldRule
+    from .settings import CellSettings
 
 # A square is enlarged at most this much; a field with smaller cells is too small.
 MAX_ENLARGEMENT = 2.0
@@ -53,36 +57,70 @@ class PreparedCells:
     unfamiliar: tuple[bool, ...] = ()
     more: int = 0
 
+    @property
+    def whole(self) -> RGB | None:
+        """What the model sees of an image of one cell; None for a field."""
+        return self.crops[0] if self.kind == "cell" else None
+
 
 class CellTask:
     """Prepares images for the model of a cell bundle, and judges their cells; thread-safe.
 
     Parameters
     ----------
-    bundle : Bundle
-        Of the task ``"cell"``.
-    artifact : Format
-        Of the bundle: the one that computes the scores.
-
-    Attributes
-    ----------
+    settings : CellSettings
+    image_settings : ImageSettings
+        How an image of one cell is loaded.
+    labels, positive : sequence of str
+    thresholds : Thresholds
+        Of cells.
     rule : FieldRule
-        Of the artifact.
+    guards, field_guards : dict or None
+        Of the training cells, and of the training fields.
+
+    Raises
+    ------
+    BundleError
+        If the guards are damaged or of another version.
     """
 
-    def __init__(self, bundle: Bundle, artifact: Format) -> None:
-        assert bundle.cell_settings is not None
-        assert artifact.field_rule is not None
-        self._bundle, self._settings = bundle, bundle.cell_settings
-        self.rule = artifact.field_rule
-        self._thresholds = Thresholds(artifact.threshold, artifact.band)
-        self._cell_guards = Guards(bundle.record.get("guards"))
-        self._field_guards = Guards(bundle.record.get("field_guards"))
+    def __init__(
+        self,
+        settings: CellSettings,
+        image_settings: ImageSettings,
+        labels: Sequence[str],
+        positive: Sequence[str],
+        thresholds: Thresholds,
+        rule: FieldRule,
+        guards: GuardsRecord | None = None,
+        field_guards: GuardsRecord | None = None,
+    ) -> None:
+        self._settings, self._image_settings = settings, image_settings
+        self.labels, self.positive = tuple(labels), tuple(positive)
+        self.thresholds, self.rule = thresholds, rule
+        self._cell_guards, self._field_guards = Guards(guards), Guards(field_guards)
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle, artifact: Format) -> CellTask:
+        """Return the task of a bundle of the task ``"cell"``, with the thresholds of a format."""
+        settings, rule = bundle.cell_settings, artifact.field_rule
+        assert settings is not None
+        assert rule is not None
+        return cls(
+            settings,
+            bundle.image_settings,
+            bundle.labels,
+            bundle.positive,
+            Thresholds(artifact.threshold, artifact.band),
+            rule,
+            bundle.record.get("guards"),
+            bundle.record.get("field_guards"),
+        )
 
     @property
     def guarded(self) -> bool:
-        """Whether fields are compared with the training fields."""
-        return self._field_guards.active
+        """Whether images are compared with those of training."""
+        return self._field_guards.active or self._cell_guards.active
 
     def prepare(self, source: ImageSource, taken_as: TakenAs = "auto") -> PreparedCells:
         """Return what the model sees of an image.
@@ -104,14 +142,10 @@ class CellTask:
         field = find_cells(source, self._settings)
         if taken_as == "auto" and is_one_cell(field.rgb, field.detection):
             return self._one_cell(source)
-        return PreparedCells(
-            "field",
-            field.cells,
-            field.crops,
-            self._field_flags(field),
-            tuple(unfamiliar_crops(self._cell_guards, field.crops)),
-            field.detection.more,
-        )
+        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, field.crops))
+        flags = self._field_flags(field, unfamiliar)
+        more = field.detection.more
+        return PreparedCells("field", field.cells, field.crops, flags, unfamiliar, more)
 
     def judge(
         self, prepared: PreparedCells, scores: ArrayLike
@@ -125,23 +159,30 @@ class CellTask:
         scores : (N, C) array_like of float
             Calibrated scores of its crops.
         """
-        labels, positive = self._bundle.labels, self._bundle.positive
+        labels, positive = self.labels, self.positive
         cells = judge_cells(
-            prepared.cells, scores, labels, positive, self._thresholds, prepared.unfamiliar
+            prepared.cells, scores, labels, positive, self.thresholds, prepared.unfamiliar
         )
         return cells, judge_field(cells, self.rule, labels, positive, more=prepared.more)
 
+    def flags(self, prepared: PreparedCells, verdict: FieldVerdict) -> tuple[str, ...]:
+        """Return the reasons why a person should look at a field."""
+        flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
+        return flags + ("too_few_cells",) * (not verdict.counts.leucocytes)
+
     def _one_cell(self, source: ImageSource) -> PreparedCells:
-        rgb, header = load_image(source, self._bundle.image_settings)
+        rgb, header = load_image(source, self._image_settings)
         flags: tuple[str, ...] = ()
         if self._cell_guards.active:
             flags = self._cell_guards.flags(image_statistics(rgb, header))
         return PreparedCells("cell", (), rgb[np.newaxis], (*header.flags, *flags))
 
-    def _field_flags(self, field: FieldCells) -> tuple[str, ...]:
+    def _field_flags(self, field: FieldCells, unfamiliar: Sequence[bool]) -> tuple[str, ...]:
         flags = field.header.flags
         if self._field_guards.active:
             flags += self._field_guards.flags(field_statistics(field.rgb, field.header))
+        elif 2 * sum(unfamiliar) > len(unfamiliar):  # a model of images of one cell
+            flags += ("off_domain",)
         crop, detection = self._settings.crop, field.detection
         side = crop.width * detection.unit * field.scale  # of a square, in pixels of the file
         if detection.unit_source != "none" and side * MAX_ENLARGEMENT < crop.size:

@@ -79,7 +79,9 @@ def _join_lobes(basins, root, parent, area, radius, unit):
             radius[i] = large
 
 
-def near_pairs(x: NDArray[np.float64], y: NDArray[np.float64], reach: float) -> tuple[Integers, Integers]:
+def near_pairs(
+    x: NDArray[np.float64], y: NDArray[np.float64], reach: float
+) -> tuple[Integers, Integers]:
     """Return the pairs of points that are at most `reach` apart, each once."""
     order = np.argsort(x, kind="stable")
     last = np.searchsorted(x[order], x[order] + reach, "right")

@@ -22,18 +22,9 @@ from alledge.runtime.guards.cell_guards import field_statistics
 from alledge.runtime.guards.fitting import fit_cell_guards, fit_guards
 from alledge.runtime.imaging import load_rgb
 from alledge.runtime.records import Result
+from support.cell_pictures import one_cell
 
 WHITE = np.full((400, 500, 3), 240, np.uint8)
-
-
-def one_cell(side: int = 200, radius: int = 40, black: bool = False) -> np.ndarray:
-    """Return the pixels of one round nucleus in the middle."""
-    y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    distance = np.hypot(x, y)
-    rgb = np.full((side, side, 3), 0 if black else 235, np.uint8)
-    rgb[distance <= 1.6 * radius] = (200, 170, 215)
-    rgb[distance <= radius] = (90, 40, 130)
-    return rgb
 
 
 def test_every_cell_has_the_networks_answer_and_the_field_that_of_its_cells(
