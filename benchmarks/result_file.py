@@ -129,7 +129,7 @@ def build_row(
         "noise": describe_noise([record["noise"] for record in used], *reference),
         "set_aside": len(records) - len(used),
         "measured_at": records[-1]["at"] if records else failed[0]["at"],
-        **_row_figures(figures, settings["width"]),
+        **_row_figures(figures, settings["width"]),  # type: ignore[typeddict-item]
     }
     if "cells" in bundle.record:
         row["task"], row["stages"] = "cell", median_stages(figures)

@@ -7,9 +7,8 @@ from ..runtime.cells.settings import CellSettings
 from ..train.data.cells.reading import read_cell_examples
 from ..train.data.cells.types import CellExamples
 from ..train.runs.run_folder import TRAIN_AGAIN, Run
+from ..train.runs.types import CELL
 from .source_data import unchanged_dataset
-
-CELL = "cell"  # the task of a run and of a bundle
 
 
 def is_cell_run(run: Run) -> bool:
@@ -42,9 +41,10 @@ def read_cells(run: Run) -> CellExamples:
     """
     settings = cell_settings(run)
     sources = run.record.get("sources") or [run.record["data"]]
-    datasets = [unchanged_dataset(data) for data in sources]
+    datasets = [unchanged_dataset(data, CELL) for data in sources]
     try:
-        cells = read_cell_examples(datasets, settings)
+        # the groups are those of the run's split: overlaps need not be searched again
+        cells = read_cell_examples(datasets, settings, overlaps=())
     except AlledgeError as error:
         raise ExportError(error.one_line) from None
     labels = cells.dataset.labels, cells.dataset.positive

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import AlledgeError, ExportError
 from ..runtime.data.datasets import Dataset, read_dataset
 from ..runtime.data.layout_types import ReadOptions
+from ..train.runs.types import FIELD
 from .types import Json
 
 
-def unchanged_dataset(data: Json) -> Dataset:
+def unchanged_dataset(data: Json, task: str = FIELD) -> Dataset:
     """Return a data set of a run.
 
     Parameters
     ----------
     data : dict
         As the run describes it (`DataSettings`).
+    task : {"field", "cell"}
+        Of the run.
 
     Raises
     ------
@@ -29,7 +33,7 @@ def unchanged_dataset(data: Json) -> Dataset:
     if not Path(root).is_dir():
         raise ExportError(f"the run's data is not at {root} any more")
     try:
-        dataset = read_dataset(root, ReadOptions.from_record(data))
+        dataset = read_dataset(root, replace(ReadOptions.from_record(data), task=task))
     except AlledgeError as error:
         raise ExportError(error.one_line) from None
     if dataset.fingerprint() != data["fingerprint"]:

@@ -156,6 +156,12 @@ def _cell_images(run: Run) -> RunImages:
     places = {name: place for place, name in enumerate(cells.names)}
     names, predictions, split = _image_names(run, places)
     order = [places[name] for name in names]
+    truth = cells.truth[[places[name] for name in predictions.images]]
+    if (differ := np.flatnonzero(truth != predictions.truth)).size:
+        raise ExportError(
+            f"the cell {predictions.images[differ[0]]!r} has another label than in the run",
+            fix=TRAIN_AGAIN,
+        )
     return RunImages(
         images=cells.pixels[order],
         names=names,

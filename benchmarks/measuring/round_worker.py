@@ -64,7 +64,7 @@ def measure_round(job: ModelJob) -> RoundFigures:
             "workers": 1,
         }
     figures: RoundFigures = {
-        **model,
+        **model,  # type: ignore[typeddict-item]
         "engine": engine,
         "load_ms": load_ms,
         "end_to_end": end_to_end,

@@ -214,7 +214,7 @@ def _verify_backend(
     distance = distances[nearest]
     tolerance = float(desk["tolerance"]["here_max_dp"])
     here: HereDistance = {
-        **distance,
+        **distance,  # type: ignore[typeddict-item]
         "tolerance": tolerance,
         "kernels": nearest or None,
         "from_float": _distance(bundle, name, scores, references.outputs[FLOAT]),
