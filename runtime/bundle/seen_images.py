@@ -1,7 +1,8 @@
 """Salted hashes of training images: they show whether a model was trained on an image.
 
 The hash is over the pixels that the model sees, so a renamed copy, or one with other tags, has
-the same hash. No image can be computed from it.
+the same hash. A cell model sees crops; its hashes are over whole files, loaded with
+`FILE_SETTINGS`. No image can be computed from a hash.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..image_settings import ImageSettings
+
 HASH_BYTES = 16
+# How a field, or an image of one cell, is loaded for the hash of a cell model.
+FILE_SETTINGS = ImageSettings()
 
 
 def pixel_hash(salt: bytes | str, rgb: NDArray[np.uint8]) -> str:

@@ -213,3 +213,20 @@ def count_cells(
     """
     counted = [label for label, own in zip(labels, flags, strict=True) if is_leucocyte(label, own)]
     return CellCounts(len(counted), sum(label in positive for label in counted))
+
+
+def are_leucocytes(labels: Sequence[str], flags: Sequence[tuple[str, ...]]) -> list[bool]:
+    """Return for each cell whether it is counted, and its field judged by it.
+
+    Cells labelled ``other`` and smudge cells are not.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Of each cell.
+    flags : sequence of tuple of str
+        Of each cell.
+    """
+    return [
+        label != OTHER and "smudge" not in own for label, own in zip(labels, flags, strict=True)
+    ]

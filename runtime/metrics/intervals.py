@@ -178,6 +178,35 @@ def paired_auc_difference(
     return difference(np.ones(len(positive))), low, high
 
 
+def bootstrap_interval(
+    groups: ArrayLike,
+    statistic: Callable[[Floats], float],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, float]:
+    """Return the bootstrap percentile interval of a statistic, resampling groups of images.
+
+    Parameters
+    ----------
+    groups : (N,) array_like
+        Images of one group are resampled together.
+    statistic : callable
+        Takes how often each image occurs, (N,), and returns a float; NaN if it is undefined.
+    seed, resamples : int
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    (low, high) : tuple of float
+        NaN if the statistic is undefined in every resample.
+    """
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    return _percentiles(_bootstrap(group, statistic, seed, resamples), confidence)
+
+
 def _normal_quantile(confidence: float) -> float:
     """Return how many standard deviations a two-sided normal interval has on each side."""
     return NormalDist().inv_cdf((1 + confidence) / 2)

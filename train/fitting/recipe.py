@@ -117,6 +117,7 @@ def recipe_for(
     head_first: bool | None = None,
     name: str = DEFAULT_NAME,
     paper_epochs: int = 0,
+    augmentation: Augmentation = PAPER_AUGMENTATION,
 ) -> Recipe:
     """Return a named recipe for these weights, changed by the user's settings.
 
@@ -130,6 +131,8 @@ def recipe_for(
         A name in `RECIPES`.
     paper_epochs : int
         Number of epochs of this model in the paper.
+    augmentation : Augmentation
+        Of the default recipe.
 
     Returns
     -------
@@ -150,7 +153,8 @@ def recipe_for(
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     if name == DEFAULT_NAME:
-        return replace(FROM_SCRATCH if weights == "none" else FINE_TUNING, **settings)
+        recipe = FROM_SCRATCH if weights == "none" else FINE_TUNING
+        return replace(recipe, **settings, augmentation=augmentation)
     settings.setdefault("epochs", paper_epochs)
     if lr is not None:
         settings["head_lr"] = lr

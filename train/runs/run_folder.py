@@ -54,6 +54,9 @@ class Predictions:
         Probabilities in the order of the run's labels.
     probe : (N, C) ndarray of float64, optional
         Probabilities of the linear probe; None for a base of random weights.
+    counted : (N,) ndarray of bool, optional
+        Of cells: whether the device would find and count each, unless it labels it ``other``.
+        None in a run of fields.
     """
 
     images: tuple[str, ...]
@@ -63,6 +66,7 @@ class Predictions:
     truth: NDArray[np.int64]
     scores: NDArray[np.float64]
     probe: NDArray[np.float64] | None = None
+    counted: NDArray[np.bool_] | None = None
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Predictions:
         """Return the rows that a mask or indices select."""
@@ -78,6 +82,7 @@ class Predictions:
             truth=self.truth[rows],
             scores=self.scores[rows],
             probe=None if self.probe is None else self.probe[rows],
+            counted=None if self.counted is None else self.counted[rows],
         )
 
     def per_image(self) -> Predictions:
@@ -411,4 +416,9 @@ def _predictions(rows: Sequence[TableRow], labels: Sequence[str]) -> Predictions
         truth=np.array(truth, dtype=np.int64),
         scores=scores("score"),
         probe=scores("probe") if f"probe_{labels[0]}" in rows[0] else None,
+        counted=(
+            np.array([row.index("counted", 0, 1) for row in rows], dtype=bool)
+            if "counted" in rows[0]
+            else None
+        ),
     )

@@ -33,6 +33,9 @@ def write_predictions(path: Path, predictions: Predictions, labels: Sequence[str
     probe = predictions.probe
     if probe is not None:
         header += [f"probe_{label}" for label in labels]
+    counted = predictions.counted
+    if counted is not None:
+        header.append("counted")
     rows = [
         [
             image,
@@ -43,6 +46,7 @@ def write_predictions(path: Path, predictions: Predictions, labels: Sequence[str
             int(predictions.truth[index]),
             *map(float, predictions.scores[index]),
             *(map(float, probe[index]) if probe is not None else ()),
+            *(() if counted is None else (int(counted[index]),)),
         ]
         for index, image in enumerate(predictions.images)
     ]
