@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..errors import BackendError
 from .bundle.bundle import Bundle
+from .cells.types import TakenAs
 from .classifier import Classifier, Mode
 from .data.inputs import find_images
 from .records import Result, TextTable, csv_header, csv_line, json_line
@@ -36,6 +38,9 @@ def classify_to(
     timeout_s: float = DEFAULT_LIMIT_S,
     notice: Print | None = None,
     force: bool = False,
+    taken_as: TakenAs = "auto",
+    smear: bool = False,
+    cells_csv: str | None = None,
 ) -> int:
     """Classify the named images and print a record for each.
 
@@ -60,7 +65,13 @@ def classify_to(
     notice : callable, optional
         Prints one line for people: what was left out of folders.
     force : bool
-        Replace overlays that exist.
+        Replace overlays and other files that exist.
+    taken_as : {"auto", "field", "cell"}
+        As `Classifier.classify`.
+    smear : bool
+        Print one more record, for all fields together.
+    cells_csv : str, optional
+        File for a row of every cell.
 
     Returns
     -------
@@ -71,7 +82,8 @@ def classify_to(
     Raises
     ------
     UsageError
-        If an overlay exists, or cannot be written.
+        If an overlay or the file of the cells exists, or cannot be written, or the bundle judges
+        whole fields and an option needs cells.
     BackendError
         If the bundle cannot be loaded within half an hour, and as `Classifier.load`.
     """
@@ -90,13 +102,37 @@ def classify_to(
             if not gc.isenabled():  # `cli.run` switched it off; what is loaded now stays
                 gc.freeze()
                 gc.enable()
-            # The list of all images comes first: the names of their overlays are checked.
-            sources = images if overlay is None else list(images)
-            results = classifier.classify(sources, overlay, force=force)
+            if smear:
+                classifier.check_judges_cells("a smear is counted")
+            # The list of all images comes first: the names of their outputs are checked.
+            sources = images if overlay is None and cells_csv is None else list(images)
+            table = None
+            if cells_csv is not None:
+                from .cells.cell_table import CellTable
+
+                classifier.check_judges_cells("the file of cells is written")
+                table = CellTable(cells_csv, list(map(str, sources)), force=force)
+            results = classifier.classify(sources, overlay, force=force, taken_as=taken_as)
+            if table is not None:
+                results = table.read(results)
+            if smear:
+                results = _with_smear(classifier, results)
             errors = _print(out, classifier, results, style)
+            if table is not None:
+                table.write()
     if notice is not None and search.left_out.counts:
         notice(printable(str(search.left_out)))
     return errors
+
+
+def _with_smear(classifier: Classifier, results: Iterable[Result]) -> Iterator[Result]:
+    """Yield the results, and then the one of all fields together."""
+    fields: list[Result] = []
+    for result in results:
+        # only what is pooled is kept: a smear may have thousands of fields
+        fields.append(replace(result, image=None, overlay=None, overlay_error=None))
+        yield result
+    yield classifier.pool(fields)
 
 
 def _load(
@@ -118,10 +154,10 @@ def _print(out: Print, classifier: Classifier, results: Iterable[Result], style:
     started, errors = time.perf_counter(), 0
     table = TextTable(bundle.labels)
     if style == "csv":
-        out(csv_header(bundle.labels))
+        out(csv_header(bundle.labels, bundle.task))
     elif style == "text":
         out(table.header(bundle.name, bundle.digest, engine, guarded=classifier.guarded))
-        out(table.legend(bundle.positive, classifier.threshold))
+        out(table.legend(bundle.positive, classifier.threshold, bundle.task))
     for result in results:
         errors += result.status == "error"
         if result.overlay_error is not None:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AlledgeError, BackendError, unknown_name
+from ..errors import AlledgeError, BackendError, UsageError, unknown_name
 from .backends import AUTO, Backend, open_backend
 from .bundle.bundle import Bundle, open_bundle
+from .cells.types import TAKEN_AS, TakenAs
 from .first_use import FirstUse
 from .guards.guards import Guards
 from .guards.image_statistics import image_statistics
@@ -35,6 +36,7 @@ from .watchdog import (
 )
 
 if TYPE_CHECKING:
+    from .cells.cell_task import CellTask, PreparedCells
     from .overlay.overlay import Overlays
     from .types import RGB, ImageSource
 
@@ -50,7 +52,7 @@ class _PreparedImage:
 
     source: ImageSource
     name: str | None
-    rgb: RGB
+    content: RGB | PreparedCells
     flags: tuple[str, ...]
     seconds: float
     key: int  # of the source, among the images in work
@@ -93,16 +95,24 @@ class Classifier:
         self._format = bundle.formats[backend.name]
         self._thresholds = Thresholds(self._format.threshold, self._format.band)
         self._guards = Guards(bundle.record.get("guards"))
+        self._cells: CellTask | None = None
+        if bundle.task == "cell":
+            from .cells.cell_task import CellTask  # a model of fields needs none of it
+
+            self._cells = CellTask(bundle, self._format)
 
     @property
     def guarded(self) -> bool:
         """Whether images are compared with the training images of the bundle's model."""
-        return self._guards.active
+        return self._guards.active if self._cells is None else self._cells.guarded
 
     @property
     def threshold(self) -> float:
-        """Least probability of all positive labels together that gives a positive label."""
-        return self._thresholds.threshold
+        """Least probability of all positive labels together that gives a positive label.
+
+        That of a field, also for a bundle of cells.
+        """
+        return self._thresholds.threshold if self._cells is None else self._cells.rule.threshold
 
     @classmethod
     def load(
@@ -164,7 +174,12 @@ class Classifier:
 
     @overload
     def classify(  # type: ignore[overload-overlap]
-        self, source: ImageSource, overlay: str | Path | None = None, *, force: bool = False
+        self,
+        source: ImageSource,
+        overlay: str | Path | None = None,
+        *,
+        force: bool = False,
+        taken_as: TakenAs = "auto",
     ) -> Result: ...
     @overload
     def classify(
@@ -173,6 +188,7 @@ class Classifier:
         overlay: str | Path | None = None,
         *,
         force: bool = False,
+        taken_as: TakenAs = "auto",
     ) -> Iterator[Result]: ...
 
     def classify(
@@ -181,6 +197,7 @@ class Classifier:
         overlay: str | Path | None = None,
         *,
         force: bool = False,
+        taken_as: TakenAs = "auto",
     ) -> Result | Iterator[Result]:
         """Classify one image, or many.
 
@@ -196,6 +213,9 @@ class Classifier:
             its `overlay_error` says why.
         force : bool
             Replace overlays that exist.
+        taken_as : {"auto", "field", "cell"}
+            Of a cell bundle: whether the images are fields or images of one cell. By default
+            `is_one_cell` decides for each image, and `Result.kind` says what it was taken as.
 
         Returns
         -------
@@ -212,6 +232,7 @@ class Classifier:
         UsageError
             If no file can be written to the folder of the overlays, or `source` is a path, a list
             or a tuple, and the overlay of one of its images exists. Nothing is classified then.
+            If `taken_as` is unknown, or not ``"auto"`` for a bundle that judges whole fields.
         ImageError
             If `source` is neither an image nor an iterable, for example None or a number.
 
@@ -224,6 +245,7 @@ class Classifier:
         a.jpg ok None
         missing.jpg error there is no file missing.jpg; fix: check the path
         """
+        self._check_taken_as(taken_as)
         overlays = None
         if overlay is not None:
             from .overlay.overlay import Overlays
@@ -233,8 +255,97 @@ class Classifier:
             geometry = self.bundle.image_settings.geometry
             overlays = Overlays(overlay, geometry, images, force=force)
         if is_one_image(source):
-            return self._classify_one(source, overlays)  # type: ignore[arg-type]
-        return self._classify_many(iter(source), overlays)  # type: ignore[arg-type]
+            return self._classify_one(source, overlays, taken_as)  # type: ignore[arg-type]
+        return self._classify_many(iter(source), overlays, taken_as)  # type: ignore[arg-type]
+
+    def classify_smear(
+        self, sources: Iterable[ImageSource], *, taken_as: TakenAs = "auto"
+    ) -> tuple[Result, list[Result]]:
+        """Classify all fields of one smear, and count their cells together.
+
+        Parameters
+        ----------
+        sources : iterable of images
+            As `classify`.
+        taken_as : {"auto", "field", "cell"}
+            As `classify`.
+
+        Returns
+        -------
+        smear : Result
+            As `pool_fields` returns it.
+        fields : list of Result
+            As `classify` returns them.
+
+        Raises
+        ------
+        UsageError
+            If the bundle judges whole fields.
+        BackendError
+            As `classify`.
+
+        Examples
+        --------
+        >>> smear, fields = classifier.classify_smear(paths)  # doctest: +SKIP
+        >>> smear.counts.blasts, smear.counts.interval  # doctest: +SKIP
+        (9, (22.2, 59.2))
+        """
+        self._cell_task("a smear is counted")
+        results = list(self.classify(iter(sources), taken_as=taken_as))
+        return self.pool(results), results
+
+    def pool(self, results: Iterable[Result]) -> Result:
+        """Return one result for all fields of a smear.
+
+        Parameters
+        ----------
+        results : iterable of Result
+            What `classify` returned for each field.
+
+        Returns
+        -------
+        Result
+            As `pool_fields`.
+
+        Raises
+        ------
+        UsageError
+            If the bundle judges whole fields.
+        """
+        from .cells.smear import pool_fields
+
+        task = self._cell_task("a smear is counted")
+        return pool_fields(results, task.rule, self.bundle, self.backend.name)
+
+    def check_judges_cells(self, use: str) -> None:
+        """Check that the bundle judges cells.
+
+        Parameters
+        ----------
+        use : str
+            What needs them; the error says it.
+
+        Raises
+        ------
+        UsageError
+            If the bundle judges whole fields.
+        """
+        self._cell_task(use)
+
+    def _cell_task(self, use: str) -> CellTask:
+        if self._cells is None:
+            raise UsageError(
+                f"{use} from its cells, and {self.bundle.name} judges whole fields",
+                allowed="a bundle of the task cell",
+                fix="--bundle with a bundle that `alledge export` made of a run of --task cell",
+            )
+        return self._cells
+
+    def _check_taken_as(self, taken_as: str) -> None:
+        if taken_as not in TAKEN_AS:
+            raise unknown_name("kind of image", taken_as, TAKEN_AS)
+        if taken_as != "auto":
+            self._cell_task(f"an image is taken as a {taken_as}")
 
     def close(self) -> None:
         """Free the engine."""
@@ -281,25 +392,27 @@ class Classifier:
         return calibrated
 
     def _classify_many(
-        self, sources: Iterator[ImageSource], overlays: Overlays | None
+        self, sources: Iterator[ImageSource], overlays: Overlays | None, taken_as: TakenAs
     ) -> Iterator[Result]:
         if self._workers == 1:
-            yield from (self._classify_one(source, overlays) for source in sources)
+            yield from (self._classify_one(source, overlays, taken_as) for source in sources)
             return
         from .pipeline import in_order
 
         yield from in_order(
             sources,
-            self._prepare,
+            lambda source: self._prepare(source, taken_as),
             lambda image: self._predict(image, overlays),
             self._workers,
             self._watchdog.limit_s,
             self._timeout_result,
         )
 
-    def _classify_one(self, source: ImageSource, overlays: Overlays | None = None) -> Result:
+    def _classify_one(
+        self, source: ImageSource, overlays: Overlays | None, taken_as: TakenAs
+    ) -> Result:
         def work() -> Result:
-            image = self._prepare(source)
+            image = self._prepare(source, taken_as)
             report_progress()
             return self._predict(image, overlays)
 
@@ -324,20 +437,25 @@ class Classifier:
             return replace(answered, overlay_error=error)
         return self._error_result(_image_name(source), error, limit_s)
 
-    def _prepare(self, source: ImageSource) -> _PreparedImage | Result:
+    def _prepare(self, source: ImageSource, taken_as: TakenAs) -> _PreparedImage | Result:
         """Return an image as the model sees it, or the error record."""
         started = time.perf_counter()
         key, name = id(source), _image_name(source)
+        content: RGB | PreparedCells
         try:
             with _first_image.alone():
                 source = resolve_source(source)  # a stream can be read only once
-                rgb, header = load_image(source, self.bundle.image_settings)
-                active = self._guards.active
-                flags = self._guards.flags(image_statistics(rgb, header)) if active else ()
-                flags = (*header.flags, *flags)
+                if self._cells is not None:
+                    content = self._cells.prepare(source, taken_as)
+                    flags = content.flags
+                else:
+                    content, header = load_image(source, self.bundle.image_settings)
+                    active = self._guards.active
+                    flags = self._guards.flags(image_statistics(content, header)) if active else ()
+                    flags = (*header.flags, *flags)
         except AlledgeError as error:
             return self._error_result(name, error.one_line, time.perf_counter() - started)
-        return _PreparedImage(source, name, rgb, flags, time.perf_counter() - started, key)
+        return _PreparedImage(source, name, content, flags, time.perf_counter() - started, key)
 
     def _predict(self, image: _PreparedImage | Result, overlays: Overlays | None) -> Result:
         if isinstance(image, Result):
@@ -346,30 +464,69 @@ class Classifier:
             error = f"{self.backend.engine} hangs since an earlier image; start alledge again"
             return self._error_result(image.name, error, image.seconds)
         started = time.perf_counter()
-        scores = self.scores(image.rgb)
+        if isinstance(image.content, np.ndarray):
+            result = self._decide(image.name, image.content, image.flags)
+        else:
+            result = self._judge(image.name, image.content)
+        ms = (image.seconds + time.perf_counter() - started) * 1000
+        result = replace(result, ms=ms)
+        return result if overlays is None else self._with_overlay(image, result, overlays)
+
+    def _judge(self, name: str | None, prepared: PreparedCells) -> Result:
+        """Return the result of an image of a cell bundle, without its time."""
+        if prepared.kind == "cell":
+            result = self._decide(name, prepared.crops[0], prepared.flags)
+            return replace(result, kind="cell", threshold=self._thresholds.threshold)
+        assert self._cells is not None
+        scores = [self.scores(crop) for crop in prepared.crops]
+        cells, verdict = self._cells.judge(prepared, scores)
+        flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
+        flags += ("too_few_cells",) * (not verdict.counts.leucocytes)
+        return replace(
+            self._result(name, flags),
+            label=verdict.label,
+            probability=verdict.probability,
+            scores=verdict.scores,
+            kind="field",
+            cells=cells,
+            counts=verdict.counts,
+        )
+
+    def _decide(self, name: str | None, rgb: RGB, flags: tuple[str, ...]) -> Result:
+        """Return the result of one image that the model sees as a whole, without its time."""
+        scores = self.scores(rgb)
         labels = self.bundle.labels
         verdict = decide(scores[np.newaxis], labels, self.bundle.positive, self._thresholds)[0]
-        flags = image.flags + (("indeterminate",) if verdict.indeterminate else ())
-        result = Result(
-            image=image.name,
-            status="review" if flags else "ok",
+        flags += ("indeterminate",) if verdict.indeterminate else ()
+        return replace(
+            self._result(name, flags),
             label=verdict.label,
             probability=verdict.probability,
             scores=dict(zip(labels, map(float, scores), strict=True)),
+        )
+
+    def _result(self, name: str | None, flags: tuple[str, ...] = ()) -> Result:
+        """Return a result that has no label yet."""
+        return Result(
+            image=name,
+            status="review" if flags else "ok",
+            label=None,
+            probability=None,
+            scores=None,
             threshold=self.threshold,
             flags=flags,
             bundle=self.bundle.name,
             digest=self.bundle.digest,
             backend=self.backend.name,
-            ms=(image.seconds + time.perf_counter() - started) * 1000,
+            ms=0.0,
+            task=self.bundle.task,
         )
-        return result if overlays is None else self._with_overlay(image, result, overlays)
 
     def _with_overlay(self, image: _PreparedImage, result: Result, overlays: Overlays) -> Result:
         """Write the overlay of a result; the answer stays, whatever fails here."""
         self._without_overlay[image.key] = result
         try:
-            path = overlays.write(self, image.source, image.rgb, result)
+            path = self._write_overlay(image, result, overlays)
         except AlledgeError as error:
             return replace(result, overlay_error=error.one_line)
         except Exception as error:  # of Pillow or numpy, for example out of memory
@@ -377,6 +534,11 @@ class Classifier:
         finally:
             self._without_overlay.pop(image.key, None)
         return replace(result, overlay=str(path))
+
+    def _write_overlay(self, image: _PreparedImage, result: Result, overlays: Overlays) -> Path:
+        content = image.content
+        rgb = content if isinstance(content, np.ndarray) else content.crops[0]
+        return overlays.write(self, image.source, rgb, result)
 
     def _all_requests_hang(self) -> bool:
         """Return whether every request of the engine runs for longer than the time limit."""
@@ -388,20 +550,7 @@ class Classifier:
         return sum(start_s <= latest_start_s for start_s in starts) >= self._workers
 
     def _error_result(self, name: str | None, error: str, seconds: float) -> Result:
-        return Result(
-            image=name,
-            status="error",
-            label=None,
-            probability=None,
-            scores=None,
-            threshold=self.threshold,
-            flags=(),
-            bundle=self.bundle.name,
-            digest=self.bundle.digest,
-            backend=self.backend.name,
-            ms=seconds * 1000,
-            error=error,
-        )
+        return replace(self._result(name), status="error", ms=seconds * 1000, error=error)
 
 
 def _image_name(source: object) -> str | None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .option_types import MOST_THREADS, Count, FilePath, FiniteFloatRange
 from .terminal import echo, show
+
+if TYPE_CHECKING:
+    from .cells.types import TakenAs
 
 
 @click.command(short_help="Classify images of blood smears.")
@@ -37,7 +42,26 @@ from .terminal import echo, show
     help="Write a picture of each image that shows the regions its label rests on, "
     "DIR/NAME.overlay.jpg. Takes 197 or 394 predictions per image.",
 )
-@click.option("--force", is_flag=True, help="Replace overlays that exist.")
+@click.option(
+    "--as",
+    "taken_as",
+    type=click.Choice(["auto", "field", "cell"]),
+    default="auto",
+    show_default=True,
+    help="Of a cell bundle: whether an image is a field or one cell. auto: the nuclei decide.",
+)
+@click.option(
+    "--smear",
+    is_flag=True,
+    help="All images are fields of one smear: print one more record, with the counts together.",
+)
+@click.option(
+    "--cells-csv",
+    type=FilePath(),
+    metavar="FILE",
+    help="Write a row for every cell: place, label, probability and flags.",
+)
+@click.option("--force", is_flag=True, help="Replace overlays and files that exist.")
 @click.option("--recursive", is_flag=True, help="Read the folders inside a folder too.")
 @click.option(
     "--timeout",
@@ -58,6 +82,9 @@ def classify(
     threads: int | None,
     mode: str | None,
     overlay: str | None,
+    taken_as: TakenAs,
+    smear: bool,
+    cells_csv: str | None,
     force: bool,
     recursive: bool,
     timeout_s: float,
@@ -72,9 +99,13 @@ def classify(
     installed on this device, else the only one under bundles/. An image that cannot be read gives
     an error record; the others are classified, and the exit code is 1.
 
+    A bundle of whole fields judges each image at once. A cell bundle finds the leucocytes of each
+    field, judges them one by one, and counts the blasts.
+
     \b
     Example:
       alledge classify slides/ --bundle bundles/mobilenetv2-int8
+      alledge classify smear-12/ --bundle bundles/mobilenetv2-cell-int8 --smear
       alledge classify -- "-odd name.jpg"
     """
     from functools import partial
@@ -96,6 +127,9 @@ def classify(
         threads=threads,
         mode=mode,
         overlay=overlay,
+        taken_as=taken_as,
+        smear=smear,
+        cells_csv=cells_csv,
         force=force,
         recursive=recursive,
         style=style or "text",

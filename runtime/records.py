@@ -6,17 +6,28 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .terminal import printable
 
+if TYPE_CHECKING:
+    from .cells.field_rule import CellCounts
+    from .cells.results import CellResult
+
 Status = Literal["ok", "review", "error"]
+Task = Literal["field", "cell"]
+Kind = Literal["field", "cell", "smear"]
 # Of the decoder, of the guards, and of the model.
 FLAGS = (
     "assumed_range", "assumed_colour", "damaged", "several_images",
     "blurred", "exposure", "too_small", "off_domain", "unfamiliar_microscope",
-    "indeterminate",
+    "indeterminate", "too_few_cells",
 )  # fmt: skip
+KEYS = (
+    "image", "status", "label", "probability", "scores", "threshold", "flags", "bundle", "digest",
+    "backend", "ms", "error",
+)  # fmt: skip
+CELL_KEYS = ("as", "site", "cells", "counts")  # of the records of a cell bundle
 OVERLAY_KEYS = ("overlay", "overlay_error")  # one of them if an overlay was asked for; no columns
 BAR_CELLS = 20
 DIGEST_SHOWN = 12  # hex digits of the bundle's digest in the text output
@@ -47,11 +58,22 @@ class Result:
     ms : float
         Milliseconds from opening the file to the result.
     error : str or None
-        Why there is no label.
+        Why there is no result.
     overlay : str or None
         The file of the picture, if one was asked for.
     overlay_error : str or None
         Why the picture could not be written. The result does not depend on it.
+    task : {"field", "cell"}
+        Of the bundle.
+    kind : {"field", "cell", "smear"} or None
+        Of a cell bundle, what the image was taken as: a field, one cell, or all fields of a smear
+        together. None for an error.
+    site : str or None
+        The site profile; there is none yet.
+    cells : tuple of CellResult or None
+        Of a cell bundle, every cell of a field.
+    counts : CellCounts or None
+        Of a cell bundle, the leucocytes and blasts of a field or a smear.
     """
 
     image: str | None
@@ -68,6 +90,11 @@ class Result:
     error: str | None = None
     overlay: str | None = None
     overlay_error: str | None = None
+    task: Task = "field"
+    kind: Kind | None = None
+    site: str | None = None
+    cells: tuple[CellResult, ...] | None = None
+    counts: CellCounts | None = None
 
     @property
     def probability_of_label(self) -> float | None:
@@ -90,7 +117,16 @@ class Result:
             "backend": self.backend,
             "ms": round(self.ms, MS_DIGITS),
             "error": self.error,
+            **(self._cells_to_json() if self.task == "cell" else {}),
             **{key: getattr(self, key) for key in OVERLAY_KEYS if getattr(self, key) is not None},
+        }
+
+    def _cells_to_json(self) -> dict[str, Any]:
+        return {
+            "as": self.kind,
+            "site": self.site,
+            "cells": None if self.cells is None else [cell.to_json() for cell in self.cells],
+            "counts": self.counts and self.counts.to_json(),
         }
 
 
@@ -103,15 +139,20 @@ def json_line(result: Result) -> str:
     return json.dumps(result.to_json(), allow_nan=False)
 
 
-def csv_header(labels: Sequence[str]) -> str:
-    """Return the header of the CSV: the keys of the JSON, with one column of scores per label."""
+def csv_header(labels: Sequence[str], task: Task = "field") -> str:
+    """Return the header of the CSV: the keys of the JSON, with one column of scores per label.
+
+    The counts of a cell bundle are columns too. Its cells are rows of a file of their own.
+    """
     from .csv_cells import csv_row
 
     row: list[str] = []
-    for key in Result.__dataclass_fields__:
-        if key in OVERLAY_KEYS:
-            continue
+    for key in KEYS:
         row += [f"scores.{label}" for label in labels] if key == "scores" else [key]
+    if task == "cell":
+        from .cells.tables import COUNT_COLUMNS
+
+        row += ["as", "site", *COUNT_COLUMNS]
     return csv_row(row)
 
 
@@ -120,11 +161,17 @@ def csv_line(result: Result, labels: Sequence[str]) -> str:
     from .csv_cells import csv_row
 
     row: list[Any] = []
-    for key, value in result.to_json().items():
-        if key == "scores":
-            row += [value and value[label] for label in labels]
-        elif key not in OVERLAY_KEYS:
+    record = result.to_json()
+    for key in KEYS:
+        value = record[key]
+        if key == "scores":  # a field has no score of cells that are not counted
+            row += [value and value.get(label) for label in labels]
+        else:
             row.append(" ".join(value) if key == "flags" else value)
+    if result.task == "cell":
+        from .cells.tables import count_row
+
+        row += [result.kind, result.site, *count_row(result.counts)]
     return csv_row(row)
 
 
@@ -151,8 +198,14 @@ class TextTable:
         line = f"{bundle}  {printable(digest[: len('sha256:') + DIGEST_SHOWN])}  {engine}"
         return line if guarded else f"{line}  no guards: any image gets an answer"
 
-    def legend(self, positive: Sequence[str], threshold: float) -> str:
+    def legend(self, positive: Sequence[str], threshold: float, task: Task = "field") -> str:
         """Return the line that explains the percentages, which are those of the positive labels."""
+        if task == "cell":
+            names = " or ".join(map(printable, positive))
+            return (
+                f"percent: the probability that the field has a {names}, its label from "
+                f"{threshold:.1%} on; counts with their 95 % interval"
+            )
         least, labels = f"{threshold:.1%}", ", ".join(map(printable, positive))
         if len(positive) == 1:
             return f"percent: the probability of {labels}; the label is {labels} from {least} on"
@@ -162,15 +215,27 @@ class TextTable:
 
     def line(self, result: Result) -> str:
         """Return the line of one image, and count its status."""
-        self.counts[result.status] += 1
-        name = printable(result.image or "(pixels)").ljust(self.width)
-        if result.probability is None or result.label is None:
+        if result.kind != "smear":
+            self.counts[result.status] += 1
+        name = printable(_name(result)).ljust(self.width)
+        if result.status == "error":
             return f"{name}  error   {printable(result.error or '')}"
         width = max(len(printable(label)) for label in self.labels)
-        label = printable(result.label).ljust(width)
-        bar = _bar(result.probability)
-        line = f"{name}  {label}  {result.probability:6.1%}  {bar}"
-        return f"{line}  review: {printable(', '.join(result.flags))}" if result.flags else line
+        label = printable(result.label or "").ljust(width)
+        parts = [name, label]
+        if result.probability is None:
+            parts.append(" " * (6 + 2 + BAR_CELLS))
+        else:
+            parts += [f"{result.probability:6.1%}", _bar(result.probability)]
+        if result.counts is not None:
+            from .cells.tables import counts_text
+
+            parts.append(counts_text(result.counts))
+        elif result.kind == "cell":
+            parts.append("one cell")
+        if result.flags:
+            parts.append(f"review: {printable(', '.join(result.flags))}")
+        return "  ".join(parts)
 
     def footer(self, seconds: float) -> str:
         """Return the summary line."""
@@ -180,6 +245,12 @@ class TextTable:
         image = "image" if total == 1 else "images"
         summary = [f"{total} {image}: {', '.join(parts)}", f"{seconds:.2f} s", rate]
         return " · ".join(filter(None, [*summary, "research software, not a medical device"]))
+
+
+def _name(result: Result) -> str:
+    if result.kind == "smear" and result.counts is not None:
+        return f"smear, fields: {result.counts.fields}"
+    return result.image or "(pixels)"
 
 
 def _bar(fraction: float) -> str:

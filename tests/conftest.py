@@ -23,7 +23,7 @@ from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.train.runs.run_folder import Run, load_run
 from support import tiny_run as tiny_run_maker
 from support.build_cache import SUPPORT, cached
-from support.bundles import write_bundle
+from support.bundles import write_bundle, write_cell_bundle
 from support.worker_server import WorkerServer
 
 SMEARS = 16  # images of the generated data set
@@ -104,6 +104,19 @@ def artifacts() -> Path:
 def bundle(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a complete bundle of the tiny network; tests only read it."""
     return write_bundle(tmp_path_factory.mktemp("bundles") / "tiny-float32", artifacts)
+
+
+@pytest.fixture(scope="session")
+def cell_bundle(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle whose tiny network judges cells; tests only read it."""
+    folder = tmp_path_factory.mktemp("bundles") / "tiny-cell-float32"
+    return write_cell_bundle(folder, artifacts)
+
+
+@pytest.fixture
+def own_cell_bundle(cell_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the cell bundle that a test may change."""
+    return Path(shutil.copytree(cell_bundle, tmp_path / "bundles" / "tiny-cell-float32"))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import click
 from ..runtime.data.command_options import dataset_options
 from ..runtime.option_types import Count, FilePath, FiniteFloatRange
 from ..runtime.terminal import echo, show
+from .cell_options import CELL, cell_options
 from .command_options import (
     AUDIT_PACKAGES,
     TRAIN_PACKAGES,
@@ -102,6 +103,7 @@ def audit(
 @click.command(short_help="Fine-tune one model on a data set.")
 @click.option("--model", required=True, metavar="NAME", help="See: alledge models.")
 @data_option
+@cell_options
 @click.option(
     "--recipe",
     default="default",
@@ -166,6 +168,7 @@ def train(
     lr: float | None,
     head_first: bool | None,
     geometry: str,
+    task: str,
     resume: bool,
     quiet: bool,
     **options: Any,
@@ -177,12 +180,16 @@ def train(
     the other folds. Then the model is refitted on all images, for export. With one fold there are
     no other folds, so its calibrated metrics are in-sample.
 
+    With the task cell, the network judges the nucleated cells of each field, and a rule that is
+    fitted in the same way judges the field by its cells.
+
     \b
     Example:
       alledge train --model mobilenetv2 --data ALL_IDB1 --folds 5
     """
     require_packages("alledge train", TRAIN_PACKAGES)
     from ..runtime.image_settings import ImageSettings
+    from .fitting.augmentation import CELL_AUGMENTATION, PAPER_AUGMENTATION
     from .fitting.recipe import PAPER_NAME, recipe_for
     from .networks.architectures import architecture
     from .runs.session import TrainOptions
@@ -199,10 +206,12 @@ def train(
             head_first=head_first,
             name=recipe,
             paper_epochs=architecture(model).paper_epochs,
+            augmentation=CELL_AUGMENTATION if task == CELL else PAPER_AUGMENTATION,
         ),
         head=head or ("paper" if recipe == PAPER_NAME else "gap"),
         weights=weights,
         image_settings=ImageSettings(geometry=geometry),
+        task=task,
         **options,
     )
     echo(run_table(train_run(run_options, resume=resume, quiet=quiet)))

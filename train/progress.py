@@ -99,12 +99,11 @@ class TrainingProgress(ProgressDisplay):
 
     def overlap_search(self, stage: str, done: int, total: int) -> None:
         """Show how far the search for overlapping images is."""
-        self._bar.update(
-            self._task,
-            description=f"search for overlapping images: {stage}",
-            total=total,
-            completed=done,
-        )
+        self.count(f"search for overlapping images: {stage}", done, total)
+
+    def count(self, stage: str, done: int, total: int) -> None:
+        """Show how many images of a stage are done."""
+        self._bar.update(self._task, description=stage, total=total, completed=done)
 
     def skip(self, done: int) -> None:
         """Set the number of epochs done, after a fold that stopped early or was finished before."""

@@ -10,8 +10,16 @@ from ..runtime.terminal import printable, printable_document
 from ..runtime.text_table import text_table
 from .runs.cross_fitting import IN_SAMPLE
 from .runs.run_folder import Run
+from .runs.types import CELL
 
 NO_VALUE = "–"
+FIGURES = {
+    "accuracy": "accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "auc": "auc",
+    "sensitivity_at_95": "sensitivity at specificity 0.95",
+}
 
 
 def models_table(document: Mapping[str, Any]) -> str:
@@ -40,51 +48,99 @@ def run_table(run: Run) -> str:
     """Return the results of a finished run in a few lines."""
     record = printable_document(run.record)
     metrics, folds = record["oof"], record["split"]["folds"]
+    unit = "cells" if record["task"] == CELL else "images"
     low, high = record["band"]
     lines = [
-        f"{printable(str(run.path))}: {record['model']} on {record['data']['name']}, "
-        f"{metrics['images']} images out of fold, {folds} fold{'s' if folds > 1 else ''}",
+        f"{printable(str(run.path))}: {record['model']} on {_data_names(record)}, "
+        f"{metrics['images']} {unit} out of fold, {folds} fold{'s' if folds > 1 else ''}",
         *record.get("reading", ()),
         *(f"note: {note}" for note in record["split"].get("notes", ())),
-        *_directions(record.get("directions") or ()),
-        text_table([["", "value", "95 % interval"], *_metric_rows(metrics)]),
+        *_directions(record.get("directions") or (), unit),
+        text_table([[_heading(unit), "value", "95 % interval"], *_metric_rows(metrics)]),
         f"threshold {record['threshold']:.3f}, review between {low:.3f} and {high:.3f}, "
         f"temperature {record['temperature']:.2f}",
     ]
     if record.get("calibration") == IN_SAMPLE:
-        lines.append("threshold and temperature were fitted to these same images: in-sample")
+        lines.append(f"threshold and temperature were fitted to these same {unit}: in-sample")
     if record["against_probe"]:
-        lines.append(_probe_comparison(record["against_probe"]))
+        lines.append(_probe_comparison(record["against_probe"], unit))
     for camera, figures in metrics["cameras"].items() if len(metrics["cameras"]) > 1 else ():
         lines.append(
             f"camera {camera}: accuracy {_with_interval(figures['accuracy'])} on "
-            f"{figures['images']} images, {figures['positives']} of them positive"
+            f"{figures['images']} {unit}, {figures['positives']} of them positive"
         )
+    if record["task"] == CELL:
+        lines += _field_lines(record)
     return "\n".join(lines)
 
 
-def _directions(directions: Sequence[Json]) -> list[str]:
+def _data_names(record: Json) -> str:
+    return " + ".join(source["name"] for source in record.get("sources") or [record["data"]])
+
+
+def _heading(unit: str) -> str:
+    return unit if unit == "cells" else ""
+
+
+def _field_lines(record: Json) -> list[str]:
+    """Return the figures of the fields of a run of cells."""
+    fields, rule = record["fields"], record["field"]
+    if fields is None:
+        return ["no fields of both classes: how a field is judged by its cells was not fitted"]
+    low, high = rule["band"]
+    missing = fields["no_answer"]
+    lines = [
+        *_directions(record.get("field_directions") or (), "fields"),
+        text_table(
+            [
+                ["fields", "value", "95 % interval"],
+                *_metric_rows(fields),
+            ]
+        ),
+        f"threshold {rule['threshold']:.3f}, review between {low:.3f} and {high:.3f}",
+        f"{len(fields['lost'])} of {fields['positives']} positive fields lost; no leucocyte found "
+        f"in {missing['positive']} positive and {missing['negative']} negative fields; detection "
+        f"missed {fields['missed_blasts']} blasts",
+    ]
+    if record["field_calibration"] == IN_SAMPLE:
+        lines.append("the rule of fields was fitted to these same fields: in-sample")
+    if counts := fields["counts"]:
+        rows = [["blasts counted", "fields", "true", "counted", "mean error", "Pearson"]]
+        for name, row in (("all", counts), *counts["cameras"].items()):
+            numbers = [str(row[key]) for key in ("fields", "true", "counted")]
+            figures = [_with_interval(row[key]) for key in ("mean_error", "pearson")]
+            rows.append([name, *numbers, *figures])
+        lines.append(text_table(rows))
+    return lines
+
+
+def _directions(directions: Sequence[Json], unit: str = "images") -> list[str]:
     """Return a table of the directions of a camera split; nothing for other splits."""
     if not directions:
         return []
-    rows = [["positive images of", "trained on those of", "", "AUC", "sensitivity", "specificity"]]
+    rows = [[f"positive {unit} of", "trained on those of", "", "AUC", "sensitivity", "specificity"]]
+    if unit == "fields":
+        rows[0].append("at specificity 0.95")
     for row in directions:
         for name in ("model", "probe"):
-            if row[name]:
-                figures = [row[name][key] for key in ("auc", "sensitivity", "specificity")]
+            if figures := row[name]:
+                shown = [figures[key] for key in ("auc", "sensitivity", "specificity")]
+                if unit == "fields":
+                    shown.append(figures["sensitivity_at_95"])
                 trained = ", ".join(row["trained"])
-                rows.append([row["tested"], trained, name, *map(_with_interval, figures)])
+                rows.append([row["tested"], trained, name, *map(_with_interval, shown)])
+    which = {"images": "each image", "cells": "each cell", "fields": "each field"}[unit]
     return [
         text_table(rows, left=3),
-        "all directions pooled (each image counts once, with its mean score):",
+        f"all directions pooled ({which} counts once, with its mean score):",
     ]
 
 
-def _probe_comparison(comparison: Json) -> str:
+def _probe_comparison(comparison: Json, unit: str) -> str:
     difference = comparison["auc_difference"]
     return (
         f"compared with the linear probe: only the model is right on "
-        f"{comparison['only_model_right']} images, only the probe on "
+        f"{comparison['only_model_right']} {unit}, only the probe on "
         f"{comparison['only_probe_right']} (McNemar p = {comparison['mcnemar_p']:.3g}), AUC "
         f"{difference['value']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"
     )
@@ -98,8 +154,8 @@ def _with_interval(figure: Json | None) -> str:
 
 def _metric_rows(metrics: Json) -> list[list[str]]:
     rows = []
-    for name in ("accuracy", "sensitivity", "specificity", "auc"):
-        figure = metrics[name]
+    for key, name in FIGURES.items():
+        figure = metrics.get(key)
         if figure:
             interval = f"{figure['low']:.3f}–{figure['high']:.3f}"
             rows.append([name, f"{figure['value']:.3f}", interval])

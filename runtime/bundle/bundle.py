@@ -13,14 +13,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import BundleError, TamperedError, UsageError
+from ..cells.settings import CellSettings
 from ..digests import SMALL_BYTES, file_digest, sha256
 from ..image_settings import ImageSettings
 from .record_file import COPY_FIX, RECORD, parse_record, read_content
 from .signing import check_bundle
-from .validation import format_files
+from .validation import CELL, format_files
+
+if TYPE_CHECKING:
+    from ..cells.field_rule import FieldRule
 
 BUNDLE_VARIABLE = "ALLEDGE_BUNDLE"
 FOREIGN_BYTES = 64 << 20  # a larger file is not read if its size is wrong
@@ -50,6 +54,8 @@ class Format:
         Probabilities from the first up to below the second are indeterminate.
     produced_by : dict
         Versions of the packages that converted it.
+    field : dict or None
+        The field rule of a cell model, as JSON.
     """
 
     name: str
@@ -58,6 +64,14 @@ class Format:
     threshold: float
     band: tuple[float, float]
     produced_by: dict[str, str]
+    field: dict[str, Any] | None = None
+
+    @property
+    def field_rule(self) -> FieldRule | None:
+        """From the cells of a field to its verdict; None for a model of fields."""
+        from ..cells.field_rule import FieldRule  # imports numpy
+
+        return None if self.field is None else FieldRule.from_json(self.field)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -168,9 +182,22 @@ class Bundle:
             labels=tuple(record["labels"]),
             positive=tuple(record["positive"]),
             image_settings=ImageSettings(**record["image_path"]),
-            formats={name: _read_format(name, row) for name, row in record["formats"].items()},
+            formats={
+                name: _read_format(name, row, record["task"] == CELL)
+                for name, row in record["formats"].items()
+            },
             signed_by=signed_by,
         )
+
+    @property
+    def task(self) -> Literal["field", "cell"]:
+        """What the model judges: a whole field, or the cells of a field one by one."""
+        return "cell" if self.record["task"] == CELL else "field"
+
+    @property
+    def cell_settings(self) -> CellSettings | None:
+        """How the cells of a field are found and cut out; None for a model of fields."""
+        return CellSettings.from_json(self.record["cells"]) if self.task == "cell" else None
 
     def check(self, names: Iterable[str] | None = None) -> None:
         """Compare the SHA-256 of files with those of the record.
@@ -254,7 +281,7 @@ class Bundle:
             )
 
 
-def _read_format(name: str, row: dict[str, Any]) -> Format:
+def _read_format(name: str, row: dict[str, Any], is_cell: bool) -> Format:
     low, high = row["band"]
     return Format(
         name=name,
@@ -263,6 +290,7 @@ def _read_format(name: str, row: dict[str, Any]) -> Format:
         threshold=float(row["threshold"]),
         band=(float(low), float(high)),
         produced_by=row["produced_by"],
+        field=row.get("field") if is_cell else None,
     )
 
 

@@ -26,33 +26,35 @@ MAX_SIDE = 1 << 32  # pixels
 LEAST_SCALE = 1e-9  # training adds 1e-3 to every scale
 
 
-def validate_guards(value: object) -> None:
+def validate_guards(value: object, key: str = "guards") -> None:
     """Check the values of the guards of a bundle.
 
     Parameters
     ----------
     value : object
         A dict, if it is right.
+    key : str
+        The key that it was read from.
 
     Raises
     ------
     InvalidValueError
         It names the key and the value.
     """
-    guards = check_object(value, "guards", KEYS)
+    guards = check_object(value, key, KEYS)
     if unknown := sorted(set(guards) - set(KEYS)):
-        raise invalid(f"guards.{unknown[0]}", guards[unknown[0]], ", ".join(KEYS))
-    check_integer(guards["schema_version"], "guards.schema_version", 1, 1 << 40)
-    check_integer(guards["images"], "guards.images", 1, 1 << 40)
-    for number, camera in enumerate(check_list(guards["cameras"], "guards.cameras")):
+        raise invalid(f"{key}.{unknown[0]}", guards[unknown[0]], ", ".join(KEYS))
+    check_integer(guards["schema_version"], f"{key}.schema_version", 1, 1 << 40)
+    check_integer(guards["images"], f"{key}.images", 1, 1 << 40)
+    for number, camera in enumerate(check_list(guards["cameras"], f"{key}.cameras")):
         if not isinstance(camera, str) or not camera:  # as in EXIF, with any character
-            raise invalid(f"guards.cameras[{number}]", camera, "text")
+            raise invalid(f"{key}.cameras[{number}]", camera, "text")
     if guards["sizes"] is not None:
-        _check_sizes(guards["sizes"], "guards.sizes")
+        _check_sizes(guards["sizes"], f"{key}.sizes")
     for name in DISTANCES:
-        _check_distance(guards[name], f"guards.{name}")
+        _check_distance(guards[name], f"{key}.{name}")
     for name in RANGES:
-        _check_ranges(guards[name], f"guards.{name}")
+        _check_ranges(guards[name], f"{key}.{name}")
 
 
 def _check_sizes(value: object, key: str) -> None:

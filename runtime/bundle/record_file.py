@@ -15,7 +15,7 @@ from .validation import SHA256_DIGITS, validate_record
 
 RECORD = "bundle.json"
 SCHEMA, SCHEMA_VERSION = "alledge/bundle", 1
-TASKS = ("field",)  # kinds of images that this version can classify
+TASKS = ("field", "cell")  # kinds of images that this version can classify
 MAX_BYTES = 16 << 20
 CHECKSUM = "checksum"
 NO_CHECKSUM = "0" * SHA256_DIGITS  # stands in its place while the checksum is computed

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
+from ..cells.field_rule_validation import check_field_rule
+from ..cells.settings import check_cell_settings
 from ..image_settings import check_settings
 from ..json_values import (
     JOINERS,
@@ -26,6 +28,7 @@ from .guard_validation import validate_guards
 
 SHA256_DIGITS, PIXEL_HASH_DIGITS = 64, 32
 FORMATS = ("tflite", "onnx", "openvino")
+CELL, OTHER = "cell", "other"  # the task of a cell model, and its label of what is no leucocyte
 KEYS = (
     "name", "version", "task", "model", "head", "precision", "labels", "positive", "image_path",
     "formats", "training", "metrics", "guards", "seen", "files", "sizes",
@@ -64,10 +67,30 @@ def validate_record(record: dict[str, Any]) -> None:
     for name, row in formats.items():
         check_choice(name, "the name of a format", FORMATS)
         _check_format(row, f"formats.{name}", record["files"])
+    if record["task"] == CELL:
+        _check_cell_task(record)
     if record["guards"] is not None:
         validate_guards(record["guards"])
     if record["seen"] is not None:
         _check_seen(record["seen"])
+
+
+def _check_cell_task(record: dict[str, Any]) -> None:
+    """Check what only the record of a cell model has."""
+    check_object(record, "", ["cells"])
+    check_cell_settings(record["cells"], "cells")
+    size = record["cells"]["crop"]["size"]
+    if record["image_path"]["size"] != size:
+        raise invalid("image_path.size", record["image_path"]["size"], f"{size}, as cells.crop")
+    if OTHER in record["positive"]:
+        raise invalid("positive", record["positive"], f"no label {OTHER}: it is no leucocyte")
+    if not set(record["labels"]) - set(record["positive"]) - {OTHER}:
+        raise invalid("labels", record["labels"], "a label of leucocytes that is not positive")
+    for name, row in record["formats"].items():
+        key = f"formats.{name}"
+        check_field_rule(check_object(row, key, ["field"])["field"], f"{key}.field")
+    if record.get("field_guards") is not None:
+        validate_guards(record["field_guards"], "field_guards")
 
 
 def validate_labels(labels: object, positive: object) -> None:

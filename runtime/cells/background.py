@@ -1,17 +1,19 @@
-"""The empty background of a field, and the optical density of everything on it."""
+"""The empty background of a field, and the optical density of what lies on it."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-GREEN = 1  # erythrocytes absorb green light most
+Colour = tuple[float, float, float]
+
+GREEN = 1  # the channel that erythrocytes absorb most
 MIN_SHARE = 0.02  # of the pixels, in the background's peak
 PEAK_WIDTH = 0.05  # half of a peak's width, as a share of its grey level
 SMOOTHING = 5  # grey levels
 
 
-def background_colour(rgb: NDArray[np.uint8]) -> tuple[float, float, float]:
+def background_colour(rgb: NDArray[np.uint8]) -> Colour:
     """Return the colour of the empty background.
 
     It is the brightest peak of the green histogram that holds enough pixels: erythrocytes absorb
@@ -26,39 +28,48 @@ def background_colour(rgb: NDArray[np.uint8]) -> tuple[float, float, float]:
     tuple of float
         Red, green and blue, in [1, 255].
     """
-    green = rgb[..., GREEN].ravel()
-    counts = np.bincount(green, minlength=256).astype(float)
+    green = rgb[..., GREEN]
+    counts = np.bincount(green.ravel(), minlength=256)
     smooth = np.convolve(counts, np.ones(SMOOTHING) / SMOOTHING, "same")
-    total = np.cumsum(np.append(0, counts))
     level = np.arange(256)
     low = np.floor(level * (1 - PEAK_WIDTH)).astype(int)
     high = np.minimum(np.ceil(level * (1 + PEAK_WIDTH)).astype(int), 255) + 1
+    total = np.append(0, np.cumsum(counts))
     share = (total[high] - total[low]) / green.size
-    # the highest level of its neighbourhood
-    peak = np.array([smooth[i] >= smooth[lo:hi].max() for i, lo, hi in zip(level, low, high)])
-    candidates = np.flatnonzero(peak & (share >= MIN_SHARE) & (smooth > 0))
-    best = int(candidates[-1]) if len(candidates) else int(np.argmax(smooth))
-    near = (rgb[..., GREEN] >= low[best]) & (rgb[..., GREEN] < high[best])
-    red, green_, blue = np.maximum(np.median(rgb[near], axis=0), 1)
-    return float(red), float(green_), float(blue)
+    peaks = [
+        i for i in level if share[i] >= MIN_SHARE and smooth[i] == smooth[low[i] : high[i]].max()
+    ]
+    best = peaks[-1] if peaks else int(np.argmax(smooth))
+    near = rgb[(green >= low[best]) & (green < high[best])]
+    red, green_, blue = (max(1.0, _median(near[:, i])) for i in range(3))
+    return red, green_, blue
 
 
-def optical_density(
-    rgb: NDArray[np.uint8], background: tuple[float, float, float]
-) -> NDArray[np.float32]:
-    """Return the natural optical density of every pixel and channel.
+def _median(levels: NDArray[np.uint8]) -> float:
+    """Return the median grey level, by counting."""
+    total = np.cumsum(np.bincount(levels, minlength=256))
+    return float(np.searchsorted(total, total[-1] / 2))
+
+
+def density_tables(background: Colour) -> NDArray[np.float32]:
+    """Return the natural optical density of every grey level of every channel.
 
     Parameters
     ----------
-    rgb : (H, W, 3) ndarray of uint8
     background : tuple of float
         Red, green and blue of what absorbs nothing, > 0.
 
     Returns
     -------
-    (3, H, W) ndarray of float32
-        0 on the background, negative where it is brighter.
+    (3, 256) ndarray of float32
+        0 at the background's level, negative above.
     """
     level = np.arange(256) + 1.0  # no logarithm of 0
-    table = [-np.log(level / (white + 1)) for white in background]
-    return np.stack([np.take(table[i].astype(np.float32), rgb[..., i]) for i in range(3)])
+    white = np.array(background)[:, None] + 1
+    return -np.log(level / white).astype(np.float32)
+
+
+def optical_density(rgb: NDArray[np.uint8], background: Colour) -> NDArray[np.float32]:
+    """Return the natural optical density of every pixel, (3, H, W) float32."""
+    tables = density_tables(background)
+    return np.stack([tables[i][rgb[..., i]] for i in range(3)])

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from ...errors import BundleError
 from ..json_values import InvalidValueError
-from ..metrics.intervals import wilson
 from .field_rule_validation import check_field_rule
 
 OTHER = "other"  # the label of what is not a leucocyte
@@ -139,6 +138,8 @@ class CellCounts:
         """The 95 % Wilson interval of `blast_percent`; None without a leucocyte."""
         if not self.leucocytes:
             return None
+        from ..metrics.intervals import wilson  # loads `statistics`, which is slow
+
         low, high = wilson(self.blasts, self.leucocytes)
         return 100.0 * low, 100.0 * high
 
@@ -213,20 +214,3 @@ def count_cells(
     """
     counted = [label for label, own in zip(labels, flags, strict=True) if is_leucocyte(label, own)]
     return CellCounts(len(counted), sum(label in positive for label in counted))
-
-
-def are_leucocytes(labels: Sequence[str], flags: Sequence[tuple[str, ...]]) -> list[bool]:
-    """Return for each cell whether it is counted, and its field judged by it.
-
-    Cells labelled ``other`` and smudge cells are not.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        Of each cell.
-    flags : sequence of tuple of str
-        Of each cell.
-    """
-    return [
-        label != OTHER and "smudge" not in own for label, own in zip(labels, flags, strict=True)
-    ]

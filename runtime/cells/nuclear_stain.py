@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from PIL import Image, ImageFilter
+
+from .components import label_components
+from .background import Colour, density_tables
+
 Floats = NDArray[np.float32]
 
 # Optical density of azure in red, green and blue, as a unit vector: the mean of the nuclei of
@@ -14,7 +19,11 @@ Floats = NDArray[np.float32]
 NUCLEUS = np.array([0.42, 0.90, 0.10]) / np.linalg.norm([0.42, 0.90, 0.10])
 ERYTHROCYTE = np.array([0.35, 0.72, 0.60])  # where a field has none
 MAX_COSINE = 0.96  # of both colours, for telling them apart
+TYPICAL_DENSITY, DENSITY_RANGE = 0.2, (0.1, 0.6)  # green density of erythrocytes
 MIN_DENSITY = 0.08  # green density of what is not background
+MIN_PIXELS, MIN_SHARE = 16, 0.01  # of erythrocytes, for taking their colour from the field
+SURROUNDINGS = 0.6  # width of the cell body around a nucleus, in radii of the nucleus
+SAMPLE = 20_000  # pixels that a median is taken of
 PURPLE, RED = 0.3, 0.2  # least densities of a provisional nucleus
 
 
@@ -24,52 +33,77 @@ class FieldStain:
 
     Parameters
     ----------
-    erythrocyte : (3,) ndarray
-        Unit vector of the erythrocytes' optical density.
+    background : tuple of float
+        Red, green and blue of what absorbs nothing.
+    erythrocyte : tuple of float
+        Unit vector of the erythrocytes' optical density in red, green and blue.
     density : float
         Green density of the erythrocytes, > 0: what the nuclear stain is compared with.
     """
 
-    erythrocyte: NDArray[np.float64]
+    background: Colour
+    erythrocyte: Colour
     density: float
 
 
 def provisional_nuclei(density: Floats) -> NDArray[np.bool_]:
-    """Return where a pixel is purple without doubt, before the field's colours are known."""
+    """Return where a pixel is purple without doubt, before the erythrocytes' colour is known."""
     return (density[1] - density[2] > PURPLE) & (density[0] > RED)
 
 
-def field_stain(density: Floats, nuclei: NDArray[np.bool_]) -> FieldStain:
-    """Return the colour of what is neither background nor nucleus.
+def without_cells(nuclei: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the nuclei with their surroundings, where the bodies of their cells may be."""
+    labels, count = label_components(nuclei)
+    if not count:
+        return nuclei
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    radius = float(np.sqrt(np.quantile(sizes[sizes >= sizes.max() / 4], 0.5) / np.pi))
+    image = Image.fromarray(nuclei.astype(np.uint8) * 255)
+    return np.asarray(image.filter(ImageFilter.BoxBlur(SURROUNDINGS * radius))) > 0
+
+
+def field_stain(density: Floats, nuclei: NDArray[np.bool_], background: Colour) -> FieldStain:
+    """Return the colours of a field, from what is neither background nor nucleus.
 
     Parameters
     ----------
     density : (3, H, W) ndarray of float32
     nuclei : (H, W) ndarray of bool
+        See `provisional_nuclei`.
+    background : tuple of float
     """
     stained = (density[1] > MIN_DENSITY) & ~nuclei
-    if np.count_nonzero(stained) < max(16, 0.01 * stained.size):
-        return FieldStain(ERYTHROCYTE / np.linalg.norm(ERYTHROCYTE), 0.2)
-    colour = np.median(density[:, stained], axis=1).astype(float)
-    unit = np.maximum(colour, 0) / np.linalg.norm(np.maximum(colour, 0))
-    if unit @ NUCLEUS > MAX_COSINE:
-        unit = ERYTHROCYTE / np.linalg.norm(ERYTHROCYTE)
-    return FieldStain(unit, float(np.clip(colour[1], 0.1, 0.6)))
+    places = np.flatnonzero(stained)
+    unit, green = ERYTHROCYTE / np.linalg.norm(ERYTHROCYTE), TYPICAL_DENSITY
+    if len(places) >= max(MIN_PIXELS, MIN_SHARE * stained.size):
+        places = places[:: len(places) // SAMPLE + 1]
+        colour = np.maximum(np.median(density.reshape(3, -1)[:, places], axis=1), 0)
+        green = float(np.clip(colour[1], *DENSITY_RANGE))
+        if NUCLEUS @ colour < MAX_COSINE * np.linalg.norm(colour):
+            unit = colour / np.linalg.norm(colour)
+    return FieldStain(background, (float(unit[0]), float(unit[1]), float(unit[2])), green)
 
 
-def nuclear_stain(density: Floats, stain: FieldStain) -> Floats:
+def nuclear_stain(rgb: NDArray[np.uint8], stain: FieldStain) -> Floats:
     """Return the amount of nuclear stain of every pixel.
+
+    The density of a pixel is taken as a sum of two colours, that of a nucleus and that of the
+    field's erythrocytes; the erythrocytes' part is left out.
 
     Parameters
     ----------
-    density : (3, H, W) ndarray of float32
+    rgb : (H, W, 3) ndarray of uint8
     stain : FieldStain
 
     Returns
     -------
     (H, W) ndarray of float32
-        1 is what erythrocytes absorb in green; about 0 on erythrocytes, at least 2 on nuclei.
+        Green density of the nuclear part over that of an erythrocyte: about 0 on background and
+        erythrocytes, 2 or more in most nuclei.
     """
-    weights = NUCLEUS - (NUCLEUS @ stain.erythrocyte) * stain.erythrocyte
+    erythrocyte = np.array(stain.erythrocyte)
+    weights = NUCLEUS - (NUCLEUS @ erythrocyte) * erythrocyte
     weights *= NUCLEUS[1] / (NUCLEUS @ weights) / stain.density
-    return np.tensordot(weights.astype(np.float32), density, 1)
+    tables = density_tables(stain.background) * weights[:, None].astype(np.float32)
+    red, green, blue = (tables[i][rgb[..., i]] for i in range(3))
+    return np.asarray(red + green + blue, np.float32)

@@ -39,7 +39,7 @@ def is_one_cell(rgb: RGB, detection: Detection) -> bool:
         return False
     cell = whole[0]
     offset = max(abs(cell.x - (width - 1) / 2), abs(cell.y - (height - 1) / 2))
-    return 2 * cell.radius >= MIN_NUCLEUS * shorter and offset <= MAX_OFFSET * shorter
+    return bool(2 * cell.radius >= MIN_NUCLEUS * shorter and offset <= MAX_OFFSET * shorter)
 
 
 def _is_on_black(rgb: RGB) -> bool:

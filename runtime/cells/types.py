@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 ScaleSource = Literal["erythrocytes", "nuclei", "none"]
+TakenAs = Literal["auto", "field", "cell"]  # what an image of a cell bundle is taken as
+TAKEN_AS: tuple[TakenAs, ...] = ("auto", "field", "cell")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +38,8 @@ class JudgedFields:
         Counts of cells.
     true_blasts : (F,) ndarray of int
         -1 where the data set does not say.
+    compared_blasts : (F,) ndarray of int
+        Those of `blasts` that the truth covers: it leaves out cells that the edge cuts.
     missed_blasts : (F,) ndarray of int
         True blasts that detection missed.
     """
@@ -50,6 +53,7 @@ class JudgedFields:
     leucocytes: Ints
     blasts: Ints
     true_blasts: Ints
+    compared_blasts: Ints
     missed_blasts: Ints
 
     def select(self, rows: NDArray[np.bool_]) -> JudgedFields:
@@ -69,6 +73,7 @@ class JudgedFields:
             self.leucocytes[rows],
             self.blasts[rows],
             self.true_blasts[rows],
+            self.compared_blasts[rows],
             self.missed_blasts[rows],
         )
 
@@ -176,7 +181,7 @@ def count_metrics(fields: JudgedFields, *, seed: int = 0) -> Json | None:
 
 
 def _counts(fields: JudgedFields, seed: int) -> Json:
-    true, counted = fields.true_blasts.astype(float), fields.blasts.astype(float)
+    true, counted = fields.true_blasts.astype(float), fields.compared_blasts.astype(float)
 
     def mean_error(weights: Floats) -> float:
         total = float(weights.sum())
@@ -194,7 +199,9 @@ def _counts(fields: JudgedFields, seed: int) -> Json:
     }
 
 
-def _figure(groups: tuple[str, ...], statistic: Callable[[Floats], float], seed: int) -> Json | None:
+def _figure(
+    groups: tuple[str, ...], statistic: Callable[[Floats], float], seed: int
+) -> Json | None:
     value = statistic(np.ones(len(groups)))
     if math.isnan(value):
         return None

@@ -15,6 +15,9 @@ from alledge.runtime.backends import load_backend
 from alledge.runtime.bundle.answers import answers, guard_flags
 from alledge.runtime.bundle.record_file import record_text
 from alledge.runtime.bundle.references import PARITY, PICTURE
+from alledge.runtime.cells.crop_settings import CropSettings
+from alledge.runtime.cells.field_rule import FieldRule
+from alledge.runtime.cells.settings import CellSettings
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_rgb
 
@@ -39,6 +42,16 @@ RECORD_KEYS: dict[str, Any] = {
 }
 
 
+CELL_CROP, CELL_WIDTH = 224, 3.0
+
+
+def write_cell_bundle(folder: Path, artifacts: Path, rule: FieldRule | None = None) -> Path:
+    """Write a bundle whose network judges cells."""
+    settings = CellSettings(crop=CropSettings(size=CELL_CROP, width=CELL_WIDTH))
+    changes = {"name": "tiny-cell-float32", "task": "cell", "cells": settings.to_json()}
+    return write_bundle(folder, artifacts, field=(rule or FieldRule()).to_json(), **changes)
+
+
 def format_row(name: str) -> dict[str, Any]:
     """Return the row of a format in bundle.json."""
     return {
@@ -52,10 +65,17 @@ def format_row(name: str) -> dict[str, Any]:
 
 
 def write_bundle(
-    folder: Path, artifacts: Path, formats: tuple[str, ...] = tuple(FILES), **changes: Any
+    folder: Path,
+    artifacts: Path,
+    formats: tuple[str, ...] = tuple(FILES),
+    *,
+    field: dict[str, Any] | None = None,
+    **changes: Any,
 ) -> Path:
     """Write a bundle of the artifacts; their engines score its reference images."""
-    record = {**RECORD_KEYS, "formats": {name: format_row(name) for name in formats}, **changes}
+    extra = {} if field is None else {"field": field}
+    rows = {name: {**format_row(name), **extra} for name in formats}
+    record = {**RECORD_KEYS, "formats": rows, **changes}
     (folder / "reference").mkdir(parents=True)
     inputs = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
     inputs[::2, :56, :56, 1] //= 4  # the top left cell of every other image is red

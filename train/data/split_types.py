@@ -57,6 +57,8 @@ class Split:
         Group of each image.
     notes : tuple of str
         Limits of the split that a reader of the results must know.
+    refit : (M,) ndarray of int, optional
+        What the exported network is fitted on; all images by default.
     """
 
     kind: str
@@ -64,3 +66,4 @@ class Split:
     test_fold: Indices
     groups: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    refit: Indices | None = None

@@ -163,9 +163,9 @@ class Trainer:
             phase: round(statistics.median(fold["best"][phase] for fold in folds))
             for phase in self.phases
         }
-        truth = self.task.examples.truth
-        no_validation = np.empty(0, dtype=np.int64)
-        images = FitImages(np.arange(len(truth)), no_validation, truth, self.classes)
+        truth, train = self.task.examples.truth, self.task.split.refit
+        train = np.arange(len(truth)) if train is None else train
+        images = FitImages(train, train[:0], truth, self.classes)
         return self._store(self._fit(images, REFIT, "refit on all images", epochs))
 
     def _fit(

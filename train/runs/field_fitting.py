@@ -47,10 +47,13 @@ class CellCountsOfFields:
         Of each field, the calibrated blast probabilities of its leucocytes.
     blasts : (F,) ndarray of int
         Leucocytes that are labelled as blasts.
+    compared_blasts : (F,) ndarray of int
+        Those of them whose truth is known.
     """
 
     probabilities: tuple[Floats, ...]
     blasts: Ints
+    compared_blasts: Ints
 
     @property
     def leucocytes(self) -> Ints:
@@ -104,10 +107,13 @@ def count_cells_of_fields(
     p = np.minimum(positive_score(scores, labels, positive), 1.0)
     is_other = np.array([label == OTHER for label in labels])[assigned]
     field = np.where(is_other, -1, table.field_of_cells(predictions))
-    is_blast = np.array([label in positive for label in labels])[assigned]
+    is_blast = np.array([label in positive for label in labels])[assigned] & (field >= 0)
+    known = np.ones(len(p), dtype=bool) if predictions.known is None else predictions.known
+    count = len(table.names)
     return CellCountsOfFields(
-        tuple(p[field == index] for index in range(len(table.names))),
-        np.bincount(field[is_blast & (field >= 0)], minlength=len(table.names)),
+        tuple(p[field == index] for index in range(count)),
+        np.bincount(field[is_blast], minlength=count),
+        np.bincount(field[is_blast & known], minlength=count),
     )
 
 
@@ -136,13 +142,14 @@ def fit_field_judge(
     FieldJudge or None
         None if the fields with a leucocyte, or their cells, are not of both classes.
     """
-    is_positive_cell = np.isin([labels[index] for index in predictions.truth], positive)
-    if cells is None and len(set(is_positive_cell.tolist())) < 2:
-        return None
-    cells = cells or fit_decision_rule(predictions, labels, positive, sensitivity)
+    if cells is None:
+        known = predictions.with_truth()
+        if len({labels[index] in positive for index in known.truth.tolist()}) < 2:
+            return None
+        cells = fit_decision_rule(known, labels, positive, sensitivity)
     counts = count_cells_of_fields(predictions, table, cells, labels, positive)
     rule = fit_field_rule(counts.probabilities, np.isin(table.labels, positive), sensitivity)
-    return rule and FieldJudge(cells, rule)
+    return None if rule is None else FieldJudge(cells, rule)
 
 
 def judge_fields(
@@ -168,7 +175,7 @@ def judge_fields(
     """
     count = len(table.names)
     probability, threshold = np.full(count, np.nan), np.full(count, 0.5)
-    leucocytes, blasts = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    leucocytes, blasts, compared = np.zeros((3, count), np.int64)
     for rows, judge in judges:
         cells = predictions.select(rows)
         counts = count_cells_of_fields(cells, table, judge.cells, labels, positive)
@@ -180,6 +187,7 @@ def judge_fields(
             threshold[index] = judge.field.threshold
             leucocytes[index] = counts.leucocytes[index]
             blasts[index] = counts.blasts[index]
+            compared[index] = counts.compared_blasts[index]
     return JudgedFields(
         table.names,
         table.cameras,
@@ -190,6 +198,7 @@ def judge_fields(
         leucocytes,
         blasts,
         table.true_blasts,
+        compared,
         table.missed_blasts,
     )
 

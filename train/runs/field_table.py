@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FIELDS = "fields.csv"
 COLUMNS = (
     "field", "label", "camera", "group", "fold", "true_blasts", "missed_blasts",
-    "leucocytes", "blasts", "probability", "threshold",
+    "compared_blasts", "leucocytes", "blasts", "probability", "threshold",
 )  # fmt: skip
 UNKNOWN = -1
 
@@ -53,7 +53,9 @@ class FieldTable:
         index_of = {name: index for index, name in enumerate(self.names)}
         fields = [index_of.get(image.rpartition("#")[0], -1) for image in predictions.images]
         indices = np.array(fields, dtype=np.int64)
-        return indices if predictions.counted is None else np.where(predictions.counted, indices, -1)
+        return (
+            indices if predictions.counted is None else np.where(predictions.counted, indices, -1)
+        )
 
 
 def field_table(examples: CellExamples) -> FieldTable:
@@ -101,6 +103,7 @@ def write_fields(
             int(folds[index]),
             None if table.true_blasts[index] == UNKNOWN else int(table.true_blasts[index]),
             int(table.missed_blasts[index]),
+            int(judged.compared_blasts[index]),
             int(judged.leucocytes[index]),
             int(judged.blasts[index]),
             None if np.isnan(judged.probability[index]) else float(judged.probability[index]),

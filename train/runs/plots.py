@@ -72,8 +72,8 @@ def draw_curves(path: Path, history: Sequence[HistoryRow], title: str) -> None:
         figure.savefig(path, dpi=DPI)
 
 
-def draw_confusion(path: Path, summary: Json, title: str) -> None:
-    """Draw the confusion matrix of the metrics that `summarize` returned."""
+def draw_confusion(path: Path, summary: Json, title: str, unit: str = "images") -> None:
+    """Draw the confusion matrix of the metrics that `summarize` returned, in images or cells."""
     labels = summary["confusion"]["labels"]
     counts = np.array(summary["confusion"]["counts"])
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -96,7 +96,7 @@ def draw_confusion(path: Path, summary: Json, title: str) -> None:
         axis.set_xlabel("said")
         axis.set_ylabel("truth")
         axis.tick_params(length=0)
-        axis.set_title(f"{title}\nout of fold, {counts.sum()} images")
+        axis.set_title(f"{title}\nout of fold, {counts.sum()} {unit}")
         figure.savefig(path, dpi=DPI)
 
 
@@ -106,6 +106,7 @@ def draw_roc(
     scores: dict[str, NDArray[np.float64]],
     summaries: dict[str, Json],
     title: str,
+    unit: str = "images",
 ) -> None:
     """Draw the ROC curves of one or more classifiers on the same images.
 
@@ -117,7 +118,7 @@ def draw_roc(
         Positive scores of each classifier, by its name.
     summaries : dict of str to dict
         Metrics of each classifier, for the legend.
-    title : str
+    title, unit : str
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 4.4), layout="constrained")
@@ -134,7 +135,7 @@ def draw_roc(
         axis.set_ylim(0, 1.01)
         axis.set_xlabel("1 − specificity")
         axis.set_ylabel("sensitivity")
-        axis.set_title(f"{title}, out of fold")
+        axis.set_title(f"{title}\nout of fold, {len(truth_positive)} {unit}")
         axis.legend(loc="lower right")
         figure.savefig(path, dpi=DPI)
 

@@ -18,7 +18,7 @@ from ...runtime.json_schema import check_document
 from ...runtime.metrics.metrics import Json
 from ...runtime.outputs import check_folder, make_folder
 from .table_reading import TableRow, read_table
-from .types import RunSettings
+from .types import CELL, RunSettings
 
 RUNS = Path("runs")  # folder of all runs, unless --out names another
 RECORD = "run.json"  # written last: a run that has it is finished
@@ -35,6 +35,8 @@ REQUIRED = (
     "model", "head", "task", "labels", "positive", "image_path", "seed", "split", "weights",
     "data", "temperature", "threshold", "band", "oof", "guards", "seen", "code", "finished",
 )  # fmt: skip
+# the keys that a run of cells has beside these
+CELL_KEYS = ("cells", "sources", "field", "fields", "field_guards")
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
 MAX_SUM_ERROR = 1e-3  # the probabilities of an image add up to 1, written with nine digits
 LOCATIONS = ("root", "labels_file")  # where the data are: no settings, since they may be moved
@@ -57,6 +59,8 @@ class Predictions:
     counted : (N,) ndarray of bool, optional
         Of cells: whether the device would find and count each, unless it labels it ``other``.
         None in a run of fields.
+    known : (N,) ndarray of bool, optional
+        Of cells: whether the truth is known. None in a run of fields.
     """
 
     images: tuple[str, ...]
@@ -67,6 +71,11 @@ class Predictions:
     scores: NDArray[np.float64]
     probe: NDArray[np.float64] | None = None
     counted: NDArray[np.bool_] | None = None
+    known: NDArray[np.bool_] | None = None
+
+    def with_truth(self) -> Predictions:
+        """Return the rows whose truth is known: all of a run of fields."""
+        return self if self.known is None else self.select(self.known)
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Predictions:
         """Return the rows that a mask or indices select."""
@@ -83,6 +92,7 @@ class Predictions:
             scores=self.scores[rows],
             probe=None if self.probe is None else self.probe[rows],
             counted=None if self.counted is None else self.counted[rows],
+            known=None if self.known is None else self.known[rows],
         )
 
     def per_image(self) -> Predictions:
@@ -264,6 +274,9 @@ def _contradiction(record: Json) -> str | None:
         return f"positive: {sorted(positive)} are not some of the labels, and not all"
     if low > high:
         return f"band: {low} is above {high}"
+    if missing := [key for key in CELL_KEYS if (key in record) != (record["task"] == CELL)]:
+        has = "lacks" if record["task"] == CELL else "has"
+        return f"task: a run of the task {record['task']} {has} {', '.join(missing)}"
     return None
 
 
@@ -356,10 +369,16 @@ def find_unfinished(folders: Iterable[Path], settings: RunSettings) -> Path:
 
 
 def _without_location(settings: Json) -> Json:
-    data = settings.get("data")
+    changed = {"data": _source_without_location(settings.get("data"))}
+    if isinstance(sources := settings.get("sources"), list):
+        changed["sources"] = [_source_without_location(source) for source in sources]
+    return settings | changed
+
+
+def _source_without_location(data: Any) -> Any:
     if not isinstance(data, dict):
-        return settings
-    return settings | {"data": {key: data[key] for key in data if key not in LOCATIONS}}
+        return data
+    return {key: data[key] for key in data if key not in LOCATIONS}
 
 
 def _settings(path: Path) -> Json:
@@ -404,6 +423,11 @@ def _predictions(rows: Sequence[TableRow], labels: Sequence[str]) -> Predictions
                 raise ValueError(f"line {row.line}: the {prefix} columns add up to {total:g}")
         return table
 
+    def mask(column: str) -> NDArray[np.bool_] | None:
+        if column not in rows[0]:
+            return None
+        return np.array([row.index(column, 0, 1) for row in rows], dtype=bool)
+
     truth = [row.index("truth", 0, len(labels) - 1) for row in rows]
     for row, index in zip(rows, truth, strict=True):
         if row["label"] != labels[index]:
@@ -416,9 +440,6 @@ def _predictions(rows: Sequence[TableRow], labels: Sequence[str]) -> Predictions
         truth=np.array(truth, dtype=np.int64),
         scores=scores("score"),
         probe=scores("probe") if f"probe_{labels[0]}" in rows[0] else None,
-        counted=(
-            np.array([row.index("counted", 0, 1) for row in rows], dtype=bool)
-            if "counted" in rows[0]
-            else None
-        ),
+        counted=mask("counted"),
+        known=mask("known"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,15 @@ from ...runtime.metrics.decisions import assign_labels, is_positive, positive_sc
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.intervals import auc, paired_auc_difference
 from ...runtime.metrics.metrics import Json, summarize
+from ...runtime.types import RGB
+from ..data.cells.types import CellExamples
+from ..data.cells.unknown_cells import known_cells
 from ..data.examples import Examples
 from ..data.split_types import Split
 from ..fitting.types import FoldResult
 from ..paired_tests import mcnemar
 from .cross_fitting import CrossFit
+from .field_table import counted_cells
 from .run_folder import Predictions
 from .types import ThresholdRecord
 
@@ -48,6 +52,9 @@ def gather_predictions(
     ]
     rows.sort(key=lambda row: row[0])
     indices, numbers, scores, probe = zip(*rows, strict=True)
+    masks = None
+    if isinstance(examples, CellExamples):
+        masks = counted_cells(examples), known_cells(examples)
     return Predictions(
         images=tuple(examples.names[index] for index in indices),
         groups=tuple(split.groups[index] for index in indices),
@@ -56,6 +63,8 @@ def gather_predictions(
         truth=examples.truth[list(indices)],
         scores=np.array(scores),
         probe=None if probe[0] is None else np.array(probe),
+        counted=None if masks is None else masks[0][list(indices)],
+        known=None if masks is None else masks[1][list(indices)],
     )
 
 
@@ -146,14 +155,15 @@ def decision_record(wanted: float, reached: bool, metrics: Json) -> ThresholdRec
     }
 
 
-def seen_images(examples: Examples, fingerprint: str) -> Json:
+def seen_images(images: Iterable[RGB], fingerprint: str) -> Json:
     """Return salted hashes of the pixels of every image that the network was trained on.
 
     The salt is a function of the data set, so that the same command gives the same run.
 
     Parameters
     ----------
-    examples : Examples
+    images : iterable of (S, S, 3) ndarray of uint8
+        As the model sees them; of cells, their files as `FILE_SETTINGS` loads them.
     fingerprint : str
         Of the data set.
 
@@ -165,7 +175,7 @@ def seen_images(examples: Examples, fingerprint: str) -> Json:
     salt = hashlib.sha256(f"alledge/seen {fingerprint}".encode()).digest()[:16]
     return {
         "salt": salt.hex(),
-        "hashes": sorted({pixel_hash(salt, pixels) for pixels in examples.pixels}),
+        "hashes": sorted({pixel_hash(salt, pixels) for pixels in images}),
     }
 
 

@@ -33,9 +33,9 @@ def write_predictions(path: Path, predictions: Predictions, labels: Sequence[str
     probe = predictions.probe
     if probe is not None:
         header += [f"probe_{label}" for label in labels]
-    counted = predictions.counted
-    if counted is not None:
-        header.append("counted")
+    counted, known = predictions.counted, predictions.known
+    if counted is not None and known is not None:
+        header += ["counted", "known"]
     rows = [
         [
             image,
@@ -46,7 +46,7 @@ def write_predictions(path: Path, predictions: Predictions, labels: Sequence[str
             int(predictions.truth[index]),
             *map(float, predictions.scores[index]),
             *(map(float, probe[index]) if probe is not None else ()),
-            *(() if counted is None else (int(counted[index]),)),
+            *(() if counted is None or known is None else (int(counted[index]), int(known[index]))),
         ]
         for index, image in enumerate(predictions.images)
     ]

@@ -7,6 +7,9 @@ from typing import Any, TypedDict
 from ...runtime.types import GuardsRecord
 from ..provenance import CodeVersion
 
+FIELD, CELL = "field", "cell"
+TASKS = (FIELD, CELL)  # what the network judges: the whole field, or each of its cells
+
 
 class SplitSettings(TypedDict):
     """The split of a run; `digest` is a hash of the fold and the group of every image."""
@@ -35,7 +38,17 @@ class DataSettings(TypedDict):
     root: str
 
 
-class RunSettings(TypedDict):
+class CellRunSettings(TypedDict, total=False):
+    """What a run of cells has beside: the settings of cells, and all its data sets.
+
+    `data` is the first of the `sources`.
+    """
+
+    cells: dict[str, Any]
+    sources: list[DataSettings]
+
+
+class RunSettings(CellRunSettings):
     """Everything that the results of a run depend on, and the folder of its images."""
 
     model: str
@@ -64,7 +77,35 @@ class ThresholdRecord(TypedDict):
     specificity: float
 
 
-class RunRecord(RunSettings):
+class CellRunRecord(TypedDict, total=False):
+    """What ``run.json`` of a run of cells has beside.
+
+    `field` is the rule that an export uses, `fields` has the metrics of the fields, each judged
+    by a rule that was fitted without it; None if there are none. `field_directions` are as
+    `directions`, of fields. `guards` are those of the crops, `field_guards` those of the fields.
+    """
+
+    field: dict[str, Any]
+    fields: dict[str, Any] | None
+    field_calibration: str | None
+    field_directions: list[dict[str, Any]]
+    field_guards: GuardsRecord | None
+
+
+class RunResultsRecord(CellRunRecord):
+    """The results in ``run.json``."""
+
+    temperature: float
+    threshold: float
+    band: list[float]
+    decision: ThresholdRecord
+    calibration: str
+    oof: dict[str, Any]
+    against_probe: dict[str, Any] | None
+    directions: list[dict[str, Any]]
+
+
+class RunRecord(RunSettings, RunResultsRecord):
     """The content of ``run.json``.
 
     `temperature`, `threshold` and `band` are those that an export uses. `oof` has the metrics of
@@ -72,17 +113,9 @@ class RunRecord(RunSettings):
     `reading` what the labels of the data set mean.
     """
 
-    temperature: float
-    threshold: float
-    band: list[float]
-    decision: ThresholdRecord
     schema: str
     schema_version: int
     refit: dict[str, int]
-    calibration: str
-    oof: dict[str, Any]
-    against_probe: dict[str, Any] | None
-    directions: list[dict[str, Any]]
     guards: GuardsRecord | None
     reading: list[str]
     seen: dict[str, Any]

@@ -13,6 +13,7 @@ from ..examples import Examples
 from ..split_types import Fold, Indices, Split
 from ..splits import make_split
 from .types import CellExamples
+from .unknown_cells import known_cells
 
 
 def split_cells(examples: CellExamples, kind: str, folds: int, seed: int) -> Split:
@@ -30,7 +31,8 @@ def split_cells(examples: CellExamples, kind: str, folds: int, seed: int) -> Spl
     Returns
     -------
     Split
-        Its indices are those of cells.
+        Its indices are those of cells. Cells whose truth is not known are tested, so that their
+        field can be judged, and not trained on.
 
     Raises
     ------
@@ -42,21 +44,24 @@ def split_cells(examples: CellExamples, kind: str, folds: int, seed: int) -> Spl
     names, owners = _owners(examples, with_empty=kind.lower().endswith(".csv"))
     split = make_split(_pictures(examples, names, owners), kind, folds, seed)
 
-    def cells_of(pictures: Indices) -> Indices:
-        return np.flatnonzero(np.isin(owners, pictures))
+    known = known_cells(examples)
+
+    def trained_cells(pictures: Indices) -> Indices:
+        return np.flatnonzero(np.isin(owners, pictures) & known)
 
     cell_folds = tuple(
         replace(
             fold,
-            train=cells_of(fold.train),
-            test=cells_of(fold.test),
-            validation=None if fold.validation is None else cells_of(fold.validation),
+            train=trained_cells(fold.train),
+            test=np.flatnonzero(np.isin(owners, fold.test)),
+            validation=None if fold.validation is None else trained_cells(fold.validation),
         )
         for fold in split.folds
     )
     _refuse_unusable_fold(examples, split.kind, cell_folds)
     groups = tuple(split.groups[owner] for owner in owners)
-    return Split(split.kind, cell_folds, split.test_fold[owners], groups, split.notes)
+    refit = None if known.all() else np.flatnonzero(known)
+    return Split(split.kind, cell_folds, split.test_fold[owners], groups, split.notes, refit)
 
 
 def _owners(examples: CellExamples, *, with_empty: bool) -> tuple[tuple[str, ...], Indices]:

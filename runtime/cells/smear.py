@@ -1,0 +1,84 @@
+"""Pools the fields of one smear: their counts, and one verdict from all their cells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ..records import Result
+from .results import CellResult, judge_field
+
+if TYPE_CHECKING:
+    from ..bundle.bundle import Bundle
+    from .field_rule import FieldRule
+
+# A flag of single fields is one of the smear too if this share of its fields has it.
+COMMON_SHARE = 0.5
+OF_ONE_FIELD = ("indeterminate", "too_few_cells")  # flags that say nothing about the smear
+NOT_POOLED = "off_domain"  # such a field is none of this stain: its cells are not counted
+
+
+def pool_fields(results: Iterable[Result], rule: FieldRule, bundle: Bundle, backend: str) -> Result:
+    """Return one result for all fields of a smear.
+
+    Fields that could not be read and fields with the flag ``off_domain`` are left out. An image of
+    one cell counts as a field with one cell.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        Of a cell bundle.
+    rule : FieldRule
+        Of the bundle's format.
+    bundle : Bundle
+    backend : str
+
+    Returns
+    -------
+    Result
+        Its `kind` is ``"smear"``, its `image` None. `counts.fields` is the number of fields that
+        were pooled. It has the flag ``too_few_cells`` below `rule.smear_cells` leucocytes, and
+        each flag that at least half of the fields have.
+    """
+    cells: list[CellResult] = []
+    flags: Counter[str] = Counter()
+    fields, more, ms = 0, 0, 0.0
+    for result in results:
+        ms += result.ms
+        if result.status == "error" or NOT_POOLED in result.flags:
+            continue
+        fields += 1
+        flags.update(result.flags)
+        cells += _cells_of(result)
+        more += result.counts.more if result.counts else 0
+    verdict = judge_field(cells, rule, bundle.labels, bundle.positive, fields=fields, more=more)
+    own = [
+        flag
+        for flag, number in flags.items()
+        if flag not in OF_ONE_FIELD and number >= COMMON_SHARE * fields
+    ]
+    own += ["indeterminate"] * verdict.indeterminate
+    own += ["too_few_cells"] * (verdict.counts.leucocytes < max(rule.smear_cells, 1))
+    return Result(
+        image=None,
+        status="review" if own else "ok",
+        label=verdict.label,
+        probability=verdict.probability,
+        scores=verdict.scores,
+        threshold=rule.threshold,
+        flags=tuple(own),
+        bundle=bundle.name,
+        digest=bundle.digest,
+        backend=backend,
+        ms=ms,
+        task="cell",
+        kind="smear",
+        counts=verdict.counts,
+    )
+
+
+def _cells_of(result: Result) -> Sequence[CellResult]:
+    if result.kind == "cell" and result.label is not None and result.probability is not None:
+        return [CellResult(0, 0, 1, result.label, result.probability)]
+    return result.cells or ()

@@ -1,0 +1,83 @@
+"""The results of the fields of a run: the rule that is exported, and cross-fitted metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...runtime.cells.field_rule import FieldRule
+from ...runtime.metrics.field_metrics import summarize_fields
+from ...runtime.metrics.metrics import Json
+from ..data.cells.types import CellExamples
+from ..data.split_types import Split
+from .cross_fitting import CrossFit, FittedRule
+from .field_directions import field_directions
+from .field_fitting import CrossFittedFields, cross_fit_fields, fit_field_judge
+from .field_table import FieldTable, field_table
+from .options import TrainOptions
+from .run_folder import Predictions
+
+
+@dataclass(frozen=True)
+class FieldResults:
+    """What a run says of its fields.
+
+    Parameters
+    ----------
+    rule : FieldRule
+        Fitted to all fields; the default where they cannot fit one.
+    table : FieldTable
+    crossed : CrossFittedFields or None
+        None if no rule could be fitted.
+    metrics : dict
+        The keys of ``metrics.json``: ``fields``, ``field_calibration`` and ``field_directions``.
+    """
+
+    rule: FieldRule
+    table: FieldTable
+    crossed: CrossFittedFields | None
+    metrics: Json
+
+
+def field_results(
+    predictions: Predictions,
+    examples: CellExamples,
+    split: Split,
+    cells: FittedRule,
+    calibrated: CrossFit,
+    options: TrainOptions,
+) -> FieldResults:
+    """Fit the rule of fields and measure it on fields that it was not fitted on.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of cells, one row for every fold that tests a cell.
+    examples : CellExamples
+    split : Split
+    cells : FittedRule
+        Fitted to all cells.
+    calibrated : CrossFit
+        Of one row a cell.
+    options : TrainOptions
+
+    Returns
+    -------
+    FieldResults
+    """
+    labels, positive = examples.dataset.labels, examples.dataset.positive
+    table, once = field_table(examples), predictions.per_image()
+    judge = fit_field_judge(once, table, labels, positive, options.sensitivity, cells=cells)
+    if judge is None:
+        nothing: Json = {"fields": None, "field_calibration": None, "field_directions": []}
+        return FieldResults(FieldRule(), table, None, nothing)
+    crossed = cross_fit_fields(
+        once, table, labels, positive, judge, calibrated, options.sensitivity
+    )
+    metrics = {
+        "fields": summarize_fields(crossed.judged, seed=options.seed),
+        "field_calibration": crossed.kind,
+        "field_directions": field_directions(
+            predictions, split, table, labels, positive, options.sensitivity, seed=options.seed
+        ),
+    }
+    return FieldResults(judge.field, table, crossed, metrics)
