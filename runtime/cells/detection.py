@@ -1,6 +1,13 @@
-"""Finds the nucleated cells of a field."""
+"""Finds the nucleated cells of a field.
+
+The field is reduced until an erythrocyte has a fixed size, so that its magnification does not
+matter. What is darker in the nuclear stain than a multiple of the erythrocytes' density is parted
+into nuclei, and each nucleus is a cell.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,52 +16,103 @@ from PIL import Image
 from .background import background_colour, optical_density
 from .detection_settings import DetectionSettings
 from .erythrocyte_scale import erythrocyte_diameter, mean_of_nine
-from .nuclear_stain import field_stain, nuclear_stain, provisional_nuclei, without_cells
+from .nuclear_stain import (
+    FieldStain,
+    field_stain,
+    nuclear_stain,
+    nucleus_diameter,
+    provisional_nuclei,
+    with_surroundings,
+)
 from .nuclei import find_nuclei
+from .nucleus_measures import NucleusMeasures, measure_nuclei
+from .nucleus_verdict import is_nucleus, is_smudge
 from .types import Cell, Detection, ScaleSource
 
-UNIT = 16  # pixels of an erythrocyte in the image that is searched
-OVERVIEW = 640
+OVERVIEW = 640  # pixels on the longer side of the image in which the scale is measured
+UNIT = 16.0  # pixels of an erythrocyte in the image in which nuclei are searched
+NUCLEUS = 1.35  # diameter of the median nucleus of ALL-IDB1, in erythrocytes
+IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
+MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Diameter of an erythrocyte in pixels of the given image, and where it is from."""
+
+    unit: float
+    source: ScaleSource
+
 
 def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = None) -> Detection:
-    """Return the nucleated cells of a field."""
+    """Return the nucleated cells of a field.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) ndarray of uint8
+        A field or a crop, at any magnification. At least 1200 pixels on the longer side are
+        recommended for a field; more do not help.
+    settings : DetectionSettings, optional
+
+    Returns
+    -------
+    Detection
+        Positions and lengths in pixels of `rgb`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> detect_cells(np.full((480, 640, 3), 230, np.uint8)).cells
+    ()
+    """
     settings = settings or DetectionSettings()
     image = Image.fromarray(rgb)
-    k = max(1, round(max(image.size) / OVERVIEW))
-    overview = image.reduce(k) if k > 1 else image
-    small = np.asarray(overview)
-    background = background_colour(small)
-    density = optical_density(small, background)
+    step = max(1, round(max(image.size) / OVERVIEW))
+    overview = image.reduce(step) if step > 1 else image
+    stain, scale = _measure_field(np.asarray(overview), step)
+    factor = min(UNIT / scale.unit, 1.0, (MAX_PIXELS / (image.width * image.height)) ** 0.5)
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    source = overview if factor * step <= 1 else image
+    searched = np.asarray(source.resize((width, height), Image.Resampling.BILINEAR))
+    plane = mean_of_nine(nuclear_stain(searched, stain))
+    nuclei = find_nuclei(plane, scale.unit * factor, settings.min_stain)
+    measures = measure_nuclei(nuclei, plane, searched, stain.background, scale.unit * factor)
+    cells = _cells(measures, settings, (image.width / width, image.height / height), scale.unit)
+    return Detection(
+        cells=tuple(cells[: settings.max_cells]),
+        unit=scale.unit,
+        unit_source=scale.source,
+        background=stain.background,
+        more=max(0, len(cells) - settings.max_cells),
+    )
+
+
+def _measure_field(overview: NDArray[np.uint8], step: int) -> tuple[FieldStain, _Scale]:
+    """Return the colours and the scale of a field, of which a reduced copy is given."""
+    background = background_colour(overview)
+    density = optical_density(overview, background)
     nuclei = provisional_nuclei(density)
     stain = field_stain(density, nuclei, background)
-    unit = erythrocyte_diameter(density[1], without_cells(nuclei), stain.density)
-    source: ScaleSource = "erythrocytes"
-    if unit is None:
-        unit = 0.05 * max(overview.size)
-        source = "none"
-    base = overview if unit >= UNIT else image
-    unit *= k
-    factor = min(UNIT / unit, 1.0)
-    size = [max(1, round(s * factor)) for s in image.size]
-    work = np.asarray(base.resize(size, Image.Resampling.BILINEAR))
-    fx, fy = image.width / size[0], image.height / size[1]
-    plane = mean_of_nine(nuclear_stain(work, stain))
-    cells = _cells(plane, unit * factor, settings)
-    out = [Cell(float((x + .5) * fx - .5), float((y + .5) * fy - .5), float(r * (fx * fy) ** .5), flags)
-           for x, y, r, flags in cells]
-    return Detection(tuple(out[:settings.max_cells]), unit, source, background, max(0, len(out) - settings.max_cells))
+    diameter = erythrocyte_diameter(density[1], with_surroundings(nuclei), stain.density)
+    if diameter is not None:
+        return stain, _Scale(diameter * step, "erythrocytes")
+    diameter = nucleus_diameter(nuclei)
+    if diameter is not None:
+        return stain, _Scale(diameter / NUCLEUS * step, "nuclei")
+    return stain, _Scale(IMAGE_SHARE * max(overview.shape) * step, "none")
 
 
-def _cells(plane, unit, settings):
-    b = find_nuclei(plane, unit, settings.min_stain)
-    n = np.bincount(b.number)
+def _cells(
+    measures: NucleusMeasures,
+    settings: DetectionSettings,
+    pitch: tuple[float, float],
+    unit: float,
+) -> list[Cell]:
+    """Return the cells among the stained bodies, in pixels of the given image, in reading order."""
+    smudge = is_smudge(measures)
     cells = []
-    for i in np.flatnonzero(n):
-        r = (n[i] / np.pi) ** .5
-        if not settings.min_radius * unit <= r <= settings.max_radius * unit:
-            continue
-        m = b.number == i
-        px, py = b.columns[m], b.rows[m]
-        cut = px.min() == 0 or py.min() == 0 or px.max() == plane.shape[1] - 1 or py.max() == plane.shape[0] - 1
-        cells.append((px.mean(), py.mean(), r, ("clipped",) if cut else ()))
-    return sorted(cells, key=lambda c: (c[1], c[0]))
+    for i in np.flatnonzero(is_nucleus(measures, settings)):
+        flags = ("clipped",) * bool(measures.is_clipped[i]) + ("smudge",) * bool(smudge[i])
+        x, y = ((place[i] + 0.5) * p - 0.5 for place, p in zip((measures.x, measures.y), pitch))
+        cells.append(Cell(float(x), float(y), float(measures.radius[i] * unit), flags))
+    return sorted(cells, key=lambda cell: (cell.y, cell.x))

@@ -29,7 +29,7 @@ class DetectionSettings:
     """
 
     min_stain: float = 1.6
-    min_radius: float = 0.3
+    min_radius: float = 0.27
     max_radius: float = 2.5
     max_cells: int = 1000
 

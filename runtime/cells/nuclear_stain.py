@@ -51,15 +51,23 @@ def provisional_nuclei(density: Floats) -> NDArray[np.bool_]:
     return (density[1] - density[2] > PURPLE) & (density[0] > RED)
 
 
-def without_cells(nuclei: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the nuclei with their surroundings, where the bodies of their cells may be."""
+def nucleus_diameter(nuclei: NDArray[np.bool_]) -> float | None:
+    """Return the median diameter of the larger nuclei in pixels; None where there are none."""
     labels, count = label_components(nuclei)
-    if not count:
-        return nuclei
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    radius = float(np.sqrt(np.quantile(sizes[sizes >= sizes.max() / 4], 0.5) / np.pi))
+    sizes = sizes[sizes >= MIN_PIXELS]
+    if not len(sizes):
+        return None
+    return float(2 * np.sqrt(np.median(sizes[sizes >= sizes.max() / 4]) / np.pi))
+
+
+def with_surroundings(nuclei: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the nuclei with their surroundings, where the bodies of their cells may be."""
+    diameter = nucleus_diameter(nuclei)
+    if diameter is None:
+        return nuclei
     image = Image.fromarray(nuclei.astype(np.uint8) * 255)
-    return np.asarray(image.filter(ImageFilter.BoxBlur(SURROUNDINGS * radius))) > 0
+    return np.asarray(image.filter(ImageFilter.BoxBlur(SURROUNDINGS * diameter / 2))) > 0
 
 
 def field_stain(density: Floats, nuclei: NDArray[np.bool_], background: Colour) -> FieldStain:
