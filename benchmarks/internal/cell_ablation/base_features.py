@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ....train.fitting.augmentation import PAPER_AUGMENTATION, Augmentation
 from ....train.fitting.feature_cache import AugmentationPass, Base, FeatureCache, weights_digest
 
-AUGMENTED_PASSES = 3
+AUGMENTED_PASSES = 2
 SEED = 0  # of augmented copies and of random weights
 
 Floats = NDArray[np.float32]

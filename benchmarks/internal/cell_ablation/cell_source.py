@@ -77,20 +77,6 @@ def is_positive(examples: Examples) -> NDArray[np.bool_]:
     return np.array(positive)[examples.truth]
 
 
-def is_known(examples: CellExamples) -> NDArray[np.bool_]:
-    """Return whether the label of each cell is known.
-
-    The positions of ALL-IDB1 leave out blasts that the edge of the image cuts. A clipped cell of a
-    field with blasts may therefore be one.
-    """
-    clipped = np.array(["clipped" in flags for flags in examples.flags], dtype=bool)
-    positive = [field.label in examples.dataset.positive for field in examples.fields]
-    in_positive_field = np.array(positive)[examples.field_index] & (examples.field_index >= 0)
-    unknown = clipped & in_positive_field & ~is_positive(examples)
-    known: NDArray[np.bool_] = ~unknown
-    return known
-
-
 def is_smudge(examples: CellExamples) -> NDArray[np.bool_]:
     """Return whether each cell is a smudge cell."""
     return np.array(["smudge" in flags for flags in examples.flags], dtype=bool)

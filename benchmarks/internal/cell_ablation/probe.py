@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 # scikit-learn's C; `fit_probe` of a run chooses it for every fit, which takes 30 times as long
 INVERSE_STRENGTH = 1e-3
 ITERATIONS = 300
-MIN_SPREAD = 1e-6
+MIN_SPREAD = 1e-20  # the features of a base with random weights hardly vary
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

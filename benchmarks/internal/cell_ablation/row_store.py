@@ -16,12 +16,13 @@ from ....errors import DataError
 from ....runtime.files import write_json
 from ....runtime.json_documents import read_json
 from ....train.data.cells.types import CellExamples
+from ....train.data.cells.unknown_cells import known_cells
 from ....train.data.examples import Examples
 from .base_features import BaseFeatures, Floats
-from .cell_source import CellSource, is_known, is_positive, is_smudge
+from .cell_source import CellSource, is_positive, is_smudge
 from .probe import fit_blast_probe
 from .scores import SectionScores, score_cameras, score_cells, score_fields
-from .variants import CAMERA, CELL, Variant
+from .variants import CAMERA, CELL, COUNT, Variant
 
 SCHEMA, SCHEMA_VERSION = "alledge/cell-ablation-row", 1
 EVEN = 0.5
@@ -84,7 +85,7 @@ class RowRunner:
         return _read(path)
 
     def _document(self, variant: Variant, settings: dict[str, Any]) -> dict[str, Any]:
-        if variant.unit == CELL:
+        if variant.unit in (CELL, COUNT):
             return self._cell_document(variant, settings)
         examples = self.source.fields()
         if variant.unit == CAMERA:
@@ -97,8 +98,11 @@ class RowRunner:
 
     def _cell_document(self, variant: Variant, settings: dict[str, Any]) -> dict[str, Any]:
         examples = self.source.cells(variant.crop)
-        passes = self._passes(examples, variant)
-        extra = self.source.negative_cells(variant.crop)
+        if variant.unit == COUNT:
+            passes = [np.zeros((len(examples.truth), 1), dtype=np.float32)]
+        else:
+            passes = self._passes(examples, variant)
+        extra = None if variant.unit == COUNT else self.source.negative_cells(variant.crop)
         added, called = None, {}
         if extra is not None:
             features = self.features.passes(
@@ -139,7 +143,7 @@ def _called_blasts(
     tested: NDArray[np.bool_],
 ) -> dict[str, tuple[int, int]]:
     """Return how many tested cells of each kind a probe of all cells of the fields calls blasts."""
-    rows = np.flatnonzero(is_known(examples) & ~is_smudge(examples))
+    rows = np.flatnonzero(known_cells(examples) & ~is_smudge(examples))
     probe = fit_blast_probe(passes, rows, is_positive(examples), added)
     called = probe.probability(features) >= EVEN
     kinds = np.array([sample.path.parent.name for sample in extra.dataset.samples])

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from ....runtime.cells.field_rule import FieldRule
 from ....train.data.cells.field_split import split_cells
 from ....train.data.cells.types import CellExamples
+from ....train.data.cells.unknown_cells import known_cells
 from ....train.data.examples import Examples
 from ....train.data.group_folds import group_folds
 from ....train.data.split_types import CAMERA, GROUPED, Fold
 from ....train.data.splits import make_split
 from ....train.runs.field_rule_fitting import fit_field_rule
-from .cell_source import is_known, is_positive, is_smudge
+from .cell_source import is_positive, is_smudge
 from .probe import BlastProbe, Floats, Ints, fit_blast_probe
 
 FOLDS = 5
@@ -78,7 +79,7 @@ def score_cells(
     seed : int
         Of the folds.
     """
-    positive, known = is_positive(examples), is_known(examples) & ~is_smudge(examples)
+    positive, known = is_positive(examples), known_cells(examples) & ~is_smudge(examples)
 
     def fit(rows: Ints) -> BlastProbe:
         return fit_blast_probe(passes, rows[known[rows]], positive, negatives)
@@ -122,15 +123,16 @@ def _fit_rule(
     seed: int,
 ) -> FieldRule:
     """Return the rule of fields, fitted inside the training part of a fold."""
-    truth = is_positive(examples).astype(np.int64)[fold.train]
-    groups = [examples.groups[index] for index in fold.train]
-    part = group_folds(truth, groups, INNER_FOLDS, seed)
+    owner = examples.field_index
+    trained = np.unique(owner[fold.train])
+    positive = np.array([examples.fields[i].label in examples.dataset.positive for i in trained])
+    groups = [examples.fields[index].group for index in trained]
+    part = group_folds(positive.astype(np.int64), groups, INNER_FOLDS, seed)
     p = np.full(len(examples.truth), np.nan)
     for number in np.unique(part):
-        held_out = fold.train[part == number]
-        p[held_out] = fit(fold.train[part != number]).probability(features[held_out])
-    trained = np.unique(examples.field_index[fold.train])
-    positive = [examples.fields[i].label in examples.dataset.positive for i in trained]
+        rows = fold.train[np.isin(owner[fold.train], trained[part != number])]
+        held_out = np.isin(owner, trained[part == number])
+        p[held_out] = fit(rows).probability(features[held_out])
     return fit_field_rule(_by_field(examples, p, trained), positive) or FieldRule()
 
 

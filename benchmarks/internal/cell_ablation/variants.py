@@ -8,10 +8,10 @@ from typing import Any
 from ....runtime.cells.crop_settings import CropSettings
 from ....train.fitting.augmentation import CELL_AUGMENTATION, NO_AUGMENTATION, Augmentation
 
-CELL, FIELD, CAMERA = "cell", "field", "camera"
+CELL, FIELD, CAMERA, COUNT = "cell", "field", "camera", "count"
 MODEL = "mobilenetv2"
 FIELD_SIZE = 224  # pixels of a whole field, as in the study of fields
-CROP = CropSettings(size=96, unit="erythrocyte", width=3.0, white_balance=True)
+CROP = CropSettings()
 GEOMETRY = replace(NO_AUGMENTATION, flip=True, rotation=180.0, shift=0.04)
 # One change of colour, focus or size at a time, on top of rotated and mirrored copies.
 JITTERS: dict[str, dict[str, Any]] = {
@@ -20,14 +20,6 @@ JITTERS: dict[str, dict[str, Any]] = {
     "brightness jitter": {"brightness": 0.15},
     "blur": {"blur": 0.012},
     "size jitter": {"scale": 0.25},
-}
-# What is left out of the default augmentation.
-OMISSIONS: dict[str, dict[str, Any]] = {
-    "without rotation": {"rotation": 0.0, "flip": False, "shift": 0.0},
-    "without stain jitter": {"stain": 0.0},
-    "without light jitter": {"white_point": 0.0, "brightness": 0.0},
-    "without blur": {"blur": 0.0},
-    "without size jitter": {"scale": 0.0},
 }
 
 
@@ -41,8 +33,9 @@ class Variant:
         What the rows of a group have in common.
     name : str
         What is changed. Unique together with `group`.
-    unit : {"cell", "field", "camera"}
-        What is judged: cells, whole fields at `FIELD_SIZE`, or nothing but the camera.
+    unit : {"cell", "field", "camera", "count"}
+        What is judged: cells, whole fields at `FIELD_SIZE`, nothing but the camera of a field, or
+        nothing but its number of cells.
     crop : CropSettings
     augmentation : Augmentation, optional
         None fits the probe on the crops as they are.
@@ -74,21 +67,25 @@ def variants(models: tuple[str, ...] = (MODEL,)) -> list[Variant]:
     rows = [replace(row, model=models[0]) for row in _crop_rows() + _augmentation_rows()]
     for model in models:
         rows += _model_rows(model)
-    return [*rows, Variant("control", "camera alone", unit=CAMERA)]
+    controls = [
+        Variant("control", "camera alone", unit=CAMERA),
+        Variant("control", "number of cells alone", unit=COUNT),
+    ]
+    return [*rows, *controls]
 
 
 def _crop_rows() -> list[Variant]:
-    rows = [Variant("crop", "reference: 96 pixels, 3 erythrocytes, white balance")]
+    rows = [Variant("crop", f"reference: {CROP.size} pixels, {CROP.width:g} erythrocytes")]
     rows += [
-        Variant("crop", f"{size} pixels", crop=replace(CROP, size=size)) for size in (128, 160, 224)
+        Variant("crop", f"{size} pixels", crop=replace(CROP, size=size)) for size in (128, 160)
     ]
     rows += [
         Variant("crop", f"{width:g} erythrocytes", crop=replace(CROP, width=width))
-        for width in (2.0, 2.5, 4.0)
+        for width in (2.0, 3.0, 4.0)
     ]
     rows += [
         Variant("crop", f"{width:g} nuclei", crop=replace(CROP, unit="nucleus", width=width))
-        for width in (1.5, 2.0, 2.5)
+        for width in (1.5, 2.0)
     ]
     return [
         *rows,
@@ -105,7 +102,6 @@ def _augmentation_rows() -> list[Variant]:
         row("rotation, mirroring, shift", GEOMETRY),
         *(row(f"… + {name}", replace(GEOMETRY, **change)) for name, change in JITTERS.items()),
         row("default", CELL_AUGMENTATION),
-        *(row(name, replace(CELL_AUGMENTATION, **off)) for name, off in OMISSIONS.items()),
         row("default, no white balance", CELL_AUGMENTATION, crop=plain),
     ]
 
