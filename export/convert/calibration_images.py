@@ -13,6 +13,8 @@ from typing import TypeVar
 import numpy as np
 
 from ...errors import DataError
+from ...runtime.cells.field_cells import find_cells
+from ...runtime.cells.settings import CellSettings
 from ...runtime.data.class_folders import smear_images
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import UNKNOWN_CAMERA, load_image
@@ -121,15 +123,59 @@ def load_folder(folder: Path, settings: ImageSettings) -> CalibrationImages:
     ImageError
         If one cannot be read.
     """
-    paths = smear_images(folder)
-    if not paths:
-        raise DataError(f"{folder} has no images to calibrate on", fix="name a folder of smears")
-    chosen = choose_balanced(
-        paths, lambda path: path.relative_to(folder).as_posix(), lambda path: path.parent
-    )
+    chosen = _chosen_paths(folder)
     loaded = [load_image(path, settings) for path in chosen]
     return CalibrationImages(
         np.stack([pixels for pixels, _ in loaded]),
         tuple(path.parent.name for path in chosen),
         tuple(header.camera for _, header in loaded),
+    )
+
+
+def load_cell_folder(folder: Path, settings: CellSettings) -> CalibrationImages:
+    """Return cells of the fields in a folder that the user named for the calibration of cells.
+
+    Parameters
+    ----------
+    folder : Path
+    settings : CellSettings
+
+    Returns
+    -------
+    CalibrationImages
+        At most `MAX_IMAGES` cells, about as many of every field.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no image, or no cell is found in its images.
+    ImageError
+        If one cannot be read.
+    """
+    fields = {path: find_cells(path, settings) for path in _chosen_paths(folder)}
+    cells = [(path, index) for path, found in fields.items() for index in range(len(found.crops))]
+    if not cells:
+        raise DataError(
+            f"no cell is found in the images of {folder}",
+            fix="name a folder of microscope fields",
+        )
+    chosen = choose_balanced(
+        cells,
+        lambda cell: f"{cell[0].relative_to(folder).as_posix()}#{cell[1]}",
+        lambda cell: cell[0],
+    )
+    return CalibrationImages(
+        np.stack([fields[path].crops[index] for path, index in chosen]),
+        tuple(path.parent.name for path, _ in chosen),
+        tuple(fields[path].header.camera for path, _ in chosen),
+    )
+
+
+def _chosen_paths(folder: Path) -> list[Path]:
+    """Return at most `MAX_IMAGES` images of a folder, about as many of every folder in it."""
+    paths = smear_images(folder)
+    if not paths:
+        raise DataError(f"{folder} has no images to calibrate on", fix="name a folder of smears")
+    return choose_balanced(
+        paths, lambda path: path.relative_to(folder).as_posix(), lambda path: path.parent
     )
