@@ -22,6 +22,7 @@ from .nuclear_stain import (
     nuclear_stain,
     nucleus_diameter,
     provisional_nuclei,
+    typical_stain,
     with_surroundings,
 )
 from .nuclei import find_nuclei
@@ -96,9 +97,10 @@ def _measure_field(overview: NDArray[np.uint8], step: int) -> tuple[FieldStain, 
     diameter = erythrocyte_diameter(density[1], with_surroundings(nuclei), stain.density)
     if diameter is not None:
         return stain, _Scale(diameter * step, "erythrocytes")
-    diameter = nucleus_diameter(nuclei)
-    if diameter is not None:
-        return stain, _Scale(diameter / NUCLEUS * step, "nuclei")
+    stain = typical_stain(background)  # what was taken for erythrocytes has none of their circles
+    nucleus = nucleus_diameter(nuclei)
+    if nucleus is not None:
+        return stain, _Scale(nucleus / NUCLEUS * step, "nuclei")
     return stain, _Scale(IMAGE_SHARE * max(overview.shape) * step, "none")
 
 

@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 
 # A part of a field is a nucleus where its stain is above a share of the mean stain around it, which
 # follows pale and dark nuclei. The higher shares open the gaps between nuclei that touch.
-LEVELS = (0.55, 0.72, 0.88)
+LEVELS = (0.55, 0.7, 0.8, 0.9)
 FLOOR = 0.5  # of `min_stain`
 OWN_SHARE = 0.45  # of the 90th percentile of the own component
 OWN_PERCENTILE = 0.9
