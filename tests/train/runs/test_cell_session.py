@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alledge.errors import RunError, UsageError
+from alledge.errors import AllImagesSeenError, RunError, UsageError
 from alledge.runtime.bundle.seen_images import FILE_SETTINGS, TrainingImageHashes
 from alledge.runtime.cells.crop_settings import CropSettings
 from alledge.runtime.cells.field_rule import FieldRule
@@ -28,6 +28,7 @@ from alledge.train.phantom.smears import generate
 from alledge.train.runs.cross_fitting import FittedRule
 from alledge.train.runs.field_fitting import fit_field_judge
 from alledge.train.runs.field_table import read_fields
+from alledge.train.runs.run_evaluation import evaluate_run
 from alledge.train.runs.run_folder import Run, load_run
 from alledge.train.runs.session import TrainOptions, train
 from alledge.train.tables import run_table
@@ -42,7 +43,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def fields(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return read_dataset(generate(tmp_path_factory.mktemp("fields") / "set", images=20, size=480))
+    return read_dataset(generate(tmp_path_factory.mktemp("fields") / "set", images=16, size=400))
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +68,9 @@ def camera_run(cell_order: TrainOptions, tmp_path_factory: pytest.TempPathFactor
 def test_documents_of_a_run_of_cells_are_valid(which: str, request: pytest.FixtureRequest) -> None:
     run: Run = request.getfixturevalue(which)
     for name in ("run", "metrics"):
-        text = (
-            resources.files("alledge.runtime").joinpath(f"schemas/{name}.json").read_text("utf-8")
-        )
+        schema = resources.files("alledge.runtime") / f"schemas/{name}.json"
         document = json.loads((run.path / f"{name}.json").read_text(encoding="utf-8"))
-        jsonschema.validate(document, json.loads(text))
+        jsonschema.validate(document, json.loads(schema.read_text("utf-8")))
 
 
 def test_a_run_of_cells_stores_what_a_bundle_needs(cell_run: Run, fields: Dataset) -> None:
@@ -117,7 +116,7 @@ def test_the_metrics_of_cells_leave_out_those_without_a_truth(cell_run: Run) -> 
 def test_the_table_of_fields_agrees_with_the_metrics(cell_run: Run, fields: Dataset) -> None:
     table, metrics = rows(cell_run.path / "fields.csv"), cell_run.record["fields"]
     assert [row["field"] for row in table] == [fields.relative(s) for s in fields.samples]
-    assert metrics["fields"] == len(table) == 20
+    assert metrics["fields"] == len(table) == 16
     ill = [row for row in table if row["label"] == "blast"]
     positive = [row for row in ill if float(row["probability"]) >= float(row["threshold"])]
     assert metrics["sensitivity"]["value"] == pytest.approx(len(positive) / len(ill))
@@ -145,7 +144,7 @@ def test_a_camera_split_reports_cells_and_fields_of_each_direction(camera_run: R
     assert [row["tested"] for row in cells] == [row["tested"] for row in whole]
     assert len(whole) == 2
     for row in whole:
-        assert row["model"]["specificity"]["n"] + row["model"]["no_answer"]["negative"] == 10
+        assert row["model"]["specificity"]["n"] + row["model"]["no_answer"]["negative"] == 8
         assert row["probe"]["auc"]["n"] == row["model"]["auc"]["n"]
 
 
@@ -212,3 +211,32 @@ def test_several_data_sets_are_for_cells_only(cell_order: TrainOptions, fields: 
         train(order, quiet=True)
     with pytest.raises(UsageError, match="there is no task 'cells'"):
         train(replace(cell_order, task="cells"), quiet=True)
+
+
+def test_a_run_of_cells_is_evaluated_on_cells_and_fields(
+    cell_run: Run, fields: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(AllImagesSeenError):
+        evaluate_run(cell_run, fields.root)
+    other = generate(tmp_path / "other", images=8, size=400, seed=5)
+    shutil.copy(fields.samples[0].path, other / "im" / "Im099_0.jpg")
+    document = evaluate_run(cell_run, other)
+    assert document["task"] == "cell"
+    assert document["seen_left_out"] == 1
+    assert document["fields"]["fields"] == 8
+    assert document["operating"]["images"] > 8
+    schema = resources.files("alledge.runtime") / "schemas/evaluate.json"
+    jsonschema.validate(document, json.loads(schema.read_text("utf-8")))
+
+
+def test_the_training_figures_of_a_field_are_those_of_the_device(
+    cell_run: Run, fields: Dataset
+) -> None:
+    """Evaluation on the training set finds the cells that the run was trained on."""
+    document = evaluate_run(cell_run, fields.root, include_seen=True)
+    assert document["seen_included"] == len(fields.samples)
+    assert document["operating"]["images"] == cell_run.record["oof"]["images"]
+    assert document["operating"]["positives"] == cell_run.record["oof"]["positives"]
+    ours, theirs = document["fields"], cell_run.record["fields"]
+    assert ours["missed_blasts"] == theirs["missed_blasts"]
+    assert ours["counts"]["true"] == theirs["counts"]["true"]

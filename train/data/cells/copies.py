@@ -21,11 +21,10 @@ SIDE = 64  # pixels of the square that is compared
 SHADING_SIGMA = 2.0  # pixels of the square: blur that leaves only what is no detail
 FREQUENCIES = 12  # along each axis
 NEIGHBOURS = 10  # images that are compared with each image, those with the nearest descriptors
-LEAST_SIMILARITY = 0.9  # cosine between descriptors; copies of ALL-IDB and PBC have 0.94 or more
-# Correlation of detail in the best orientation. Copies of 240 images of ALL-IDB and PBC, turned,
-# mirrored, made brighter and darker, reduced and saved as JPEG, have at least 0.91; different
-# images at most 0.58.
-SCORE = 0.8
+LEAST_SIMILARITY = 0.9  # cosine between descriptors; copies of ALL-IDB1 and 2 have 0.94 or more
+# Correlation of detail in the best orientation: copies of ALL-IDB1 and 2 have at least 0.95,
+# different images at most 0.56 (copy_benchmark.py).
+SCORE = 0.75
 CHUNK = 1000  # images compared at once
 
 Floats = NDArray[np.float32]
@@ -63,16 +62,25 @@ def find_copies(thumbnails: Thumbnails) -> list[tuple[int, int]]:
     """
     if len(thumbnails) < 2:
         return []
-    details = _details(thumbnails)
+    details = normalized_details(thumbnails)
     return sorted(
         (a, b)
         for a, b in _near_pairs(_descriptors(details))
-        if _best_correlation(details[a], details[b]) >= SCORE
+        if best_correlation(details[a], details[b]) >= SCORE
     )
 
 
-def _details(thumbnails: Thumbnails) -> Floats:
-    """Return squares without shading, (N, 64, 64), of mean 0 and length 1; 0 for flat ones."""
+def normalized_details(thumbnails: Thumbnails) -> Floats:
+    """Return squares without shading, of mean 0 and length 1; 0 for flat ones.
+
+    Parameters
+    ----------
+    thumbnails : (N, 64, 64) ndarray of uint8
+
+    Returns
+    -------
+    (N, 64, 64) ndarray of float32
+    """
     from scipy import ndimage
 
     grey = thumbnails.astype(np.float32)
@@ -82,6 +90,23 @@ def _details(thumbnails: Thumbnails) -> Floats:
     length = np.sqrt((detail**2).sum(axis=(1, 2), keepdims=True))
     unit: Floats = detail / np.maximum(length, 1.0)
     return unit
+
+
+def best_correlation(one: Floats, other: Floats) -> float:
+    """Return the correlation of two squares in the best of the 8 orientations.
+
+    Parameters
+    ----------
+    one, other : (64, 64) ndarray of float32
+        As `normalized_details` returns them.
+
+    Returns
+    -------
+    float
+        From -1 to 1.
+    """
+    turns = [np.rot90(other, turn) for turn in range(4)]
+    return max(float((one * way).sum()) for turn in turns for way in (turn, turn[:, ::-1]))
 
 
 def _descriptors(details: Floats) -> Floats:
@@ -116,9 +141,3 @@ def _near_pairs(descriptors: Floats) -> set[tuple[int, int]]:
             a, b = start + row, int(nearest[row, column])
             pairs.add((min(a, b), max(a, b)))
     return pairs
-
-
-def _best_correlation(one: Floats, other: Floats) -> float:
-    """Return the correlation of two squares in the best of the 8 orientations."""
-    turns = [np.rot90(other, turn) for turn in range(4)]
-    return max(float((one * way).sum()) for turn in turns for way in (turn, turn[:, ::-1]))
