@@ -13,12 +13,12 @@ from typing import TypeVar
 import numpy as np
 
 from ...errors import DataError
-from ...runtime.cells.field_cells import find_cells
 from ...runtime.cells.settings import CellSettings
 from ...runtime.data.class_folders import smear_images
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import UNKNOWN_CAMERA, load_image
 from ..types import Images
+from .cell_files import read_cell_file
 
 # More images make every conversion of every fold slower.
 MAX_IMAGES = 64
@@ -132,18 +132,21 @@ def load_folder(folder: Path, settings: ImageSettings) -> CalibrationImages:
     )
 
 
-def load_cell_folder(folder: Path, settings: CellSettings) -> CalibrationImages:
-    """Return cells of the fields in a folder that the user named for the calibration of cells.
+def load_cell_folder(
+    folder: Path, settings: CellSettings, one_cell: ImageSettings
+) -> CalibrationImages:
+    """Return cells of the images in a folder that the user named for the calibration of cells.
 
     Parameters
     ----------
     folder : Path
-    settings : CellSettings
+    settings, one_cell
+        As `read_cell_file`.
 
     Returns
     -------
     CalibrationImages
-        At most `MAX_IMAGES` cells, about as many of every field.
+        At most `MAX_IMAGES` cells, about as many of every image.
 
     Raises
     ------
@@ -152,12 +155,12 @@ def load_cell_folder(folder: Path, settings: CellSettings) -> CalibrationImages:
     ImageError
         If one cannot be read.
     """
-    fields = {path: find_cells(path, settings) for path in _chosen_paths(folder)}
-    cells = [(path, index) for path, found in fields.items() for index in range(len(found.crops))]
+    files = {path: read_cell_file(path, settings, one_cell) for path in _chosen_paths(folder)}
+    cells = [(path, index) for path, (crops, _) in files.items() for index in range(len(crops))]
     if not cells:
         raise DataError(
             f"no cell is found in the images of {folder}",
-            fix="name a folder of microscope fields",
+            fix="name a folder of microscope fields, or of images of one cell each",
         )
     chosen = choose_balanced(
         cells,
@@ -165,9 +168,9 @@ def load_cell_folder(folder: Path, settings: CellSettings) -> CalibrationImages:
         lambda cell: cell[0],
     )
     return CalibrationImages(
-        np.stack([fields[path].crops[index] for path, index in chosen]),
+        np.stack([files[path][0][index] for path, index in chosen]),
         tuple(path.parent.name for path, _ in chosen),
-        tuple(fields[path].header.camera for path, _ in chosen),
+        tuple(files[path][1] for path, _ in chosen),
     )
 
 

@@ -13,8 +13,10 @@ from ...errors import DataError
 from ...runtime.cells.field_cells import find_cells
 from ...runtime.cells.settings import CellSettings
 from ...runtime.data.class_folders import smear_images
+from ...runtime.image_settings import ImageSettings
 from ...train.phantom.optics import CAMERAS
 from ...train.phantom.smears import draw_field
+from ..convert.cell_files import read_cell_file
 from ..types import FieldPicture, Images
 from .reference_images import (
     FIELD_PX,
@@ -63,8 +65,14 @@ def generate_cell_pool(settings: CellSettings) -> Images:
     return np.stack(pool)
 
 
-def load_reference_cells(folder: Path, settings: CellSettings) -> Images:
-    """Return the cells of the fields in a folder, which the user allows to be shipped.
+def load_reference_cells(folder: Path, settings: CellSettings, one_cell: ImageSettings) -> Images:
+    """Return the cells of the images in a folder, which the user allows to be shipped.
+
+    Parameters
+    ----------
+    folder : Path
+    settings, one_cell
+        As `read_cell_file`.
 
     Returns
     -------
@@ -75,9 +83,10 @@ def load_reference_cells(folder: Path, settings: CellSettings) -> Images:
     DataError
         If there are fewer than the references needed.
     ImageError
-        If a field cannot be read.
+        If an image cannot be read.
     """
-    cells = [crop for path in smear_images(folder) for crop in find_cells(path, settings).crops]
+    files = (read_cell_file(path, settings, one_cell) for path in smear_images(folder))
+    cells = [crop for crops, _ in files for crop in crops]
     if len(cells) < REFERENCES:
         raise DataError(
             f"{len(cells)} cells are found in the images of {folder} to choose references from",

@@ -158,3 +158,13 @@ def field_differences(here: dict[str, Any], stored: dict[str, Any]) -> list[str]
     ):
         return []
     return [f"field: the picture is {here} and was {stored} at the export"]
+
+
+def cells_line(cells: CellsRecord) -> str:
+    """Return the record of the cells as a line for a person."""
+    return (
+        f"cells      {cells['status']}: {cells['here']} found in {PICTURE}, {cells['at_export']} "
+        f"at the export; {cells['matched']} of {cells['compared']} at the same place (centres at "
+        f"most {cells['max_distance']:.2f} pixels apart), mean difference of their squares "
+        f"{cells['mean_difference']:.3f} (allowed {CROP_TOLERANCE:g})"
+    )

@@ -27,8 +27,8 @@ from .answers import answers, differences, guard_flags
 from .bundle import Bundle, Format
 from .picture_cells import (
     CELL_MAX_DP,
-    CROP_TOLERANCE,
     CellReplay,
+    cells_line,
     field_answer,
     field_differences,
     replay_cells,
@@ -38,7 +38,6 @@ from .references import FLOAT, PICTURE, References, Scores, read_references, var
 if TYPE_CHECKING:
     from ..types import (
         BackendVerification,
-        CellsRecord,
         Distance,
         HereDistance,
         PictureRecord,
@@ -300,7 +299,7 @@ def verify_text(document: VerifyDocument) -> str:
         f"mean difference {picture['mean_difference']:.3f} (allowed {PICTURE_TOLERANCE:g})",
     ]
     if "cells" in document:
-        lines.append(_cells_line(document["cells"]))
+        lines.append(cells_line(document["cells"]))
     for name, backend in document["backends"].items():
         lines += ["", f"{name:10} {backend['status']}  {backend['engine'] or ''}".rstrip()]
         if backend["error"]:
@@ -323,15 +322,6 @@ def verify_text(document: VerifyDocument) -> str:
     absent = [n for n, row in document["backends"].items() if row["status"] == "not installed"]
     without = f"; not run, since not installed: {', '.join(absent)}" if absent else ""
     return "\n".join([*lines, "", f"verdict    {document['verdict']}{without}"])
-
-
-def _cells_line(cells: CellsRecord) -> str:
-    return (
-        f"cells      {cells['status']}: {cells['here']} found in {PICTURE}, {cells['at_export']} "
-        f"at the export; {cells['matched']} of {cells['compared']} at the same place (centres at "
-        f"most {cells['max_distance']:.2f} pixels apart), mean difference of their squares "
-        f"{cells['mean_difference']:.3f} (allowed {CROP_TOLERANCE:g})"
-    )
 
 
 def _cost_line(desk: dict[str, Any]) -> str:

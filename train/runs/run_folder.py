@@ -326,10 +326,12 @@ def newest_finished(
         )
     unfinished = [path for path in folders if (path / SETTINGS).is_file()]
     wanted = f"{model} with the head {head}" if head else model
+    option = "" if task == FIELD else f" --task {task}"
     raise RunError(
         f"there is no finished run of {wanted} under {root}"
         + (f"; {unfinished[-1]} is unfinished" if unfinished else ""),
-        fix=f"alledge train --model {model} --data DATA" + (" --resume" if unfinished else ""),
+        fix=f"alledge train --model {model}{option} --data DATA"
+        + (" --resume" if unfinished else ""),
     )
 
 
