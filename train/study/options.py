@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError, unknown_name
+from ...runtime.cells.settings import CellSettings
 from ...runtime.data.datasets import Dataset
 from ...runtime.data.layout_types import ReadOptions
 from ...runtime.image_settings import ImageSettings
@@ -52,6 +53,11 @@ class StudyOptions:
     groups : Path, optional
         CSV file with images that stay together.
     image_settings : ImageSettings
+        Its size is that of the crops if `cells` is set.
+    cells : CellSettings, optional
+        How cells are found and cut out. None judges whole fields.
+    beside : Path, optional
+        ``study.json`` of the whole-field study, whose figures the page shows beside those of cells.
     """
 
     data: Path
@@ -69,6 +75,8 @@ class StudyOptions:
     force: bool = False
     groups: Path | None = None
     image_settings: ImageSettings = field(default_factory=ImageSettings)
+    cells: CellSettings | None = None
+    beside: Path | None = None
 
 
 def check_names(options: StudyOptions) -> None:
