@@ -41,6 +41,7 @@ def classify_to(
     taken_as: TakenAs = "auto",
     smear: bool = False,
     cells_csv: str | None = None,
+    gallery: str | None = None,
 ) -> int:
     """Classify the named images and print a record for each.
 
@@ -72,11 +73,13 @@ def classify_to(
         Print one more record, for all fields together.
     cells_csv : str, optional
         File for a row of every cell.
+    gallery : str, optional
+        As `Classifier.classify`.
 
     Returns
     -------
     int
-        Number of error records, and of overlays that could not be written. Each of these is a
+        Number of error records, and of pictures that could not be written. Each of these is a
         line on standard error.
 
     Raises
@@ -105,14 +108,17 @@ def classify_to(
             if smear:
                 classifier.check_judges_cells("a smear is counted")
             # The list of all images comes first: the names of their outputs are checked.
-            sources = images if overlay is None and cells_csv is None else list(images)
+            is_listed = any(option is not None for option in (overlay, cells_csv, gallery))
+            sources = list(images) if is_listed else images
             table = None
             if cells_csv is not None:
                 from .cells.cell_table import CellTable
 
                 classifier.check_judges_cells("the file of cells is written")
                 table = CellTable(cells_csv, list(map(str, sources)), force=force)
-            results = classifier.classify(sources, overlay, force=force, taken_as=taken_as)
+            results = classifier.classify(
+                sources, overlay, force=force, taken_as=taken_as, gallery=gallery
+            )
             if table is not None:
                 results = table.read(results)
             if smear:
@@ -130,7 +136,7 @@ def _with_smear(classifier: Classifier, results: Iterable[Result]) -> Iterator[R
     fields: list[Result] = []
     for result in results:
         # only what is pooled is kept: a smear may have thousands of fields
-        fields.append(replace(result, image=None, overlay=None, overlay_error=None))
+        fields.append(replace(result, image=None))
         yield result
     yield classifier.pool(fields)
 
@@ -160,10 +166,11 @@ def _print(out: Print, classifier: Classifier, results: Iterable[Result], style:
         out(table.legend(bundle.positive, classifier.threshold, bundle.task))
     for result in results:
         errors += result.status == "error"
-        if result.overlay_error is not None:
-            errors += 1
-            image = printable(result.image or "(pixels)")
-            echo(f"{image}: no overlay: {printable(result.overlay_error)}", err=True)
+        for name, error in (("overlay", result.overlay_error), ("gallery", result.gallery_error)):
+            if error is not None:
+                errors += 1
+                image = printable(result.image or "(pixels)")
+                echo(f"{image}: no {name}: {printable(error)}", err=True)
         if style == "json":
             out(json_line(result))
         elif style == "csv":

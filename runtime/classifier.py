@@ -37,7 +37,7 @@ from .watchdog import (
 
 if TYPE_CHECKING:
     from .cells.cell_task import CellTask, PreparedCells
-    from .overlay.overlay import Overlays
+    from .overlay.pictures import Pictures
     from .types import RGB, ImageSource
 
 _first_image = FirstUse()
@@ -71,6 +71,8 @@ class Classifier:
         Number of images of an iterable that are in work at once.
     timeout_s : float or None
         As in `Classifier.load`.
+    crop_workers : int
+        Number of cells of one field that are in work at once.
 
     Examples
     --------
@@ -86,12 +88,14 @@ class Classifier:
         backend: Backend,
         workers: int = 1,
         timeout_s: float | None = DEFAULT_LIMIT_S,
+        *,
+        crop_workers: int = 1,
     ) -> None:
         self.bundle, self.backend = bundle, backend
-        self._workers = workers
+        self._workers, self._crop_workers = workers, crop_workers
         self._watchdog = Watchdog(validate_limit(timeout_s))
         self._prediction_starts: dict[int, float] = {}  # by thread, of those that run
-        self._without_overlay: dict[int, Result] = {}  # while its overlay is drawn, by source
+        self._without_pictures: dict[int, Result] = {}  # while they are drawn, by source
         self._format = bundle.formats[backend.name]
         self._thresholds = Thresholds(self._format.threshold, self._format.band)
         self._guards = Guards(bundle.record.get("guards"))
@@ -99,7 +103,7 @@ class Classifier:
         if bundle.task == "cell":
             from .cells.cell_task import CellTask  # a model of fields needs none of it
 
-            self._cells = CellTask(bundle, self._format)
+            self._cells = CellTask.of_bundle(bundle, self._format)
 
     @property
     def guarded(self) -> bool:
@@ -135,8 +139,9 @@ class Classifier:
             All threads together, at most four for each logical core; by default the physical
             cores within the container's quota.
         mode : {"latency", "throughput"}
-            ``latency`` gives all threads to one image. ``throughput`` gives each thread an image
-            of its own, which classifies more images in the same time.
+            ``latency`` gives all threads to one image; of a cell bundle, each thread gets cells of
+            its own. ``throughput`` gives each thread an image of its own, which classifies more
+            images in the same time.
         timeout_s : float or None
             Seconds that reading an image or one prediction may take, > 0. An image that takes
             longer gives a result whose status is ``"error"``. None sets no limit.
@@ -168,6 +173,9 @@ class Classifier:
             bundle = open_bundle(bundle)
         validate_limit(timeout_s)
         threads = usable_cores() if threads is None else validate_threads(threads)
+        if mode == "latency" and bundle.task == "cell":
+            engine = open_backend(bundle, backend, 1, threads)
+            return cls(bundle, engine, 1, timeout_s, crop_workers=threads)
         if mode == "latency":
             return cls(bundle, open_backend(bundle, backend, threads), 1, timeout_s)
         return cls(bundle, open_backend(bundle, backend, 1, threads), threads, timeout_s)
@@ -180,6 +188,7 @@ class Classifier:
         *,
         force: bool = False,
         taken_as: TakenAs = "auto",
+        gallery: str | Path | None = None,
     ) -> Result: ...
     @overload
     def classify(
@@ -189,6 +198,7 @@ class Classifier:
         *,
         force: bool = False,
         taken_as: TakenAs = "auto",
+        gallery: str | Path | None = None,
     ) -> Iterator[Result]: ...
 
     def classify(
@@ -198,6 +208,7 @@ class Classifier:
         *,
         force: bool = False,
         taken_as: TakenAs = "auto",
+        gallery: str | Path | None = None,
     ) -> Result | Iterator[Result]:
         """Classify one image, or many.
 
@@ -208,14 +219,17 @@ class Classifier:
             as an upload), a PIL.Image.Image or an (H, W, 3) or (H, W) ndarray; `load_rgb` says
             how they are read. A file object is read from its beginning and stays open.
         overlay : str or Path, optional
-            Folder for a picture of each image that shows which regions the label rests on:
-            ``NAME.overlay.jpg``. A picture that cannot be written leaves the result as it is;
-            its `overlay_error` says why.
+            Folder for a picture of each image that shows its cells, or which regions the label
+            rests on: ``NAME.overlay.jpg``. A picture that cannot be written leaves the result as
+            it is; its `overlay_error` says why.
         force : bool
             Replace overlays that exist.
         taken_as : {"auto", "field", "cell"}
             Of a cell bundle: whether the images are fields or images of one cell. By default
             `is_one_cell` decides for each image, and `Result.kind` says what it was taken as.
+        gallery : str or Path, optional
+            Of a cell bundle: folder for a picture of each field that shows its cells, sorted by
+            label and probability: ``NAME.cells.jpg``; `gallery_error` says why there is none.
 
         Returns
         -------
@@ -230,9 +244,10 @@ class Classifier:
         BackendError
             If the engine fails, was closed, or returns scores that are not finite.
         UsageError
-            If no file can be written to the folder of the overlays, or `source` is a path, a list
-            or a tuple, and the overlay of one of its images exists. Nothing is classified then.
-            If `taken_as` is unknown, or not ``"auto"`` for a bundle that judges whole fields.
+            If no file can be written to the folder of the pictures, or `source` is a path, a list
+            or a tuple, and the picture of one of its images exists. Nothing is classified then.
+            If `taken_as` is unknown, or a bundle that judges whole fields is to take images as
+            cells or to make a gallery.
         ImageError
             If `source` is neither an image nor an iterable, for example None or a number.
 
@@ -246,17 +261,23 @@ class Classifier:
         missing.jpg error there is no file missing.jpg; fix: check the path
         """
         self._check_taken_as(taken_as)
-        overlays = None
-        if overlay is not None:
-            from .overlay.overlay import Overlays
+        pictures = None
+        if gallery is not None:
+            self._cell_task("a gallery is made")
+        if overlay is not None or gallery is not None:
+            from .overlay.pictures import Pictures
 
-            named = source if isinstance(source, list | tuple) else [source]
-            images = [os.fsdecode(image) for image in named if isinstance(image, str | os.PathLike)]
-            geometry = self.bundle.image_settings.geometry
-            overlays = Overlays(overlay, geometry, images, force=force)
+            pictures = Pictures(
+                overlay,
+                gallery,
+                geometry=self.bundle.image_settings.geometry,
+                positive=self.bundle.positive,
+                images=source if isinstance(source, list | tuple) else [source],
+                force=force,
+            )
         if is_one_image(source):
-            return self._classify_one(source, overlays, taken_as)  # type: ignore[arg-type]
-        return self._classify_many(iter(source), overlays, taken_as)  # type: ignore[arg-type]
+            return self._classify_one(source, pictures, taken_as)  # type: ignore[arg-type]
+        return self._classify_many(iter(source), pictures, taken_as)  # type: ignore[arg-type]
 
     def classify_smear(
         self, sources: Iterable[ImageSource], *, taken_as: TakenAs = "auto"
@@ -316,6 +337,11 @@ class Classifier:
 
         task = self._cell_task("a smear is counted")
         return pool_fields(results, task.rule, self.bundle, self.backend.name)
+
+    @property
+    def cell_task(self) -> CellTask | None:
+        """How a cell bundle judges images; None for a bundle that judges whole fields."""
+        return self._cells
 
     def check_judges_cells(self, use: str) -> None:
         """Check that the bundle judges cells.
@@ -392,29 +418,29 @@ class Classifier:
         return calibrated
 
     def _classify_many(
-        self, sources: Iterator[ImageSource], overlays: Overlays | None, taken_as: TakenAs
+        self, sources: Iterator[ImageSource], pictures: Pictures | None, taken_as: TakenAs
     ) -> Iterator[Result]:
         if self._workers == 1:
-            yield from (self._classify_one(source, overlays, taken_as) for source in sources)
+            yield from (self._classify_one(source, pictures, taken_as) for source in sources)
             return
         from .pipeline import in_order
 
         yield from in_order(
             sources,
             lambda source: self._prepare(source, taken_as),
-            lambda image: self._predict(image, overlays),
+            lambda image: self._predict(image, pictures),
             self._workers,
             self._watchdog.limit_s,
             self._timeout_result,
         )
 
     def _classify_one(
-        self, source: ImageSource, overlays: Overlays | None, taken_as: TakenAs
+        self, source: ImageSource, pictures: Pictures | None, taken_as: TakenAs
     ) -> Result:
         def work() -> Result:
             image = self._prepare(source, taken_as)
             report_progress()
-            return self._predict(image, overlays)
+            return self._predict(image, pictures)
 
         try:
             return self._watchdog.run(work)
@@ -426,7 +452,7 @@ class Classifier:
 
         If only its overlay exceeds it, that is the result without the overlay.
         """
-        answered = self._without_overlay.pop(id(source), None)
+        answered = self._without_pictures.pop(id(source), None)
         limit_s = self._watchdog.limit_s or 0.0
         if step == 1:
             error = f"reading the image takes longer than {limit_s:g} s"
@@ -457,7 +483,7 @@ class Classifier:
             return self._error_result(name, error.one_line, time.perf_counter() - started)
         return _PreparedImage(source, name, content, flags, time.perf_counter() - started, key)
 
-    def _predict(self, image: _PreparedImage | Result, overlays: Overlays | None) -> Result:
+    def _predict(self, image: _PreparedImage | Result, pictures: Pictures | None) -> Result:
         if isinstance(image, Result):
             return image
         if self._all_requests_hang():
@@ -470,27 +496,36 @@ class Classifier:
             result = self._judge(image.name, image.content)
         ms = (image.seconds + time.perf_counter() - started) * 1000
         result = replace(result, ms=ms)
-        return result if overlays is None else self._with_overlay(image, result, overlays)
+        return result if pictures is None else self._with_pictures(image, result, pictures)
 
     def _judge(self, name: str | None, prepared: PreparedCells) -> Result:
         """Return the result of an image of a cell bundle, without its time."""
-        if prepared.kind == "cell":
-            result = self._decide(name, prepared.crops[0], prepared.flags)
-            return replace(result, kind="cell", threshold=self._thresholds.threshold)
-        assert self._cells is not None
-        scores = [self.scores(crop) for crop in prepared.crops]
-        cells, verdict = self._cells.judge(prepared, scores)
-        flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
-        flags += ("too_few_cells",) * (not verdict.counts.leucocytes)
+        task = self._cells
+        assert task is not None
+        cells, verdict = task.judge(prepared, self._score_crops(prepared.crops))
         return replace(
-            self._result(name, flags),
+            self._result(name, task.flags(prepared, verdict)),
             label=verdict.label,
             probability=verdict.probability,
             scores=verdict.scores,
-            kind="field",
+            threshold=task.threshold(prepared),
+            kind=prepared.kind,
             cells=cells,
             counts=verdict.counts,
         )
+
+    def _score_crops(self, crops: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+        """Return the calibrated scores of the cells of a field."""
+        workers = min(self._crop_workers, len(crops))
+        if workers < 2:
+            return [self.scores(crop) for crop in crops]
+        from .pipeline import in_order
+
+        scores = []
+        for row in in_order(crops, lambda crop: crop, self.scores, workers):
+            scores.append(row)
+            report_progress()  # of this thread, which has the time limit
+        return scores
 
     def _decide(self, name: str | None, rgb: RGB, flags: tuple[str, ...]) -> Result:
         """Return the result of one image that the model sees as a whole, without its time."""
@@ -522,32 +557,25 @@ class Classifier:
             task=self.bundle.task,
         )
 
-    def _with_overlay(self, image: _PreparedImage, result: Result, overlays: Overlays) -> Result:
-        """Write the overlay of a result; the answer stays, whatever fails here."""
-        self._without_overlay[image.key] = result
-        try:
-            path = self._write_overlay(image, result, overlays)
-        except AlledgeError as error:
-            return replace(result, overlay_error=error.one_line)
-        except Exception as error:  # of Pillow or numpy, for example out of memory
-            return replace(result, overlay_error=f"{type(error).__name__}: {error}")
-        finally:
-            self._without_overlay.pop(image.key, None)
-        return replace(result, overlay=str(path))
-
-    def _write_overlay(self, image: _PreparedImage, result: Result, overlays: Overlays) -> Path:
+    def _with_pictures(self, image: _PreparedImage, result: Result, pictures: Pictures) -> Result:
+        """Write the pictures of a result; the answer stays, whatever fails here."""
+        self._without_pictures[image.key] = result
         content = image.content
-        rgb = content if isinstance(content, np.ndarray) else content.crops[0]
-        return overlays.write(self, image.source, rgb, result)
+        rgb = content if isinstance(content, np.ndarray) else None
+        try:
+            return pictures.write(self, image.source, rgb, result)
+        finally:
+            self._without_pictures.pop(image.key, None)
 
     def _all_requests_hang(self) -> bool:
         """Return whether every request of the engine runs for longer than the time limit."""
         limit_s = self._watchdog.limit_s
-        if limit_s is None or len(self._prediction_starts) < self._workers:
+        requests = self._workers * self._crop_workers
+        if limit_s is None or len(self._prediction_starts) < requests:
             return False
         latest_start_s = time.monotonic() - limit_s
         starts = list(self._prediction_starts.values())
-        return sum(start_s <= latest_start_s for start_s in starts) >= self._workers
+        return sum(start_s <= latest_start_s for start_s in starts) >= requests
 
     def _error_result(self, name: str | None, error: str, seconds: float) -> Result:
         return replace(self._result(name), status="error", ms=seconds * 1000, error=error)

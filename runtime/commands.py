@@ -39,8 +39,15 @@ if TYPE_CHECKING:
     "--overlay",
     type=FilePath(),
     metavar="DIR",
-    help="Write a picture of each image that shows the regions its label rests on, "
-    "DIR/NAME.overlay.jpg. Takes 197 or 394 predictions per image.",
+    help="Write a picture of each image, DIR/NAME.overlay.jpg: its cells, or of a model of whole "
+    "fields the regions its label rests on, which takes 197 or 394 predictions.",
+)
+@click.option(
+    "--cells",
+    "gallery",
+    type=FilePath(),
+    metavar="DIR",
+    help="Of a cell bundle: write the cells of each field, sorted, DIR/NAME.cells.jpg.",
 )
 @click.option(
     "--as",
@@ -61,7 +68,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write a row for every cell: place, label, probability and flags.",
 )
-@click.option("--force", is_flag=True, help="Replace overlays and files that exist.")
+@click.option("--force", is_flag=True, help="Replace pictures and files that exist.")
 @click.option("--recursive", is_flag=True, help="Read the folders inside a folder too.")
 @click.option(
     "--timeout",
@@ -85,6 +92,7 @@ def classify(
     taken_as: TakenAs,
     smear: bool,
     cells_csv: str | None,
+    gallery: str | None,
     force: bool,
     recursive: bool,
     timeout_s: float,
@@ -130,6 +138,7 @@ def classify(
         taken_as=taken_as,
         smear=smear,
         cells_csv=cells_csv,
+        gallery=gallery,
         force=force,
         recursive=recursive,
         style=style or "text",

@@ -28,7 +28,7 @@ KEYS = (
     "backend", "ms", "error",
 )  # fmt: skip
 CELL_KEYS = ("as", "site", "cells", "counts")  # of the records of a cell bundle
-OVERLAY_KEYS = ("overlay", "overlay_error")  # one of them if an overlay was asked for; no columns
+PICTURE_KEYS = ("overlay", "overlay_error", "gallery", "gallery_error")  # no columns of CSV
 BAR_CELLS = 20
 DIGEST_SHOWN = 12  # hex digits of the bundle's digest in the text output
 SCORE_DIGITS, MS_DIGITS = 6, 2
@@ -71,9 +71,13 @@ class Result:
     site : str or None
         The site profile; there is none yet.
     cells : tuple of CellResult or None
-        Of a cell bundle, every cell of a field.
+        Of a cell bundle, every cell of the image; None for a smear.
     counts : CellCounts or None
-        Of a cell bundle, the leucocytes and blasts of a field or a smear.
+        Of a cell bundle, the leucocytes and blasts of the image or the smear.
+    gallery : tuple of str or None
+        The files of the pictures of its cells, if they were asked for.
+    gallery_error : str or None
+        As `overlay_error`.
     """
 
     image: str | None
@@ -95,6 +99,8 @@ class Result:
     site: str | None = None
     cells: tuple[CellResult, ...] | None = None
     counts: CellCounts | None = None
+    gallery: tuple[str, ...] | None = None
+    gallery_error: str | None = None
 
     @property
     def probability_of_label(self) -> float | None:
@@ -118,7 +124,15 @@ class Result:
             "ms": round(self.ms, MS_DIGITS),
             "error": self.error,
             **(self._cells_to_json() if self.task == "cell" else {}),
-            **{key: getattr(self, key) for key in OVERLAY_KEYS if getattr(self, key) is not None},
+            **self._pictures_to_json(),
+        }
+
+    def _pictures_to_json(self) -> dict[str, Any]:
+        values = {key: getattr(self, key) for key in PICTURE_KEYS}
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in values.items()
+            if value is not None
         }
 
     def _cells_to_json(self) -> dict[str, Any]:
@@ -227,12 +241,12 @@ class TextTable:
             parts.append(" " * (6 + 2 + BAR_CELLS))
         else:
             parts += [f"{result.probability:6.1%}", _bar(result.probability)]
-        if result.counts is not None:
+        if result.kind == "cell":
+            parts.append("one cell")
+        elif result.counts is not None:
             from .cells.tables import counts_text
 
             parts.append(counts_text(result.counts))
-        elif result.kind == "cell":
-            parts.append("one cell")
         if result.flags:
             parts.append(f"review: {printable(', '.join(result.flags))}")
         return "  ".join(parts)

@@ -181,7 +181,8 @@ def test_every_package_is_listed_for_installing() -> None:
 PRINT_THEMSELVES = (
     "benchmarks/internal", "benchmarks/suite", "devices/pack/installer", "devices/estimates/"
     "calibrate_roofline.py", "devices/operator_support.py", "export/matrix/fill.py",
-    "train/data/overlaps/benchmark.py", "train/study/head_benchmark.py",
+    "train/data/cells/copy_benchmark.py", "train/data/overlaps/benchmark.py",
+    "train/study/head_benchmark.py",
 )  # fmt: skip
 
 

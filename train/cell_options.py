@@ -1,9 +1,10 @@
-"""The options ``--task`` and ``--crop-…`` of ``alledge train`` and ``alledge study``."""
+"""The options of cells of ``alledge train`` and ``alledge study``: ``--task`` and others."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,7 +18,7 @@ from ..runtime.cells.crop_settings import (
     UNITS,
     CropSettings,
 )
-from ..runtime.option_types import Count, FiniteFloatRange
+from ..runtime.option_types import Count, FilePath, FiniteFloatRange
 
 if TYPE_CHECKING:
     from ..runtime.cells.settings import CellSettings
@@ -26,6 +27,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 FIELD, CELL = "field", "cell"
 DEFAULT = CropSettings()
 OPTIONS = (
+    click.option(
+        "--cells",
+        "cells_file",
+        type=FilePath(path_type=Path),
+        metavar="FILE.csv",
+        help="Cells: the true cells of fields; columns image,x,y,label.",
+    ),
     click.option(
         "--task",
         default=FIELD,
@@ -58,7 +66,7 @@ OPTIONS = (
 
 
 def cell_options(command: Command) -> Command:
-    """Add the options to a command, which gets ``task`` and ``cells``, a `CellSettings`.
+    """Add the options to a command: ``task``, ``cells``, a `CellSettings`, and ``cells_file``.
 
     Raises
     ------

@@ -34,6 +34,13 @@ quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 data_option = click.option(
     "--data", required=True, type=FilePath(path_type=Path), help="Folder of the data set."
 )
+data_sets_option = click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    type=FilePath(path_type=Path),
+    help="Folder of the data set; may be repeated for cells.",
+)
 force_option = click.option(
     "--force", is_flag=True, help="Train although the same picture has two labels."
 )

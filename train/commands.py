@@ -15,6 +15,7 @@ from .command_options import (
     AUDIT_PACKAGES,
     TRAIN_PACKAGES,
     data_option,
+    data_sets_option,
     force_option,
     geometry_option,
     groups_option,
@@ -102,7 +103,7 @@ def audit(
 
 @click.command(short_help="Fine-tune one model on a data set.")
 @click.option("--model", required=True, metavar="NAME", help="See: alledge models.")
-@data_option
+@data_sets_option
 @cell_options
 @click.option(
     "--recipe",
@@ -160,6 +161,7 @@ def audit(
 @quiet_option
 def train(
     model: str,
+    data: tuple[Path, ...],
     recipe: str,
     head: str | None,
     weights: str,
@@ -181,7 +183,8 @@ def train(
     no other folds, so its calibrated metrics are in-sample.
 
     With the task cell, the network judges the nucleated cells of each field, and a rule that is
-    fitted in the same way judges the field by its cells.
+    fitted in the same way judges the field by its cells. It is trained on the cells of all data
+    sets, and images of different data sets that show the same cells stay together.
 
     \b
     Example:
@@ -198,6 +201,8 @@ def train(
 
     run_options = TrainOptions(
         model=model,
+        data=data[0],
+        more_data=data[1:],
         recipe=recipe_for(
             weights,
             epochs=epochs,

@@ -88,30 +88,41 @@ def _field_lines(record: Json) -> list[str]:
     if fields is None:
         return ["no fields of both classes: how a field is judged by its cells was not fitted"]
     low, high = rule["band"]
-    missing = fields["no_answer"]
     lines = [
         *_directions(record.get("field_directions") or (), "fields"),
-        text_table(
-            [
-                ["fields", "value", "95 % interval"],
-                *_metric_rows(fields),
-            ]
-        ),
+        _field_table("fields", fields),
         f"threshold {rule['threshold']:.3f}, review between {low:.3f} and {high:.3f}",
-        f"{len(fields['lost'])} of {fields['positives']} positive fields lost; no leucocyte found "
-        f"in {missing['positive']} positive and {missing['negative']} negative fields; detection "
-        f"missed {fields['missed_blasts']} blasts",
+        _lost_line(fields),
     ]
     if record["field_calibration"] == IN_SAMPLE:
         lines.append("the rule of fields was fitted to these same fields: in-sample")
-    if counts := fields["counts"]:
-        rows = [["blasts counted", "fields", "true", "counted", "mean error", "Pearson"]]
-        for name, row in (("all", counts), *counts["cameras"].items()):
-            numbers = [str(row[key]) for key in ("fields", "true", "counted")]
-            figures = [_with_interval(row[key]) for key in ("mean_error", "pearson")]
-            rows.append([name, *numbers, *figures])
-        lines.append(text_table(rows))
-    return lines
+    return lines + _count_tables(fields)
+
+
+def _field_table(heading: str, fields: Json) -> str:
+    return text_table([[heading, "value", "95 % interval"], *_metric_rows(fields)])
+
+
+def _lost_line(fields: Json) -> str:
+    missing = fields["no_answer"]
+    return (
+        f"{len(fields['lost'])} of {fields['positives']} positive fields lost; no leucocyte found "
+        f"in {missing['positive']} positive and {missing['negative']} negative fields; detection "
+        f"missed {fields['missed_blasts']} blasts"
+    )
+
+
+def _count_tables(fields: Json) -> list[str]:
+    """Return a table of the counted blasts; nothing if the data set does not say their number."""
+    if not (counts := fields["counts"]):
+        return []
+    rows = [["blasts counted", "fields", "true", "counted", "mean error", "Pearson"]]
+    for name, row in (("all", counts), *counts["cameras"].items()):
+        numbers = [str(row[key]) for key in ("fields", "true", "counted")]
+        rows.append(
+            [name, *numbers, *(_with_interval(row[key]) for key in ("mean_error", "pearson"))]
+        )
+    return [text_table(rows)]
 
 
 def _directions(directions: Sequence[Json], unit: str = "images") -> list[str]:
@@ -166,23 +177,21 @@ def evaluation_text(document: Json) -> str:
     """Return the document of ``alledge evaluate`` as text."""
     metrics, seen = document["operating"], document["seen_included"]
     mark = " (trained on some of these)" if seen else ""
-    heading = [f"at the threshold {metrics['threshold']:.3f}{mark}", "value", "95 % interval"]
-    matrix = metrics["confusion"]
+    is_cell, total = document.get("task") == CELL, document["data"]["images"]
+    used = total - document["seen_left_out"] - len(document["failed"])
     lines = [
         f"{document['subject']['name']} ({document['subject']['backend']}) on "
-        f"{document['data']['name']}: {metrics['images']} of {document['data']['images']} images",
+        f"{document['data']['name']}: {used} of {total} images",
         *document["data"].get("reading", ()),
-        text_table([heading, *_metric_rows(metrics)]),
-        text_table(
-            [
-                ["truth \\ predicted", *matrix["labels"]],
-                *(
-                    [label, *map(str, counts)]
-                    for label, counts in zip(matrix["labels"], matrix["counts"], strict=True)
-                ),
-            ]
-        ),
     ]
+    if metrics is not None:
+        lines += _operating_tables(metrics, "cells " if is_cell else "", mark)
+    if is_cell and (fields := document["fields"]):
+        lines += [
+            _field_table(f"fields at the threshold {fields['threshold']:.3f}{mark}", fields),
+            _lost_line(fields),
+            *_count_tables(fields),
+        ]
     if document["seen_left_out"]:
         lines.append(
             f"{document['seen_left_out']} images left out: the model was trained on them "
@@ -190,9 +199,25 @@ def evaluation_text(document: Json) -> str:
         )
     if seen:
         lines.append(f"the model was trained on {seen} of these images: the metrics are optimistic")
-    lines += _review_lines(document["review"], metrics["images"])
+    lines += _review_lines(document["review"], used)
     lines += [f"not read: {row['image']}: {row['error']}" for row in document["failed"]]
     return "\n".join(lines)
+
+
+def _operating_tables(metrics: Json, unit: str, mark: str) -> list[str]:
+    """Return the metrics at the threshold, and the confusion matrix."""
+    matrix = metrics["confusion"]
+    heading = [f"{unit}at the threshold {metrics['threshold']:.3f}{mark}", "value", "95 % interval"]
+    pairs = zip(matrix["labels"], matrix["counts"], strict=True)
+    return [
+        text_table([heading, *_metric_rows(metrics)]),
+        text_table(
+            [
+                ["truth \\ predicted", *matrix["labels"]],
+                *([label, *map(str, counts)] for label, counts in pairs),
+            ]
+        ),
+    ]
 
 
 def _review_lines(review: Json, images: int) -> list[str]:

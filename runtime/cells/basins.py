@@ -48,7 +48,7 @@ def find_basins(height: Floats, mask: NDArray[np.bool_]) -> Basins:
         The surface, without large plateaus.
     mask : (H, W) ndarray of bool
     """
-    rows, columns = np.nonzero(mask)
+    rows, columns = np.divmod(np.flatnonzero(mask), mask.shape[1])
     number = np.full((mask.shape[0] + 2, mask.shape[1] + 2), -1)
     number[rows + 1, columns + 1] = np.arange(len(rows))
     value = height[rows, columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,16 +12,19 @@ from numpy.typing import ArrayLike, NDArray
 from ..guards.cell_guards import field_statistics, unfamiliar_crops
 from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
-from ..imaging import load_image
 from ..metrics.decisions import Thresholds
 from .field_cells import FieldCells, find_cells
+from .field_rule import count_cells
 from .one_cell import is_one_cell
 from .results import CellResult, FieldVerdict, judge_cells, judge_field
+from .single_cell import single_cell
 from .types import Cell, TakenAs
 
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle, Format
-    from ..types import ImageSource
+    from ..types import GuardsRecord, ImageSource
+    from .field_rule import FieldRule
+    from .settings import CellSettings
 
 # A square is enlarged at most this much; a field with smaller cells is too small.
 MAX_ENLARGEMENT = 2.0
@@ -35,9 +39,9 @@ class PreparedCells:
     kind : {"field", "cell"}
         What the image was taken as.
     cells : tuple of Cell
-        In pixels of the upright original; empty for an image of one cell.
+        In pixels of the upright original; the one in the centre for an image of one cell.
     crops : (N, S, S, 3) ndarray of uint8
-        One for each cell; one for an image of one cell.
+        One for each cell.
     flags : tuple of str
         Of the decoder and the guards.
     unfamiliar : tuple of bool
@@ -59,30 +63,55 @@ class CellTask:
 
     Parameters
     ----------
-    bundle : Bundle
-        Of the task ``"cell"``.
-    artifact : Format
-        Of the bundle: the one that computes the scores.
-
-    Attributes
-    ----------
+    settings : CellSettings
+    labels, positive : sequence of str
+    thresholds : Thresholds
+        Of cells.
     rule : FieldRule
-        Of the artifact.
+    guards, field_guards : dict or None
+        Of the training cells, and of the training fields.
+
+    Raises
+    ------
+    BundleError
+        If the guards are damaged or of another version.
     """
 
-    def __init__(self, bundle: Bundle, artifact: Format) -> None:
-        assert bundle.cell_settings is not None
-        assert artifact.field_rule is not None
-        self._bundle, self._settings = bundle, bundle.cell_settings
-        self.rule = artifact.field_rule
-        self._thresholds = Thresholds(artifact.threshold, artifact.band)
-        self._cell_guards = Guards(bundle.record.get("guards"))
-        self._field_guards = Guards(bundle.record.get("field_guards"))
+    def __init__(
+        self,
+        settings: CellSettings,
+        labels: Sequence[str],
+        positive: Sequence[str],
+        thresholds: Thresholds,
+        rule: FieldRule,
+        guards: GuardsRecord | None = None,
+        field_guards: GuardsRecord | None = None,
+    ) -> None:
+        self._settings = settings
+        self.labels, self.positive = tuple(labels), tuple(positive)
+        self.thresholds, self.rule = thresholds, rule
+        self._cell_guards, self._field_guards = Guards(guards), Guards(field_guards)
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle, artifact: Format) -> CellTask:
+        """Return the task of a bundle of the task ``"cell"``, with the thresholds of a format."""
+        settings, rule = bundle.cell_settings, artifact.field_rule
+        assert settings is not None
+        assert rule is not None
+        return cls(
+            settings,
+            bundle.labels,
+            bundle.positive,
+            Thresholds(artifact.threshold, artifact.band),
+            rule,
+            bundle.record.get("guards"),
+            bundle.record.get("field_guards"),
+        )
 
     @property
     def guarded(self) -> bool:
-        """Whether fields are compared with the training fields."""
-        return self._field_guards.active
+        """Whether images are compared with those of training."""
+        return self._field_guards.active or self._cell_guards.active
 
     def prepare(self, source: ImageSource, taken_as: TakenAs = "auto") -> PreparedCells:
         """Return what the model sees of an image.
@@ -99,49 +128,60 @@ class CellTask:
         ImageError
             As `load_rgb`.
         """
-        if taken_as == "cell":
-            return self._one_cell(source)
         field = find_cells(source, self._settings)
-        if taken_as == "auto" and is_one_cell(field.rgb, field.detection):
-            return self._one_cell(source)
-        return PreparedCells(
-            "field",
-            field.cells,
-            field.crops,
-            self._field_flags(field),
-            tuple(unfamiliar_crops(self._cell_guards, field.crops)),
-            field.detection.more,
-        )
+        if taken_as == "cell" or (taken_as == "auto" and is_one_cell(field.rgb, field.detection)):
+            single = single_cell(field, self._settings)
+            return PreparedCells("cell", single.cells, single.crops, self._cell_flags(single))
+        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, field.crops))
+        flags, more = self._field_flags(field, unfamiliar), field.detection.more
+        return PreparedCells("field", field.cells, field.crops, flags, unfamiliar, more)
 
     def judge(
         self, prepared: PreparedCells, scores: ArrayLike
     ) -> tuple[tuple[CellResult, ...], FieldVerdict]:
-        """Return the results of the cells of a field, and the verdict on the field.
+        """Return the results of the cells of an image, and the verdict on the image.
 
         Parameters
         ----------
         prepared : PreparedCells
-            Of a field.
         scores : (N, C) array_like of float
             Calibrated scores of its crops.
         """
-        labels, positive = self._bundle.labels, self._bundle.positive
-        cells = judge_cells(
-            prepared.cells, scores, labels, positive, self._thresholds, prepared.unfamiliar
+        labels, positive = self.labels, self.positive
+        unfamiliar = prepared.unfamiliar or None
+        cells = judge_cells(prepared.cells, scores, labels, positive, self.thresholds, unfamiliar)
+        if prepared.kind == "field":
+            return cells, judge_field(cells, self.rule, labels, positive, more=prepared.more)
+        [cell], [row] = cells, np.asarray(scores)
+        return cells, FieldVerdict(
+            cell.label,
+            cell.probability,
+            dict(zip(labels, map(float, row), strict=True)),
+            "indeterminate" in cell.flags,
+            count_cells([cell.label], [cell.flags], positive),
         )
-        return cells, judge_field(cells, self.rule, labels, positive, more=prepared.more)
 
-    def _one_cell(self, source: ImageSource) -> PreparedCells:
-        rgb, header = load_image(source, self._bundle.image_settings)
-        flags: tuple[str, ...] = ()
+    def threshold(self, prepared: PreparedCells) -> float:
+        """Return the threshold of the verdict on an image: of fields, or of cells."""
+        return (self.rule if prepared.kind == "field" else self.thresholds).threshold
+
+    def flags(self, prepared: PreparedCells, verdict: FieldVerdict) -> tuple[str, ...]:
+        """Return the reasons why a person should look at an image."""
+        flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
+        return flags + ("too_few_cells",) * (verdict.label is None)
+
+    def _cell_flags(self, single: FieldCells) -> tuple[str, ...]:
+        flags = single.header.flags
         if self._cell_guards.active:
-            flags = self._cell_guards.flags(image_statistics(rgb, header))
-        return PreparedCells("cell", (), rgb[np.newaxis], (*header.flags, *flags))
+            flags += self._cell_guards.flags(image_statistics(single.crops[0]))
+        return flags
 
-    def _field_flags(self, field: FieldCells) -> tuple[str, ...]:
+    def _field_flags(self, field: FieldCells, unfamiliar: Sequence[bool]) -> tuple[str, ...]:
         flags = field.header.flags
         if self._field_guards.active:
             flags += self._field_guards.flags(field_statistics(field.rgb, field.header))
+        elif 2 * sum(unfamiliar) > len(unfamiliar):  # a model of images of one cell
+            flags += ("off_domain",)
         crop, detection = self._settings.crop, field.detection
         side = crop.width * detection.unit * field.scale  # of a square, in pixels of the file
         if detection.unit_source != "none" and side * MAX_ENLARGEMENT < crop.size:

@@ -22,6 +22,7 @@ from .nuclear_stain import (
     nuclear_stain,
     nucleus_diameter,
     provisional_nuclei,
+    typical_stain,
     with_surroundings,
 )
 from .nuclei import find_nuclei
@@ -32,6 +33,7 @@ from .types import Cell, Detection, ScaleSource
 OVERVIEW = 640  # pixels on the longer side of the image in which the scale is measured
 UNIT = 16.0  # pixels of an erythrocyte in the image in which nuclei are searched
 NUCLEUS = 1.35  # diameter of the median nucleus of ALL-IDB1, in erythrocytes
+NUCLEUS_RANGE = (0.25, 2.4)  # diameters of nuclei and platelets, in erythrocytes
 IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
 
@@ -89,16 +91,19 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
 
 def _measure_field(overview: NDArray[np.uint8], step: int) -> tuple[FieldStain, _Scale]:
     """Return the colours and the scale of a field, of which a reduced copy is given."""
-    background = background_colour(overview)
+    background = background_colour(overview[::2, ::2])
     density = optical_density(overview, background)
     nuclei = provisional_nuclei(density)
     stain = field_stain(density, nuclei, background)
-    diameter = erythrocyte_diameter(density[1], with_surroundings(nuclei), stain.density)
+    nucleus = nucleus_diameter(nuclei)
+    limits = (nucleus / NUCLEUS_RANGE[1], nucleus / NUCLEUS_RANGE[0]) if nucleus else (0, np.inf)
+    body = with_surroundings(nuclei)
+    diameter = erythrocyte_diameter(density[1], body, stain.density, limits)
     if diameter is not None:
         return stain, _Scale(diameter * step, "erythrocytes")
-    diameter = nucleus_diameter(nuclei)
-    if diameter is not None:
-        return stain, _Scale(diameter / NUCLEUS * step, "nuclei")
+    stain = typical_stain(background)  # what was taken for erythrocytes has none of their circles
+    if nucleus is not None:
+        return stain, _Scale(nucleus / NUCLEUS * step, "nuclei")
     return stain, _Scale(IMAGE_SHARE * max(overview.shape) * step, "none")
 
 

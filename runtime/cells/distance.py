@@ -26,7 +26,7 @@ def distance_transform(mask: NDArray[np.bool_], limit: int) -> NDArray[np.float3
     (H, W) ndarray of float32
         In pixels, 0 outside the mask.
     """
-    rows, columns = np.nonzero(mask)
+    rows, columns = np.divmod(np.flatnonzero(mask), mask.shape[1])
     along = _column_distances(mask, rows, columns, limit)
     squared = np.zeros(mask.shape, np.int32)
     squared[rows, columns] = along**2

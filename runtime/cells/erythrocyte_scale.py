@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-MIN_RADIUS = 2.5  # pixels
+MIN_RADIUS = 3.0  # pixels
 MAX_RADIUS_SHARE = 0.3  # of the image's shorter side
-STEP = 1.08  # ratio of neighbouring radii
+STEP = 1.12  # ratio of neighbouring radii
 MIN_EDGE = 0.12  # least gradient of an edge, in erythrocyte densities a pixel
-MAX_EDGES = 6000  # further ones make it slower and not better
+MAX_EDGES = 5000  # further ones make it slower and not better
 MIN_EDGES = 100
-BINS = 4  # of the votes, a radius
+BINS, MIN_BIN = 4, 1.25  # of the votes: number a radius, least side in pixels
 MIN_PROMINENCE = 0.3  # of a score; cells that are perfect circles reach about 6
 REACH = 2.2  # ratio of the radii whose scores are compared
 
@@ -41,7 +41,10 @@ class Edges:
 
 
 def erythrocyte_diameter(
-    density: Floats, nuclei: NDArray[np.bool_], erythrocyte_density: float
+    density: Floats,
+    nuclei: NDArray[np.bool_],
+    erythrocyte_density: float,
+    limits: tuple[float, float] = (0.0, np.inf),
 ) -> float | None:
     """Return the diameter of a field's erythrocytes.
 
@@ -53,6 +56,8 @@ def erythrocyte_diameter(
         What is not an erythrocyte.
     erythrocyte_density : float
         Typical density of an erythrocyte, > 0.
+    limits : (float, float)
+        Of the diameter, in pixels.
 
     Returns
     -------
@@ -66,7 +71,8 @@ def erythrocyte_diameter(
     largest = max(2 * MIN_RADIUS, min(height, width) * MAX_RADIUS_SHARE)
     radii = MIN_RADIUS * STEP ** np.arange(int(np.log(largest / MIN_RADIUS) / np.log(STEP)) + 1)
     scores = np.array([_meeting(edges, float(radius), width, height) for radius in radii])
-    prominences = _prominences(scores)
+    allowed = (2 * radii >= limits[0]) & (2 * radii <= limits[1])
+    prominences = np.where(allowed, _prominences(scores), 0)
     best = int(np.argmax(prominences))
     if prominences[best] < MIN_PROMINENCE:
         return None
@@ -111,15 +117,17 @@ def _meeting(edges: Edges, radius: float, width: int, height: int) -> float:
     """Return how well the votes at a radius meet; 0 for votes at random."""
     x, y = edges.x + radius * edges.dx, edges.y + radius * edges.dy
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    side = radius / BINS
+    side = max(radius / BINS, MIN_BIN)
     columns, rows = int(width / side) + 2, int(height / side) + 2
-    bins = (y[inside] / side).astype(np.int32) * columns + (x[inside] / side).astype(np.int32)
-    votes = np.bincount(bins, minlength=rows * columns).reshape(rows, columns).astype(np.float32)
+    x, y = (x[inside] / side).astype(np.int64), (y[inside] / side).astype(np.int64)
+    counts = np.bincount(y * columns + x, minlength=rows * columns)
+    votes = counts.astype(np.float32).reshape(rows, columns)
     # windows of two by two bins, so that no border parts the votes of one cell
-    votes = votes[:-1, :-1] + votes[1:, :-1] + votes[:-1, 1:] + votes[1:, 1:]
+    votes = votes[:-1] + votes[1:]
+    votes = (votes[:, :-1] + votes[:, 1:]).ravel()
     total = float(votes.sum())
     random = total**2 / votes.size
-    return (float((votes * votes).sum()) - random) / max(total, 1) / radius / edges.share
+    return (float(votes @ votes) - random) / max(total, 1) / radius / edges.share
 
 
 def _parabola_top(values: NDArray[np.float64], best: int) -> float:

@@ -1,4 +1,4 @@
-"""Matches detected cells with the positions that a data set gives; numpy only."""
+"""Matches detected cells with those that a data set names; numpy only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..data.cell_truth import TrueCell
 from .types import Cell
 
 # A position belongs to a cell if it is at most this many nucleus radii away from its centre. Of the
@@ -14,40 +15,44 @@ REACH = 1.25
 
 
 def match_cells(
-    cells: Sequence[Cell], points: Sequence[tuple[float, float]], reach: float = REACH
+    cells: Sequence[Cell], truth: Sequence[TrueCell], reach: float = REACH
 ) -> dict[int, int]:
-    """Return the cell of each point, one to one; the nearest pairs are matched first.
+    """Return the true cell of each detected one, one to one; the nearest pairs are matched first.
+
+    A pair can match if the centre of the detected cell lies in the box of the true one, or if the
+    centre of the true one lies within `reach`.
 
     Parameters
     ----------
     cells : sequence of Cell
-    points : sequence of (float, float)
-        Positions (x, y), in pixels of the same image as the cells.
+        In pixels of the upright original.
+    truth : sequence of TrueCell
     reach : float
-        Greatest distance between a point and the centre of its cell, in nucleus radii, > 0.
+        Greatest distance from the centre of a detected cell, in its nucleus radii, > 0.
 
     Returns
     -------
     dict of int to int
-        Index of a cell -> index of its point. Cells without a point are left out.
+        Index of a detected cell -> index of its true cell. The others are left out.
 
     Examples
     --------
-    >>> match_cells([Cell(10, 10, 5), Cell(40, 10, 5)], [(41, 12)])
+    >>> match_cells([Cell(10, 10, 5), Cell(40, 10, 5)], [TrueCell("blast", 41, 12)])
     {1: 0}
     """
-    if not cells or not points:
+    if not cells or not truth:
         return {}
-    centres = np.array([(cell.x, cell.y) for cell in cells])
-    radii = np.array([cell.radius for cell in cells])
-    offsets = centres[:, None] - np.array(points, dtype=np.float64)[None]
-    distances = np.hypot(offsets[..., 0], offsets[..., 1]) / radii[:, None]
-    near = np.argwhere(distances <= reach)
+    detected = np.array([(cell.x, cell.y, cell.radius) for cell in cells])
+    x, y, width, height = np.array([cell[1:] for cell in truth], dtype=np.float64).T
+    across = np.abs(detected[:, :1] - x)
+    down = np.abs(detected[:, 1:2] - y)
+    distances = np.hypot(across, down) / detected[:, 2:]
+    near = np.argwhere((distances <= reach) | ((2 * across < width) & (2 * down < height)))
     nearest_first = np.argsort(distances[near[:, 0], near[:, 1]], kind="stable")
     matches: dict[int, int] = {}
     taken: set[int] = set()
-    for cell, point in near[nearest_first].tolist():
-        if cell not in matches and point not in taken:
-            matches[cell] = point
-            taken.add(point)
+    for cell, other in near[nearest_first].tolist():
+        if cell not in matches and other not in taken:
+            matches[cell] = other
+            taken.add(other)
     return dict(sorted(matches.items()))

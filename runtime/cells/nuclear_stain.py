@@ -51,6 +51,12 @@ def provisional_nuclei(density: Floats) -> NDArray[np.bool_]:
     return (density[1] - density[2] > PURPLE) & (density[0] > RED)
 
 
+def typical_stain(background: Colour) -> FieldStain:
+    """Return the colours of a field whose erythrocytes are not known."""
+    red, green, blue = (float(value) for value in ERYTHROCYTE / np.linalg.norm(ERYTHROCYTE))
+    return FieldStain(background, (red, green, blue), TYPICAL_DENSITY)
+
+
 def nucleus_diameter(nuclei: NDArray[np.bool_]) -> float | None:
     """Return the median diameter of the larger nuclei in pixels; None where there are none."""
     labels, count = label_components(nuclei)

@@ -26,6 +26,7 @@ OWN_SHARE = 0.45  # of the 90th percentile of the own component
 OWN_PERCENTILE = 0.9
 # Lengths in erythrocyte diameters, areas in their squares.
 WINDOW = 1.2  # side of the window of the mean
+SMALLEST = 0.05  # area of the stain around the smallest lobe
 HOLE = 0.2  # largest area of a hole that belongs to the nucleus
 MAX_DISTANCE = 3.0
 REDUCTION = 4  # of the image in which the mean is taken
@@ -60,7 +61,7 @@ def find_nuclei(stain: Floats, unit: float, min_stain: float) -> Nuclei:
     min_stain : float
         Least stain of a nucleus: the 90th percentile of its pixels.
     """
-    stained = _stained(stain, min_stain)
+    stained = _stained(stain, min_stain, SMALLEST * unit**2)
     if not stained.any():
         return Nuclei(*(np.zeros(0, int),) * 3, 0)
     reference = _mean_around(stain, stained, unit)
@@ -77,7 +78,7 @@ def find_nuclei(stain: Floats, unit: float, min_stain: float) -> Nuclei:
     return Nuclei(basins.rows, basins.columns, number, len(numbers))
 
 
-def _stained(stain: Floats, min_stain: float) -> Mask:
+def _stained(stain: Floats, min_stain: float, smallest: float) -> Mask:
     """Return the pixels that are dark enough for a nucleus, by themselves and beside others."""
     mask = stain > FLOOR * min_stain
     labels, count = label_components(mask)
@@ -87,7 +88,7 @@ def _stained(stain: Floats, min_stain: float) -> Mask:
     place = np.minimum((sizes * OWN_PERCENTILE).astype(int), sizes - 1)
     darkest = value[np.lexsort((value, own))][ends - sizes + place]
     least = np.maximum(FLOOR * min_stain, OWN_SHARE * darkest)
-    least[darkest < min_stain] = np.inf
+    least[(darkest < min_stain) | (sizes < smallest)] = np.inf
     return mask & (stain > np.append(np.inf, least).astype(np.float32)[labels])
 
 

@@ -11,15 +11,45 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 # Lengths are in erythrocyte diameters.
-LOBE = 0.40  # inscribed radius below which a part may be a lobe
+LOBE, LARGEST_LOBE = 0.40, 0.50  # inscribed radii of a lobe and of the largest beside it
 LOBE_REACH = 1.20  # distance of the centres of two lobes of one nucleus
 LOBED_RADIUS = 0.95  # radius of the circle with the area of a lobed nucleus
-NECK = 0.75  # saddle between two parts of one nucleus, relative to the smaller part
-COMPACT = 1.30  # radius by area over inscribed radius of a compact nucleus
+NECK = 0.75  # least saddle between two parts of one nucleus, relative to the smaller part
+# Largest radius by area over inscribed radius of a compact nucleus, where its parts meet at the
+# narrowest neck and where they meet without a neck.
+COMPACT = (1.2, 1.6)
+SLIVER = 0.28  # inscribed radius of a part that is too small for a nucleus
+
+
+class _Parts:
+    """The parts of nuclei, joined step by step: a union-find with areas and inscribed radii."""
+
+    def __init__(self, basins: Basins, inscribed: Floats, unit: float) -> None:
+        self.parent = list(range(len(inscribed)))
+        pixels = np.bincount(basins.basin, minlength=len(inscribed))
+        self.area = (pixels / unit**2).tolist()
+        self.inscribed = (inscribed / unit).tolist()
+
+    def root(self, i: int) -> int:
+        """Return the part that stands for all that are joined to a part."""
+        while self.parent[i] != i:
+            self.parent[i] = self.parent[self.parent[i]]
+            i = self.parent[i]
+        return i
+
+    def radius_of_both(self, i: int, j: int) -> float:
+        """Return the radius of the circle with the area of two parts."""
+        return float(((self.area[i] + self.area[j]) / np.pi) ** 0.5)
+
+    def join(self, i: int, j: int) -> None:
+        """Join two parts that stand for themselves."""
+        self.parent[j] = i
+        self.area[i] += self.area[j]
+        self.inscribed[i] = max(self.inscribed[i], self.inscribed[j])
 
 
 def join_parts(basins: Basins, inscribed: Floats, unit: float) -> Integers:
-    """Return the number of the nucleus of each basin.
+    """Return the nucleus of each basin.
 
     Parameters
     ----------
@@ -32,54 +62,48 @@ def join_parts(basins: Basins, inscribed: Floats, unit: float) -> Integers:
     Returns
     -------
     (B,) ndarray of int
-        A basin of the same nucleus.
+        One of the basins of the same nucleus.
     """
-    count = len(inscribed)
-    parent = list(range(count))
-    area = np.bincount(basins.basin, minlength=count).tolist()
-    radius = (inscribed / unit).tolist()
+    parts = _Parts(basins, inscribed, unit)
+    _join_compact(parts, basins, inscribed)
+    _join_lobes(parts, basins, unit)
+    return np.array([parts.root(i) for i in range(len(inscribed))])
 
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
 
+def _join_compact(parts: _Parts, basins: Basins, inscribed: Floats) -> None:
+    """Join parts that meet without a neck, where they are compact together."""
     smaller = np.minimum(inscribed[basins.first], inscribed[basins.second])
     neck = basins.saddle / np.maximum(smaller, 1e-6)
     for k in np.argsort(-neck, kind="stable").tolist():
         if neck[k] < NECK:
             break
-        i, j = root(int(basins.first[k])), root(int(basins.second[k]))
+        i, j = parts.root(int(basins.first[k])), parts.root(int(basins.second[k]))
         if i == j:
             continue
-        whole = ((area[i] + area[j]) / np.pi) ** 0.5 / unit
-        if whole <= COMPACT * max(radius[i], radius[j]) or min(radius[i], radius[j]) < 0.7 * LOBE:
-            parent[j] = i
-            area[i] += area[j]
-            radius[i] = max(radius[i], radius[j])
-    _join_lobes(basins, root, parent, area, radius, unit)
-    return np.array([root(i) for i in range(count)])
+        small, large = sorted((parts.inscribed[i], parts.inscribed[j]))
+        compact = np.interp(neck[k], (NECK, 1), COMPACT)
+        if small < SLIVER or parts.radius_of_both(i, j) <= compact * large:
+            parts.join(i, j)
 
 
-def _join_lobes(basins, root, parent, area, radius, unit):
-    count = len(parent)
+def _join_lobes(parts: _Parts, basins: Basins, unit: float) -> None:
+    """Join small parts that are near each other, the nearest first."""
     x, y = basins.peak_column / unit, basins.peak_row / unit
     first, second = near_pairs(x, y, LOBE_REACH)
     gap = np.hypot(x[first] - x[second], y[first] - y[second])
     for k in np.argsort(gap, kind="stable").tolist():
-        i, j = root(int(first[k])), root(int(second[k]))
+        i, j = parts.root(int(first[k])), parts.root(int(second[k]))
         if i == j:
             continue
-        whole = ((area[i] + area[j]) / np.pi) ** 0.5 / unit
-        small, large = sorted((radius[i], radius[j]))
-        if small < LOBE and large < 1.25 * LOBE and whole <= LOBED_RADIUS:
-            parent[j] = i
-            area[i] += area[j]
-            radius[i] = large
+        small, large = sorted((parts.inscribed[i], parts.inscribed[j]))
+        is_lobed = small < LOBE and large < LARGEST_LOBE
+        if is_lobed and parts.radius_of_both(i, j) <= LOBED_RADIUS:
+            parts.join(i, j)
 
 
-def near_pairs(x: NDArray[np.float64], y: NDArray[np.float64], reach: float) -> tuple[Integers, Integers]:
+def near_pairs(
+    x: NDArray[np.float64], y: NDArray[np.float64], reach: float
+) -> tuple[Integers, Integers]:
     """Return the pairs of points that are at most `reach` apart, each once."""
     order = np.argsort(x, kind="stable")
     last = np.searchsorted(x[order], x[order] + reach, "right")

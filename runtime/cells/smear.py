@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..records import Result
@@ -50,7 +50,7 @@ def pool_fields(results: Iterable[Result], rule: FieldRule, bundle: Bundle, back
             continue
         fields += 1
         flags.update(result.flags)
-        cells += _cells_of(result)
+        cells += result.cells or ()
         more += result.counts.more if result.counts else 0
     verdict = judge_field(cells, rule, bundle.labels, bundle.positive, fields=fields, more=more)
     own = [
@@ -76,9 +76,3 @@ def pool_fields(results: Iterable[Result], rule: FieldRule, bundle: Bundle, back
         kind="smear",
         counts=verdict.counts,
     )
-
-
-def _cells_of(result: Result) -> Sequence[CellResult]:
-    if result.kind == "cell" and result.label is not None and result.probability is not None:
-        return [CellResult(0, 0, 1, result.label, result.probability)]
-    return result.cells or ()

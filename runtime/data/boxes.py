@@ -5,30 +5,38 @@ A field is positive if it has a box of a positive class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from xml.parsers import expat
 
 from ...errors import DataError
-from ..regular_files import read_regular_file
+from .box_files import read_voc_boxes, read_yolo_boxes
+from .cell_kinds import read_cell_labels
+from .cell_truth import Box
 from .folder_scan import FolderScan, named
 from .label_reading import NEGATIVE, POSITIVE, UNCLEAR, LabelReading, label_meaning, read_labels
-from .layout_types import BLAST, HEALTHY, ImageFile, LayoutFiles, part_of_path
-from .yolo_classes import MAX_BYTES, read_text, yolo_classes
+from .layout_types import (
+    BLAST,
+    CELL,
+    HEALTHY,
+    ImageFile,
+    LayoutFiles,
+    ReadOptions,
+    part_of_path,
+)
+from .yolo_classes import yolo_classes
 
 YOLO, VOC = "yolo", "voc"
 
-Boxes = Mapping[Path, frozenset[str]]  # file of boxes -> classes of its boxes
+Boxes = Mapping[Path, tuple[Box, ...]]  # file of boxes -> its boxes
 
 
-def find_yolo(scan: FolderScan, positive: Sequence[str] = ()) -> LayoutFiles | None:
+def find_yolo(scan: FolderScan, options: ReadOptions) -> LayoutFiles | None:
     """Find fields with a text file of boxes each (``images/a.jpg`` and ``labels/a.txt``).
 
     Parameters
     ----------
     scan : FolderScan
-    positive : sequence of str
-        As `read_labels`.
+    options : ReadOptions
 
     Raises
     ------
@@ -47,11 +55,11 @@ def find_yolo(scan: FolderScan, positive: Sequence[str] = ()) -> LayoutFiles | N
             f"{scan.root} has boxes in text files, but no names of their classes",
             fix="put data.yaml or classes.txt into the folder",
         )
-    boxes = {path: _yolo_boxes(path, names) for path in pairs.values()}
-    return _fields(scan, pairs, boxes, sorted(names.values()), positive)
+    boxes = {path: read_yolo_boxes(path, names) for path in pairs.values()}
+    return _fields(scan, pairs, boxes, sorted(names.values()), options)
 
 
-def find_voc(scan: FolderScan, positive: Sequence[str] = ()) -> LayoutFiles | None:
+def find_voc(scan: FolderScan, options: ReadOptions) -> LayoutFiles | None:
     """Find fields with an XML file of boxes each (``JPEGImages/a.jpg``, ``Annotations/a.xml``).
 
     The parameters and errors are those of `find_yolo`.
@@ -61,11 +69,11 @@ def find_voc(scan: FolderScan, positive: Sequence[str] = ()) -> LayoutFiles | No
     pairs = {image: path for image in scan.images if (path := _voc_file(image, files, folders))}
     if not pairs or _are_in_classes(scan):
         return None
-    boxes = {path: _voc_boxes(path) for path in pairs.values()}
-    classes = sorted(set().union(*boxes.values()))
+    boxes = {path: read_voc_boxes(path) for path in pairs.values()}
+    classes = sorted({box.label for own in boxes.values() for box in own})
     if not classes:
         raise DataError(f"no XML file of {scan.root} has a box", fix="export the boxes again")
-    return _fields(scan, pairs, boxes, classes, positive)
+    return _fields(scan, pairs, boxes, classes, options)
 
 
 def _fields(
@@ -73,21 +81,25 @@ def _fields(
     pairs: Mapping[Path, Path],
     boxes: Boxes,
     classes: Sequence[str],
-    positive: Sequence[str],
+    options: ReadOptions,
 ) -> LayoutFiles:
     """Return the fields with their labels."""
-    reading = read_labels(scan.root, classes, positive, of_boxes=True)
+    if options.task == CELL:
+        reading = read_cell_labels(scan.root, classes, options.positive)
+    else:
+        reading = read_labels(scan.root, classes, options.positive, of_boxes=True)
     ill = set(reading.positive)
     files = [
         ImageFile(
             image,
-            BLAST if boxes[path] & ill else HEALTHY,
+            BLAST if any(box.label in ill for box in boxes[path]) else HEALTHY,
             image.relative_to(scan.root).as_posix(),
             part_of_path(image, scan.root),
+            boxes[path],
         )
         for image, path in sorted(pairs.items())
     ]
-    notes = [f"a field is '{BLAST}' if it has a box of {' or '.join(sorted(ill))}"]
+    notes = [f"a field is '{BLAST}' if it has a box of {' or '.join(sorted(ill))}"] if ill else []
     if empty := [image for image, path in sorted(pairs.items()) if not boxes[path]]:
         notes.append(
             f"{len(empty)} fields without any box count as '{HEALTHY}': {named(empty, scan.root)}"
@@ -133,81 +145,3 @@ def _by_lower_case(paths: Iterable[Path]) -> dict[str, Path]:
 
 def _first_file(candidates: Iterable[Path], files: Mapping[str, Path]) -> Path | None:
     return next((file for path in candidates if (file := files.get(str(path).lower()))), None)
-
-
-def _yolo_boxes(path: Path, names: Mapping[int, str]) -> frozenset[str]:
-    """Return the classes of the boxes in a text file."""
-    classes = set()
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        fields = line.split()
-        if not fields:
-            continue
-        try:
-            values = [float(value) for value in fields[1:]]
-            name = names[int(fields[0])]
-        except (ValueError, KeyError):
-            values, name = [], ""
-        if len(values) < 4 or not all(-0.01 <= value <= 1.01 for value in values):
-            known = ", ".join(f"{key} {value}" for key, value in sorted(names.items()))
-            raise DataError(
-                f"line {number} of {path} is no box: {line[:60]!r}",
-                allowed=f"CLASS X Y WIDTH HEIGHT, with positions from 0 to 1; classes: {known}",
-            )
-        classes.add(name)
-    return frozenset(classes)
-
-
-def _voc_boxes(path: Path) -> frozenset[str]:
-    """Return the classes of the boxes in an XML file; refuse declarations of types and entities.
-
-    An entity can grow to gigabytes, or name another file.
-    """
-    content = read_regular_file(path, limit_bytes=MAX_BYTES, error=DataError)
-    reader = _VocReader()
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = _refuse_doctype(path)
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    try:
-        parser.Parse(content, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:  # or an unknown encoding
-        raise DataError(f"{path} is damaged: {error}", fix="export the boxes again") from None
-    if reader.root != "annotation":
-        raise DataError(f"{path} holds no boxes of VOC: its root is {reader.root!r}")
-    return frozenset(filter(None, (name.strip() for name in reader.names)))
-
-
-def _refuse_doctype(path: Path) -> Callable[..., None]:
-    def refuse(*_: object) -> None:
-        raise DataError(
-            f"{path} declares a document type, which may hold entities",
-            fix="export the boxes again, or remove the lines with <!DOCTYPE and <!ENTITY",
-        )
-
-    return refuse
-
-
-class _VocReader:
-    """Collects the texts of ``annotation/object/name``."""
-
-    def __init__(self) -> None:
-        self.root = ""
-        self.names: list[str] = []
-        self._path: list[str] = []
-
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        """Enter an element."""
-        self.root = self.root or name
-        self._path.append(name)
-        if self._path[1:] == ["object", "name"]:
-            self.names.append("")
-
-    def end(self, name: str) -> None:
-        """Leave an element."""
-        self._path.pop()
-
-    def text(self, text: str) -> None:
-        """Take a piece of text."""
-        if self._path[1:] == ["object", "name"]:
-            self.names[-1] += text

@@ -6,25 +6,25 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import DataError, ImageError, UsageError, unknown_name
 from ..imaging import read_header
-from ..regular_files import read_regular_file
 from .boxes import VOC, YOLO, find_voc, find_yolo
+from .cell_kinds import read_cell_labels
+from .cell_truth import TrueCell, cells_of_boxes
+from .centroids import read_centroids
 from .class_folders import find_class_folders, refuse_auxiliary_folders
 from .folder_scan import FolderScan, scan_folder
 from .label_reading import LabelReading, read_labels
 from .label_table import find_table, tables_of
-from .layout_types import BLAST, CLASS_FOLDERS_FIX, HEALTHY, LayoutFiles, ReadOptions
+from .layout_types import BLAST, CELL, CLASS_FOLDERS_FIX, HEALTHY, LayoutFiles, ReadOptions
 from .named_layouts import ALL_IDB1, ALL_IDB2, C_NMC, find_cnmc, find_idb
 
 GENERATED_MARK = "phantom.json"  # the file that alledge.train.phantom writes beside the images
 ERRORS_SHOWN = 3
-MAX_XYC_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ class Sample:
         Centroids (x, y) of the blasts in pixels, if the data set has them.
     part : {"", "train", "validation", "test"}
         Part of the split that the data set comes with; empty without one.
+    cells : tuple of TrueCell, optional
+        The cells that the data set names, if it was read for the task ``cell``. None if it names
+        none of this image.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Sample:
     height: int
     centroids: tuple[tuple[float, float], ...] = ()
     part: str = ""
+    cells: tuple[TrueCell, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,8 @@ LAYOUTS: dict[str, Callable[[FolderScan, ReadOptions], LayoutFiles | None]] = {
     ALL_IDB1: lambda scan, options: find_idb(scan, ALL_IDB1),
     ALL_IDB2: lambda scan, options: find_idb(scan, ALL_IDB2),
     C_NMC: lambda scan, options: find_cnmc(scan),
-    YOLO: lambda scan, options: find_yolo(scan, options.positive),
-    VOC: lambda scan, options: find_voc(scan, options.positive),
+    YOLO: lambda scan, options: find_yolo(scan, options),
+    VOC: lambda scan, options: find_voc(scan, options),
     FOLDERS: lambda scan, options: find_class_folders(scan),
 }
 TABLE = "table"  # the layout with --labels FILE
@@ -177,6 +181,8 @@ def read_dataset(
         If the folder does not exist, no layout fits, an image cannot be opened, no image can be
         opened, a folder is no class, a class has no image, it is not clear which labels mean
         leukaemia, or not both healthy and positive classes exist.
+        If cells are read, also if it is not clear what a class of cells means, or a box has no
+        position or another image.
     UsageError
         If the layout or a label of `options.positive` is unknown.
 
@@ -245,6 +251,9 @@ def _read_labels(
     ]:
         raise DataError(f"the class {odd[0]!r} has a name that is not UTF-8", fix="rename it")
     reading = found.reading
+    if options.task == CELL:  # other data sets may have the other classes
+        reading = reading or read_cell_labels(root, present, options.positive)
+        return reading, (HEALTHY, BLAST) if layout in (YOLO, VOC) else reading.labels
     if reading is None or (layout == TABLE and options.positive):
         if len(present) < 2:
             raise DataError(
@@ -284,12 +293,17 @@ def _read_headers(
 ) -> Dataset:
     samples: list[Sample] = []
     unreadable: dict[Path, str] = {}
-    for index, (path, label, group, part) in enumerate(found.files):
+    narrow = 0
+    for index, (path, label, group, part, boxes) in enumerate(found.files):
         try:
             header = read_header(path)
         except ImageError as error:
             unreadable[path] = error.what
         else:
+            cells = None
+            if boxes is not None and options.task == CELL:
+                cells, dropped = cells_of_boxes(boxes, (header.width, header.height), path)
+                narrow += dropped
             samples.append(
                 Sample(
                     path=path,
@@ -298,8 +312,9 @@ def _read_headers(
                     camera=header.camera,
                     width=header.width,
                     height=header.height,
-                    centroids=_centroids(path),
+                    centroids=read_centroids(path),
                     part=part,
+                    cells=cells,
                 )
             )
         if progress:
@@ -324,7 +339,11 @@ def _read_headers(
         subjects=found.subjects,
         unreadable=unreadable,
         reading=reading,
-        notes=(*found.notes, *scan.notes()),
+        notes=(
+            *found.notes,
+            *scan.notes(),
+            *([f"{narrow} boxes narrower than 2 pixels are left out"] if narrow else []),
+        ),
         options=options,
         labels_digest=_digest(options.labels_file),
     )
@@ -332,27 +351,3 @@ def _read_headers(
 
 def _digest(path: Path | None) -> str | None:
     return None if path is None else f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-
-
-def _centroids(path: Path) -> tuple[tuple[float, float], ...]:
-    """Return the blast centroids of an ALL-IDB1 image; empty if it has none."""
-    xyc = path.parent.parent / "xyc" / f"{path.stem}.xyc"
-    if not xyc.is_file():
-        return ()
-    content = read_regular_file(xyc, limit_bytes=MAX_XYC_BYTES, error=DataError)
-    centroids = []
-    for number, line in enumerate(content.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            x, y = map(float, line.split()[:2])
-        except ValueError:
-            x = y = math.nan
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise DataError(
-                f"line {number} of {xyc} is no centroid of a blast",
-                allowed="X Y in pixels",
-                fix="copy the file again, or remove it",
-            )
-        centroids.append((x, y))
-    return tuple(centroids)

@@ -13,6 +13,7 @@ from pathlib import Path
 from ...errors import UsageError
 
 OVERLAY_SUFFIX = ".overlay.jpg"  # of the pictures that `alledge classify --overlay` writes
+GALLERY_SUFFIX = ".cells.jpg"  # of those that `--cells` writes
 HEAD_BYTES = 1024
 SYSTEM_FOLDER = "folder of copies or of the system"
 EXAMPLES_KEPT = 3  # names of each kind of file that is left out
@@ -217,6 +218,8 @@ def kind_in_folder(path: Path) -> tuple[str, bool]:
     """
     if path.name.lower().endswith(OVERLAY_SUFFIX):
         return "overlay of alledge", False
+    if path.name.lower().endswith(GALLERY_SUFFIX):
+        return "gallery of alledge", False
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return "special file (pipe, socket or device)", False

@@ -32,6 +32,8 @@ from .label_words import (
 )
 
 POSITIVE, NEGATIVE, UNCLEAR = "positive", "negative", "unclear"
+# Of cells: what is no leucocyte, and what is no nucleated cell.
+NO_LEUCOCYTE, IGNORED = "no leucocyte", "ignored"
 NAMED = "named with --positive"
 NOT_NAMED = "not named with --positive"
 
@@ -46,8 +48,8 @@ class LabelMeaning:
     Parameters
     ----------
     label : str
-    meaning : {"positive", "negative", "unclear"}
-        Positive means leukaemia.
+    meaning : {"positive", "negative", "unclear", "no leucocyte", "ignored"}
+        Positive means leukaemia. The last two occur among labels of cells only.
     why : str
     """
 
@@ -79,12 +81,13 @@ class LabelReading:
 
     def lines(self) -> list[str]:
         """Return the reading as text: which labels are positive, which negative, and why."""
+        used = {row.meaning for row in self.meanings} & {NO_LEUCOCYTE, IGNORED}
         return [
             f"{meaning}: "
             + ", ".join(
                 f"{row.label} ({row.why})" for row in self.meanings if row.meaning == meaning
             )
-            for meaning in (POSITIVE, NEGATIVE)
+            for meaning in (POSITIVE, NEGATIVE, *sorted(used, reverse=True))
         ]
 
 
@@ -151,7 +154,7 @@ def read_labels(
     if positive:
         meanings = _named_meanings(source, sorted(labels), positive, of_boxes)
     else:
-        meanings = _guess_meanings(sorted(labels))
+        meanings = guess_meanings(sorted(labels))
         _refuse_unclear(source, meanings, of_boxes)
     meanings.sort(key=lambda row: row.meaning == POSITIVE)
     return LabelReading(tuple(meanings))
@@ -169,7 +172,7 @@ def _named_meanings(
             f"--positive names all labels of {source}: {', '.join(labels)}",
             fix="name only those that mean leukaemia",
         )
-    guessed = {row.label: row for row in _guess_meanings(labels)}
+    guessed = {row.label: row for row in guess_meanings(labels)}
     meanings = []
     for label in labels:
         is_named = label_key(label) in wanted
@@ -181,7 +184,7 @@ def _named_meanings(
     return meanings
 
 
-def _guess_meanings(labels: Sequence[str]) -> list[LabelMeaning]:
+def guess_meanings(labels: Sequence[str]) -> list[LabelMeaning]:
     """Return what each label means by its own words, and by the other labels where they say it."""
     meanings = [label_meaning(label) for label in labels]
     if any("benign" in words_of(row.label) and row.meaning == NEGATIVE for row in meanings):
@@ -213,9 +216,9 @@ def _refuse_unclear(source: object, meanings: Sequence[LabelMeaning], of_boxes: 
             f"{source} has the classes {', '.join(labels)}: it is not clear which of them mean "
             f"leukaemia ({doubts})",
             allowed=labels,
-            fix=f"name each class that means leukaemia: {_options(certain)}; add "
-            f"{_options(row.label for row in unclear)} if they do. The classes that are not named "
-            "count as healthy",
+            fix=f"name each class that means leukaemia: {positive_options(certain)}; add "
+            f"{positive_options(row.label for row in unclear)} if they do. The classes that are "
+            "not named count as healthy",
         )
     if not certain or (len(certain) == len(labels) and not of_boxes):
         raise DataError(
@@ -226,7 +229,8 @@ def _refuse_unclear(source: object, meanings: Sequence[LabelMeaning], of_boxes: 
         )
 
 
-def _options(labels: Iterable[str]) -> str:
+def positive_options(labels: Iterable[str]) -> str:
+    """Return what to type to name these labels with ``--positive``."""
     return " ".join(f"--positive {shlex.quote(label)}" for label in labels) or "--positive LABEL"
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .cell_truth import Box
 from .folder_scan import FolderScan, named
 from .label_reading import LabelMeaning, LabelReading, words_of
 from .label_words import STRUCTURE_WORDS
 
 HEALTHY, BLAST = "healthy", "blast"
+FIELD, CELL = "field", "cell"  # what the labels are needed of: whole fields, or single cells
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 PART_OF_WORD = {
     **dict.fromkeys(("train", "training", "trainset"), TRAIN),
@@ -33,11 +35,15 @@ class ReadOptions:
         The labels that mean leukaemia. By default their names decide.
     labels_file : Path, optional
         A CSV file with the label of each image.
+    task : {"field", "cell"}
+        What the labels are needed of. For cells, names of blood cells are labels too, and a data
+        set may lack blasts: another one may have them.
     """
 
     layout: str | None = None
     positive: tuple[str, ...] = ()
     labels_file: Path | None = None
+    task: str = FIELD
 
     @classmethod
     def from_record(cls, data: Mapping[str, Any]) -> ReadOptions:
@@ -47,6 +53,7 @@ class ReadOptions:
             layout=None if file else data.get("layout"),
             positive=tuple(data.get("positive", ())),
             labels_file=None if file is None else Path(file),
+            task=data.get("task", FIELD),
         )
 
 
@@ -54,12 +61,14 @@ class ImageFile(NamedTuple):
     """An image file of a layout, before its header is read.
 
     `part` is the part of a split that the data set comes with: train, validation, test or empty.
+    `boxes` are those of its cells; None if the layout has none.
     """
 
     path: Path
     label: str
     group: str
     part: str = ""
+    boxes: tuple[Box, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -71,4 +71,10 @@ def evaluate_bundle(
             seen=TrainingImageHashes(bundle.record.get("seen")),
             scores=lambda images: np.stack([classifier.scores(image) for image in images]),
         )
+        if classifier.cell_task is not None:
+            from .cell_evaluation import evaluate_cells
+
+            return evaluate_cells(
+                model, classifier.cell_task, data, read_options, include_seen=include_seen
+            )
         return evaluate(model, data, read_options, include_seen=include_seen)

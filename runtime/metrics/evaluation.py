@@ -110,10 +110,33 @@ def evaluate(
         If the model was trained on all images that can be read.
     """
     dataset = read_dataset(data, read_options)
-    _check_labels(dataset, model)
+    check_labels(dataset, model)
     scored = _score(model, dataset, include_seen)
     if not scored.samples:
-        raise _nothing_to_measure(model, data, scored)
+        raise nothing_to_measure(model, data, scored.seen, scored.failed)
+    return {
+        **document_head(model, dataset, scored.seen, include_seen=include_seen),
+        "failed": scored.failed,
+        "operating": _summary(model, scored, model.threshold),
+        "even": _summary(model, scored, EVEN_THRESHOLD),
+        "review": _review(model, scored),
+    }
+
+
+def document_head(
+    model: EvaluatedModel, dataset: Dataset, seen: int, *, include_seen: bool
+) -> Json:
+    """Return what the document says of the model and the data set.
+
+    Parameters
+    ----------
+    model : EvaluatedModel
+    dataset : Dataset
+    seen : int
+        Number of images that the model was trained on.
+    include_seen : bool
+        Whether they are measured too.
+    """
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -132,12 +155,8 @@ def evaluate(
             "reading": dataset.description(),
         },
         "include_seen": include_seen,
-        "seen_left_out": 0 if include_seen else scored.seen,
-        "seen_included": scored.seen if include_seen else 0,
-        "failed": scored.failed,
-        "operating": _summary(model, scored, model.threshold),
-        "even": _summary(model, scored, EVEN_THRESHOLD),
-        "review": _review(model, scored),
+        "seen_left_out": 0 if include_seen else seen,
+        "seen_included": seen if include_seen else 0,
     }
 
 
@@ -214,11 +233,21 @@ def _summary(model: EvaluatedModel, scored: _ScoredImages, threshold: float) -> 
     )
 
 
-def _nothing_to_measure(
-    model: EvaluatedModel, data: str | Path, scored: _ScoredImages
+def nothing_to_measure(
+    model: EvaluatedModel, data: str | Path, seen: int, failed: Sequence[Json]
 ) -> DataError:
-    if not scored.seen:
-        failed = scored.failed
+    """Return the error for a data set of which no image is left to measure.
+
+    Parameters
+    ----------
+    model : EvaluatedModel
+    data : str or Path
+    seen : int
+        Number of images that the model was trained on.
+    failed : sequence of dict
+        The images that cannot be read.
+    """
+    if not seen:
         return DataError(
             f"none of the {len(failed)} images of {data} can be read: {failed[0]['error']}",
             fix="replace or remove them",
@@ -229,7 +258,13 @@ def _nothing_to_measure(
     )
 
 
-def _check_labels(dataset: Dataset, model: EvaluatedModel) -> None:
+def check_labels(dataset: Dataset, model: EvaluatedModel) -> None:
+    """Check that a model gives every label of a data set, with the same meaning.
+
+    Raises
+    ------
+    DataError
+    """
     unknown = [label for label in dataset.labels if label not in model.labels]
     if unknown:
         raise DataError(

@@ -9,24 +9,21 @@ twice as many.
 
 from __future__ import annotations
 
-import os
-import threading
-import unicodedata
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageFilter
 
 from ...errors import ImageError, UsageError
-from ..data.inputs import OVERLAY_SUFFIX
 from ..imaging import load_picture
-from ..outputs import check_outputs, make_folder, output_file
 from ..records import Result
-from ..terminal import printable
+from .caption import LEAST_PIXELS, record_lines, verdict_text, with_caption
+from .cell_marks import POSITIVE
+from .cell_overlay import draw_cells
+from .picture_folder import OVERLAYS, PictureFolder
 
 if TYPE_CHECKING:
     from ..types import RGB, ImageSource
@@ -34,16 +31,12 @@ if TYPE_CHECKING:
 STEPS = 14  # places along each side
 PLACES = STEPS * STEPS
 PATCH_SHARE = 0.20  # full width of a patch at half maximum, relative to the image
-LONGEST_PIXELS, LEAST_PIXELS = 1280, 480
+LONGEST_PIXELS = 1280
 BACKGROUND_PERCENTILE = 85  # of each channel: the brightness between the cells
 LEAST_EVIDENCE = 0.05  # log-odds; below this, no region is shown
 OUTLINE_LEVEL = 0.5  # of the largest evidence
 OUTLINE_COLOUR = (255, 120, 0)
 PALENESS = 0.55  # of regions without evidence
-MAX_NAME_BYTES = 200  # file systems allow 255, with the suffix
-OPTION = "--overlay"
-STATUS_COLOURS = {"ok": (25, 90, 140), "review": (190, 110, 0)}
-DISCLAIMER = "research software, not a medical device"
 
 Map = NDArray[np.float32]
 
@@ -109,7 +102,7 @@ def _log_odds(scores: NDArray[np.float64], index: int) -> float:
 
 
 class Overlays:
-    """Writes overlays into a folder.
+    """Writes overlays into a folder: the cells of a field, or what the label rests on.
 
     Parameters
     ----------
@@ -122,6 +115,8 @@ class Overlays:
         chosen and checked now.
     force : bool
         Replace overlays that exist.
+    positive : collection of str
+        The labels that mean a blast.
 
     Raises
     ------
@@ -136,32 +131,27 @@ class Overlays:
         images: Iterable[str | Path] = (),
         *,
         force: bool = False,
+        positive: Collection[str] = POSITIVE,
     ) -> None:
-        self.folder, self._geometry, self._force = Path(folder), geometry, force
-        self._names: set[str] = set()
-        self._planned: dict[str, deque[Path]] = {}
-        self._lock = threading.Lock()
-        names = [os.fspath(image) for image in images]
-        paths = [self._new_path(name) for name in names]
-        for name, path in zip(names, paths, strict=True):
-            self._planned.setdefault(name, deque()).append(path)
-        check_outputs(paths, inputs=names, force=force, option=OPTION)
-        try:
-            make_folder(self.folder, OPTION)
-        except UsageError as error:
-            what = f"no overlays can be written to {folder}: {error.what}"
-            raise UsageError(what, fix=error.fix) from None
+        self._geometry, self._positive = geometry, positive
+        self._pictures = PictureFolder(folder, OVERLAYS, images, force=force)
 
-    def write(self, scorer: Scorer, source: ImageSource, rgb: RGB, result: Result) -> Path:
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        return self._pictures.folder
+
+    def write(self, scorer: Scorer, source: ImageSource, rgb: RGB | None, result: Result) -> Path:
         """Write the overlay of one image.
 
         Parameters
         ----------
         scorer : Classifier
+            Not used for a result with cells.
         source : str, Path, PIL.Image.Image or ndarray
             The classified image.
-        rgb : (S, S, 3) ndarray of uint8
-            The image as the model sees it.
+        rgb : (S, S, 3) ndarray of uint8 or None
+            The image as the model sees it; None for a result with cells.
         result : Result
 
         Returns
@@ -174,41 +164,25 @@ class Overlays:
         ------
         AlledgeError
             If the image cannot be read any more, or the file exists or cannot be written.
+        ValueError
+            If the result has neither cells nor scores, as an error record.
         """
-        if result.scores is None:
+        if result.cells is not None:
+            picture = draw_cells(source, result, positive=self._positive)
+        else:
+            picture = self._draw_evidence(scorer, source, rgb, result)
+        return self._pictures.save(result.image, picture)
+
+    def _draw_evidence(
+        self, scorer: Scorer, source: ImageSource, rgb: RGB | None, result: Result
+    ) -> Image.Image:
+        if result.scores is None or rgb is None:
             raise ValueError("an error record has no overlay")
         index = list(result.scores).index(str(result.label))
         evidence = evidence_map(scorer, rgb, index)
         if alone := float(evidence.max()) < LEAST_EVIDENCE:
             evidence = evidence_map(scorer, rgb, index, alone=True)
-        picture = draw(source, evidence, result, self._geometry, alone=alone)
-        path = self._take_path(result.image)
-        with output_file(path, force=self._force, option=OPTION) as temporary:
-            picture.save(temporary, "JPEG", quality=92)
-        return path
-
-    def _take_path(self, image: str | None) -> Path:
-        """Return the planned path of an image, or a new one; pixels get one that is free."""
-        with self._lock:
-            planned = self._planned.get(image or "")
-            if planned:
-                return planned.popleft()
-            path = self._new_path(image)
-            while image is None and not self._force and path.exists():
-                path = self._new_path(image)
-            return path
-
-    def _new_path(self, image: str | None) -> Path:
-        """Return a path that no other image of this object has."""
-        stem = Path(image).stem if image else "image"
-        safe = "".join(char if char.isalnum() or char in " ._-()" else "_" for char in stem)
-        safe = safe.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip(" .") or "image"
-        name, number = safe, 1
-        while unicodedata.normalize("NFKC", name).casefold() in self._names:
-            number += 1
-            name = f"{safe}-{number}"
-        self._names.add(unicodedata.normalize("NFKC", name).casefold())
-        return self.folder / f"{name}{OVERLAY_SUFFIX}"
+        return draw(source, evidence, result, self._geometry, alone=alone)
 
 
 def draw(
@@ -256,7 +230,7 @@ def draw(
         note = f"outlined: what {'alone would carry' if alone else 'carries'} the answer"
     else:
         note = "no single region carries the answer"
-    return _with_caption(picture, result, note)
+    return with_caption(picture, verdict_text(result), result, record_lines(result, [note]))
 
 
 def _resize_map(heat: Map, size: tuple[int, int], geometry: str) -> Map:
@@ -283,36 +257,3 @@ def _highlight(picture: Image.Image, heat: Map) -> Image.Image:
     rim = np.asarray(inside.filter(ImageFilter.MaxFilter(width))) != np.asarray(inside)
     mixed[rim] = OUTLINE_COLOUR
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
-
-
-def _with_caption(picture: Image.Image, result: Result, note: str) -> Image.Image:
-    unit = max(picture.width, LEAST_PIXELS) // 40
-    page = Image.new("RGB", (picture.width, picture.height + 5 * unit), "white")
-    page.paste(picture, (0, 0))
-    pen, top = ImageDraw.Draw(page), picture.height + unit // 2
-    large, small = _font(round(unit * 1.35)), _font(round(unit * 0.72))
-    colour = STATUS_COLOURS[result.status]
-    heading = f"{result.label}  {result.probability_of_label:.1%}"
-    pen.text((unit, top), heading, fill=colour, font=large)
-    start = unit * 2 + round(pen.textlength(heading, font=large))
-    right = page.width - unit
-    if right - start > 4 * unit:
-        line = top + unit
-        pen.rectangle((start, line - unit // 4, right, line + unit // 4), fill=(228, 228, 228))
-        end = start + (right - start) * float(result.probability_of_label or 0)
-        pen.rectangle((start, line - unit // 4, end, line + unit // 4), fill=colour)
-    flags = f"review: {', '.join(result.flags)}" if result.flags else None
-    name = printable(Path(result.image).name) if result.image else None
-    rows = [(flags, name, note), (result.bundle, result.digest[:19], DISCLAIMER)]
-    for number, row in enumerate(rows):
-        text = "  ·  ".join(part for part in row if part)
-        fill = colour if number == 0 and flags else (90, 90, 90)
-        pen.text((unit, top + (2.1 + number) * unit), text, fill=fill, font=small)
-    return page
-
-
-def _font(pixels: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    try:
-        return ImageFont.load_default(pixels)
-    except ImportError:  # a Pillow without FreeType has only one size
-        return ImageFont.load_default()

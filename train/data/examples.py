@@ -65,19 +65,28 @@ class Examples:
 
     def flag_notes(self) -> tuple[str, ...]:
         """Return how many images have flags of their files, in one line; nothing if none has."""
-        flagged = [flags for flags in self.file_flags if flags]
-        if not flagged:
-            return ()
-        counts = Counter(flag for flags in flagged for flag in flags)
-        named = ", ".join(f"{count} {flag}" for flag, count in sorted(counts.items()))
-        return (
-            f"{len(flagged)} images have flags of their files ({named}): alledge audit lists them",
-        )
+        return flag_notes(self.file_flags)
 
     def missing_labels(self, images: NDArray[np.int64]) -> list[str]:
         """Return the labels that none of these images, given by index, has."""
         labels = self.dataset.labels
         return [labels[i] for i in range(len(labels)) if i not in self.truth[images]]
+
+
+def flag_notes(file_flags: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return how many images have flags of their files, in one line; nothing if none has.
+
+    Parameters
+    ----------
+    file_flags : iterable of tuple of str
+        Of each image.
+    """
+    flagged = [flags for flags in file_flags if flags]
+    if not flagged:
+        return ()
+    counts = Counter(flag for flags in flagged for flag in flags)
+    named = ", ".join(f"{count} {flag}" for flag, count in sorted(counts.items()))
+    return (f"{len(flagged)} images have flags of their files ({named}): alledge audit lists them",)
 
 
 def read_examples(

@@ -50,6 +50,8 @@ class TrainOptions:
         How cells are found and cut out, for the task ``cell``.
     more_data : tuple of Path
         Folders of further data sets, for the task ``cell``.
+    cells_file : Path, optional
+        CSV file with the true cells of fields, for the task ``cell``.
     """
 
     model: str
@@ -69,6 +71,7 @@ class TrainOptions:
     task: str = FIELD
     cells: CellSettings = field(default_factory=CellSettings)
     more_data: tuple[Path, ...] = ()
+    cells_file: Path | None = None
 
     @property
     def model_input(self) -> ImageSettings:
@@ -86,7 +89,7 @@ def check_options(options: TrainOptions) -> None:
     ------
     UsageError
         If there is no such model, head or task, the sensitivity is outside its range, or several
-        data sets are given for whole fields.
+        data sets or a table of cells are given for whole fields.
     """
     architecture(options.model)
     head_row(options.head)
@@ -99,3 +102,5 @@ def check_options(options: TrainOptions) -> None:
             f"the task field takes one data set, and {1 + len(options.more_data)} are given",
             fix="--task cell, which brings the cells of all of them to one scale",
         )
+    if options.task == FIELD and options.cells_file:
+        raise UsageError("--cells is given for the task field", fix="--task cell")

@@ -10,14 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.bundle.seen_images import TrainingImageHashes
+from ...runtime.cells.cell_task import CellTask
+from ...runtime.cells.field_rule import FieldRule
+from ...runtime.cells.settings import CellSettings
 from ...runtime.data.layout_types import ReadOptions
 from ...runtime.guards.guards import Guards, is_current
 from ...runtime.image_settings import ImageSettings
-from ...runtime.metrics.decisions import apply_temperature
+from ...runtime.metrics.cell_evaluation import evaluate_cells
+from ...runtime.metrics.decisions import Thresholds, apply_temperature
 from ...runtime.metrics.evaluation import EvaluatedModel, evaluate
 from ...runtime.metrics.metrics import Json
-from ...runtime.types import RGB
+from ...runtime.types import RGB, GuardsRecord
 from .run_folder import METRICS, Run
+from .types import FIELD
 
 BATCH_SIZE = 16  # images
 
@@ -35,7 +40,7 @@ def evaluate_run(
     ----------
     run : Run
     data, read_options, include_seen
-        As `alledge.runtime.metrics.evaluation.evaluate`.
+        As `alledge.runtime.metrics.evaluation.evaluate`; of a run of cells, as `evaluate_cells`.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def evaluate_run(
             predict(network(), images.astype(np.float32)), run.record["temperature"]
         )
 
-    guards, (low, high) = run.record["guards"], run.record["band"]
+    (low, high), guards = run.record["band"], current_guards(run.record["guards"])
     model = EvaluatedModel(
         kind="run",
         name=str(run.path),
@@ -71,7 +76,7 @@ def evaluate_run(
         positive=run.positive,
         threshold=run.record["threshold"],
         band=(low, high),
-        guards=Guards(guards if is_current(guards) else None),
+        guards=Guards(guards),
         image_settings=ImageSettings.from_json(run.record["image_path"]),
         seen=TrainingImageHashes(run.record["seen"]),
         scores=scores,
@@ -79,4 +84,20 @@ def evaluate_run(
         seed=run.record["seed"],
         out_of_fold=METRICS,
     )
-    return evaluate(model, data, read_options, include_seen=include_seen)
+    if run.record["task"] == FIELD:
+        return evaluate(model, data, read_options, include_seen=include_seen)
+    task = CellTask(
+        CellSettings.from_json(run.record["cells"]),
+        run.labels,
+        run.positive,
+        Thresholds(model.threshold, model.band),
+        FieldRule.from_json(run.record["field"]),
+        guards,
+        current_guards(run.record["field_guards"]),
+    )
+    return evaluate_cells(model, task, data, read_options, include_seen=include_seen)
+
+
+def current_guards(guards: GuardsRecord | None) -> GuardsRecord | None:
+    """Return the guards of a run; None if they are those of an earlier version."""
+    return guards if is_current(guards) else None

@@ -36,10 +36,14 @@ REQUIRED = (
     "data", "temperature", "threshold", "band", "oof", "guards", "seen", "code", "finished",
 )  # fmt: skip
 # the keys that a run of cells has beside these
-CELL_KEYS = ("cells", "sources", "field", "fields", "field_guards")
+CELL_KEYS = ("cells", "sources", "truth", "field", "fields", "field_guards")
 SCHEMA, SCHEMA_VERSION = "alledge/run", 1
 MAX_SUM_ERROR = 1e-3  # the probabilities of an image add up to 1, written with nine digits
-LOCATIONS = ("root", "labels_file")  # where the data are: no settings, since they may be moved
+LOCATIONS = (
+    "root",
+    "labels_file",
+    "cells_file",
+)  # where the data are: no settings, since they may be moved
 
 
 @dataclass(frozen=True)
@@ -372,6 +376,8 @@ def _without_location(settings: Json) -> Json:
     changed = {"data": _source_without_location(settings.get("data"))}
     if isinstance(sources := settings.get("sources"), list):
         changed["sources"] = [_source_without_location(source) for source in sources]
+    if "truth" in settings:
+        changed["truth"] = _source_without_location(settings["truth"])
     return settings | changed
 
 

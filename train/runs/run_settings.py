@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Sequence
 
 from ...runtime.data.datasets import Dataset
+from ..data.cells.types import CellExamples
+from ..data.examples import Examples
 from ..data.split_types import Split
 from ..networks.base_weights import weights_file
 from .options import TrainOptions
-from .types import CELL, CellRunSettings, DataSettings, RunSettings
+from .types import CellRunSettings, DataSettings, RunSettings
 
 
 def run_settings(
     options: TrainOptions,
     datasets: Sequence[Dataset],
-    examples: Dataset,
+    examples: Examples,
     split: Split,
     weights: str,
 ) -> RunSettings:
@@ -28,8 +30,8 @@ def run_settings(
     options : TrainOptions
     datasets : sequence of Dataset
         As they were read.
-    examples : Dataset
-        The data set of the examples: its labels are those of the network.
+    examples : Examples
+        Their labels are those of the network.
     split : Split
     weights : str
         As `describe_weights`.
@@ -46,8 +48,8 @@ def run_settings(
         "model": options.model,
         "head": options.head,
         "task": options.task,
-        "labels": list(examples.labels),
-        "positive": list(examples.positive),
+        "labels": list(examples.dataset.labels),
+        "positive": list(examples.dataset.positive),
         "image_path": options.model_input.to_json(),
         "seed": options.seed,
         "sensitivity": options.sensitivity,
@@ -64,8 +66,16 @@ def run_settings(
         "weights": weights,
         "data": sources[0],
     }
-    if options.task == CELL:
-        cells: CellRunSettings = {"cells": options.cells.to_json(), "sources": sources}
+    if isinstance(examples, CellExamples):
+        file = options.cells_file
+        cells: CellRunSettings = {
+            "cells": options.cells.to_json(),
+            "sources": sources,
+            "truth": {
+                "digest": examples.truth_digest(),
+                "cells_file": None if file is None else str(file.resolve()),
+            },
+        }
         settings = {**settings, **cells}
     return settings
 

@@ -76,7 +76,7 @@ def train(options: TrainOptions, *, resume: bool = False, quiet: bool = False) -
         check_weights(options.model, options.weights)
     with TrainingProgress(quiet) as progress:
         data = read_training_set(options, datasets, progress)
-        settings = run_settings(options, datasets, data.examples.dataset, data.split, weights)
+        settings = run_settings(options, datasets, data.examples, data.split, weights)
         folder = _folder(options, settings, resume)
         progress.say(f"{'continuing' if resume else 'training'} {folder}")
         return _train_run(options, data, settings, folder, progress)

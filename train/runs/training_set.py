@@ -15,6 +15,8 @@ from ...runtime.metrics.metrics import Json
 from ...runtime.types import GuardsRecord
 from ..data.cells.field_split import split_cells
 from ..data.cells.reading import read_cell_examples
+from ..data.cells.same_cells import refuse_cell_contradictions
+from ..data.cells.sources import read_cell_datasets
 from ..data.cells.types import CellExamples
 from ..data.connected_sets import connected_sets
 from ..data.contradictions import refuse_contradictions
@@ -55,18 +57,22 @@ class TrainingSet:
     field_guards: GuardsRecord | None = None
 
 
-def read_sources(options: TrainOptions, progress: TrainingProgress) -> list[Dataset]:
+def read_sources(options: TrainOptions, progress: TrainingProgress) -> tuple[Dataset, ...]:
     """Return the data sets of a run, without their pixels.
 
     Raises
     ------
     DataError, UsageError
-        As `read_dataset`.
+        As `read_dataset` or `read_cell_datasets`.
     """
-    datasets = []
-    for path in (options.data, *options.more_data):
-        dataset = read_dataset(path, options.read_options, progress=progress.overlap_search)
-        datasets.append(dataset)
+    paths = (options.data, *options.more_data)
+    if options.task == CELL:
+        datasets = read_cell_datasets(paths, options.read_options, progress=progress.overlap_search)
+    else:
+        datasets = (
+            read_dataset(options.data, options.read_options, progress=progress.overlap_search),
+        )
+    for path, dataset in zip(paths, datasets, strict=True):
         if options.more_data:
             progress.say(f"{path}: {len(dataset.samples)} images")
         for line in dataset.description():
@@ -125,12 +131,16 @@ def _read_cells(
     progress: TrainingProgress,
 ) -> TrainingSet:
     samples = [sample for dataset in datasets for sample in dataset.samples]
-    pairs = [(overlap.a, overlap.b) for overlap in overlaps]
     examples = read_cell_examples(
-        datasets, options.cells, options.groups, overlaps=pairs, progress=progress.count
+        datasets,
+        options.cells,
+        options.groups,
+        overlaps=overlaps,
+        cells_file=options.cells_file,
+        progress=progress.count,
     )
     _refuse_no_cells(examples)
-    notes = refuse_contradictions(examples, (), force=options.force, say=progress.say)
+    notes = refuse_cell_contradictions(examples, force=options.force, say=progress.say)
     split = split_cells(examples, kind, options.folds, options.seed)
     split = _with_notes(split, examples, (*notes, *cell_notes(examples)), progress)
     _say_overlaps(overlaps, len(samples), kind, progress)

@@ -38,14 +38,26 @@ class DataSettings(TypedDict):
     root: str
 
 
+class TruthSettings(TypedDict):
+    """Where the labels of the cells come from.
+
+    `digest` is a hash of the pixels, the label and the group of every cell, `cells_file` the table
+    of cells that the user named. Only `cells_file` may change before a resume.
+    """
+
+    digest: str
+    cells_file: str | None
+
+
 class CellRunSettings(TypedDict, total=False):
-    """What a run of cells has beside: the settings of cells, and all its data sets.
+    """What a run of cells has beside: the settings of cells, all its data sets, and their truth.
 
     `data` is the first of the `sources`.
     """
 
     cells: dict[str, Any]
     sources: list[DataSettings]
+    truth: TruthSettings
 
 
 class RunSettings(CellRunSettings):

@@ -17,23 +17,14 @@ from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.cells.field_cells import find_cells
 from alledge.runtime.cells.field_rule import CellCounts
 from alledge.runtime.cells.results import CellResult
+from alledge.runtime.cells.single_cell import single_cell
 from alledge.runtime.classifier import MODES, Classifier, Mode
 from alledge.runtime.guards.cell_guards import field_statistics
 from alledge.runtime.guards.fitting import fit_cell_guards, fit_guards
-from alledge.runtime.imaging import load_rgb
 from alledge.runtime.records import Result
+from support.cell_pictures import one_cell
 
 WHITE = np.full((400, 500, 3), 240, np.uint8)
-
-
-def one_cell(side: int = 200, radius: int = 40, black: bool = False) -> np.ndarray:
-    """Return the pixels of one round nucleus in the middle."""
-    y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    distance = np.hypot(x, y)
-    rgb = np.full((side, side, 3), 0 if black else 235, np.uint8)
-    rgb[distance <= 1.6 * radius] = (200, 170, 215)
-    rgb[distance <= radius] = (90, 40, 130)
-    return rgb
 
 
 def test_every_cell_has_the_networks_answer_and_the_field_that_of_its_cells(
@@ -85,13 +76,19 @@ def test_an_image_of_one_cell_is_judged_as_one_cell(
     cell_bundle: Path, tiny: ModuleType, black: bool
 ) -> None:
     pixels = one_cell(black=black)
+    settings = Bundle.open(cell_bundle).cell_settings
+    assert settings is not None
+    single = single_cell(find_cells(pixels, settings), settings)
     with Classifier.load(cell_bundle) as classifier:
         auto, named = classifier.classify(pixels), classifier.classify(pixels, taken_as="cell")
         as_field = classifier.classify(pixels, taken_as="field")
-    wanted = tiny.expected(load_rgb(pixels, classifier.bundle.image_settings))
+    wanted = tiny.expected(single.crops[0])
     for result in (auto, named):
         assert result.probability == pytest.approx(wanted, abs=1e-5)
-        assert (result.kind, result.cells, result.counts) == ("cell", None, None)
+        assert result.cells is not None
+        [cell] = result.cells
+        assert (cell.label, cell.probability) == (result.label, result.probability)
+        assert result.kind == "cell"
         assert result.threshold == classifier.bundle.formats[result.backend].threshold
     assert as_field.kind == "field"
 
@@ -161,8 +158,6 @@ def test_a_smear_is_flagged_by_what_is_common_and_counts_no_foreign_field(
         assert smear.counts == CellCounts(100, 2, fields=5, more=5)
         assert smear.flags == ("blurred",)
         assert smear.label == "blast"
-        one = replace(results[0], kind="cell", cells=None, counts=None, flags=())
-        assert classifier.pool([one] * 3).counts == CellCounts(3, 3, fields=3)
         empty = classifier.pool([])
     assert (empty.status, empty.label, empty.flags) == ("review", None, ("too_few_cells",))
 

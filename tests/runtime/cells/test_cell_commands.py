@@ -128,7 +128,9 @@ def test_an_image_of_one_cell_says_what_it_was_taken_as(
 
 
 @pytest.mark.parametrize(
-    "option", [("--smear",), ("--as", "cell"), ("--cells-csv", "cells.csv")], ids=lambda o: o[0]
+    "option",
+    [("--smear",), ("--as", "cell"), ("--cells-csv", "cells.csv"), ("--cells", "pictures")],
+    ids=lambda option: option[0],
 )
 def test_options_of_cells_need_a_bundle_of_cells(
     fields: list[Path],
@@ -142,7 +144,32 @@ def test_options_of_cells_need_a_bundle_of_cells(
     assert result.exit_code == 2
     assert "judges whole fields" in result.stderr
     assert "fix: " in result.stderr
-    assert not (tmp_path / "cells.csv").exists()
+    assert not any(tmp_path.iterdir())
+
+
+def test_overlays_and_galleries_show_the_cells_of_fields(
+    images: list[Path], cell_bundle: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    options = ("--bundle", cell_bundle, "--json", "--overlay", out, "--cells", out)
+    result = run("classify", *images, *options)
+    records = lines(result)
+    schema = json.loads((SCHEMAS / "classify.json").read_text(encoding="utf-8"))
+    for record in records:
+        jsonschema.Draft202012Validator(schema).validate(record)
+    for record in records[:3]:
+        stem = Path(record["image"]).stem
+        for file in (record["overlay"], *record["gallery"]):
+            assert Path(file).name.startswith(stem.replace("=", "_"))
+            with Image.open(file) as picture:
+                assert picture.width >= 400
+    assert "overlay" not in records[3]
+    again = run("classify", *images, *options)
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
+    one = run("classify", images[0], *options, "--force", "--as", "cell")
+    assert Path(lines(one)[0]["overlay"]).is_file()
+    assert len(lines(one)[0]["gallery"]) == 1
 
 
 def test_a_record_of_a_bundle_of_fields_has_no_key_of_cells(

@@ -12,9 +12,16 @@ from ....errors import DataError, ImageError
 from ....runtime.cells.settings import CellSettings
 from ....runtime.data.datasets import Dataset, Sample
 from ....runtime.guards.image_statistics import image_statistics
-from ..connected_sets import connected_components
-from ..examples import NAMED_AT_MOST, match_images, read_rows
-from .field_reading import ImageReading, read_field
+from ..examples import NAMED_AT_MOST
+from ..overlaps.alignment import Overlap
+from ..overlaps.search import find_overlaps
+from .copies import find_copies
+from .field_reading import CellReading
+from .grouping import group_images, image_cameras
+from .image_reading import ImageReading, read_image
+from .labels import CellLabels, unite_labels
+from .same_cells import same_cells
+from .sources import CellTable, all_samples, image_names, read_cell_table
 from .types import CellExamples, FieldTruth
 
 # (stage, number of finished items, number of items)
@@ -26,22 +33,26 @@ def read_cell_examples(
     settings: CellSettings,
     groups_file: Path | None = None,
     *,
-    overlaps: Iterable[tuple[int, int]] = (),
+    overlaps: Iterable[Overlap] | None = None,
+    cells_file: Path | None = None,
     progress: Progress | None = None,
 ) -> CellExamples:
-    """Find, cut out and label the cells of all images.
+    """Find, cut out and label the cells of all images of one or several data sets.
 
     Parameters
     ----------
     datasets : sequence of Dataset
+        As `read_cell_datasets` returns them.
     settings : CellSettings
     groups_file : Path, optional
         CSV file with the columns ``image,group``. Images of one group stay together in a split.
-    overlaps : iterable of (int, int)
-        Pairs of images that show the same content, by their index among the samples of all data
-        sets, in order. They stay together too.
+    overlaps : iterable of Overlap, optional
+        Images that show the same content, by their index among the samples of all data sets, in
+        order. By default they are searched.
+    cells_file : Path, optional
+        CSV file with the columns ``image,x,y,label``: the truth of the cells of fields.
     progress : callable, optional
-        Called with the stage, the number of finished images and their number.
+        Called with the stage, the number of finished items and their number.
 
     Returns
     -------
@@ -50,60 +61,48 @@ def read_cell_examples(
     Raises
     ------
     DataError
-        If an image is damaged, the groups file names an image that is in no data set, or the
-        labels of the cells are not known.
+        If an image is damaged, a file does not agree with the data sets, the labels of the cells
+        of a field are not known, or labels of the data sets contradict each other.
     """
-    images = [(dataset, sample) for dataset in datasets for sample in dataset.samples]
-    names = _image_names(datasets)
-    readings = _read_images(images, settings, progress)
-    keys = [(index, key) for index, key in enumerate(_group_keys(datasets))]
-    keys += [(index, f"pixels\0{reading.digest}") for index, reading in enumerate(readings)]
-    if groups_file is not None:
-        rows = read_rows(groups_file, ("image", "group"))
-        indices = match_images(names, (row["image"] for row in rows), groups_file)
-        keys += [(index, f"file\0{row['group']}") for index, row in zip(indices, rows, strict=True)]
-    first: dict[str, int] = {}
-    pairs = [(first.setdefault(key, index), index) for index, key in keys]
-    lowest = connected_components(len(images), [*pairs, *overlaps])
-    groups = [names[index] for index in lowest.tolist()]
-    return _assemble(datasets, settings, names, groups, readings)
-
-
-def _image_names(datasets: Sequence[Dataset]) -> tuple[str, ...]:
-    """Return the path of each image inside its data set, behind its name if there are several."""
-    return tuple(
-        dataset.relative(sample) if len(datasets) == 1 else f"{name}/{dataset.relative(sample)}"
-        for name, dataset in zip(_set_names(datasets), datasets, strict=True)
-        for sample in dataset.samples
+    names = image_names(datasets)
+    positive = [name for dataset in datasets for name in dataset.options.positive]
+    table = read_cell_table(cells_file, names, positive) if cells_file else None
+    labels = unite_labels(datasets, [table.reading] if table else [])
+    readings = _read_images(datasets, settings, labels, table, progress)
+    if overlaps is None:
+        overlaps = find_overlaps([sample.path for _, sample in all_samples(datasets)], progress)
+    overlaps = list(overlaps)
+    copies = find_copies(np.array([reading.thumbnail for reading in readings]))
+    pairs = [*((overlap.a, overlap.b) for overlap in overlaps), *copies]
+    digests = [reading.digest for reading in readings]
+    groups = group_images(datasets, names, digests, pairs, groups_file)
+    examples = _assemble(
+        datasets,
+        settings,
+        labels,
+        names,
+        [names[index] for index in groups],
+        image_cameras(datasets, overlaps),
+        readings,
     )
-
-
-def _set_names(datasets: Sequence[Dataset]) -> list[str]:
-    """Return the names of the folders of the data sets, numbered where they are the same."""
-    names: list[str] = []
-    for dataset in datasets:
-        name = dataset.root.resolve().name
-        same = sum(other.root.resolve().name == name for other in datasets[: len(names)])
-        names.append(f"{name}-{same + 1}" if same else name)
-    return names
-
-
-def _group_keys(datasets: Sequence[Dataset]) -> list[str]:
-    """Return the group of each image, as its own data set says it."""
-    return [
-        f"{number}\0{sample.group}"
-        for number, dataset in enumerate(datasets)
-        for sample in dataset.samples
-    ]
+    return replace(examples, same_cells=tuple(same_cells(readings, overlaps, copies)))
 
 
 def _read_images(
-    images: Sequence[tuple[Dataset, Sample]], settings: CellSettings, progress: Progress | None
+    datasets: Sequence[Dataset],
+    settings: CellSettings,
+    labels: CellLabels,
+    table: CellTable | None,
+    progress: Progress | None,
 ) -> list[ImageReading]:
+    images = all_samples(datasets)
     readings, broken = [], []
     for index, (dataset, sample) in enumerate(images):
+        own = table.reading if table and index in table.cells else None
+        if table and own:
+            sample = replace(sample, cells=table.cells[index])
         try:
-            readings.append(read_field(dataset, sample, settings))
+            readings.append(read_image(dataset, sample, labels, settings, own))
         except ImageError as error:
             broken.append(error.what)
         if progress:
@@ -121,62 +120,79 @@ def _read_images(
 def _assemble(
     datasets: Sequence[Dataset],
     settings: CellSettings,
+    labels: CellLabels,
     names: Sequence[str],
     groups: Sequence[str],
+    cameras: Sequence[str],
     readings: Sequence[ImageReading],
 ) -> CellExamples:
-    samples = [sample for dataset in datasets for sample in dataset.samples]
-    labels, positive = datasets[0].labels, datasets[0].positive
-    fields: list[FieldTruth] = []
-    field_of_image = {}
-    for index, (sample, reading) in enumerate(zip(samples, readings, strict=True)):
-        if reading.is_field:
-            field_of_image[index] = len(fields)
-            fields.append(_field_truth(names[index], groups[index], sample, reading))
-    rows = [
-        (index, reading, cell) for index, reading in enumerate(readings) for cell in reading.cells
+    """Return the examples of all cells, in the order of their images."""
+    samples = [
+        replace(sample, camera=camera)
+        for (_, sample), camera in zip(all_samples(datasets), cameras, strict=True)
     ]
+    fields: list[FieldTruth] = []
+    field_of_image: dict[int, int] = {}
+    for index, reading in enumerate(readings):
+        if reading.field:
+            field_of_image[index] = len(fields)
+            fields.append(
+                FieldTruth(
+                    name=names[index],
+                    path=samples[index].path,
+                    label=reading.field.label,
+                    camera=cameras[index],
+                    group=groups[index],
+                    blasts=reading.field.blasts,
+                    cells=sum(cell.counted for cell in reading.cells),
+                    missed_blasts=reading.field.missed_blasts,
+                )
+            )
+    rows = [(index, cell) for index, reading in enumerate(readings) for cell in reading.cells]
     size = settings.crop.size
-    pixels = np.array([cell.crop for *_, cell in rows], np.uint8).reshape(-1, size, size, 3)
+    pixels = np.array([cell.crop for _, cell in rows], np.uint8).reshape(-1, size, size, 3)
+    cell_samples = tuple(replace(samples[i], label=cell.label) for i, cell in rows)
     return CellExamples(
-        dataset=replace(
-            datasets[0],
-            labels=labels,
-            positive=positive,
-            samples=tuple(replace(samples[i], label=cell.label) for i, _, cell in rows),
-        ),
+        dataset=_united_dataset(datasets, labels, cell_samples),
         pixels=pixels,
-        truth=np.array([labels.index(cell.label) for *_, cell in rows], dtype=np.int64),
-        groups=tuple(groups[index] for index, *_ in rows),
-        names=tuple(
-            f"{names[i]}#{round(row.cell.x)},{round(row.cell.y)}" if reading.is_field else names[i]
-            for i, reading, row in rows
-        ),
+        truth=np.array([labels.labels.index(cell.label) for _, cell in rows], dtype=np.int64),
+        groups=tuple(groups[index] for index, _ in rows),
+        names=tuple(_cell_name(names[index], readings[index], cell) for index, cell in rows),
         statistics=tuple(
-            image_statistics(crop, reading.header)
-            for crop, (_, reading, _) in zip(pixels, rows, strict=True)
+            image_statistics(crop, replace(readings[index].header, camera=cameras[index]))
+            for crop, (index, _) in zip(pixels, rows, strict=True)
         ),
-        file_flags=tuple(reading.header.flags for _, reading, _ in rows),
+        file_flags=tuple(readings[index].header.flags for index, _ in rows),
         settings=settings,
         fields=tuple(fields),
         field_index=np.array(
-            [field_of_image[i] if cell.counted else -1 for i, _, cell in rows], dtype=np.int64
+            [field_of_image[index] if cell.counted else -1 for index, cell in rows], dtype=np.int64
         ),
         positions=np.array(
-            [(row.cell.x, row.cell.y, row.cell.radius) for *_, row in rows], dtype=np.float64
+            [(row.cell.x, row.cell.y, row.cell.radius) for _, row in rows], dtype=np.float64
         ).reshape(-1, 3),
-        flags=tuple(row.cell.flags for *_, row in rows),
+        flags=tuple(row.cell.flags for _, row in rows),
+        sources=tuple(datasets),
     )
 
 
-def _field_truth(name: str, group: str, sample: Sample, reading: ImageReading) -> FieldTruth:
-    return FieldTruth(
-        name=name,
-        path=sample.path,
-        label=sample.label,
-        camera=sample.camera,
-        group=group,
-        blasts=reading.blasts,
-        cells=sum(cell.counted for cell in reading.cells),
-        missed_blasts=reading.missed_blasts,
+def _united_dataset(
+    datasets: Sequence[Dataset], labels: CellLabels, samples: tuple[Sample, ...]
+) -> Dataset:
+    """Return the data set of all cells: the first one, with the labels of all."""
+    return replace(
+        datasets[0],
+        layout=" + ".join(dict.fromkeys(dataset.layout for dataset in datasets)),
+        labels=labels.labels,
+        positive=labels.positive,
+        samples=samples,
+        generated=all(dataset.generated for dataset in datasets),
+        subjects=all(dataset.subjects for dataset in datasets),
+        reading=labels.reading,
+        notes=tuple(note for dataset in datasets for note in dataset.notes),
     )
+
+
+def _cell_name(image: str, reading: ImageReading, cell: CellReading) -> str:
+    """Return the name of a cell: its position behind the name of a field."""
+    return f"{image}#{round(cell.cell.x)},{round(cell.cell.y)}" if reading.field else image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....runtime.cells.settings import CellSettings
-from ..examples import Examples
+from ....runtime.data.datasets import Dataset
+from ..examples import Examples, flag_notes
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class CellExamples(Examples):
         x, y and radius of each cell in pixels of the upright original.
     flags : tuple of tuple of str
         Of each cell, as `Cell.flags`: ``clipped``, ``smudge``.
+    sources : tuple of Dataset
+        The data sets, as they were read.
+    same_cells : tuple of (int, int)
+        Examples that show the same cell. They are in one group.
     """
 
     settings: CellSettings = field(default_factory=CellSettings)
@@ -69,3 +75,27 @@ class CellExamples(Examples):
     field_index: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     positions: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
     flags: tuple[tuple[str, ...], ...] = ()
+    sources: tuple[Dataset, ...] = ()
+    same_cells: tuple[tuple[int, int], ...] = ()
+
+    def flag_notes(self) -> tuple[str, ...]:
+        """Return how many images have flags of their files, in one line; nothing if none has."""
+        one_each = {
+            sample.path: flags
+            for sample, flags in zip(self.dataset.samples, self.file_flags, strict=True)
+        }
+        return flag_notes(one_each.values())
+
+    def truth_digest(self) -> str:
+        """Return ``sha256:…`` over the position, label and group of every cell, and its pixels.
+
+        It changes with the detector, the labels and the settings of the crops. Two runs with one
+        digest were trained on the same examples.
+        """
+        total = hashlib.sha256(self.pixels.tobytes())
+        for name, label, group in zip(self.names, self.truth.tolist(), self.groups, strict=True):
+            row = f"{name}\0{self.dataset.labels[label]}\0{group}\n"
+            total.update(row.encode("utf-8", "surrogateescape"))
+        for truth in self.fields:
+            total.update(f"{truth.name}\0{truth.blasts}\n".encode("utf-8", "surrogateescape"))
+        return f"sha256:{total.hexdigest()}"

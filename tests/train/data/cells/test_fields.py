@@ -14,10 +14,12 @@ from alledge.runtime.cells.settings import CellSettings
 from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.train.data.cells.reading import read_cell_examples
 from alledge.train.data.cells.types import CellExamples
+from alledge.train.data.overlaps.alignment import Overlap
 from alledge.train.data.split_types import Split
 from alledge.train.data.splits import make_split
 
 SETTINGS = CellSettings(crop=CropSettings(size=48))
+OVERLAP = Overlap(0, 1, "overlap", 9, 9, (0.5, 0.5), 0.9)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def examples(dataset: Dataset) -> CellExamples:
-    return read_cell_examples([dataset], SETTINGS, overlaps=[(0, 1)])
+    return read_cell_examples([dataset], SETTINGS, overlaps=[OVERLAP])
 
 
 def test_a_cell_is_a_blast_if_a_centroid_lies_in_it(examples: CellExamples) -> None:
@@ -80,14 +82,29 @@ def test_no_split_separates_the_cells_of_a_field(examples: CellExamples, kind: s
     split = make_split(examples, kind, 3, seed=0)
     assert_no_common_field(split, examples)
     for fold in split.folds:
-        assert {0, 1} <= set(examples.truth[fold.train].tolist())
+        assert set(examples.truth[fold.train].tolist()) == {0, 1}
 
 
-def test_a_camera_split_tests_the_blasts_of_its_camera_only(examples: CellExamples) -> None:
+def test_a_camera_split_leaves_out_all_cells_of_the_fields_with_blasts(
+    examples: CellExamples,
+) -> None:
     cameras = np.array(examples.cameras)
-    for fold in make_split(examples, "camera", 3, seed=0).folds:
-        assert set(cameras[fold.test][examples.truth[fold.test] == 1]) <= {fold.camera}
-        assert fold.camera not in cameras[fold.train][examples.truth[fold.train] == 1]
+    ill = np.array(["_1" in name for name in examples.names])
+    assert (examples.truth[ill] == 0).any()  # healthy cells beside blasts
+    folds = make_split(examples, "camera", 3, seed=0).folds
+    for fold in folds:
+        assert set(cameras[fold.test][ill[fold.test]]) <= {fold.camera}
+        assert fold.camera not in cameras[fold.train][ill[fold.train]]
+    tested = np.concatenate([fold.test for fold in folds])
+    assert np.bincount(tested)[ill].tolist() == [1] * int(ill.sum())
+
+
+def test_a_network_tests_all_cells_of_a_field(examples: CellExamples) -> None:
+    for kind in ("grouped", "camera"):
+        split = make_split(examples, kind, 3, seed=0)
+        for fold in split.folds:
+            for field in set(examples.field_index[fold.test].tolist()):
+                assert set(np.flatnonzero(examples.field_index == field)) <= set(fold.test)
 
 
 def assert_no_common_field(split: Split, examples: CellExamples) -> None:
@@ -133,7 +150,7 @@ def test_a_positive_field_without_centroids_is_refused(dataset: Dataset) -> None
 def test_centroids_in_a_healthy_field_are_refused(dataset: Dataset) -> None:
     number = next(i for i, sample in enumerate(dataset.samples) if not sample.centroids)
     wrong = replace(dataset.samples[number], centroids=((9.0, 9.0),))
-    with pytest.raises(DataError, match="1 centroids of blasts"):
+    with pytest.raises(DataError, match="the positions of 1 blasts"):
         read_cell_examples([replace(dataset, samples=(wrong,))], SETTINGS)
 
 

@@ -1,0 +1,97 @@
+"""The types of what a data set says about the cells of a field: boxes, centroids, table rows."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from ...errors import DataError
+
+LEAST_SIDE = 2.0  # pixels: a narrower box is a slip of the mouse
+
+
+class Box(NamedTuple):
+    """A box as its file gives it.
+
+    `x` and `y` are the centre. Positions are NaN where the file lacks them. They are shares of the
+    image's sides if `relative`, else pixels with the edge of the first one at 0. `image_size` is
+    the size of the image that the boxes were drawn on, (0, 0) if the file does not say.
+    """
+
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+    relative: bool
+    image_size: tuple[int, int] = (0, 0)
+
+
+class TrueCell(NamedTuple):
+    """A cell that a data set names.
+
+    `x` and `y` are the centre in pixels of the upright image; the centre of the first pixel is
+    (0, 0). `width` and `height` are those of its box in pixels, 0 for a position without one.
+    """
+
+    label: str
+    x: float
+    y: float
+    width: float = 0.0
+    height: float = 0.0
+
+    def contains(self, x: float, y: float) -> bool:
+        """Return whether a position lies in the box; never for a position without a box."""
+        return abs(x - self.x) < self.width / 2 and abs(y - self.y) < self.height / 2
+
+
+def cells_of_boxes(
+    boxes: tuple[Box, ...], size: tuple[int, int], source: object
+) -> tuple[tuple[TrueCell, ...], int]:
+    """Return the cells of an image in pixels, and the number of boxes that are too narrow.
+
+    Parameters
+    ----------
+    boxes : tuple of Box
+    size : tuple of int
+        Width and height of the upright image.
+    source : object
+        The image, for the error message.
+
+    Returns
+    -------
+    tuple of TrueCell
+    int
+
+    Raises
+    ------
+    DataError
+        If a box has no position, or the boxes were drawn on an image of another size.
+    """
+    cells: list[TrueCell] = []
+    for box in boxes:
+        if not all(map(math.isfinite, (box.x, box.y, box.width, box.height))):
+            raise DataError(
+                f"a box of {source} has no position",
+                allowed="bndbox with xmin, ymin, xmax and ymax",
+                fix="export the boxes again",
+            )
+        if min(box.image_size) > 0 and box.image_size != size:
+            drawn, own = ("{} × {}".format(*pixels) for pixels in (box.image_size, size))
+            raise DataError(
+                f"the boxes of {source} were drawn on an image of {drawn} pixels, but the upright "
+                f"image has {own}",
+                fix="turn the pixels of the images by their EXIF orientation, then draw or export "
+                "the boxes again",
+            )
+        across, down = size if box.relative else (1, 1)
+        cell = TrueCell(
+            box.label,
+            box.x * across - 0.5,
+            box.y * down - 0.5,
+            box.width * across,
+            box.height * down,
+        )
+        if min(cell.width, cell.height) >= LEAST_SIDE:
+            cells.append(cell)
+    return tuple(cells), len(boxes) - len(cells)

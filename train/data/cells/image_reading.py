@@ -1,0 +1,122 @@
+"""Reads the cells of one image of a data set, be it a field or an image of one cell."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....runtime.cells.field_cells import FieldCells, find_cells
+from ....runtime.cells.one_cell import is_one_cell
+from ....runtime.cells.settings import CellSettings
+from ....runtime.cells.single_cell import single_cell
+from ....runtime.data.boxes import VOC, YOLO
+from ....runtime.data.datasets import Dataset, Sample
+from ....runtime.data.label_reading import LabelReading
+from ....runtime.data.named_layouts import ALL_IDB1, ALL_IDB2, C_NMC
+from ....runtime.imaging import Header
+from .copies import thumbnail
+from .field_reading import CellReading, FieldReading, read_field
+from .labels import CellLabels
+from .sources import names_all_leucocytes
+
+BOXED = (YOLO, VOC)
+FIELDS, SINGLE_CELLS = (ALL_IDB1, *BOXED), (ALL_IDB2, C_NMC)
+# Layouts that do not say it: an image with a shorter side below this shows one cell. Cut-outs of
+# public sets have 80 to 450 pixels, fields 480 or more.
+FIELD_SIDE = 480
+
+
+@dataclass(frozen=True)
+class ImageReading:
+    """The cells of one image, and what it is compared with other images by.
+
+    Parameters
+    ----------
+    cells : tuple of CellReading
+    header : Header
+    digest : str
+        SHA-256 of the decoded pixels.
+    thumbnail : (64, 64) ndarray of uint8
+        As `copies.thumbnail`.
+    field : FieldReading, optional
+        None for an image of one cell.
+    """
+
+    cells: tuple[CellReading, ...]
+    header: Header
+    digest: str
+    thumbnail: NDArray[np.uint8]
+    field: FieldReading | None
+
+
+def read_image(
+    dataset: Dataset,
+    sample: Sample,
+    labels: CellLabels,
+    settings: CellSettings,
+    table: LabelReading | None = None,
+) -> ImageReading:
+    """Find, cut out and label the cells of an image.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    sample : Sample
+        Of this data set. Its cells may come from a table.
+    labels : CellLabels
+    settings : CellSettings
+    table : LabelReading, optional
+        Of the table that names the cells of this image.
+
+    Returns
+    -------
+    ImageReading
+
+    Raises
+    ------
+    DataError
+        As `read_field`.
+    ImageError
+        As `find_cells`.
+    """
+    found = find_cells(sample.path, settings)
+    field = None
+    if table or not _shows_one_cell(dataset, found):
+        boxed = dataset.layout in BOXED and table is None
+        field = read_field(
+            found,
+            sample,
+            labels,
+            settings,
+            label_of_boxes=boxed,
+            names_all=sample.cells is not None and names_all_leucocytes(table or dataset.reading),
+        )
+        cells = field.cells
+    else:
+        cells = _one_cell(found, labels.of(sample.label), settings)
+    return ImageReading(cells, found.header, pixel_digest(found), thumbnail(found.rgb), field)
+
+
+def pixel_digest(found: FieldCells) -> str:
+    """Return the SHA-256 of the pixels of an image."""
+    return hashlib.sha256(repr(found.rgb.shape).encode() + found.rgb.tobytes()).hexdigest()
+
+
+def _shows_one_cell(dataset: Dataset, found: FieldCells) -> bool:
+    """Return whether an image shows one cell, by its layout, else by its size and content."""
+    if dataset.layout in FIELDS + SINGLE_CELLS:
+        return dataset.layout in SINGLE_CELLS
+    return min(found.rgb.shape[:2]) < FIELD_SIDE or is_one_cell(found.rgb, found.detection)
+
+
+def _one_cell(
+    found: FieldCells, label: str | None, settings: CellSettings
+) -> tuple[CellReading, ...]:
+    """Return the cell in the centre; none if its label is ignored."""
+    if label is None:
+        return ()
+    single = single_cell(found, settings)
+    return (CellReading(single.cells[0], single.crops[0], label, counted=False),)
