@@ -14,7 +14,7 @@ from ...runtime.terminal import echo, printable
 from ..cell_options import CELL, cell_options
 from ..command_options import (
     STUDY_PACKAGES,
-    data_option,
+    data_sets_option,
     force_option,
     geometry_option,
     groups_option,
@@ -33,7 +33,7 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
 
 
 @click.command(short_help="Tune and compare the six models, on one page.")
-@data_option
+@data_sets_option
 @click.option(
     "--models", default=",".join(ARCHITECTURES), metavar="NAME,…", help="[default: all six]"
 )
@@ -110,7 +110,7 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
 @force_option
 @quiet_option
 def study(
-    data: Path,
+    data: tuple[Path, ...],
     models: str,
     weights: tuple[str, ...],
     splits: str | None,
@@ -152,7 +152,8 @@ def study(
     names = _split_names(models)
     size = cells.crop.size if task == CELL else size
     study_options = StudyOptions(
-        data=data,
+        data=data[0],
+        more_data=data[1:],
         models=names,
         weights=read_weights(weights, names),
         splits=() if splits is None else _split_names(splits),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.data.datasets import Dataset, read_dataset
+from ...runtime.data.datasets import Dataset
 from ...runtime.metrics.metrics import Json
+from ..data.cells.sources import all_samples, image_names
 from ..data.cells.types import CellExamples
 from ..data.cells.unknown_cells import known_cells
 from ..data.contradictions import refuse_contradictions
@@ -24,7 +25,7 @@ from ..fitting.feature_cache import AugmentationPass, weights_digest
 from ..fitting.recipe import FINE_TUNING, FROM_SCRATCH, Recipe
 from ..networks.base_weights import NONE
 from .options import StudyOptions, check_files, check_names
-from .study_data import make_splits, read_study_examples, with_default_splits
+from .study_data import make_splits, read_sources, read_study_examples, with_default_splits
 from .types import HeadParameters
 
 SCHEMA_VERSION = 1
@@ -197,31 +198,39 @@ def make_plan(
         If the data set or a split cannot be used, or a training part is too small for tuning.
     """
     check_names(options)
-    dataset = read_dataset(options.data, options.read_options, progress=progress)
-    options = with_default_splits(options, dataset)
-    check_files(options, dataset)
+    datasets = read_sources(options, progress)
+    options = with_default_splits(options, datasets[0])
+    check_files(options, image_names(datasets))
     digests = {
         model: weights_digest(model, options.weights[model], options.seed)
         for model in options.models
     }
-    overlaps = find_overlaps([sample.path for sample in dataset.samples], progress)
-    examples = read_study_examples(options, dataset, overlaps, progress)
+    overlaps = find_overlaps([sample.path for _, sample in all_samples(datasets)], progress)
+    examples = read_study_examples(options, datasets, overlaps, progress)
     same_images = () if options.cells else overlaps
     notes = refuse_contradictions(examples, same_images, force=options.force, say=lambda line: None)
     splits, left_out = make_splits(examples, options)
     settings = (
-        _settings(options, dataset, splits, digests)
+        _settings(options, datasets, examples, splits, digests)
         | _cell_settings(examples)
         | {
             "left_out": left_out,
-            "reading": [*dataset.description(), *notes, *examples.flag_notes()],
+            "reading": [
+                *(line for dataset in datasets for line in dataset.description()),
+                *notes,
+                *examples.flag_notes(),
+            ],
         }
     )
     return Plan(options, examples, splits, settings)
 
 
 def _settings(
-    options: StudyOptions, dataset: Dataset, splits: dict[str, Split], digests: dict[str, str]
+    options: StudyOptions,
+    datasets: Sequence[Dataset],
+    examples: Examples,
+    splits: dict[str, Split],
+    digests: dict[str, str],
 ) -> Json:
     return {
         "version": SCHEMA_VERSION,
@@ -229,8 +238,8 @@ def _settings(
         "fine_tune": list(options.fine_tune),
         "head": options.head,
         "weights": digests,
-        "labels": list(dataset.labels),
-        "positive": list(dataset.positive),
+        "labels": list(examples.dataset.labels),
+        "positive": list(examples.dataset.positive),
         "image_path": options.image_settings.to_json(),
         "seed": options.seed,
         "trials": options.trials,
@@ -244,16 +253,22 @@ def _settings(
         },
         "default": DEFAULT,
         "splits": {kind: _split_settings(split) for kind, split in splits.items()},
-        "data": {
-            "name": dataset.name,
-            "layout": dataset.layout,
-            "fingerprint": dataset.fingerprint(),
-            "images": len(dataset.samples),
-            "generated": dataset.generated,
-            "labels_digest": dataset.labels_digest,
-        },
+        "data": _data_settings(datasets),
         "recipes": {"fine-tuned": FINE_TUNING.to_json(), "from scratch": FROM_SCRATCH.to_json()},
     }
+
+
+def _data_settings(datasets: Sequence[Dataset]) -> Json:
+    first, fingerprints = datasets[0], [dataset.fingerprint() for dataset in datasets]
+    settings: Json = {
+        "name": " + ".join(dataset.name for dataset in datasets),
+        "layout": first.layout,
+        "fingerprint": fingerprints[0],
+        "images": sum(len(dataset.samples) for dataset in datasets),
+        "generated": any(dataset.generated for dataset in datasets),
+        "labels_digest": first.labels_digest,
+    }
+    return settings | ({"more_fingerprints": fingerprints[1:]} if fingerprints[1:] else {})
 
 
 def _cell_settings(examples: Examples) -> Json:

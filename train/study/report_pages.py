@@ -138,7 +138,8 @@ def span(value: Json | None) -> str:
     """Return the 95 % interval of a proportion; empty if it is not known."""
     if not value or any(value[key] is None or math.isnan(value[key]) for key in ("low", "high")):
         return ""
-    return f"{value['low']:.2f}–{value['high']:.2f}"
+    between = "–" if value["low"] >= 0 else " to "
+    return f"{value['low']:.2f}{between}{value['high']:.2f}"
 
 
 def plain(value: float | None, digits: int = 3) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...errors import AlledgeError, DataError
-from ...runtime.data.datasets import Dataset
+from ...runtime.data.datasets import Dataset, read_dataset
 from ..data.cells.field_split import split_cells
 from ..data.cells.reading import read_cell_examples
+from ..data.cells.sources import read_cell_datasets
 from ..data.cells.types import CellExamples
 from ..data.examples import Examples, read_examples
 from ..data.overlaps.alignment import Overlap
@@ -17,24 +18,45 @@ from ..data.splits import make_split
 from .options import StudyOptions, split_name
 
 
+def read_sources(
+    options: StudyOptions, progress: Callable[[str, int, int], None] | None
+) -> tuple[Dataset, ...]:
+    """Return the data sets of a study, without their pixels.
+
+    Raises
+    ------
+    DataError, UsageError
+        As `read_dataset` or `read_cell_datasets`.
+    """
+    if options.cells is None:
+        return (read_dataset(options.data, options.read_options, progress=progress),)
+    paths = (options.data, *options.more_data)
+    return read_cell_datasets(paths, options.read_options, progress=progress)
+
+
 def read_study_examples(
     options: StudyOptions,
-    dataset: Dataset,
+    datasets: Sequence[Dataset],
     overlaps: Sequence[Overlap],
     progress: Callable[[str, int, int], None] | None,
 ) -> Examples:
-    """Return the images of a data set, or the cells of its fields.
+    """Return the images of a data set, or the cells of one or several.
 
     Raises
     ------
     DataError
         As `read_examples` or `read_cell_examples`.
     """
-    pairs = [(overlap.a, overlap.b) for overlap in overlaps]
     if options.cells is None:
-        return read_examples(dataset, options.image_settings, options.groups, overlaps=pairs)
+        pairs = [(overlap.a, overlap.b) for overlap in overlaps]
+        return read_examples(datasets[0], options.image_settings, options.groups, overlaps=pairs)
     return read_cell_examples(
-        [dataset], options.cells, options.groups, overlaps=pairs, progress=progress
+        datasets,
+        options.cells,
+        options.groups,
+        overlaps=overlaps,
+        cells_file=options.cells_file,
+        progress=progress,
     )
 
 

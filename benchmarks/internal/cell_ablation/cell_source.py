@@ -14,6 +14,7 @@ from ....runtime.cells.settings import CellSettings
 from ....runtime.data.datasets import read_dataset
 from ....runtime.image_settings import ImageSettings
 from ....train.data.cells.reading import read_cell_examples
+from ....train.data.cells.sources import read_cell_datasets
 from ....train.data.cells.types import CellExamples
 from ....train.data.examples import Examples, read_examples
 from .variants import FIELD_SIZE
@@ -43,7 +44,11 @@ class CellSource:
 
     def fingerprint(self) -> str:
         """Return a text that identifies the content of the data sets and the groups file."""
-        sets = [read_dataset(path).fingerprint() for path in (self.data, self.negatives) if path]
+        sets = [
+            read_cell_datasets([path])[0].fingerprint()
+            for path in (self.data, self.negatives)
+            if path
+        ]
         groups = self.groups.read_text(encoding="utf-8") if self.groups else ""
         return f"{sets} {hashlib.sha256(groups.encode()).hexdigest()}"
 
@@ -56,7 +61,7 @@ class CellSource:
         """Return the cells of the fields. Those of the last settings are kept in memory."""
         if self._cells is None or self._cells[0] != crop:
             settings = CellSettings(crop=crop)
-            examples = read_cell_examples([read_dataset(self.data)], settings, self.groups)
+            examples = read_cell_examples(read_cell_datasets([self.data]), settings, self.groups)
             self._cells = (crop, examples)
         return self._cells[1]
 
@@ -66,7 +71,8 @@ class CellSource:
             return None
         if self._negatives is None or self._negatives[0] != crop:
             settings = CellSettings(crop=crop)
-            examples = read_cell_examples([read_dataset(self.negatives)], settings)
+            datasets = read_cell_datasets([self.negatives])
+            examples = read_cell_examples(datasets, settings, overlaps=())
             self._negatives = (crop, examples)
         return self._negatives[1]
 
