@@ -49,6 +49,7 @@ CELL_SETTINGS = (
     "version",
     "task",
     "cells",
+    "truth",
 )
 DEFAULT: HeadParameters = {"lr": 1e-3, "batch_size": 16, "epochs": 30, "strength": 1.0}
 
@@ -275,7 +276,11 @@ def _cell_settings(examples: Examples) -> Json:
     """Return the settings that only a study of cells has."""
     if not isinstance(examples, CellExamples):
         return {}
-    return {"task": CELL_TASK, "cells": examples.settings.to_json()}
+    return {
+        "task": CELL_TASK,
+        "cells": examples.settings.to_json(),
+        "truth": examples.truth_digest(),
+    }
 
 
 def _split_settings(split: Split) -> Json:
