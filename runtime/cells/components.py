@@ -49,9 +49,7 @@ def _touching_runs(
     return upper, np.repeat(first, count) + offset
 
 
-def _roots(
-    count: int, first: NDArray[np.int64], second: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _roots(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the smallest member of each one's set, where pairs are in the same set."""
     parent = np.arange(count)
     while True:

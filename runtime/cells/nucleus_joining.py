@@ -101,7 +101,9 @@ def _join_lobes(parts: _Parts, basins: Basins, unit: float) -> None:
             parts.join(i, j)
 
 
-def near_pairs(x: NDArray[np.float64], y: NDArray[np.float64], reach: float) -> tuple[Integers, Integers]:
+def near_pairs(
+    x: NDArray[np.float64], y: NDArray[np.float64], reach: float
+) -> tuple[Integers, Integers]:
     """Return the pairs of points that are at most `reach` apart, each once."""
     order = np.argsort(x, kind="stable")
     last = np.searchsorted(x[order], x[order] + reach, "right")
