@@ -1,5 +1,6 @@
 """Image loading, one way for training, calibration, evaluation and the device."""
 
+from .fields import load_field
 from .loading import load_flagged_picture, load_image, load_picture, load_rgb
 from .opening import (
     IMAGE_FORMATS,
@@ -19,6 +20,7 @@ __all__ = [
     "UNKNOWN_CAMERA",
     "Header",
     "is_one_image",
+    "load_field",
     "load_flagged_picture",
     "load_image",
     "load_picture",

@@ -89,10 +89,10 @@ def load_image(source: ImageSource, settings: ImageSettings | None = None) -> tu
     """
     settings, given = settings or ImageSettings(), resolve_source(source)
     if isinstance(given, np.ndarray):
-        image, flags = _from_array(given)
+        image, flags = image_of_array(given)
         return _to_model(image, settings)[0], Header(*image.size, UNKNOWN_CAMERA, flags)
-    name, problem, fix = _wording(given)
-    with _opened(given) as image, image_errors(name, problem, fix):
+    name, problem, fix = wording(given)
+    with opened_source(given) as image, image_errors(name, problem, fix):
         # of a PNG, Pillow decodes all pixels to find the EXIF data
         header = None if image.format == "PNG" else header_of(image)
         decoded, flags = decode(image, settings.draft)
@@ -147,15 +147,15 @@ def load_flagged_picture(source: ImageSource, longest: int) -> tuple[Image.Image
 
     given = resolve_source(source)
     if isinstance(given, np.ndarray):
-        decoded, flags = _from_array(given)
+        decoded, flags = image_of_array(given)
     else:
-        name, problem, fix = _wording(given)
-        with _opened(given) as image, image_errors(name, problem, fix):
+        name, problem, fix = wording(given)
+        with opened_source(given) as image, image_errors(name, problem, fix):
             decoded, flags = decode(image, longest)
             if isinstance(decoded, StripedImage):
-                decoded = _thumbnail_of_strips(decoded, longest)
+                decoded = thumbnail_of_strips(decoded, longest)
             decoded.load()
-    with image_errors(*_wording(given)):
+    with image_errors(*wording(given)):
         picture = to_opaque(ImageOps.exif_transpose(decoded), profile_mode(decoded))
         if max(picture.size) > longest:
             picture = picture.copy()
@@ -164,7 +164,7 @@ def load_flagged_picture(source: ImageSource, longest: int) -> tuple[Image.Image
         return picture, tuple(dict.fromkeys(flags + colour_flags))
 
 
-def _wording(source: FileSource | Image.Image | RGB) -> tuple[str, str, str]:
+def wording(source: FileSource | Image.Image | RGB) -> tuple[str, str, str]:
     """Return the name of an image, what is wrong if it cannot be decoded, and the fix."""
     if isinstance(source, np.ndarray | Image.Image):
         return GIVEN_IMAGE, "cannot be decoded", GIVEN_FIX
@@ -172,7 +172,7 @@ def _wording(source: FileSource | Image.Image | RGB) -> tuple[str, str, str]:
 
 
 @contextlib.contextmanager
-def _opened(source: FileSource | Image.Image) -> Iterator[Image.Image]:
+def opened_source(source: FileSource | Image.Image) -> Iterator[Image.Image]:
     """Open a file, or the file of a given image that is not decoded yet.
 
     A given image is not closed. Pillow's own decoding would not check the file, and not shrink it.
@@ -181,14 +181,14 @@ def _opened(source: FileSource | Image.Image) -> Iterator[Image.Image]:
         with open_image(source) as image:
             yield image
     elif getattr(source, "tile", None) and source.tell() == 0:
-        with image_errors(*_wording(source)):
+        with image_errors(*wording(source)):
             content = content_of(source)
             if not content and source.format in FROM_CONTENT:
                 raise ImageError(f"{GIVEN_IMAGE} was closed before it was decoded", fix=GIVEN_FIX)
         with open_source(io.BytesIO(content), GIVEN_IMAGE) if content else source as image:
             yield image
     else:
-        with image_errors(*_wording(source)):
+        with image_errors(*wording(source)):
             source.load()
         if 0 in source.size:
             raise ImageError(f"{GIVEN_IMAGE} has no pixels (size {source.size})")
@@ -257,7 +257,7 @@ def _narrowed(
     return narrow
 
 
-def _thumbnail_of_strips(image: StripedImage, longest: int) -> Image.Image:
+def thumbnail_of_strips(image: StripedImage, longest: int) -> Image.Image:
     """Return a reduced image, RGB or of the mode that its profile needs."""
     scale = min(1.0, longest / max(image.size))
     width, height = (max(1, round(side * scale)) for side in image.size)
@@ -279,7 +279,7 @@ def _strips(image: Image.Image) -> Iterator[Image.Image]:
         yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _from_array(pixels: NDArray[Any]) -> tuple[Image.Image, tuple[str, ...]]:
+def image_of_array(pixels: NDArray[Any]) -> tuple[Image.Image, tuple[str, ...]]:
     """Return the image of an array, by the rules of a file of the same samples."""
     is_picture = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
     if pixels.dtype not in (np.uint8, np.uint16) or not is_picture or not pixels.size:

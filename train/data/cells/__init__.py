@@ -1,0 +1,1 @@
+"""Cells of data sets as training examples."""
