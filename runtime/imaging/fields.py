@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..types import RGB, ImageSource
 
 MAX_REDUCTION = 8  # as the decoder of JPEG
+MAX_PIXELS = 12_000_000  # of the reduced field; it bounds the memory of panoramas
 
 
 def load_field(source: ImageSource, least: int) -> tuple[RGB, Header, float]:
@@ -31,7 +32,8 @@ def load_field(source: ImageSource, least: int) -> tuple[RGB, Header, float]:
     ----------
     source : as of `load_rgb`
     least : int
-        Least width and height of the reduced field, in pixels. A smaller field is not reduced.
+        Least width and height of the reduced field, in pixels. A smaller field is not reduced
+        unless it has more than `MAX_PIXELS`.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def load_field(source: ImageSource, least: int) -> tuple[RGB, Header, float]:
         with opened_source(given) as image, image_errors(*wording(given)):
             header = None if image.format == "PNG" else header_of(image)
             original = image.size
-            decoded, flags = decode(image, least)
+            decoded, flags = decode(image, min(original) // _reduction(original, least))
             header = header or header_of(decoded)
             if isinstance(decoded, StripedImage):
                 longest = max(decoded.size) // _reduction(decoded.size, least)
@@ -78,8 +80,13 @@ def load_field(source: ImageSource, least: int) -> tuple[RGB, Header, float]:
 
 
 def _reduction(size: tuple[int, int], least: int) -> int:
-    """Return the largest power of two, at most 8, that leaves both sides at least this long."""
+    """Return the largest power of two, at most 8, that leaves both sides at least this long.
+
+    A field of too many pixels is reduced further.
+    """
     factor = 1
-    while factor < MAX_REDUCTION and min(size) // (2 * factor) >= least:
+    while factor < MAX_REDUCTION and (
+        min(size) // (2 * factor) >= least or size[0] * size[1] > MAX_PIXELS * factor**2
+    ):
         factor *= 2
     return factor
