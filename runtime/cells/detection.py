@@ -33,7 +33,6 @@ from .types import Cell, Detection, ScaleSource
 OVERVIEW = 640  # pixels on the longer side of the image in which the scale is measured
 UNIT = 16.0  # pixels of an erythrocyte in the image in which nuclei are searched
 NUCLEUS = 1.35  # diameter of the median nucleus of ALL-IDB1, in erythrocytes
-NUCLEUS_RANGE = (0.25, 2.4)  # diameters of nuclei and platelets, in erythrocytes
 IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
 
@@ -95,13 +94,11 @@ def _measure_field(overview: NDArray[np.uint8], step: int) -> tuple[FieldStain, 
     density = optical_density(overview, background)
     nuclei = provisional_nuclei(density)
     stain = field_stain(density, nuclei, background)
-    nucleus = nucleus_diameter(nuclei)
-    limits = (nucleus / NUCLEUS_RANGE[1], nucleus / NUCLEUS_RANGE[0]) if nucleus else (0, np.inf)
-    body = with_surroundings(nuclei)
-    diameter = erythrocyte_diameter(density[1], body, stain.density, limits)
+    diameter = erythrocyte_diameter(density[1], with_surroundings(nuclei), stain.density)
     if diameter is not None:
         return stain, _Scale(diameter * step, "erythrocytes")
     stain = typical_stain(background)  # what was taken for erythrocytes has none of their circles
+    nucleus = nucleus_diameter(nuclei)
     if nucleus is not None:
         return stain, _Scale(nucleus / NUCLEUS * step, "nuclei")
     return stain, _Scale(IMAGE_SHARE * max(overview.shape) * step, "none")

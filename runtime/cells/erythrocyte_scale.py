@@ -41,10 +41,7 @@ class Edges:
 
 
 def erythrocyte_diameter(
-    density: Floats,
-    nuclei: NDArray[np.bool_],
-    erythrocyte_density: float,
-    limits: tuple[float, float] = (0.0, np.inf),
+    density: Floats, nuclei: NDArray[np.bool_], erythrocyte_density: float
 ) -> float | None:
     """Return the diameter of a field's erythrocytes.
 
@@ -56,8 +53,6 @@ def erythrocyte_diameter(
         What is not an erythrocyte.
     erythrocyte_density : float
         Typical density of an erythrocyte, > 0.
-    limits : (float, float)
-        Of the diameter, in pixels.
 
     Returns
     -------
@@ -71,8 +66,7 @@ def erythrocyte_diameter(
     largest = max(2 * MIN_RADIUS, min(height, width) * MAX_RADIUS_SHARE)
     radii = MIN_RADIUS * STEP ** np.arange(int(np.log(largest / MIN_RADIUS) / np.log(STEP)) + 1)
     scores = np.array([_meeting(edges, float(radius), width, height) for radius in radii])
-    allowed = (2 * radii >= limits[0]) & (2 * radii <= limits[1])
-    prominences = np.where(allowed, _prominences(scores), 0)
+    prominences = _prominences(scores)
     best = int(np.argmax(prominences))
     if prominences[best] < MIN_PROMINENCE:
         return None
