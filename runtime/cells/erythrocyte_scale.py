@@ -115,10 +115,10 @@ def _meeting(edges: Edges, radius: float, width: int, height: int) -> float:
     columns, rows = int(width / side) + 2, int(height / side) + 2
     x, y = (x[inside] / side).astype(np.int64), (y[inside] / side).astype(np.int64)
     counts = np.bincount(y * columns + x, minlength=rows * columns)
-    votes = counts.astype(np.float32).reshape(rows, columns)
+    grid = counts.astype(np.float32).reshape(rows, columns)
     # windows of two by two bins, so that no border parts the votes of one cell
-    votes = votes[:-1] + votes[1:]
-    votes = (votes[:, :-1] + votes[:, 1:]).ravel()
+    grid = grid[:-1] + grid[1:]
+    votes = (grid[:, :-1] + grid[:, 1:]).ravel()
     total = float(votes.sum())
     random = total**2 / votes.size
     return (float(votes @ votes) - random) / max(total, 1) / radius / edges.share
@@ -137,4 +137,4 @@ def mean_of_nine(plane: Floats) -> Floats:
     """Return the mean of 3 x 3 pixels; the image's edge is continued."""
     p = np.pad(plane, 1, "edge")
     p = p[:-2] + p[1:-1] + p[2:]
-    return (p[:, :-2] + p[:, 1:-1] + p[:, 2:]) * np.float32(1 / 9)
+    return np.asarray((p[:, :-2] + p[:, 1:-1] + p[:, 2:]) * np.float32(1 / 9))

@@ -38,6 +38,7 @@ def code_digest() -> str:
     help="Folder with MODEL.weights.h5 of every model.",
 )  # fmt: skip
 @click.option("--groups", type=click.Path(path_type=Path), help="CSV file with image,group.")
+@click.option("--cells", type=click.Path(path_type=Path), help="CSV file with image,x,y,label.")
 @click.option(
     "--negatives", type=click.Path(path_type=Path),
     help="A folder per kind with single cells of healthy people.",
@@ -50,6 +51,7 @@ def main(
     data: Path,
     weights: Path,
     groups: Path | None,
+    cells: Path | None,
     negatives: Path | None,
     models: str,
     rows: str,
@@ -62,7 +64,7 @@ def main(
     def say(text: str) -> None:
         click.echo(text, err=True)
 
-    source = CellSource(data, groups, negatives)
+    source = CellSource(data, groups, negatives, cells)
     features = BaseFeatures(weights, FeatureCache(), say)
     identity = f"{source.fingerprint()} {code_digest()}"
     runner = RowRunner(source, features, out / "rows", seeds, identity)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from ....runtime.cells.settings import CellSettings
 from ....runtime.data.datasets import read_dataset
 from ....runtime.image_settings import ImageSettings
 from ....train.data.cells.reading import read_cell_examples
+from ....train.data.cells.sources import read_cell_datasets
 from ....train.data.cells.types import CellExamples
 from ....train.data.examples import Examples, read_examples
 from .variants import FIELD_SIZE
@@ -31,21 +34,27 @@ class CellSource:
         CSV file with the images that stay together.
     negatives : Path, optional
         A folder per kind with images of single cells of healthy people.
+    cells_file : Path, optional
+        CSV file with the truth of the cells of fields.
     """
 
     data: Path
     groups: Path | None
     negatives: Path | None
+    cells_file: Path | None = None
 
     def __post_init__(self) -> None:
-        self._cells: tuple[CropSettings, CellExamples] | None = None
-        self._negatives: tuple[CropSettings, CellExamples] | None = None
+        self._last: tuple[CropSettings, CellExamples] | None = None
 
     def fingerprint(self) -> str:
         """Return a text that identifies the content of the data sets and the groups file."""
-        sets = [read_dataset(path).fingerprint() for path in (self.data, self.negatives) if path]
-        groups = self.groups.read_text(encoding="utf-8") if self.groups else ""
-        return f"{sets} {hashlib.sha256(groups.encode()).hexdigest()}"
+        sets = [
+            read_cell_datasets([path])[0].fingerprint()
+            for path in (self.data, self.negatives)
+            if path
+        ]
+        files = [path.read_bytes() for path in (self.groups, self.cells_file) if path]
+        return f"{sets} {hashlib.sha256(bytes(1).join(files)).hexdigest()}"
 
     def fields(self) -> Examples:
         """Return the whole fields."""
@@ -53,22 +62,50 @@ class CellSource:
         return read_examples(read_dataset(self.data), settings, self.groups)
 
     def cells(self, crop: CropSettings) -> CellExamples:
-        """Return the cells of the fields. Those of the last settings are kept in memory."""
-        if self._cells is None or self._cells[0] != crop:
-            settings = CellSettings(crop=crop)
-            examples = read_cell_examples([read_dataset(self.data)], settings, self.groups)
-            self._cells = (crop, examples)
-        return self._cells[1]
+        """Return the cells of the fields."""
+        examples = self._read(crop)
+        return _select(examples, np.flatnonzero(examples.field_index >= 0))
 
     def negative_cells(self, crop: CropSettings) -> CellExamples | None:
         """Return the cells of healthy people, None without a folder."""
         if self.negatives is None:
             return None
-        if self._negatives is None or self._negatives[0] != crop:
+        examples = self._read(crop)
+        return _select(examples, np.flatnonzero(examples.field_index < 0))
+
+    def _read(self, crop: CropSettings) -> CellExamples:
+        """Return all cells. Those of the last settings are kept in memory."""
+        if self._last is None or self._last[0] != crop:
+            roots = [path for path in (self.data, self.negatives) if path]
             settings = CellSettings(crop=crop)
-            examples = read_cell_examples([read_dataset(self.negatives)], settings)
-            self._negatives = (crop, examples)
-        return self._negatives[1]
+            examples = read_cell_examples(
+                read_cell_datasets(roots), settings, self.groups, cells_file=self.cells_file
+            )
+            self._last = (crop, examples)
+        return self._last[1]
+
+
+def _select(examples: CellExamples, rows: NDArray[np.int64]) -> CellExamples:
+    """Return some cells, with the labels that they have."""
+    present = sorted(set(examples.truth[rows].tolist()))
+    labels = tuple(examples.dataset.labels[index] for index in present)
+
+    def of_rows(values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(values[index] for index in rows)
+
+    return replace(
+        examples,
+        dataset=replace(examples.dataset, labels=labels, samples=of_rows(examples.dataset.samples)),
+        pixels=examples.pixels[rows],
+        truth=np.searchsorted(present, examples.truth[rows]),
+        groups=of_rows(examples.groups),
+        names=of_rows(examples.names),
+        statistics=of_rows(examples.statistics),
+        file_flags=of_rows(examples.file_flags),
+        field_index=examples.field_index[rows],
+        positions=examples.positions[rows],
+        flags=of_rows(examples.flags),
+    )
 
 
 def is_positive(examples: Examples) -> NDArray[np.bool_]:
