@@ -18,7 +18,16 @@ from .measuring.machine_noise import describe_noise, is_noisy, session_reference
 from .measuring.rounds_log import RoundsLog
 from .measuring.runner import utc_now
 from .statistics import summarize_times, widest_interval
-from .types import AccuracyRecord, Conditions, Result, ResultRow, RowFigures, TimedRound, Training
+from .types import (
+    AccuracyRecord,
+    Conditions,
+    Result,
+    ResultRow,
+    RowFigures,
+    Stages,
+    TimedRound,
+    Training,
+)
 
 SCHEMA, SCHEMA_VERSION = "alledge/benchmark", 1
 RESULT_NAME = "benchmark.json"
@@ -100,7 +109,7 @@ def build_row(
     figures = [] if failed else [record["found"] for record in used if record["found"]]
     accuracy, accuracy_note = (None, NOT_TIMED) if failed else _accuracy(accuracy_record)
     bundle = configuration.bundle
-    return {
+    row: ResultRow = {
         "kind": "measured",
         "status": "failed" if failed else "ok",
         "why": failed[0]["why"] if failed else None,
@@ -120,8 +129,11 @@ def build_row(
         "noise": describe_noise([record["noise"] for record in used], *reference),
         "set_aside": len(records) - len(used),
         "measured_at": records[-1]["at"] if records else failed[0]["at"],
-        **_row_figures(figures, settings["width"]),
+        **_row_figures(figures, settings["width"]),  # type: ignore[typeddict-item]
     }
+    if "cells" in bundle.record:
+        row["task"], row["stages"] = "cell", median_stages(figures)
+    return row
 
 
 def result_path(path: str | Path) -> Path:
@@ -203,6 +215,31 @@ def _row_figures(rounds: Sequence[TimedRound], width: float) -> RowFigures:
     }
 
 
+def median_stages(rounds: Sequence[TimedRound]) -> Stages | None:
+    """Return the medians of the stages over all repetitions of all rounds.
+
+    Returns
+    -------
+    dict or None
+        None without a round.
+    """
+    samples = [figures["stages"] for figures in rounds if "stages" in figures]
+    if not samples:
+        return None
+    cells = samples[-1]["cells"]
+    decode, detect, judge = (
+        round(median(ms for row in samples for ms in row[stage]), 3)  # type: ignore[literal-required]
+        for stage in ("decode_ms", "detect_ms", "judge_ms")
+    )
+    return {
+        "cells": cells,
+        "decode_ms": decode,
+        "detect_ms": detect,
+        "judge_ms": judge,
+        "cell_ms": round(judge / cells, 3) if cells else None,
+    }
+
+
 def _median(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return round(median(known), 1) if known else None
@@ -262,6 +299,7 @@ def _training(bundle_record: dict[str, Any]) -> Training:
     """Return what the bundle records about its training and its out-of-fold metrics."""
     training, metrics = bundle_record.get("training") or {}, bundle_record.get("metrics") or {}
     data = training.get("data") or {}
+    metrics = metrics.get("fields") or metrics  # of a cell model: comparable with models of fields
     return {
         "weights": training.get("weights"),
         "data": data.get("name"),
@@ -273,14 +311,19 @@ def _training(bundle_record: dict[str, Any]) -> Training:
 
 
 def _accuracy(record: AccuracyRecord | None) -> tuple[dict[str, Any] | None, str | None]:
-    """Return the accuracy block of a row, or None and the reason."""
+    """Return the accuracy block of a row, or None and the reason.
+
+    That of a cell model is of fields, if there are any, and ``cells`` has that of cells.
+    """
     if record is None:
         return None, NO_DATA
     evaluation = record["found"]
     if evaluation is None:
         return None, record["why"]
-    metrics = evaluation["operating"]
-    return {
+    metrics, is_cell = evaluation["operating"], evaluation.get("task") == "cell"
+    if is_cell and evaluation["fields"] is not None:
+        metrics = evaluation["fields"]
+    block = {
         "images": metrics["images"],
         "positives": metrics["positives"],
         "seen_left_out": evaluation["seen_left_out"],
@@ -289,4 +332,14 @@ def _accuracy(record: AccuracyRecord | None) -> tuple[dict[str, Any] | None, str
         "failed": len(evaluation["failed"]),
         "threshold": metrics["threshold"],
         **{name: metrics[name] for name in METRICS},
-    }, None
+    }
+    if is_cell:
+        block["unit"] = "cell" if metrics is evaluation["operating"] else "field"
+        block["cells"] = _cell_accuracy(evaluation["operating"])
+    return block, None
+
+
+def _cell_accuracy(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the accuracy of cells; None if the data set names no cell."""
+    keys = ("images", "positives", "threshold", *METRICS)
+    return metrics and {key: metrics[key] for key in keys}

@@ -49,6 +49,25 @@ class Samples(TypedDict):
     cpu_ms: float  # CPU time of the timed loop, divided by the number of samples
 
 
+class StageSamples(TypedDict):
+    """Milliseconds of the stages of one field that a cell model judges, one sample a repetition."""
+
+    cells: int  # of the timed image
+    decode_ms: list[float]
+    detect_ms: list[float]
+    judge_ms: list[float]  # all cells of the field
+
+
+class Stages(TypedDict):
+    """Medians of the stages of one field, in milliseconds."""
+
+    cells: int
+    decode_ms: float
+    detect_ms: float
+    judge_ms: float
+    cell_ms: float | None  # to judge one cell; None without a cell
+
+
 class Throughput(TypedDict):
     """Rates with `workers` images in progress at the same time."""
 
@@ -87,7 +106,13 @@ class AccuracyOutcome(TypedDict):
     why: str | None  # the reason why there is no image to measure on
 
 
-class RoundFigures(Samples):
+class CellRound(TypedDict, total=False):
+    """What a round of a cell model measured beside."""
+
+    stages: StageSamples
+
+
+class RoundFigures(Samples, CellRound):
     """What one round measured. The inherited fields are the times of the model alone."""
 
     engine: str
@@ -182,6 +207,13 @@ class Training(TypedDict):
     out_of_fold: dict[str, Any] | None
 
 
+class CellRow(TypedDict, total=False):
+    """What only the row of a cell model has."""
+
+    task: Literal["cell"]
+    stages: Stages | None
+
+
 class RowFigures(TypedDict):
     """The measured part of a row. Everything is None in a failed row."""
 
@@ -221,7 +253,7 @@ class RowFacts(TypedDict):
     measured_at: str
 
 
-class ResultRow(RowFacts, RowFigures):
+class ResultRow(RowFacts, RowFigures, CellRow):
     """One configuration in a result: a bundle on an engine with a number of threads."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..runtime.option_types import FilePath, FiniteFloatRange
+from ..runtime.option_types import Count, FilePath, FiniteFloatRange
 from ..runtime.terminal import echo, printable
 from ..runtime.terminal import show as show_document
 
@@ -92,6 +92,19 @@ def detect(as_json: bool) -> None:
     metavar="FILE",
     help="Result of `alledge benchmark`; may be repeated.",
 )
+@click.option(
+    "--task",
+    type=click.Choice(["field", "cell"]),
+    default="field",
+    show_default=True,
+    help="Models of whole fields, or of cells.",
+)
+@click.option(
+    "--cells",
+    type=Count(0, 100_000),
+    metavar="N",
+    help="Cells of the field that a cell model judges.  [default: 20]",
+)
 @click.option("--compare", is_flag=True, help="Compare the estimates with known figures.")
 @as_json_option
 def recommend(
@@ -99,6 +112,8 @@ def recommend(
     max_latency_ms: float | None,
     max_memory_mib: float | None,
     results: tuple[str, ...],
+    task: str,
+    cells: int | None,
     compare: bool,
     as_json: bool,
 ) -> None:
@@ -107,7 +122,8 @@ def recommend(
     Measured results come first: those of --results, of measured/benchmark.json if it exists, and
     of the calibration machine. Combinations that nobody measured are estimated. Estimates are
     labelled, with the error of such estimates. Without --max-memory-mib, a model may use half of
-    a board's memory.
+    a board's memory. With --task cell the latency is that of a whole field: decode, detect, and
+    judge --cells cells.
 
     \b
     Example:
@@ -122,9 +138,22 @@ def recommend(
         echo(recommendation.comparison_text())
         return
     board = None if device is None else get_profile(device)
-    rows = recommendation.collect_rows([Path(name) for name in results], board)
-    document = recommendation.recommend(rows, max_latency_ms, max_memory_mib)
+    number = _cells_of_field(task, cells)
+    rows = recommendation.collect_rows([Path(name) for name in results], board, number)
+    document = recommendation.recommend(rows, max_latency_ms, max_memory_mib, number)
     show_document(document, as_json, recommendation.recommend_text)
+
+
+def _cells_of_field(task: str, cells: int | None) -> int | None:
+    """Return the number of cells of a field; None for models of whole fields."""
+    from ..errors import UsageError
+    from .estimates.cell_estimate import DEFAULT_CELLS
+
+    if task == "cell":
+        return DEFAULT_CELLS if cells is None else cells
+    if cells is not None:
+        raise UsageError("--cells is for models of cells", fix=f"--task cell --cells {cells}")
+    return None
 
 
 @click.command(short_help="Check this machine, and a bundle on it.")

@@ -148,7 +148,13 @@ class Band(TypedDict):
     high: float
 
 
-class RecommendDocument(TypedDict):
+class CellRecommendation(TypedDict, total=False):
+    """What a recommendation of models of cells has beside."""
+
+    cells: int  # of the field that the rows are for
+
+
+class RecommendDocument(CellRecommendation):
     """`alledge devices recommend --json`."""
 
     schema: str

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import ExportError
 from .convert.capabilities import ARTIFACTS, GATED
 from .convert.conversion import Conversion
 from .convert.quantization_recipes import Recipe, ladder
-from .gate.accuracy_gate import Assessment
+from .gate.accuracy_gate import Assessment, lost_fields
+from .gate.field_units import compare_fields
+from .gate.figures import lost_text
+from .gate.out_of_fold import leucocyte_probabilities
 from .gate.parity import (
     COMPARISON_KEYS,
     CROSS_FITTED,
@@ -20,10 +25,11 @@ from .gate.parity import (
     compare,
     compare_variants,
     judge,
+    outputs_name,
     within_tolerance,
 )
 from .preparation import Preparation
-from .types import Artifact, AttemptRecord, DecisionRule, Json, References
+from .types import Artifact, AttemptRecord, DecisionRule, Json, References, Scores
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,8 @@ class Attempt:
             return self.error or self.refusal or ""
         figures = self.assessment.figures
         return (
-            f"out of budget, AUC drop {figures['auc_drop']:.4f}, "
-            f"{figures['lost_positives']} lost positives, mean Δp {figures['mean_dp']:.4f}"
+            f"out of budget, AUC drop {figures['auc_drop']:.4f}, {lost_text(figures)}, "
+            f"mean Δp {figures['mean_dp']:.4f}"
         )
 
     def record(self) -> AttemptRecord:
@@ -74,6 +80,8 @@ class Attempt:
             row["auc_drop"] = self.assessment.figures["auc_drop"]
         if figures := self._figures():
             row["lost_positives"] = figures["lost_positives"]
+            if figures.get("fields"):
+                row["lost_fields"] = lost_fields(figures)
             row["max_dp"] = figures["max_dp"]
             row["mean_dp"] = figures["mean_dp"]
         row["passed"] = self.passed
@@ -180,8 +188,11 @@ def convert_artifact(
         If a step fails.
     """
     file, result = conversion.artifact(format_name, precision, recipe, folder)
-    scores = conversion.scores(format_name, file, references.images)
-    variants = conversion.variants(format_name, precision, file, references.images)
+    images, count = references.all_images, len(references.images)
+    all_scores = conversion.scores(format_name, file, images)
+    all_variants = conversion.variants(format_name, precision, file, images)
+    scores = all_scores[:count]
+    variants = {kernels: row[:count] for kernels, row in all_variants.items()}
     compared = compare(references.float_scores, scores, float_rule, rule, labels, positives)
     parity = {
         **judge(precision, compared, references.coverage),
@@ -200,6 +211,12 @@ def convert_artifact(
         produced_by=result["produced_by"],
         left_in_float=result["left_in_float"],
         parity=parity,
+        picture_scores={}
+        if references.picture is None
+        else {
+            outputs_name(format_name, kernels): row[count:]
+            for kernels, row in {"": all_scores, **all_variants}.items()
+        },
     )
 
 
@@ -233,6 +250,8 @@ def _convert(
     parity = artifact.parity
     if prepared.gate is not None and assessment is not None:
         parity |= judge(precision, assessment.figures, prepared.gate.coverage(), OUT_OF_FOLD)
+        if "fields" in assessment.figures:
+            parity["fields"] = assessment.figures["fields"]
     shipped = _compare_shipped(prepared, artifact)
     if shipped is not None and not shipped["passed"]:
         parity["verdict"] = FAIL
@@ -255,8 +274,26 @@ def _compare_shipped(prepared: Preparation, artifact: Artifact) -> Json | None:
         prepared.positives,
         check.is_positive,
     )
-    passed = within_tolerance(options.precision, row) and options.budget.allows(row)
-    return {**row, "images": len(check.images), "passed": passed}
+    fields = _shipped_fields(prepared, artifact, scores)
+    figures: Json = {**row} if fields is None else {**row, "fields": fields}
+    passed = within_tolerance(options.precision, row) and options.budget.allows(figures)
+    return {**figures, "images": len(check.images), "passed": passed}
+
+
+def _shipped_fields(prepared: Preparation, artifact: Artifact, scores: Scores) -> Json | None:
+    """Compare the verdicts on the run's fields; None unless its images are cells."""
+    check, names = prepared.shipped_check, (prepared.labels, prepared.positives)
+    if check is None or check.fields is None:
+        return None
+    p = (
+        leucocyte_probabilities(check.float_scores, prepared.float_rule, *names),
+        leucocyte_probabilities(scores, artifact.rule, *names),
+    )
+    rows, rules = np.arange(len(check.images)), (prepared.float_rule.field, artifact.rule.field)
+    verdicts = compare_fields(check.fields, rows, p, rules)
+    if verdicts is None:
+        return None
+    return {**verdicts.comparison, "field_count": len(verdicts.is_positive)}
 
 
 def _refusal(artifact: Artifact) -> str | None:
@@ -264,7 +301,7 @@ def _refusal(artifact: Artifact) -> str | None:
     row, shipped = artifact.parity, artifact.parity["shipped"]
     if shipped is not None and not shipped["passed"]:
         return (
-            f"the artifact itself loses {shipped['lost_positives']} positives of the run's "
+            f"the artifact itself has {lost_text(shipped)} of the run's "
             f"{shipped['images']} images, max Δp {shipped['max_dp']:.4f}, "
             f"mean {shipped['mean_dp']:.4f}"
         )
@@ -299,7 +336,7 @@ def _with_gate_record(
     }
     parity = artifact.parity
     if not isinstance(cost, str):
-        figures = {key: cost[key] for key in COMPARISON_KEYS}
+        figures = {key: cost[key] for key in (*COMPARISON_KEYS, "fields") if key in cost}
         parity = {**parity, **figures, "figures": CROSS_FITTED}
     return replace(artifact, parity=parity, gate=record)
 
@@ -338,7 +375,7 @@ def _failure(prepared: Preparation, attempts: list[Attempt]) -> str:
             key=lambda row: (row["lost_positives"], row["auc_drop"]),
         )
         detail = (
-            f"the best, {best['recipe']}, loses {best['lost_positives']} positives and "
+            f"the best, {best['recipe']}, has {lost_text(best)} and loses "
             f"{best['auc_drop']:.4f} of AUC, mean Δp {best['mean_dp']:.4f}"
         )
     return f"every recipe failed {judge_name} ({detail})"

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 @click.option("--model", metavar="M", help="Export the newest finished run of this model.")
 @click.option("--head", type=click.Choice(["gap", "paper"]), help="Only runs with this head.")
 @click.option(
+    "--task",
+    type=click.Choice(["field", "cell"]),
+    help="Only runs of whole fields, or of cells.  [default: field; with --run, that of the run]",
+)
+@click.option(
     "--run", "run_path", type=FilePath(path_type=Path), metavar="RUN", help="Export this run."
 )
 @click.option("--int8", is_flag=True, help="Quantize weights and activations to 8-bit integers.")
@@ -46,7 +51,7 @@ if TYPE_CHECKING:
     "--out",
     type=FilePath(path_type=Path),
     metavar="BUNDLE",
-    help="Folder to write.  [default: bundles/MODEL-PRECISION]",
+    help="Folder to write.  [default: bundles/MODEL[-cell]-PRECISION]",
 )
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
 @click.option(
@@ -71,6 +76,7 @@ if TYPE_CHECKING:
 def export(
     model: str | None,
     head: str | None,
+    task: str | None,
     run_path: Path | None,
     formats: str | None,
     calibration: Path | None,
@@ -107,7 +113,7 @@ def export(
     else:
         requested = tuple(name.strip() for name in formats.split(","))
     requested = check_formats(precision, requested)
-    run = _find_run(model, head, run_path)
+    run = _find_run(model, head, task, run_path)
     options = ExportOptions(
         run=run,
         precision=precision,
@@ -140,20 +146,20 @@ def _precision(flags: dict[str, bool]) -> str:
     return named[0] if named else "float32"
 
 
-def _find_run(model: str | None, head: str | None, path: Path | None) -> Run:
+def _find_run(model: str | None, head: str | None, task: str | None, path: Path | None) -> Run:
     """Return the run in a folder, or the newest finished run of a model."""
     from ..errors import UsageError
     from ..train.networks.architectures import architecture
-    from ..train.runs.run_folder import RUNS, load_run, newest_finished
+    from ..train.runs.run_folder import FIELD, RUNS, load_run, newest_finished
 
     if model is None and path is None:
         raise UsageError("neither a model nor a run was named", fix="--model mobilenetv2")
     if model is not None:
         architecture(model)  # raises the error that suggests the nearest name
     if path is None:
-        return newest_finished(RUNS, str(model), head)
+        return newest_finished(RUNS, str(model), head, task or FIELD)
     run = load_run(path)
-    for option, value in (("model", model), ("head", head)):
+    for option, value in (("model", model), ("head", head), ("task", task)):
         if value not in (None, run.record[option]):
             raise UsageError(
                 f"the run {path} has the {option} {run.record[option]}, not {value}",

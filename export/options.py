@@ -70,16 +70,21 @@ class ExportOutcome:
 
 
 def default_place(run: Run, precision: str) -> Path:
-    """Return ``bundles/<model>[-paper]-<precision>``."""
-    return Path("bundles") / bundle_name(run.record["model"], run.record["head"], precision)
+    """Return ``bundles/<model>[-cell][-paper]-<precision>``."""
+    record = run.record
+    name = bundle_name(record["model"], record["head"], precision, record["task"])
+    return Path("bundles") / name
 
 
-def bundle_name(model: str, head: str, precision: str) -> str:
-    """Return ``<model>[-<head>]-<precision>``; the head ``gap`` is not named.
+def bundle_name(model: str, head: str, precision: str, task: str = "field") -> str:
+    """Return ``<model>[-cell][-<head>]-<precision>``; the head ``gap`` is not named.
 
     Examples
     --------
     >>> bundle_name("vgg16", "paper", "int8")
     'vgg16-paper-int8'
+    >>> bundle_name("vgg16", "gap", "int8", "cell")
+    'vgg16-cell-int8'
     """
-    return "-".join([model, *([] if head == "gap" else [head]), precision])
+    unusual = [*([] if task == "field" else [task]), *([] if head == "gap" else [head])]
+    return "-".join([model, *unusual, precision])

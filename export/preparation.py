@@ -10,21 +10,24 @@ import numpy as np
 
 from ..errors import ExportError
 from ..runtime.bundle.validation import validate_labels
+from ..runtime.cells.settings import CellSettings
 from ..runtime.image_settings import ImageSettings
 from ..runtime.json_values import InvalidValueError
 from ..runtime.machine import memory_mib, usable_cores
 from ..runtime.types import GuardsRecord
 from ..train.runs.run_folder import Run
-from .convert.calibration_images import CalibrationImages, load_folder
+from .convert.calibration_images import CalibrationImages, load_cell_folder, load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
 from .convert.jobs import MEMORY_BUDGET_MIB, JobRunner
-from .gate import reference_images
+from .gate import reference_cells, reference_images
 from .gate.accuracy_gate import Gate
+from .gate.field_units import FieldUnits
 from .gate.fold_artifacts import FoldArtifacts
 from .gate.out_of_fold import OutOfFoldPredictions
 from .gate.parity import coverage, positive_probability
 from .options import ExportOptions, default_place
+from .source_cells import cell_settings, is_cell_run
 from .source_run import RunImages, current_guards, read_run_images
 from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
 
@@ -45,11 +48,14 @@ class ShippedCheck:
     float_scores : (N, C) ndarray of float32
         Raw.
     is_positive : (N,) ndarray of bool
+    fields : FieldUnits, optional
+        The fields of the images, if these are cells.
     """
 
     images: Images
     float_scores: Scores
     is_positive: Mask
+    fields: FieldUnits | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def prepare(
     settings = ImageSettings.from_json(run.record["image_path"])
     guards = current_guards(run)
     run_images, reason = _run_images(options)
-    given = load_folder(options.calibration, settings) if options.calibration else None
+    given = _given_images(options, settings)
     calibration = _calibration_images(precision, run_images, given, reason)
     for warning in calibration.warnings() if calibration is not None else ():
         say(warning)
@@ -140,7 +146,10 @@ def prepare(
         name=name,
     )
     rule, labels, positives = DecisionRule.from_run(run), list(run.labels), list(run.positive)
-    references = score_references(conversion, rule, labels, positives, settings, options.reference)
+    cells = cell_settings(run) if is_cell_run(run) else None
+    references = score_references(
+        conversion, rule, labels, positives, settings, options.reference, cells=cells
+    )
     if not references.coverage["informative"]:
         say("the references do not cover both labels and the threshold: not informative")
     gate, check = None, None
@@ -154,6 +163,7 @@ def prepare(
             images=run_images.images,
             float_scores=conversion.float_scores(run_images.images),
             is_positive=np.isin(run_images.labels, run.positive),
+            fields=run_images.field_units(),
         )
     return Preparation(
         options=options,
@@ -178,6 +188,15 @@ def folds_at_once(model: Path) -> int:
     needed_mib = TENSORFLOW_MIB + MEMORY_PER_SIZE * size_mib
     available_mib = min(MEMORY_BUDGET_MIB, memory_mib() or MEMORY_BUDGET_MIB)
     return max(1, min(usable_cores(), int(available_mib // needed_mib)))
+
+
+def _given_images(options: ExportOptions, settings: ImageSettings) -> CalibrationImages | None:
+    """Return the calibration images that the user named, None if none were named."""
+    if options.calibration is None:
+        return None
+    if is_cell_run(options.run):
+        return load_cell_folder(options.calibration, cell_settings(options.run), settings)
+    return load_folder(options.calibration, settings)
 
 
 def _run_images(options: ExportOptions) -> tuple[RunImages | None, str | None]:
@@ -257,6 +276,7 @@ def score_references(
     settings: ImageSettings,
     folder: Path | None = None,
     pool_step: int = 1,
+    cells: CellSettings | None = None,
 ) -> References:
     """Choose the reference images of a network and score them with the float model.
 
@@ -271,6 +291,8 @@ def score_references(
         Images that may be shipped; generated smears by default.
     pool_step : int
         Use every `pool_step`-th of the generated smears.
+    cells : CellSettings, optional
+        Of a cell model.
     """
     float_tflite, threshold = conversion.float_tflite(), rule.thresholds.threshold
 
@@ -280,12 +302,20 @@ def score_references(
         return positive_probability(scores, rule, labels, positives)
 
     if folder is not None:
-        images = reference_images.load_reference_folder(folder, settings)
+        if cells is None:
+            images = reference_images.load_reference_folder(folder, settings)
+        else:
+            images = reference_cells.load_reference_cells(folder, cells, settings)
         p = score(images)
     else:
-        images = reference_images.generate_pool(settings)[::pool_step]
+        if cells is None:
+            pool = reference_images.generate_pool(settings)
+        else:
+            pool = reference_cells.generate_cell_pool(cells)
+        images = pool[::pool_step]
         images, p = reference_images.add_blends(images, score(images), threshold, score)
     images = images[reference_images.choose_references(p, threshold)]
     float_scores = conversion.float_scores(images)
     covered = coverage(float_scores, rule, labels, positives)
-    return References(images, float_scores, covered, "given" if folder else "generated")
+    picture = None if cells is None else reference_cells.draw_cell_picture(cells)
+    return References(images, float_scores, covered, "given" if folder else "generated", picture)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import AlledgeError, ExportError
-from ..runtime.data.datasets import Sample, read_dataset
-from ..runtime.data.layout_types import ReadOptions
+from ..runtime.data.datasets import Sample
 from ..runtime.guards.fitting import fit_guards
 from ..runtime.guards.guards import is_current
 from ..runtime.guards.image_statistics import image_statistics
 from ..runtime.image_settings import ImageSettings
 from ..runtime.imaging import load_image, load_rgb
 from ..runtime.types import GuardsRecord
-from ..train.runs.run_folder import TRAIN_AGAIN, Predictions, Run
+from ..train.data.cells.unknown_cells import known_cells
+from ..train.runs.field_table import counted_cells
+from ..train.runs.run_folder import TRAIN_AGAIN, Predictions, Run, SplitRow
 from .convert.calibration_images import CalibrationImages, choose_balanced
-from .types import Images, Indices
+from .gate.field_units import NO_FIELD, FieldUnits
+from .source_cells import is_cell_run, read_cells
+from .source_data import changed_error, unchanged_dataset
+from .types import Images, Indices, Mask
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,13 @@ class RunImages:
         Per image, the numbers of the folds that trained on it.
     predictions : Predictions
         One row an image and fold that tests it: several folds of a camera split test an image.
+    fields : (N,) ndarray of int, optional
+        Only of a cell run, whose images are cells: index of the field of each; -1 for an image of
+        one cell, and for a cell that the device does not count.
+    positive_fields : (F,) ndarray of bool, optional
+        Only of a cell run: whether the label of each field is positive.
+    known : (N,) ndarray of bool, optional
+        Only of a cell run: whether the truth of each cell is known. Others were not trained on.
     """
 
     images: Images
@@ -45,6 +56,9 @@ class RunImages:
     groups: tuple[str, ...]
     trained_by: tuple[frozenset[int], ...]
     predictions: Predictions
+    fields: Indices | None = None
+    positive_fields: Mask | None = None
+    known: Mask | None = None
 
     def calibration_images(self, fold: int | None = None) -> CalibrationImages:
         """Return the images that int8 ranges are measured on.
@@ -61,7 +75,9 @@ class RunImages:
             Images that this network was trained on, as many of every label and camera as there
             are. None of them shares a group with an image that tests the fold.
         """
-        usable = list(range(len(self.names)))
+        usable = [
+            index for index in range(len(self.names)) if self.known is None or self.known[index]
+        ]
         if fold is not None:
             tested = self.tested_groups(fold)
             usable = [
@@ -86,6 +102,20 @@ class RunImages:
         rows = np.flatnonzero(self.predictions.folds == fold)
         return np.array([index[self.predictions.images[row]] for row in rows], dtype=np.int64)
 
+    def field_units(self) -> FieldUnits | None:
+        """Return the fields of the images; None unless these are cells."""
+        if self.fields is None or self.positive_fields is None:
+            return None
+        return FieldUnits.of_cells(self.fields, np.zeros(len(self.names)), self.positive_fields)
+
+    def tested_fields(self) -> FieldUnits | None:
+        """Return the fields of the rows of the predictions; None unless these are cells."""
+        if self.fields is None or self.positive_fields is None:
+            return None
+        index = {name: number for number, name in enumerate(self.names)}
+        rows = [index[name] for name in self.predictions.images]
+        return FieldUnits.of_cells(self.fields[rows], self.predictions.folds, self.positive_fields)
+
     def tested_groups(self, fold: int) -> set[str]:
         """Return the groups of the images that test a fold."""
         return {self.groups[index] for index in self.tested_images(fold)}
@@ -104,24 +134,10 @@ def read_run_images(run: Run) -> RunImages:
     ImageError
         If an image cannot be read.
     """
+    if is_cell_run(run):
+        return _cell_images(run)
     samples = _unchanged_samples(run)
-    split = {row.image: row for row in run.split()}
-    try:
-        predictions = run.fold_predictions()
-    except AlledgeError as error:
-        raise ExportError(error.one_line) from None
-    names = tuple(dict.fromkeys((*predictions.images, *samples)))
-    if missing := [name for name in names if name not in samples or name not in split]:
-        root = run.record["data"]["root"]
-        raise ExportError(f"the run's image {missing[0]!r} is not under {root} any more")
-    expected = {(row.image, fold) for row in split.values() for fold in row.tested_by}
-    actual = set(zip(predictions.images, predictions.folds.tolist(), strict=True))
-    if differences := sorted(expected ^ actual):
-        image, fold = differences[0]
-        raise ExportError(
-            f"the predictions of {run.path} are not those of its split: see {image!r}, fold {fold}",
-            fix=TRAIN_AGAIN,
-        )
+    names, predictions, split = _image_names(run, samples)
     settings = ImageSettings.from_json(run.record["image_path"])
     return RunImages(
         images=np.stack([load_rgb(samples[name].path, settings) for name in names]),
@@ -132,6 +148,67 @@ def read_run_images(run: Run) -> RunImages:
         trained_by=tuple(split[name].trained_by for name in names),
         predictions=predictions,
     )
+
+
+def _cell_images(run: Run) -> RunImages:
+    """Return the cells of a run in place of its images."""
+    cells = read_cells(run)
+    places = {name: place for place, name in enumerate(cells.names)}
+    names, predictions, split = _image_names(run, places)
+    order = [places[name] for name in names]
+    truth = cells.truth[[places[name] for name in predictions.images]]
+    if (differ := np.flatnonzero(truth != predictions.truth)).size:
+        raise ExportError(
+            f"the cell {predictions.images[differ[0]]!r} has another label than in the run",
+            fix=TRAIN_AGAIN,
+        )
+    return RunImages(
+        images=cells.pixels[order],
+        names=names,
+        labels=tuple(run.labels[index] for index in cells.truth[order]),
+        cameras=tuple(cells.cameras[place] for place in order),
+        groups=tuple(split[name].group for name in names),
+        trained_by=tuple(split[name].trained_by for name in names),
+        predictions=predictions,
+        fields=np.where(counted_cells(cells), cells.field_index, NO_FIELD)[order],
+        positive_fields=np.array([field.label in run.positive for field in cells.fields], bool),
+        known=known_cells(cells)[order],
+    )
+
+
+def _image_names(
+    run: Run, known: Collection[str]
+) -> tuple[tuple[str, ...], Predictions, dict[str, SplitRow]]:
+    """Return the names of all images, the predictions, and the rows of the split by image."""
+    split = {row.image: row for row in run.split()}
+    try:
+        predictions = run.fold_predictions()
+    except AlledgeError as error:
+        raise ExportError(error.one_line) from None
+    names = tuple(dict.fromkeys((*predictions.images, *known)))
+    if missing := [name for name in names if name not in known or name not in split]:
+        raise _missing_error(run, missing[0])
+    expected = {(row.image, fold) for row in split.values() for fold in row.tested_by}
+    actual = set(zip(predictions.images, predictions.folds.tolist(), strict=True))
+    if differences := sorted(expected ^ actual):
+        image, fold = differences[0]
+        raise ExportError(
+            f"the predictions of {run.path} are not those of its split: see {image!r}, fold {fold}",
+            fix=TRAIN_AGAIN,
+        )
+    return names, predictions, split
+
+
+def _missing_error(run: Run, name: str) -> ExportError:
+    """Return the error for an image that only the run has, or only its data set."""
+    if is_cell_run(run):
+        return ExportError(
+            f"the cells that are found now are not those of the run: see {name!r}",
+            allowed="the data sets and the version of alledge that the run was trained with",
+            fix=TRAIN_AGAIN,
+        )
+    root = run.record["data"]["root"]
+    return ExportError(f"the run's image {name!r} is not under {root} any more")
 
 
 def current_guards(run: Run) -> GuardsRecord | None:
@@ -149,6 +226,8 @@ def current_guards(run: Run) -> GuardsRecord | None:
     guards: GuardsRecord | None = run.record.get("guards")
     if is_current(guards):
         return guards
+    if is_cell_run(run):
+        raise ExportError("the guards of the cell run are of an earlier alledge", fix=TRAIN_AGAIN)
     try:
         samples = _unchanged_samples(run)
         settings = ImageSettings.from_json(run.record["image_path"])
@@ -163,16 +242,7 @@ def current_guards(run: Run) -> GuardsRecord | None:
 
 def _unchanged_samples(run: Run) -> dict[str, Sample]:
     """Return the samples of the run's data set by their relative path."""
-    data = run.record["data"]
-    root = data.get("root")
-    if not root:
-        raise ExportError("the run names no data")
-    if not Path(root).is_dir():
-        raise ExportError(f"the run's data is not at {root} any more")
-    try:
-        dataset = read_dataset(root, ReadOptions.from_record(data))
-    except AlledgeError as error:
-        raise ExportError(error.one_line) from None
-    if dataset.fingerprint() != data["fingerprint"] or dataset.positive != tuple(run.positive):
-        raise ExportError(f"the images under {root} are not those of the run any more")
+    dataset = unchanged_dataset(run.record["data"])
+    if dataset.positive != run.positive:
+        raise changed_error(run.record["data"]["root"])
     return {dataset.relative(sample): sample for sample in dataset.samples}

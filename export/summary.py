@@ -9,7 +9,7 @@ from ..runtime.text_table import text_table
 from .convert.jobs import MEMORY_BUDGET_MIB
 from .gate.parity import GATE
 from .options import ExportOutcome
-from .types import Artifact
+from .types import Artifact, Json
 
 HEADING = ["format", "parity", "max Δp", "mean Δp", "agree", "lost", "review",
            "AUC float/artifact", "gate", "MiB"]  # fmt: skip
@@ -34,6 +34,7 @@ def summary(outcome: ExportOutcome, unsupported: dict[str, str] | None = None) -
             "",
             *[printable(f"{name} refused: {reason}") for name, reason in unsupported.items()],
             *_repairs(outcome),
+            *_field_costs(outcome),
             _cost(outcome),
             f"bundle {printable(str(out))}",
             f"next: alledge verify {printable(str(out))}",
@@ -96,3 +97,28 @@ def _repairs(outcome: ExportOutcome) -> list[str]:
                 "the budget"
             )
     return [*lines, ""] if lines else []
+
+
+def _field_costs(outcome: ExportOutcome) -> list[str]:
+    """Return one line for each artifact of a cell model: lost blast cells and blast fields."""
+    lines = []
+    for artifact in outcome.artifacts.values():
+        gate = artifact.gate or {}
+        if not gate.get("fields"):
+            continue
+        cost = gate["cross_fitted"] or gate
+        kind = "cross-fitted" if gate["cross_fitted"] else "gate"
+        lines.append(f"{artifact.format_name}: {kind}, {_lost_of(cost)}")
+    return [*lines, ""] if lines else []
+
+
+def _lost_of(cost: Json) -> str:
+    """Return lost cells and fields, of how many, with the intervals of the rates."""
+    parts = []
+    for figures, name in ((cost, "blast cells"), (cost["fields"], "blast fields")):
+        rate = figures["lost_rate"]
+        parts.append(
+            f"{figures['lost_positives']} of {figures['float_positives']} {name} lost "
+            f"({rate['low']:.1%} to {rate['high']:.1%})"
+        )
+    return ", ".join(parts)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.cells.field_rule import FieldRule
 from ..runtime.metrics.decisions import Thresholds
 from ..train.runs.run_folder import Run
 from .convert.quantization_recipes import Recipe
@@ -80,6 +81,7 @@ class AttemptRecord(TypedDict, total=False):
     error: str
     auc_drop: float
     lost_positives: int
+    lost_fields: int
     max_dp: float
     mean_dp: float
     passed: bool
@@ -104,16 +106,44 @@ class DecisionRule:
         The scores are calibrated with it; > 0.
     thresholds : Thresholds
         Threshold and band, on calibrated positive probabilities.
+    field : FieldRule, optional
+        How the probabilities of its cells become the verdict on a field; only of cell models.
     """
 
     temperature: float
     thresholds: Thresholds
+    field: FieldRule | None = None
 
     @classmethod
     def from_run(cls, run: Run) -> DecisionRule:
         """Return the rule that a run fitted for its float model."""
         low, high = run.record["band"]
-        return cls(run.record["temperature"], Thresholds(run.record["threshold"], (low, high)))
+        thresholds = Thresholds(run.record["threshold"], (low, high))
+        row = run.record.get("field")
+        field = None if row is None else FieldRule.from_json(row)
+        return cls(run.record["temperature"], thresholds, field)
+
+
+@dataclass(frozen=True)
+class FieldPicture:
+    """A generated field, and the cells that the exporting machine finds in it.
+
+    Parameters
+    ----------
+    jpeg : bytes
+        The file.
+    cells : (K, 3) ndarray of float64
+        x, y and radius of the first cells, in pixels of the upright field.
+    crops : (K, S, S, 3) ndarray of uint8
+        What the model sees of them.
+    count : int
+        Number of all cells, at least K.
+    """
+
+    jpeg: bytes
+    cells: Floats
+    crops: Images
+    count: int
 
 
 @dataclass(frozen=True)
@@ -127,12 +157,22 @@ class References:
         The raw scores of the float model.
     coverage : Coverage
     source : {"generated", "given"}
+    picture : FieldPicture, optional
+        Of a cell model.
     """
 
     images: Images
     float_scores: Scores
     coverage: Coverage
     source: str = "generated"
+    picture: FieldPicture | None = None
+
+    @property
+    def all_images(self) -> Images:
+        """The references, followed by the cells of the test picture."""
+        if self.picture is None:
+            return self.images
+        return np.concatenate([self.images, self.picture.crops])
 
 
 @dataclass(frozen=True)
@@ -159,6 +199,9 @@ class Artifact:
         Its row of ``parity.json``.
     gate : dict, optional
         Its gate record in ``bundle.json``.
+    picture_scores : dict of str to (K, C) ndarray of float32
+        Raw scores of the cells of the test picture by this artifact, and by other kernels, by the
+        name of the outputs; empty for a model of whole fields.
     """
 
     format_name: str
@@ -171,3 +214,4 @@ class Artifact:
     left_in_float: list[str]
     parity: Json
     gate: Json | None = None
+    picture_scores: dict[str, Scores] = field(default_factory=dict)

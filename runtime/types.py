@@ -79,6 +79,18 @@ class PictureRecord(TypedDict):
     max_difference: float
 
 
+class CellsRecord(TypedDict):
+    """How the cells found in ``picture.jpg`` here differ from those that the export found."""
+
+    status: Literal["pass", "fail"]
+    at_export: int  # number of all cells
+    here: int
+    compared: int  # stored cells
+    matched: int  # of them, found here at the same place
+    max_distance: float  # of the centres of matched cells, in pixels of the picture
+    mean_difference: float  # of the pixels that the model sees, in [0, 255]
+
+
 class Distance(TypedDict):
     """How far two sets of scores are apart."""
 
@@ -87,7 +99,13 @@ class Distance(TypedDict):
     agreement: float  # share of images with the same label
 
 
-class HereDistance(Distance):
+class CellDistance(TypedDict, total=False):
+    """The distance on the cells of the picture that match; only of cell models."""
+
+    cells: Distance
+
+
+class HereDistance(Distance, CellDistance):
     """The distance of an artifact's outputs here from its outputs on the desk."""
 
     tolerance: float
@@ -105,7 +123,13 @@ class BackendVerification(TypedDict):
     error: str | None
 
 
-class VerifyDocument(TypedDict):
+class CellsOfPicture(TypedDict, total=False):
+    """The cells of the picture; only of cell models."""
+
+    cells: CellsRecord
+
+
+class VerifyDocument(CellsOfPicture):
     """The document of ``alledge verify --json``."""
 
     schema: str

@@ -21,6 +21,7 @@ import pytest
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.train.runs.run_folder import Run, load_run
+from support import tiny_cell_run as tiny_cell_run_maker
 from support import tiny_run as tiny_run_maker
 from support.build_cache import SUPPORT, cached
 from support.bundles import write_bundle, write_cell_bundle
@@ -28,7 +29,9 @@ from support.worker_server import WorkerServer
 
 SMEARS = 16  # images of the generated data set
 TINY_RUN = ("tests/support/tiny_run.py",)
+TINY_CELL_RUN = ("tests/support/tiny_cell_run.py",)
 EXPORT = (*TINY_RUN, "export/process.py", "export/convert/worker.py")
+CELL_EXPORT = (*TINY_CELL_RUN, "export/process.py", "export/convert/worker.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -135,6 +138,33 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     document["data"]["root"] = str(folder / "data")
     record.write_text(json.dumps(document), encoding="utf-8")
     return load_run(folder / "run")
+
+
+@pytest.fixture(scope="session")
+def tiny_cell_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished cell run of a small trained network with two folds, and its data set beside it."""
+    folder = tmp_path_factory.mktemp("tiny-cell") / "tiny"
+    shutil.copytree(cached("tiny-cell", TINY_CELL_RUN, tiny_cell_run_maker.make), folder)
+    record = folder / "run" / "run.json"
+    document = json.loads(record.read_text(encoding="utf-8"))
+    for source in (document["data"], *document["sources"]):
+        source["root"] = str(folder / "data")
+    record.write_text(json.dumps(document), encoding="utf-8")
+    return load_run(folder / "run")
+
+
+@pytest.fixture(scope="session")
+def int8_cell_bundle(tiny_cell_run: Run) -> Bundle:
+    """The small cell run exported as int8 for TFLite and ONNX, with the accuracy gate."""
+
+    def build(path: Path) -> None:
+        from alledge.export.options import ExportOptions
+        from alledge.export.process import export_run
+
+        formats = ("tflite", "onnx")
+        export_run(ExportOptions(tiny_cell_run, "int8", formats, out=path / "bundle"))
+
+    return Bundle.open(cached("export-cell-int8", CELL_EXPORT, build) / "bundle")
 
 
 @pytest.fixture(scope="session")

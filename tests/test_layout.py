@@ -17,6 +17,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "devices": {"devices", "runtime"},
     "devices/pack/installer": set(),  # runs on a device before alledge is installed there
     "benchmarks": {"benchmarks", "devices", "runtime"},
+    # measures how networks are trained, on frozen bases
+    "benchmarks/internal/cell_ablation": {"benchmarks", "train", "runtime"},
 }
 PACKAGES = {folder.partition("/")[0] for folder in MAY_IMPORT}
 NOT_INSTALLED = {"benchmarks/internal", "benchmarks/suite"}

@@ -26,11 +26,11 @@ from ...runtime.bundle.bundle import Bundle
 from ...runtime.classifier import Classifier
 from ...runtime.data.layout_types import ReadOptions
 from ...runtime.files import write_json
-from ...runtime.imaging import load_rgb
 from ...runtime.json_documents import read_json
 from ...runtime.metrics.bundle_evaluation import evaluate_bundle
 from ...runtime.process_memory import current_mib, peak_mib
 from ..types import AccuracyJob, AccuracyOutcome, ModelJob, RoundFigures, Samples, Throughput
+from .cell_stages import measure_stages, sample_pixels
 
 # The warm-up takes at least this many runs, and this share of the timed duration.
 WARMUP_RUNS, WARMUP_SHARE = 3, 0.15
@@ -44,7 +44,7 @@ def measure_round(job: ModelJob) -> RoundFigures:
     """Measure one round of a configuration."""
     bundle, image, seconds = Bundle.open(job["bundle"]), job["image"], job["seconds"]
     backend, threads = job["backend"], job["threads"]
-    batch = load_rgb(image, bundle.image_settings)[np.newaxis]
+    batch = sample_pixels(bundle, image)
     _import_engine(backend)
     started = time.perf_counter()
     classifier = Classifier.load(bundle, backend, threads)
@@ -52,6 +52,7 @@ def measure_round(job: ModelJob) -> RoundFigures:
     with classifier:
         model = _repeat_timed(lambda: classifier.backend.predict(batch), seconds)
         end_to_end = _repeat_timed(lambda: _classify(classifier, image), HALF * seconds)
+        stages = measure_stages(classifier, image, HALF * seconds)
         engine, steady, peak = classifier.backend.engine, current_mib(), peak_mib()
     throughput: Throughput
     if threads > 1:
@@ -62,8 +63,8 @@ def measure_round(job: ModelJob) -> RoundFigures:
             "inferences_per_s": 1000 / float(np.mean(model["samples_ms"])),
             "workers": 1,
         }
-    return {
-        **model,
+    figures: RoundFigures = {
+        **model,  # type: ignore[typeddict-item]
         "engine": engine,
         "load_ms": load_ms,
         "end_to_end": end_to_end,
@@ -71,6 +72,9 @@ def measure_round(job: ModelJob) -> RoundFigures:
         "peak_mib": peak,
         "throughput": throughput,
     }
+    if stages is not None:
+        figures["stages"] = stages
+    return figures
 
 
 def measure_model(job: ModelJob) -> Samples:
@@ -79,7 +83,7 @@ def measure_model(job: ModelJob) -> Samples:
     It is used to compare with the engines' own tools.
     """
     bundle = Bundle.open(job["bundle"])
-    batch = load_rgb(job["image"], bundle.image_settings)[np.newaxis]
+    batch = sample_pixels(bundle, job["image"])
     with Classifier.load(bundle, job["backend"], job["threads"]) as classifier:
         return _repeat_timed(lambda: classifier.backend.predict(batch), job["seconds"])
 

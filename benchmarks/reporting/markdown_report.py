@@ -19,6 +19,7 @@ from .table_columns import (
     MODEL_ALONE,
     ORIGIN,
     PROCESS,
+    STAGES,
     Column,
     shown,
 )
@@ -30,6 +31,7 @@ TABLES = (
     ("At a glance", (ACCURACY,), ("p50 ms", "end to end p50 ms", "end to end p95 ms", "peak MiB")),
     ("The model alone", (MODEL_ALONE,), ()),
     ("From the file to the answer", (FROM_FILE,), ()),
+    ("The stages of one field of cells", (STAGES,), ()),
     ("The process, and how it was measured", (PROCESS, ORIGIN), ()),
 )
 
@@ -118,9 +120,10 @@ def short_table(rows: Sequence[Row]) -> str:
     names = [*engines, "from the file", "by", "cold start", "peak MiB", "file MiB"]
     lines = ["| model | precision | " + " | ".join(names) + " |"]
     lines.append("|---|---|" + "---:|" * len(names))
-    for model, precision in dict.fromkeys((row["model"], row["precision"]) for row in rows):
-        artifact = _matching(rows, model=model, precision=precision)
-        cells = [model, precision]
+    kinds = dict.fromkeys((row["model"], row["precision"], row.get("task")) for row in rows)
+    for model, precision, task in kinds:
+        artifact = _matching(rows, model=model, precision=precision, task=task)
+        cells = [model if task is None else f"{model}, {task}s", precision]
         for engine in engines:
             on_engine = _matching(artifact, backend=engine)
             medians = [_median_or_failure(_matching(on_engine, threads=n)) for n in threads]

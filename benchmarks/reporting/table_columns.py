@@ -11,6 +11,7 @@ from .types import Row
 
 CONFIGURATION, ACCURACY = "configuration", "accuracy"
 MODEL_ALONE, FROM_FILE = "model alone, ms", "from the file, ms"
+STAGES = "one field of cells, ms"
 PROCESS, ORIGIN = "process", "how it was measured"
 DIGEST_CHARACTERS = 12
 TEXT_COLUMNS = ("machine", "model", "precision", "engine", "parity", "measured", "bundle digest")
@@ -121,8 +122,18 @@ def _share(name: str, key: str, always: bool = False) -> Column:
     )
 
 
+def _cell_share(name: str, key: str) -> Column:
+    def interval(row: Row) -> str:
+        figure = _at(row, "accuracy", "cells", key)
+        return "" if figure is None else f"({figure['low']:.3f}–{figure['high']:.3f})"
+
+    path = ("accuracy", "cells", key, "value")
+    return _figure(name, ACCURACY, name, *path, word="{:.3f}".format, more=interval)
+
+
 def _model(row: Row) -> str:
-    return str(row["model"]) + ("" if row["head"] in (None, "gap") else f" ({row['head']})")
+    name = str(row["model"]) + ("" if row["head"] in (None, "gap") else f" ({row['head']})")
+    return f"{name}, cells" if row.get("task") == "cell" else name
 
 
 def _file_mib(row: Row) -> float | None:
@@ -141,11 +152,20 @@ COLUMNS = (
     _median("p50 ms", MODEL_ALONE, "latency"),
     _median("end to end p50 ms", FROM_FILE, "end_to_end"),
     _time("end to end p95 ms", FROM_FILE, "p95", "end_to_end", "p95_ms", extra=False),
+    _figure("cells", STAGES, "cells", "stages", "cells", extra=False),
+    _time("decode ms", STAGES, "decode", "stages", "decode_ms", extra=False),
+    _time("detect ms", STAGES, "detect", "stages", "detect_ms", extra=False),
+    _time("judge ms", STAGES, "judge all", "stages", "judge_ms", extra=False),
+    _time("judge a cell ms", STAGES, "judge one", "stages", "cell_ms"),
     _figure("peak MiB", PROCESS, "peak MiB", "peak_mib", word=mib, extra=False),
     _share("accuracy", "accuracy", always=True),
     _share("sensitivity", "sensitivity"),
     _share("specificity", "specificity"),
     _share("AUC", "auc"),
+    _cell_share("cell sensitivity", "sensitivity"),
+    _cell_share("cell specificity", "specificity"),
+    _cell_share("cell AUC", "auc"),
+    _figure("cells judged", ACCURACY, "cells judged", "accuracy", "cells", "images"),
     _figure("images judged", ACCURACY, "images judged", "accuracy", "images"),
     _figure("seen left out", ACCURACY, "seen left out", "accuracy", "seen_left_out"),
     _time("p90 ms", MODEL_ALONE, "p90", "latency", "p90_ms"),

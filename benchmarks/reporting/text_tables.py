@@ -14,6 +14,7 @@ from .types import Row
 
 TERMINAL_COLUMNS = (
     "model", "precision", "engine", "threads", "p50 ms", "p95 ms", "end to end p50 ms",
+    "cells", "decode ms", "detect ms", "judge ms",
     "fields/s", "cold start ms", "peak MiB", "file MiB", "accuracy", "sensitivity", "specificity",
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from ...runtime.json_documents import read_json
 from ...runtime.json_schema import check_document
 from ..profiles import Profile, profiles, recognise
 from ..types import Band, RecommendDocument, RecommendedRow, ResultRow
+from .cell_estimate import estimated_cell_rows
 from .estimate import estimate
 from .roofline import CALIBRATION_FILE, PRECISIONS, roofline_calibration
 from .validation import (
@@ -31,8 +32,15 @@ DEFAULT_RESULT = Path("measured") / "benchmark.json"  # where `alledge benchmark
 SYSTEMS_BY_OS = {"Windows": "windows", "macOS": "macos"}  # first word of a result's `os`
 
 
-def read_results(paths: list[Path]) -> list[ResultRow]:
+def read_results(paths: list[Path], cells: int | None = None) -> list[ResultRow]:
     """Return the measured rows of benchmark documents.
+
+    Parameters
+    ----------
+    paths : list of Path
+    cells : int, optional
+        Return the rows of models of cells, for a field with so many cells; by default those of
+        models of whole fields.
 
     Raises
     ------
@@ -45,12 +53,30 @@ def read_results(paths: list[Path]) -> list[ResultRow]:
         document = read_json(path, error=DataError, fix=fix)
         check_document(document, "benchmark", path, error=DataError, fix=fix)
         device = device_name(document["machine"]) or path.stem
-        rows += [
-            _measured_row(row, device, path.name)
+        measured = [
+            row
             for row in document["rows"]
             if row["kind"] == "measured" and row["status"] == "ok" and row["latency"]
         ]
+        if cells is None:
+            fields = [row for row in measured if "task" not in row]
+            rows += [_measured_row(row, device, path.name) for row in fields]
+        else:
+            of_cells = [row for row in measured if row.get("stages")]
+            rows += [_measured_cell_row(row, device, path.name, cells) for row in of_cells]
     return rows
+
+
+def _measured_cell_row(row: Mapping[str, Any], device: str, basis: str, cells: int) -> ResultRow:
+    """Return the row of a field with a number of cells, from the stages of the timed image."""
+    stages = row["stages"]
+    one_cell = row["latency"]["p50_ms"] if stages["cell_ms"] is None else stages["cell_ms"]
+    return {
+        **_measured_row(row, device, f"{basis}, for {cells} cells"),
+        "ms": stages["decode_ms"] + stages["detect_ms"] + cells * one_cell,
+        "low_ms": None,
+        "high_ms": None,
+    }
 
 
 def _measured_row(row: Mapping[str, Any], device: str, basis: str) -> ResultRow:
@@ -105,7 +131,9 @@ def calibration_machine_rows() -> list[ResultRow]:
     ]
 
 
-def collect_rows(results: list[Path], device: Profile | None = None) -> list[ResultRow]:
+def collect_rows(
+    results: list[Path], device: Profile | None = None, cells: int | None = None
+) -> list[ResultRow]:
     """Return all measured rows, and estimates for what nobody measured.
 
     Parameters
@@ -114,6 +142,9 @@ def collect_rows(results: list[Path], device: Profile | None = None) -> list[Res
         Benchmark documents. `DEFAULT_RESULT` is added if it exists.
     device : Profile, optional
         Return the rows of this board only.
+    cells : int, optional
+        Return the rows of models of cells, for a field with so many cells; by default those of
+        models of whole fields.
 
     Raises
     ------
@@ -125,7 +156,8 @@ def collect_rows(results: list[Path], device: Profile | None = None) -> list[Res
     paths = list(results)
     if DEFAULT_RESULT.is_file() and DEFAULT_RESULT.resolve() not in map(Path.resolve, results):
         paths.append(DEFAULT_RESULT)
-    measured = [*read_results(paths), *calibration_machine_rows()]
+    measured = read_results(paths, cells)
+    measured += calibration_machine_rows() if cells is None else []
     if device is not None:
         measured = [row for row in measured if row["device"] == device.name]
         if not device.runs and not measured:
@@ -134,7 +166,8 @@ def collect_rows(results: list[Path], device: Profile | None = None) -> list[Res
                 fix="alledge devices list names the boards that run alledge",
             )
     measured_keys = {_key(row) for row in measured}
-    estimated = estimated_rows([device] if device else list(profiles().values()))
+    boards = [device] if device else list(profiles().values())
+    estimated = estimated_rows(boards) if cells is None else estimated_cell_rows(boards, cells)
     return [*measured, *(row for row in estimated if _key(row) not in measured_keys)]
 
 
@@ -161,7 +194,10 @@ def estimated_rows(boards: list[Profile]) -> list[ResultRow]:
 
 
 def recommend(
-    rows: list[ResultRow], max_latency_ms: float | None, max_memory_mib: float | None
+    rows: list[ResultRow],
+    max_latency_ms: float | None,
+    max_memory_mib: float | None,
+    cells: int | None = None,
 ) -> RecommendDocument:
     """Return the rows that meet the limits, the certain ones first.
 
@@ -169,9 +205,12 @@ def recommend(
     ----------
     rows : list of ResultRow
     max_latency_ms : float, optional
-        Latency of one prediction, without reading the image.
+        Latency of one prediction, without reading the image; for models of cells, that of a field
+        from the file to the answer.
     max_memory_mib : float, optional
         By default the memory of a known board, less the share of its system.
+    cells : int, optional
+        Number of cells of the field that the rows are for, if they are of models of cells.
 
     Returns
     -------
@@ -191,7 +230,7 @@ def recommend(
             or (row["high_ms"] is not None and row["high_ms"] <= max_latency_ms)
         )
         recommended.append({**row, "holds": "yes" if is_certain else "perhaps"})
-    return {
+    document: RecommendDocument = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "max_latency_ms": max_latency_ms,
@@ -199,6 +238,9 @@ def recommend(
         "band": _widest_band(),
         "rows": sorted(recommended, key=_sort_key),
     }
+    if cells is not None:
+        document["cells"] = cells
+    return document
 
 
 def _memory_limit_mib(device: str, max_memory_mib: float | None) -> float | None:
@@ -234,7 +276,9 @@ def recommend_text(document: RecommendDocument, max_rows: int = MAX_ROWS_SHOWN) 
     if not document["rows"]:
         return "nothing that was measured or estimated meets these limits"
     columns = f"{'':10}{'holds':9}{'board':31}{'model':14}{'precision':10}{'engine, threads':17}"
-    lines = [f"{columns}{'ms, the model alone':26}memory"]
+    cells = document.get("cells")
+    latency = "ms, the model alone" if cells is None else f"ms, a field of {cells} cells"
+    lines = [f"{columns}{latency:26}memory"]
     for kind in ("measured", "estimated"):
         rows = [row for row in document["rows"] if row["kind"] == kind]
         lines += map(_table_line, rows[:max_rows])
@@ -246,6 +290,8 @@ def recommend_text(document: RecommendDocument, max_rows: int = MAX_ROWS_SHOWN) 
         "estimated: a roofline calibrated on one machine; such estimates were "
         f"{low:.2f} to {high:.2f} times what was measured or published",
     ]
+    if cells is not None:
+        lines.append("decode and detect are scaled by the clock; no board was measured yet")
     return "\n".join(lines)
 
 

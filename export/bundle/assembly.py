@@ -9,8 +9,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from ... import __version__
 from ...runtime.bundle.answers import answers, guard_flags
+from ...runtime.bundle.picture_cells import field_answer
 from ...runtime.bundle.record_file import RECORD, parse_record
 from ...runtime.bundle.record_file import SCHEMA as BUNDLE_SCHEMA
 from ...runtime.bundle.record_file import SCHEMA_VERSION as BUNDLE_VERSION
@@ -20,8 +23,10 @@ from ...runtime.bundle.references import (
     OUTPUTS,
     PARITY,
     PICTURE,
+    POSITIONS,
     SCHEMA,
     SCHEMA_VERSION,
+    cell_outputs_name,
 )
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
@@ -67,14 +72,24 @@ def assemble(
     for artifact in artifacts.values():
         for kernels, scores in artifact.variants.items():
             outputs[artifact.parity["variants"][kernels]["outputs"]] = scores
+        for name, scores in artifact.picture_scores.items():
+            outputs[cell_outputs_name(name)] = scores
+    picture = references.picture
+    if picture is not None:
+        outputs[POSITIONS] = picture.cells.astype(np.float32)
     parity = parity_document(record, artifacts, references)
     with new_bundle(out, force) as folder:
         for artifact in artifacts.values():
             for path in sorted(artifact.folder.iterdir()):
                 shutil.move(path, folder / path.name)  # the work folder may be on another disk
         (folder / PICTURE).parent.mkdir()
-        draw_picture(settings).save(folder / PICTURE, quality=PICTURE_QUALITY)
+        if picture is None:
+            draw_picture(settings).save(folder / PICTURE, quality=PICTURE_QUALITY)
+        else:
+            (folder / PICTURE).write_bytes(picture.jpeg)
         arrays = {"inputs": references.images, "picture": load_rgb(folder / PICTURE, settings)}
+        if picture is not None:
+            arrays["crops"] = picture.crops
         write_arrays(folder / INPUTS, arrays)
         write_arrays(folder / OUTPUTS, outputs)
         write_document(folder / PARITY, parity)
@@ -103,15 +118,23 @@ def parity_document(
         row = record["formats"][name]
         replay = answers(artifact.scores, record["labels"], record["positive"], row)
         formats[name] = {**artifact.parity, "answers": replay}
+        if artifact.picture_scores:
+            verdict = field_answer(
+                artifact.picture_scores[name], record["labels"], record["positive"], row
+            )
+            formats[name]["field"] = verdict
+    reference: Json = {
+        "source": references.source,
+        "images": len(references.images),
+        "flags": guard_flags(references.images, record["guards"]),
+    }
+    if (picture := references.picture) is not None:
+        reference["picture"] = {"cells": picture.count, "stored": len(picture.cells)}
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "cpu": cpu_features(),
-        "reference": {
-            "source": references.source,
-            "images": len(references.images),
-            "flags": guard_flags(references.images, record["guards"]),
-        },
+        "reference": reference,
         "formats": formats,
     }
 
@@ -140,9 +163,15 @@ def bundle_record(run: Json, name: str, precision: str, formats: Json) -> Json:
         "labels": list(run["labels"]),
         "positive": list(run["positive"]),
         "image_path": run["image_path"],
+        **({"cells": run["cells"]} if "cells" in run else {}),
         "formats": formats,
         "training": {
-            "data": {key: value for key, value in run["data"].items() if key not in LOCATIONS},
+            "data": _without_locations(run["data"]),
+            **(
+                {"sources": list(map(_without_locations, run["sources"]))}
+                if "sources" in run
+                else {}
+            ),
             "split": run["split"],
             "seed": run["seed"],
             "weights": run["weights"],
@@ -150,14 +179,22 @@ def bundle_record(run: Json, name: str, precision: str, formats: Json) -> Json:
         },
         "metrics": _metrics(run),
         "guards": run.get("guards"),
+        **({"field_guards": run["field_guards"]} if "field_guards" in run else {}),
         "seen": run.get("seen"),
     }
 
 
+def _without_locations(data: Json) -> Json:
+    return {key: value for key, value in data.items() if key not in LOCATIONS}
+
+
 def _metrics(run: Json) -> Json | None:
-    """Return the out-of-fold figures of the run, and how they were calibrated."""
+    """Return the out-of-fold figures of the run, and how they were calibrated.
+
+    Of a cell model they are those of cells; ``fields`` has those of whole fields.
+    """
     oof: Json | None = run.get("oof")
-    return oof and oof | {key: run[key] for key in ("calibration",) if key in run}
+    return oof and oof | {key: run[key] for key in ("calibration", "fields") if key in run}
 
 
 def format_entry(
@@ -184,4 +221,5 @@ def format_entry(
         "decision": fitted_on,
         "produced_by": artifact.produced_by,
         "gate": artifact.gate,
+        **({} if artifact.rule.field is None else {"field": artifact.rule.field.to_json()}),
     }

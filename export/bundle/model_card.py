@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from ..gate.figures import lost_text
 from ..gate.parity import CROSS_FITTED, GATE, NOT_EVALUATED, REFERENCES
 from ..types import Json
+from .cell_card import CELL_LIMITS, is_cell, judging, lost_fields_text
+from .markdown_table import table
 
 NOTICE = "Research software, not a medical device. Do not use it for a diagnosis."
 
@@ -35,20 +38,23 @@ def model_card(record: Json, parity: Json) -> str:
             parts += [f"### What {record['precision']} costs in {name}", _gate(row["gate"])]
         if row["left_in_float"]:
             parts.append(_in_float(row))
-    parts += ["## Limits", LIMITS if record["metrics"] else NOT_MEASURED]
+    limits = CELL_LIMITS if is_cell(record) else LIMITS
+    parts += ["## Limits", limits if record["metrics"] else NOT_MEASURED]
     return "\n\n".join(parts) + "\n"
 
 
 def _facts(record: Json) -> str:
     path = record["image_path"]
-    return (
-        f"{record['model']} with the head `{record['head']}`, {record['precision']}, for whole "
-        f"microscope fields. Labels in the order of the outputs: {', '.join(record['labels'])}; "
+    images = "the cells of microscope fields" if is_cell(record) else "whole microscope fields"
+    text = (
+        f"{record['model']} with the head `{record['head']}`, {record['precision']}, for "
+        f"{images}. Labels in the order of the outputs: {', '.join(record['labels'])}; "
         f"{', '.join(record['positive'])} mean{'s' if len(record['positive']) == 1 else ''} "
         f"leukaemia. Input: uint8 RGB `[1, {path['size']}, {path['size']}, 3]` "
         f"({path['geometry']}); the graph scales it. Output: float32 probabilities, to be "
         "calibrated with the temperature."
     )
+    return f"{text}\n\n{judging(record)}" if is_cell(record) else text
 
 
 def _training(training: Json, metrics: Json | None) -> str:
@@ -60,19 +66,30 @@ def _training(training: Json, metrics: Json | None) -> str:
             "conversions, engines and machines only."
         )
     text = (
-        f"{data.get('images', '?')} images of {data.get('name', 'an unnamed set')}"
-        f"{' (generated, not photographed)' if data.get('generated') else ''}; split "
+        f"{'; '.join(map(_data, training.get('sources', [data])))}; split "
         f"{training['split'].get('kind')}, {training['split'].get('folds')} folds; base weights: "
         f"{training['weights']}; seed {training['seed']}. The network was refitted on all images."
     )
     if not metrics:
         return text
+    if "fields" in metrics:
+        text += f" Out of fold, {metrics['images']} cells were judged."
     calibration = f", {metrics['calibration']}" if "calibration" in metrics else ""
+    fields = metrics.get("fields")
+    kinds = {"": metrics} if fields is None else {"cells: ": metrics, "fields: ": fields}
     rows = [[f"out of fold, float{calibration}", "value", "95 % interval"]]
-    for name in ("accuracy", "sensitivity", "specificity", "auc"):
-        if row := metrics.get(name):
-            rows.append([name, f"{row['value']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}"])
+    for kind, figures in kinds.items():
+        for name in ("accuracy", "sensitivity", "specificity", "auc"):
+            if row := figures.get(name):
+                interval = f"{row['low']:.3f} to {row['high']:.3f}"
+                rows.append([f"{kind}{name}", f"{row['value']:.3f}", interval])
     return f"{text}\n\n{table(rows)}"
+
+
+def _data(data: Json) -> str:
+    """Return one data set in words."""
+    generated = " (generated, not photographed)" if data.get("generated") else ""
+    return f"{data.get('images', '?')} images of {data.get('name', 'an unnamed set')}{generated}"
 
 
 def _artifacts(formats: Json) -> str:
@@ -154,8 +171,13 @@ def _tried(row: Json) -> str:
     if "auc_drop" in row:
         figures.append(f"AUC drop {row['auc_drop']:.4f}")
     if "lost_positives" in row:
-        figures.append(f"lost positives {row['lost_positives']}, mean Δp {row['mean_dp']:.4f}")
+        figures.append(f"{_lost_in_recipe(row)}, mean Δp {row['mean_dp']:.4f}")
     return f"{row['recipe']}: {', '.join(figures)}"
+
+
+def _lost_in_recipe(row: Json) -> str:
+    lost = f"lost positives {row['lost_positives']}"
+    return f"{lost}, lost fields {row['lost_fields']}" if "lost_fields" in row else lost
 
 
 def _comparison(row: Json) -> list[str]:
@@ -177,7 +199,7 @@ def _gate(gate: Json) -> str:
         f"Out of fold, pooled ({gate['images']} images; budget: AUC drop "
         f"{budget['auc_drop']}, lost positives {budget['lost_rate']:.1%}):\n\n"
         + "\n".join(lines)
-        + f"\n\n{_lost(gate)}{_band(gate)}"
+        + f"\n\n{_lost(gate)}{lost_fields_text(gate)}{_band(gate)}"
     )
     cost = gate["cross_fitted"]
     if cost is None:
@@ -191,7 +213,7 @@ def _gate(gate: Json) -> str:
         "fold were chosen on the other folds alone, whose networks were trained and calibrated on "
         f"images of this fold. AUC {cost['auc_float']:.4f} to {cost['auc']:.4f} (difference "
         f"{span['value']:+.4f}, 95 % interval {span['low']:+.4f} to {span['high']:+.4f}), "
-        f"{cost['lost_positives']} lost positives, {cost['to_review']} to review, McNemar "
+        f"{lost_text(cost)}, {cost['to_review']} to review, McNemar "
         f"p = {cost['mcnemar_p']:.3f}."
     )
 
@@ -221,9 +243,3 @@ def _band(gate: Json) -> str:
         f"{band['to_review_fitted']} with the fitted band alone, {band['to_review_float']} with "
         "the float model."
     )
-
-
-def table(rows: list[list[str]]) -> str:
-    """Return rows as a Markdown table; the first is the heading."""
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])

@@ -13,10 +13,12 @@ from typing import TypeVar
 import numpy as np
 
 from ...errors import DataError
+from ...runtime.cells.settings import CellSettings
 from ...runtime.data.class_folders import smear_images
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import UNKNOWN_CAMERA, load_image
 from ..types import Images
+from .cell_files import read_cell_file
 
 # More images make every conversion of every fold slower.
 MAX_IMAGES = 64
@@ -121,15 +123,62 @@ def load_folder(folder: Path, settings: ImageSettings) -> CalibrationImages:
     ImageError
         If one cannot be read.
     """
-    paths = smear_images(folder)
-    if not paths:
-        raise DataError(f"{folder} has no images to calibrate on", fix="name a folder of smears")
-    chosen = choose_balanced(
-        paths, lambda path: path.relative_to(folder).as_posix(), lambda path: path.parent
-    )
+    chosen = _chosen_paths(folder)
     loaded = [load_image(path, settings) for path in chosen]
     return CalibrationImages(
         np.stack([pixels for pixels, _ in loaded]),
         tuple(path.parent.name for path in chosen),
         tuple(header.camera for _, header in loaded),
+    )
+
+
+def load_cell_folder(
+    folder: Path, settings: CellSettings, one_cell: ImageSettings
+) -> CalibrationImages:
+    """Return cells of the images in a folder that the user named for the calibration of cells.
+
+    Parameters
+    ----------
+    folder : Path
+    settings, one_cell
+        As `read_cell_file`.
+
+    Returns
+    -------
+    CalibrationImages
+        At most `MAX_IMAGES` cells, about as many of every image.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no image, or no cell is found in its images.
+    ImageError
+        If one cannot be read.
+    """
+    files = {path: read_cell_file(path, settings, one_cell) for path in _chosen_paths(folder)}
+    cells = [(path, index) for path, (crops, _) in files.items() for index in range(len(crops))]
+    if not cells:
+        raise DataError(
+            f"no cell is found in the images of {folder}",
+            fix="name a folder of microscope fields, or of images of one cell each",
+        )
+    chosen = choose_balanced(
+        cells,
+        lambda cell: f"{cell[0].relative_to(folder).as_posix()}#{cell[1]}",
+        lambda cell: cell[0],
+    )
+    return CalibrationImages(
+        np.stack([files[path][0][index] for path, index in chosen]),
+        tuple(path.parent.name for path, _ in chosen),
+        tuple(files[path][1] for path, _ in chosen),
+    )
+
+
+def _chosen_paths(folder: Path) -> list[Path]:
+    """Return at most `MAX_IMAGES` images of a folder, about as many of every folder in it."""
+    paths = smear_images(folder)
+    if not paths:
+        raise DataError(f"{folder} has no images to calibrate on", fix="name a folder of smears")
+    return choose_balanced(
+        paths, lambda path: path.relative_to(folder).as_posix(), lambda path: path.parent
     )

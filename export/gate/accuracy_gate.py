@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import ExportError
-from ...runtime.metrics.intervals import auc, paired_auc_difference, wilson
-from ...train.paired_tests import mcnemar
 from ..convert.quantization_recipes import Recipe
-from ..types import Coverage, DecisionRule, Floats, Indices, Json, Mask, Scores
+from ..types import Coverage, DecisionRule, Indices, Json, Scores
+from .figures import FoldVerdicts, auc_interval, lost_rate, pooled_figures
 from .out_of_fold import OutOfFoldPredictions
-from .parity import compare, coverage, pool_comparisons, within_tolerance
+from .parity import coverage, within_tolerance
 
 # From format, recipe and fold to the raw scores of the images that test the fold.
 FoldScores = Callable[[str, Recipe, int], Scores]
@@ -37,7 +36,8 @@ class Budget:
     ----------
     auc_drop : float
     lost_rate : float
-        Share of the positive images that the float model finds, in [0, 1].
+        Share of the positive images that the float model finds, in [0, 1]; for cells, also of the
+        positive fields.
     """
 
     auc_drop: float = 0.005
@@ -48,9 +48,14 @@ class Budget:
         return figures["auc_drop"] <= self.auc_drop + 1e-12 and self.allows(figures)
 
     def allows(self, comparison: Mapping[str, Any]) -> bool:
-        """Return whether the ``lost_positives`` of a comparison are within the budget."""
+        """Return whether the ``lost_positives`` of a comparison are within the budget.
+
+        For cells, those of their ``fields`` have to be within the budget too.
+        """
         allowed = self.lost_rate * comparison["float_positives"]
-        return bool(comparison["lost_positives"] <= allowed + 1e-9)
+        within = bool(comparison["lost_positives"] <= allowed + 1e-9)
+        fields = comparison.get("fields")
+        return within and (fields is None or self.allows(fields))
 
 
 @dataclass(frozen=True)
@@ -72,35 +77,10 @@ class Assessment:
     passed: bool
 
 
-@dataclass(frozen=True)
-class _FoldScores:
-    """The rows that test one fold, the artifact's scores of them, and both decision rules."""
-
-    rows: Indices
-    artifact_scores: Scores
-    float_rule: DecisionRule
-    artifact_rule: DecisionRule
-
-
-def lost_rate(comparison: Mapping[str, Any]) -> Json:
-    """Return the share of lost positives with its 95 % interval.
-
-    Returns
-    -------
-    dict
-        ``value``, ``low`` and ``high``; ``none_seen_up_to`` is the rate that would be compatible
-        with no lost positive among so many, so that nothing below it can be excluded.
-    """
-    lost, positives = comparison["lost_positives"], comparison["float_positives"]
-    if not positives:
-        return {"value": None, "low": 0.0, "high": 1.0, "none_seen_up_to": 1.0}
-    low, high = wilson(lost, positives)
-    return {
-        "value": round(lost / positives, 6),
-        "low": round(low, 6),
-        "high": round(high, 6),
-        "none_seen_up_to": round(wilson(0, positives)[1], 6),
-    }
+def lost_fields(figures: Mapping[str, Any]) -> int:
+    """Return the number of lost positive fields; 0 for a model of whole fields."""
+    fields = figures.get("fields")
+    return int(fields["lost_positives"]) if fields else 0
 
 
 class Gate:
@@ -108,6 +88,8 @@ class Gate:
 
     The figures use the fitted rules. The rule that ships has a wider indeterminate band, which
     reaches as far as the conversion moves scores (``band`` of the figures has what that costs).
+
+    The images of a cell model are cells. The same figures of whole fields are then in ``fields``.
 
     A positive image is *lost* if the float model scores it at or above its threshold and the
     artifact scores it below its indeterminate band. The decision rule of each model is fitted on
@@ -171,7 +153,10 @@ class Gate:
         predictions = self._predictions
         self._scores_of_folds(format_name, recipe, self._folds, beside)
         parts = self._judged_folds(format_name, recipe, self._folds, predictions.float_rule)
-        figures = {**self._figures(parts), **self._auc_interval(parts)}
+        figures = {
+            **pooled_figures(predictions, parts),
+            **auc_interval(predictions, parts),
+        }
         figures["lost_rate"] = lost_rate(figures)
         rule = predictions.float_rule
         if self.not_cross_fitted is None:
@@ -179,6 +164,8 @@ class Gate:
             scores = self._artifact_scores(format_name, recipe, rows)
             fitted = predictions.fit_rule(rows, scores)
             rule, shift = predictions.widen_band(rows, scores, fitted)
+            known = predictions.has_truth(rows)
+            rows, scores = rows[known], scores[known]
             figures["band"] = {
                 "shift": round(shift, 6),
                 "to_review_float": predictions.in_band(
@@ -193,7 +180,9 @@ class Gate:
         """Count the out-of-fold images below, above and near the float model's threshold."""
         predictions = self._predictions
         names = (predictions.labels, predictions.positives)
-        return coverage(predictions.float_scores, predictions.float_rule, *names, least_near=0)
+        known = predictions.has_truth(np.arange(len(predictions.truth)))
+        float_scores = predictions.float_scores[known]
+        return coverage(float_scores, predictions.float_rule, *names, least_near=0)
 
     def cross_fitted_cost(self, format_name: str, recipes: tuple[Recipe, ...]) -> Json | str:
         """Return the cost of choosing a recipe, cross-fitted, or why it is not known.
@@ -210,11 +199,15 @@ class Gate:
                 recipe, float_rule, artifact_rule = self._choose_without(fold, format_name, recipes)
                 rows = self._predictions.rows([fold])
                 scores = self._artifact_scores(format_name, recipe, rows)
-                parts.append(_FoldScores(rows, scores, float_rule, artifact_rule))
+                parts.append(FoldVerdicts(rows, scores, float_rule, artifact_rule))
                 names.append(recipe.name)
         except ExportError as error:
             return error.what
-        figures = {**self._figures(parts), **self._auc_interval(parts), "recipes": names}
+        figures = {
+            **pooled_figures(self._predictions, parts),
+            **auc_interval(self._predictions, parts),
+            "recipes": names,
+        }
         return {**figures, "lost_rate": lost_rate(figures)}
 
     def _why_not_cross_fitted(self) -> str | None:
@@ -240,15 +233,17 @@ class Gate:
         others = [other for other in self._folds if other != fold]
         rows = self._unrelated_rows(self._folds, [fold])
         float_rule = predictions.fit_rule(rows, predictions.float_scores[rows])
-        costs: list[tuple[bool, int, float, int]] = []  # refused, lost, AUC drop, place in ladder
+        # refused, lost fields, lost positives, AUC drop, place in the ladder
+        costs: list[tuple[bool, int, int, float, int]] = []
         for place, recipe in enumerate(recipes):
             try:
                 parts = self._judged_folds(format_name, recipe, others, float_rule, [fold])
             except ExportError:
                 continue
-            figures = self._figures(parts)
+            figures = pooled_figures(predictions, parts)
             refused = not self._passes(figures)
-            costs.append((refused, figures["lost_positives"], figures["auc_drop"], place))
+            lost = lost_fields(figures), figures["lost_positives"]
+            costs.append((refused, *lost, figures["auc_drop"], place))
             if not refused:
                 break
         if not costs:
@@ -264,7 +259,7 @@ class Gate:
         folds: Sequence[int],
         fallback: DecisionRule,
         excluded: Sequence[int] = (),
-    ) -> list[_FoldScores]:
+    ) -> list[FoldVerdicts]:
         """Return each fold with rules fitted on the other folds, or `fallback` if none can be.
 
         Rows that share a group with the folds in `excluded` are left out.
@@ -282,7 +277,7 @@ class Gate:
                 artifact_rule = predictions.fit_rule(
                     fitting, self._artifact_scores(format_name, recipe, fitting)
                 )
-            parts.append(_FoldScores(rows, scores, float_rule, artifact_rule))
+            parts.append(FoldVerdicts(rows, scores, float_rule, artifact_rule))
         return parts
 
     def _artifact_scores(self, format_name: str, recipe: Recipe, rows: Indices) -> Scores:
@@ -322,63 +317,3 @@ class Gate:
             # An interrupt ends the processes of the steps; after an error the other folds finish.
             executor.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
             raise
-
-    def _figures(self, parts: list[_FoldScores]) -> Json:
-        """Return the figures of some folds, pooled."""
-        predictions = self._predictions
-        names = (predictions.labels, predictions.positives)
-        comparisons, float_correct, artifact_correct = [], [], []
-        for part in parts:
-            float_scores = predictions.float_scores[part.rows]
-            comparisons.append(
-                compare(
-                    float_scores,
-                    part.artifact_scores,
-                    part.float_rule,
-                    part.artifact_rule,
-                    *names,
-                    predictions.is_positive[part.rows],
-                )
-            )
-            float_correct.append(predictions.correct(part.rows, float_scores, part.float_rule))
-            artifact_correct.append(
-                predictions.correct(part.rows, part.artifact_scores, part.artifact_rule)
-            )
-        correct = np.concatenate(float_correct), np.concatenate(artifact_correct)
-        return {
-            **pool_comparisons(comparisons, [len(part.rows) for part in parts]),
-            **self._areas(parts),
-            "accuracy_float": round(float(correct[0].mean()), 6),
-            "accuracy": round(float(correct[1].mean()), 6),
-            "mcnemar_p": round(mcnemar(*correct), 6),
-        }
-
-    def _areas(self, parts: list[_FoldScores]) -> Json:
-        is_positive, float_p, artifact_p, _ = self._pooled_scores(parts)
-        float_auc, artifact_auc = auc(is_positive, float_p), auc(is_positive, artifact_p)
-        return {
-            "images": len(is_positive),
-            "auc_float": round(float_auc, 6),
-            "auc": round(artifact_auc, 6),
-            "auc_drop": round(float_auc - artifact_auc, 6),
-        }
-
-    def _auc_interval(self, parts: list[_FoldScores]) -> Json:
-        """Return the difference of the AUCs, artifact minus float, with its 95 % interval."""
-        is_positive, float_p, artifact_p, groups = self._pooled_scores(parts)
-        interval = paired_auc_difference(is_positive, artifact_p, float_p, groups, seed=0)
-        names = ("value", "low", "high")
-        rounded = {name: round(number, 6) for name, number in zip(names, interval, strict=True)}
-        return {"auc_difference": rounded}
-
-    def _pooled_scores(self, parts: list[_FoldScores]) -> tuple[Mask, Floats, Floats, Indices]:
-        """Return truth, raw positive scores of both models, and groups, of the folds pooled."""
-        predictions = self._predictions
-        rows = np.concatenate([part.rows for part in parts])
-        scores = np.concatenate([part.artifact_scores for part in parts])
-        return (
-            predictions.is_positive[rows],
-            predictions.positive_scores(predictions.float_scores[rows]),
-            predictions.positive_scores(scores),
-            predictions.groups[rows],
-        )

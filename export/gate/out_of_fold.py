@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ExportError
+from ...runtime.cells.field_rule import OTHER, FieldRule
 from ...runtime.metrics.decisions import Thresholds, apply_temperature
 from ...runtime.metrics.metrics import assign_labels, positive_score
 from ...train.runs.calibration_fitting import SENSITIVITY, fit_decision, fit_temperature
+from ...train.runs.field_rule_fitting import fit_field_rule
 from ...train.runs.run_folder import Run
 from ..source_run import RunImages
 from ..types import DecisionRule, Floats, Indices, Mask, Scores
+from .field_units import FieldUnits, field_thresholds
 
 NEAR = 0.25  # calibrated probability
 MIN_NEAR = 8  # images; fewer near the threshold say little
@@ -39,6 +42,11 @@ class OutOfFoldPredictions:
         The run's own rule, which was fitted on all these predictions.
     sensitivity : float
         The sensitivity that every fitted threshold should reach, in (0, 1].
+    fields : FieldUnits, optional
+        The fields of the rows, if these are cells.
+    known : (N,) ndarray of bool, optional
+        Whether the truth of each row is known; by default it is. Other cells count for their field
+        only.
     """
 
     labels: list[str]
@@ -49,6 +57,8 @@ class OutOfFoldPredictions:
     groups: NDArray[Any]
     float_rule: DecisionRule
     sensitivity: float = SENSITIVITY
+    fields: FieldUnits | None = None
+    known: Mask | None = None
 
     @classmethod
     def from_run(cls, run: Run, run_images: RunImages) -> OutOfFoldPredictions:
@@ -63,6 +73,8 @@ class OutOfFoldPredictions:
             groups=np.asarray(predictions.groups),
             float_rule=DecisionRule.from_run(run),
             sensitivity=run.record.get("sensitivity", SENSITIVITY),
+            fields=run_images.tested_fields(),
+            known=predictions.known,
         )
 
     @property
@@ -84,9 +96,13 @@ class OutOfFoldPredictions:
         parts = [np.flatnonzero((self.folds == fold) & ~related) for fold in folds]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
+    def has_truth(self, rows: Indices) -> Mask:
+        """Return which of these rows have a known truth, (len(rows),)."""
+        return np.ones(len(rows), dtype=bool) if self.known is None else self.known[rows]
+
     def both_classes(self, rows: Indices) -> bool:
         """Return whether there are positive images and others among these rows."""
-        return len(set(self.is_positive[rows])) == 2
+        return len(set(self.is_positive[rows[self.has_truth(rows)]])) == 2
 
     def positive_scores(self, scores: NDArray[np.floating[Any]]) -> Floats:
         """Return the probability of any positive label, (N,)."""
@@ -112,10 +128,23 @@ class OutOfFoldPredictions:
                 allowed="positive images and others in every part of the folds",
                 fix="--no-gate, or train again with other folds",
             )
-        temperature = fit_temperature(self.truth[rows], scores)
-        p = self.positive_scores(apply_temperature(scores, temperature))
-        fitted = fit_decision(self.is_positive[rows], p, self.sensitivity)
-        return DecisionRule(temperature, Thresholds(fitted.threshold, (fitted.low, fitted.high)))
+        known = self.has_truth(rows)
+        temperature = fit_temperature(self.truth[rows[known]], scores[known])
+        p = self.positive_scores(apply_temperature(scores[known], temperature))
+        fitted = fit_decision(self.is_positive[rows[known]], p, self.sensitivity)
+        thresholds = Thresholds(fitted.threshold, (fitted.low, fitted.high))
+        rule = DecisionRule(temperature, thresholds)
+        return replace(rule, field=self._fit_field_rule(rows, scores, rule))
+
+    def _fit_field_rule(
+        self, rows: Indices, scores: Scores, rule: DecisionRule
+    ) -> FieldRule | None:
+        """Return the field rule fitted on the cells of these rows; the run's if none can be."""
+        if self.fields is None:
+            return None
+        is_positive = self.fields.is_positive[self.fields.present(rows)]
+        cells = self.fields.leucocytes(rows, self.leucocytes(scores, rule))
+        return fit_field_rule(cells, is_positive, self.sensitivity) or self.float_rule.field
 
     def widen_band(
         self, rows: Indices, artifact_scores: Scores, rule: DecisionRule
@@ -125,22 +154,63 @@ class OutOfFoldPredictions:
         The band reaches at least as far from the threshold as the conversion moves scores there,
         so that an image which the float model puts on the other side goes to a person.
         """
-        float_p = self._calibrated(self.float_scores[rows], self.float_rule)
-        artifact_p = self._calibrated(artifact_scores, rule)
-        threshold, (low, high) = rule.thresholds.threshold, rule.thresholds.band
-        shift = score_shift(float_p, artifact_p, threshold)
-        # the fitted band may lie on one side of the threshold
-        band = (max(min(low, threshold - shift), 0.0), min(max(high, threshold + shift), 1.0))
-        return DecisionRule(rule.temperature, Thresholds(threshold, band)), shift
+        float_p = self.calibrated(self.float_scores[rows], self.float_rule)
+        artifact_p = self.calibrated(artifact_scores, rule)
+        shift = score_shift(float_p, artifact_p, rule.thresholds.threshold)
+        thresholds, field = _reaching(rule.thresholds, shift), rule.field
+        if self.fields is not None and field is not None and self.float_rule.field is not None:
+            float_cells = self.leucocytes(self.float_scores[rows], self.float_rule)
+            before = self.fields.probabilities(rows, float_cells, self.float_rule.field)
+            artifact_cells = self.leucocytes(artifact_scores, rule)
+            after = self.fields.probabilities(rows, artifact_cells, field)
+            if len(after):
+                moved = score_shift(before, after, field.threshold)
+                field = replace(field, band=_reaching(field_thresholds(field), moved).band)
+        return DecisionRule(rule.temperature, thresholds, field), shift
 
     def in_band(self, scores: Scores, rule: DecisionRule) -> int:
         """Return how many images are in the indeterminate band of a rule."""
-        p = self._calibrated(scores, rule)
+        p = self.calibrated(scores, rule)
         low, high = rule.thresholds.band
         return int(np.sum((p >= low) & (p < high)))
 
-    def _calibrated(self, scores: Scores, rule: DecisionRule) -> Floats:
+    def leucocytes(self, scores: NDArray[np.floating[Any]], rule: DecisionRule) -> Floats:
+        """Return the calibrated blast probability of cells; NaN for no leucocyte, (N,)."""
+        return leucocyte_probabilities(scores, rule, self.labels, self.positives)
+
+    def calibrated(self, scores: Scores, rule: DecisionRule) -> Floats:
+        """Return the calibrated probability of any positive label, (N,)."""
         return self.positive_scores(apply_temperature(scores, rule.temperature))
+
+
+def leucocyte_probabilities(
+    scores: NDArray[np.floating[Any]], rule: DecisionRule, labels: list[str], positives: list[str]
+) -> Floats:
+    """Return the calibrated blast probability of cells; NaN for what is labelled ``other``.
+
+    Parameters
+    ----------
+    scores : (N, C) ndarray of float
+        Raw.
+    rule : DecisionRule
+    labels, positives : list of str
+
+    Returns
+    -------
+    (N,) ndarray of float64
+    """
+    calibrated = apply_temperature(scores, rule.temperature)
+    assigned = assign_labels(calibrated, labels, positives, rule.thresholds.threshold)
+    is_other = np.array([label == OTHER for label in labels])[assigned]
+    return np.where(is_other, np.nan, positive_score(calibrated, labels, positives))
+
+
+def _reaching(thresholds: Thresholds, shift: float) -> Thresholds:
+    """Return a threshold whose band reaches at least so far to both sides."""
+    threshold, (low, high) = thresholds.threshold, thresholds.band
+    # the fitted band may lie on one side of the threshold
+    band = (max(min(low, threshold - shift), 0.0), min(max(high, threshold + shift), 1.0))
+    return Thresholds(threshold, band)
 
 
 def score_shift(float_p: Floats, artifact_p: Floats, threshold: float) -> float:

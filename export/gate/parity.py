@@ -183,11 +183,22 @@ def compare_variants(
     """
     return {
         name: {
-            "outputs": f"tflite-{name.replace(' ', '-')}",
+            "outputs": outputs_name("tflite", name),
             **compare(scores, variant, rule, rule, labels, positives),
         }
         for name, variant in variants.items()
     }
+
+
+def outputs_name(format_name: str, kernels: str = "") -> str:
+    """Return the name of stored outputs in ``reference/outputs.npz``.
+
+    Examples
+    --------
+    >>> outputs_name("tflite"), outputs_name("tflite", "without XNNPACK")
+    ('tflite', 'tflite-without-XNNPACK')
+    """
+    return "-".join([format_name, *kernels.split()])
 
 
 def coverage(

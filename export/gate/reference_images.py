@@ -50,7 +50,7 @@ def generate_pool(settings: ImageSettings) -> Images:
         if variant in (1, 3):
             field = blend(field, other, float(rng.uniform(0.2, 0.8)))
         if variant in (2, 3):
-            field = _perturb(field, rng)
+            field = perturb(field, rng)
         drawn.append(field)
     return np.stack(drawn)
 
@@ -169,8 +169,8 @@ def add_blends(
     return images, p
 
 
-def _perturb(field: Images, rng: np.random.Generator) -> Images:
-    """Return a field with another focus, brightness, color cast and rotation."""
+def perturb(field: Images, rng: np.random.Generator) -> Images:
+    """Return a field or a cell with another focus, brightness, color cast and rotation."""
     image = Image.fromarray(field)
     if rng.random() < 0.5:
         image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 2.5))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from ...train.networks.architectures import ARCHITECTURES, HEADS, count_parameters, head_row
-from ..bundle.model_card import table
+from ..bundle.markdown_table import table
 from ..convert.capabilities import PRECISIONS
 from ..convert.jobs import MEMORY_BUDGET_MIB
 from ..types import Json

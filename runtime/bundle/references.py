@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +29,11 @@ from .record_file import EXPORT_FIX
 
 INPUTS, OUTPUTS, PARITY = "reference/inputs.npz", "reference/outputs.npz", "parity.json"
 PICTURE = "reference/picture.jpg"  # tests the way from a file to the pixels that the model sees
+POSITIONS = "picture-cells"  # the name of the array with the cells of the picture
+FIELD_KEYS = ("probability", "positive", "indeterminate")
 FLOAT = "float"  # the name of the float model's outputs
 SCHEMA, SCHEMA_VERSION = "alledge/parity", 1
-MAX_IMAGES = 1024
+MAX_IMAGES, MAX_CELLS = 1024, 1 << 20
 SHARES = ("max_dp", "mean_dp", "agreement")
 COUNTS = ("lost_positives", "to_review")
 VERDICTS = ("pass", "fail", "not informative")
@@ -41,16 +44,39 @@ GATES = ("passed", "failed", "not evaluated")
 Scores = NDArray[np.float32]
 
 
+class PictureCells(NamedTuple):
+    """The cells that the exporting machine found in ``picture.jpg``, at most 32 of them.
+
+    Parameters
+    ----------
+    cells : (K, 3) ndarray of float32
+        x, y and radius in pixels of the upright picture.
+    crops : (K, S, S, 3) ndarray of uint8
+        What the model sees of them.
+    total : int
+        Number of all cells, at least K.
+    outputs : dict of str to (K, C) ndarray of float32
+        Raw scores, by the name of the outputs.
+    """
+
+    cells: Scores
+    crops: NDArray[np.uint8]
+    total: int
+    outputs: dict[str, Scores]
+
+
 class References(NamedTuple):
     """The reference images of a bundle, and what was stored for them at the export.
 
     `picture` has the pixels, (S, S, 3), that the exporting machine read from ``picture.jpg``.
+    `cells` is None unless the model judges cells.
     """
 
     inputs: NDArray[np.uint8]
     picture: NDArray[np.uint8]
     outputs: dict[str, Scores]
     parity: dict[str, Any]
+    cells: PictureCells | None = None
 
 
 def read_references(bundle: Bundle) -> References:
@@ -77,7 +103,43 @@ def read_references(bundle: Bundle) -> References:
         raise BundleError(
             f"{bundle.path / OUTPUTS}: an output of the float model is not finite", fix=EXPORT_FIX
         )
-    return References(inputs["inputs"], inputs["picture"], outputs, parity)
+    cells = _read_cells(bundle, parity, outputs) if "cells" in bundle.record else None
+    return References(inputs["inputs"], inputs["picture"], outputs, parity, cells)
+
+
+def _read_cells(bundle: Bundle, parity: dict[str, Any], outputs: Iterable[str]) -> PictureCells:
+    """Return the stored cells of ``picture.jpg``."""
+    try:
+        number = parity["reference"].get("picture")
+        numbers = check_object(number, "reference.picture", ["cells", "stored"])
+        count = check_integer(numbers["cells"], "reference.picture.cells", 0, MAX_CELLS)
+        stored = check_integer(numbers["stored"], "reference.picture.stored", 0, count)
+        for name in bundle.formats:
+            check_object(parity["formats"][name].get("field"), f"formats.{name}.field", FIELD_KEYS)
+    except InvalidValueError as error:
+        raise BundleError(
+            f"{bundle.path / PARITY}: {error.key} {error.what}",
+            allowed=error.allowed,
+            fix=EXPORT_FIX,
+        ) from None
+    side = bundle.image_settings.size
+    crops = read_arrays(bundle.path / INPUTS, {"crops": (stored, side, side, 3)}, np.uint8)
+    names = {name: cell_outputs_name(name) for name in sorted({*outputs} - {FLOAT})}
+    shapes = dict.fromkeys(names.values(), (stored, len(bundle.labels)))
+    arrays = read_arrays(bundle.path / OUTPUTS, {**shapes, POSITIONS: (stored, 3)}, np.float32)
+    by_outputs = {name: arrays[stored_name] for name, stored_name in names.items()}
+    return PictureCells(arrays[POSITIONS], crops["crops"], count, by_outputs)
+
+
+def cell_outputs_name(outputs: str) -> str:
+    """Return the name of the array with the scores of the cells of ``picture.jpg``.
+
+    Examples
+    --------
+    >>> cell_outputs_name("tflite")
+    'cells-tflite'
+    """
+    return f"cells-{outputs}"
 
 
 def variants(row: dict[str, Any]) -> dict[str, str]:
@@ -127,6 +189,9 @@ def _check_row(value: object, key: str, images: int, labels: tuple[str, ...]) ->
         check_text(kernels, f"{key}.variants: the name of the kernels")
         where = f"{key}.variants.{kernels}"
         check_text(check_object(variant, where, ["outputs"])["outputs"], f"{where}.outputs")
+    if "fields" in row:
+        fields = check_object(row["fields"], f"{key}.fields", ["lost_positives"])
+        check_integer(fields["lost_positives"], f"{key}.fields.lost_positives", 0, 1 << 40)
     _check_answers(row["answers"], f"{key}.answers", images, labels)
 
 

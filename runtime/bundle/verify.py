@@ -3,7 +3,8 @@
 "The desk" is the machine that exported the bundle. Four questions are answered separately:
 
 - The answers: does the record make of the stored scores what it made of them at the export?
-- The picture: does this machine read the same pixels from a file?
+- The picture: does this machine read the same pixels from a file? For a cell model: does it find
+  the same cells in it?
 - The same artifact here and on the desk: the tolerance is tight, and faults of CPU, engine and
   operators show.
 - The artifact against the float model: the cost of quantization, measured on the desk.
@@ -24,10 +25,25 @@ from ..imaging import load_rgb
 from ..metrics.decisions import apply_temperature, assign_labels, positive_score
 from .answers import answers, differences, guard_flags
 from .bundle import Bundle, Format
+from .picture_cells import (
+    CELL_MAX_DP,
+    CellReplay,
+    cells_line,
+    field_answer,
+    field_differences,
+    replay_cells,
+)
 from .references import FLOAT, PICTURE, References, Scores, read_references, variants
 
 if TYPE_CHECKING:
-    from ..types import BackendVerification, Distance, PictureRecord, ReplayRecord, VerifyDocument
+    from ..types import (
+        BackendVerification,
+        Distance,
+        HereDistance,
+        PictureRecord,
+        ReplayRecord,
+        VerifyDocument,
+    )
 
 SCHEMA, SCHEMA_VERSION = "alledge/verify", 1
 PARITY_KEYS = (
@@ -81,19 +97,21 @@ def verify_bundle(path: str | Path, threads: int | None = None) -> VerifyDocumen
         spec = BACKENDS[next(iter(bundle.formats))]
         raise MissingPackageError(spec.packages[0][1], spec.extra, "verifying this bundle")
     replay, picture = replay_answers(bundle, references), _compare_picture(bundle, references)
+    cells = None if references.cells is None else replay_cells(bundle, references.cells)
     backends = {
-        name: _verify_backend(bundle, name, references, threads)
+        name: _verify_backend(bundle, name, references, threads, cells)
         if name in installed
         else _not_run("not installed", references.parity["formats"][name])
         for name in bundle.formats
     }
     statuses = {backend["status"] for backend in backends.values()}
     statuses |= {replay["status"], picture["status"]}
+    statuses |= set() if cells is None else {cells.record["status"]}
     desk_verdicts = {backends[name]["float"]["verdict"] for name in installed}
     failed = "fail" in statuses or "fail" in desk_verdicts
     is_vague = "not informative" in desk_verdicts
     source = references.parity["reference"]["source"]
-    return {
+    document: VerifyDocument = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "bundle": bundle.name,
@@ -107,6 +125,9 @@ def verify_bundle(path: str | Path, threads: int | None = None) -> VerifyDocumen
         "backends": backends,
         "verdict": "fail" if failed else "not informative" if is_vague else "pass",
     }
+    if cells is not None:
+        document["cells"] = cells.record
+    return document
 
 
 def replay_answers(bundle: Bundle, references: References) -> ReplayRecord:
@@ -128,6 +149,11 @@ def replay_answers(bundle: Bundle, references: References) -> ReplayRecord:
         here = answers(references.outputs[name], bundle.labels, bundle.positive, row)
         stored = references.parity["formats"][name]["answers"]
         lines += [f"{name}: {line}" for line in differences(here, stored)]
+        if references.cells is not None:
+            scores = references.cells.outputs[name]
+            verdict = field_answer(scores, bundle.labels, bundle.positive, row)
+            stored_verdict = references.parity["formats"][name]["field"]
+            lines += [f"{name}: {line}" for line in field_differences(verdict, stored_verdict)]
     flags = guard_flags(references.inputs, bundle.record["guards"])
     stored_flags = references.parity["reference"]["flags"]
     wrong = [
@@ -159,34 +185,48 @@ def _compare_picture(bundle: Bundle, references: References) -> PictureRecord:
 
 
 def _verify_backend(
-    bundle: Bundle, name: str, references: References, threads: int | None
+    bundle: Bundle,
+    name: str,
+    references: References,
+    threads: int | None,
+    cells: CellReplay | None = None,
 ) -> BackendVerification:
     desk = references.parity["formats"][name]
-    engine = None
+    engine, inputs = None, references.inputs
+    if cells is not None:
+        inputs = np.concatenate([inputs, cells.crops])
     try:
         backend = open_backend(bundle, name, threads)
         engine = backend.engine
-        scores = _run(backend, references.inputs, len(bundle.labels))
+        all_scores = _run(backend, inputs, len(bundle.labels))
     except BackendError as error:
         return {**_not_run("fail", desk), "engine": engine, "error": error.one_line}
+    scores, of_cells = all_scores[: len(references.inputs)], all_scores[len(references.inputs) :]
     # The engine may use other kernels here than on the desk. The bundle has the outputs of both,
     # and the document names the kernels whose outputs are nearest.
+    names = {"": name, **variants(desk)}
     distances = {
         kernels: _distance(bundle, name, scores, references.outputs[outputs])
-        for kernels, outputs in {"": name, **variants(desk)}.items()
+        for kernels, outputs in names.items()
     }
     nearest = min(distances, key=lambda kernels: distances[kernels]["max_dp"])
     distance = distances[nearest]
     tolerance = float(desk["tolerance"]["here_max_dp"])
+    here: HereDistance = {
+        **distance,  # type: ignore[typeddict-item]
+        "tolerance": tolerance,
+        "kernels": nearest or None,
+        "from_float": _distance(bundle, name, scores, references.outputs[FLOAT]),
+    }
+    passed = distance["max_dp"] <= tolerance
+    if cells is not None and references.cells is not None and len(of_cells):
+        stored = references.cells.outputs[names[nearest]][cells.matched]
+        here["cells"] = _distance(bundle, name, of_cells, stored)
+        passed = passed and here["cells"]["max_dp"] <= max(CELL_MAX_DP, tolerance)
     return {
-        "status": "pass" if distance["max_dp"] <= tolerance else "fail",
+        "status": "pass" if passed else "fail",
         "engine": engine,
-        "here": {
-            **distance,
-            "tolerance": tolerance,
-            "kernels": nearest or None,
-            "from_float": _distance(bundle, name, scores, references.outputs[FLOAT]),
-        },
+        "here": here,
         "float": _desk_figures(desk),
         "error": None,
     }
@@ -239,7 +279,8 @@ def _not_run(status: Literal["fail", "not installed"], desk: dict[str, Any]) -> 
 
 
 def _desk_figures(desk: dict[str, Any]) -> dict[str, Any]:
-    return {key: desk.get(key) for key in PARITY_KEYS}
+    fields = {"fields": desk["fields"]} if "fields" in desk else {}  # only of cell models
+    return {**{key: desk.get(key) for key in PARITY_KEYS}, **fields}
 
 
 def verify_text(document: VerifyDocument) -> str:
@@ -257,6 +298,8 @@ def verify_text(document: VerifyDocument) -> str:
         f"picture    {picture['status']}: pixels of {PICTURE}, here and at the export: "
         f"mean difference {picture['mean_difference']:.3f} (allowed {PICTURE_TOLERANCE:g})",
     ]
+    if "cells" in document:
+        lines.append(cells_line(document["cells"]))
     for name, backend in document["backends"].items():
         lines += ["", f"{name:10} {backend['status']}  {backend['engine'] or ''}".rstrip()]
         if backend["error"]:
@@ -267,6 +310,13 @@ def verify_text(document: VerifyDocument) -> str:
                 f"  same artifact, here and on the {desk}: max |Δp| {here['max_dp']:.6f} "
                 f"(allowed {here['tolerance']:g}), {here['agreement']:.1%} of the labels agree"
             )
+            if "cells" in here:
+                lines.append(
+                    f"  cells of {PICTURE}, here and on the {desk}: max |Δp| "
+                    f"{here['cells']['max_dp']:.6f} (allowed "
+                    f"{max(CELL_MAX_DP, here['tolerance']):g}), "
+                    f"{here['cells']['agreement']:.1%} of the labels agree"
+                )
         if backend["float"]["max_dp"] is not None:
             lines.append(_cost_line(backend["float"]))
     absent = [n for n, row in document["backends"].items() if row["status"] == "not installed"]
@@ -281,5 +331,13 @@ def _cost_line(desk: dict[str, Any]) -> str:
     return (
         f"  artifact and float model, on {desk['images']} {desk['measured_on']}"
         f"{FIGURES.get(desk['figures'], '')}: max |Δp| {desk['max_dp']:.4f}, "
-        f"mean {desk['mean_dp']:.4f}, {desk['lost_positives']} lost positives: {verdict}"
+        f"mean {desk['mean_dp']:.4f}, {_lost(desk)}: {verdict}"
     )
+
+
+def _lost(desk: dict[str, Any]) -> str:
+    """Return the lost positives in words; for a cell model, the lost fields too."""
+    if "fields" not in desk:
+        return f"{desk['lost_positives']} lost positives"
+    lost_fields = desk["fields"]["lost_positives"]
+    return f"{desk['lost_positives']} lost blast cells, {lost_fields} lost blast fields"

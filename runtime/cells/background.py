@@ -66,7 +66,7 @@ def density_tables(background: Colour) -> NDArray[np.float32]:
     """
     level = np.arange(256) + 1.0  # no logarithm of 0
     white = np.array(background)[:, None] + 1
-    return -np.log(level / white).astype(np.float32)
+    return np.asarray(-np.log(level / white), np.float32)
 
 
 def optical_density(rgb: NDArray[np.uint8], background: Colour) -> NDArray[np.float32]:

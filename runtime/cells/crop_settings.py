@@ -38,7 +38,7 @@ class CropSettings:
 
     size: int = 96
     unit: str = "erythrocyte"
-    width: float = 3.0
+    width: float = 2.5
     white_balance: bool = True
 
     def to_json(self) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from .types import Cell, Detection, ScaleSource
 OVERVIEW = 640  # pixels on the longer side of the image in which the scale is measured
 UNIT = 16.0  # pixels of an erythrocyte in the image in which nuclei are searched
 NUCLEUS = 1.35  # diameter of the median nucleus of ALL-IDB1, in erythrocytes
-NUCLEUS_RANGE = (0.25, 2.4)  # diameters of nuclei and platelets, in erythrocytes
 IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
+MIN_SIDE = 8  # pixels of a picture that may show a cell
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
 
 
@@ -69,9 +69,9 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
     """
     settings = settings or DetectionSettings()
     image = Image.fromarray(rgb)
-    step = max(1, round(max(image.size) / OVERVIEW))
-    overview = image.reduce(step) if step > 1 else image
-    stain, scale = _measure_field(np.asarray(overview), step)
+    stain, scale, overview, step = _measure_field(image)
+    if min(image.size) < MIN_SIDE:
+        return Detection((), scale.unit, scale.source, stain.background)
     factor = min(UNIT / scale.unit, 1.0, (MAX_PIXELS / (image.width * image.height)) ** 0.5)
     width, height = (max(1, round(side * factor)) for side in image.size)
     source = overview if factor * step <= 1 else image
@@ -89,19 +89,33 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
     )
 
 
-def _measure_field(overview: NDArray[np.uint8], step: int) -> tuple[FieldStain, _Scale]:
+def _measure_field(image: Image.Image) -> tuple[FieldStain, _Scale, Image.Image, int]:
+    """Return the colours and the scale of a field, the reduced copy they are from and its step.
+
+    A field of low magnification is not reduced as much, because its erythrocytes are small.
+    """
+    step = max(1, round(max(image.size) / OVERVIEW))
+    while True:
+        overview = image.reduce(step) if step > 1 else image
+        stain, scale = _measure_overview(np.asarray(overview), step)
+        if scale.source == "erythrocytes" or step == 1:
+            return stain, scale, overview, step
+        step = max(1, step // 2)
+
+
+def _measure_overview(overview: NDArray[np.uint8], step: int) -> tuple[FieldStain, _Scale]:
     """Return the colours and the scale of a field, of which a reduced copy is given."""
     background = background_colour(overview[::2, ::2])
     density = optical_density(overview, background)
     nuclei = provisional_nuclei(density)
     stain = field_stain(density, nuclei, background)
-    nucleus = nucleus_diameter(nuclei)
-    limits = (nucleus / NUCLEUS_RANGE[1], nucleus / NUCLEUS_RANGE[0]) if nucleus else (0, np.inf)
-    body = with_surroundings(nuclei)
-    diameter = erythrocyte_diameter(density[1], body, stain.density, limits)
+    diameter = None
+    if min(overview.shape[:2]) >= MIN_SIDE:
+        diameter = erythrocyte_diameter(density[1], with_surroundings(nuclei), stain.density)
     if diameter is not None:
         return stain, _Scale(diameter * step, "erythrocytes")
     stain = typical_stain(background)  # what was taken for erythrocytes has none of their circles
+    nucleus = nucleus_diameter(nuclei)
     if nucleus is not None:
         return stain, _Scale(nucleus / NUCLEUS * step, "nuclei")
     return stain, _Scale(IMAGE_SHARE * max(overview.shape) * step, "none")
@@ -118,6 +132,9 @@ def _cells(
     cells = []
     for i in np.flatnonzero(is_nucleus(measures, settings)):
         flags = ("clipped",) * bool(measures.is_clipped[i]) + ("smudge",) * bool(smudge[i])
-        x, y = ((place[i] + 0.5) * p - 0.5 for place, p in zip((measures.x, measures.y), pitch))
+        x, y = (
+            (place[i] + 0.5) * p - 0.5
+            for place, p in zip((measures.x, measures.y), pitch, strict=True)
+        )
         cells.append(Cell(float(x), float(y), float(measures.radius[i] * unit), flags))
     return sorted(cells, key=lambda cell: (cell.y, cell.x))

@@ -41,10 +41,7 @@ class Edges:
 
 
 def erythrocyte_diameter(
-    density: Floats,
-    nuclei: NDArray[np.bool_],
-    erythrocyte_density: float,
-    limits: tuple[float, float] = (0.0, np.inf),
+    density: Floats, nuclei: NDArray[np.bool_], erythrocyte_density: float
 ) -> float | None:
     """Return the diameter of a field's erythrocytes.
 
@@ -56,8 +53,6 @@ def erythrocyte_diameter(
         What is not an erythrocyte.
     erythrocyte_density : float
         Typical density of an erythrocyte, > 0.
-    limits : (float, float)
-        Of the diameter, in pixels.
 
     Returns
     -------
@@ -71,8 +66,7 @@ def erythrocyte_diameter(
     largest = max(2 * MIN_RADIUS, min(height, width) * MAX_RADIUS_SHARE)
     radii = MIN_RADIUS * STEP ** np.arange(int(np.log(largest / MIN_RADIUS) / np.log(STEP)) + 1)
     scores = np.array([_meeting(edges, float(radius), width, height) for radius in radii])
-    allowed = (2 * radii >= limits[0]) & (2 * radii <= limits[1])
-    prominences = np.where(allowed, _prominences(scores), 0)
+    prominences = _prominences(scores)
     best = int(np.argmax(prominences))
     if prominences[best] < MIN_PROMINENCE:
         return None
@@ -121,10 +115,10 @@ def _meeting(edges: Edges, radius: float, width: int, height: int) -> float:
     columns, rows = int(width / side) + 2, int(height / side) + 2
     x, y = (x[inside] / side).astype(np.int64), (y[inside] / side).astype(np.int64)
     counts = np.bincount(y * columns + x, minlength=rows * columns)
-    votes = counts.astype(np.float32).reshape(rows, columns)
+    grid = counts.astype(np.float32).reshape(rows, columns)
     # windows of two by two bins, so that no border parts the votes of one cell
-    votes = votes[:-1] + votes[1:]
-    votes = (votes[:, :-1] + votes[:, 1:]).ravel()
+    grid = grid[:-1] + grid[1:]
+    votes = (grid[:, :-1] + grid[:, 1:]).ravel()
     total = float(votes.sum())
     random = total**2 / votes.size
     return (float(votes @ votes) - random) / max(total, 1) / radius / edges.share
@@ -143,4 +137,4 @@ def mean_of_nine(plane: Floats) -> Floats:
     """Return the mean of 3 x 3 pixels; the image's edge is continued."""
     p = np.pad(plane, 1, "edge")
     p = p[:-2] + p[1:-1] + p[2:]
-    return (p[:, :-2] + p[:, 1:-1] + p[:, 2:]) * np.float32(1 / 9)
+    return np.asarray((p[:, :-2] + p[:, 1:-1] + p[:, 2:]) * np.float32(1 / 9))

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
 from PIL import Image, ImageFilter
 
-from .components import label_components
 from .background import Colour, density_tables
+from .components import label_components
 
 Floats = NDArray[np.float32]
 
@@ -48,7 +47,7 @@ class FieldStain:
 
 def provisional_nuclei(density: Floats) -> NDArray[np.bool_]:
     """Return where a pixel is purple without doubt, before the erythrocytes' colour is known."""
-    return (density[1] - density[2] > PURPLE) & (density[0] > RED)
+    return np.asarray((density[1] - density[2] > PURPLE) & (density[0] > RED))
 
 
 def typical_stain(background: Colour) -> FieldStain:

@@ -29,6 +29,8 @@ class NucleusMeasures:
         Standard deviation of the stain over its mean.
     hue : ndarray of float
         Optical density in red over that in green: about 0.3 in magenta, 0.6 in blue-violet.
+    blue_share : ndarray of float
+        Optical density in blue over that in green: below 0.4 in nuclei, 1 in black and grey.
     is_clipped : ndarray of bool
         Whether the image's edge cuts it.
     """
@@ -39,6 +41,7 @@ class NucleusMeasures:
     stain: Reals
     texture: Reals
     hue: Reals
+    blue_share: Reals
     is_clipped: NDArray[np.bool_]
 
 
@@ -73,7 +76,7 @@ def measure_nuclei(
     spread = np.sqrt(np.maximum(mean(value**2) - average**2, 0))
     middle = value[np.lexsort((value, number))][np.cumsum(area) - area + area // 2]
     tables = density_tables(background)
-    red, green = (mean(tables[i][rgb[nuclei.rows, nuclei.columns, i]]) for i in (0, 1))
+    red, green, blue = (mean(tables[i][rgb[nuclei.rows, nuclei.columns, i]]) for i in range(3))
     at_edge = (nuclei.rows % (height - 1) == 0) if height > 1 else np.ones(len(number), bool)
     at_edge |= (nuclei.columns % (width - 1) == 0) if width > 1 else True
     return NucleusMeasures(
@@ -83,5 +86,6 @@ def measure_nuclei(
         stain=middle,
         texture=spread / np.maximum(average, 1e-6),
         hue=red / np.maximum(green, 1e-6),
+        blue_share=blue / np.maximum(green, 1e-6),
         is_clipped=np.bincount(number, at_edge, minlength=count) > 0,
     )

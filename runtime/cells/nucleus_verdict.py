@@ -11,6 +11,7 @@ from .nucleus_measures import NucleusMeasures
 Mask = NDArray[np.bool_]
 # Below this radius, in erythrocyte diameters, a stained body may be a platelet or a deposit.
 SMALL = 0.6
+MAX_BLUE_SHARE = 0.6  # of a nucleus; drawn black arrows and scale bars have 1
 # A logistic regression of log radius, texture and log stain, and its constant. It was fitted on
 # bodies of ALL-IDB1 and the half of the Barcelona cells that is for development: nuclei of small
 # cells against platelets and deposits.
@@ -27,6 +28,7 @@ def is_nucleus(measures: NucleusMeasures, settings: DetectionSettings) -> Mask:
     score = RADIUS * np.log(measures.radius) + TEXTURE * measures.texture
     score += STAIN * np.log(np.maximum(measures.stain, 1e-3)) + CONSTANT
     in_range = (measures.radius >= settings.min_radius) & (measures.radius <= settings.max_radius)
+    in_range &= measures.blue_share <= MAX_BLUE_SHARE
     return np.asarray(in_range & ((score >= 0) | (measures.radius >= SMALL)))
 
 

@@ -1,5 +1,7 @@
 """The command `alledge export`: its options, messages and exit codes."""
 
+import shutil
+
 import pytest
 from click.testing import CliRunner
 
@@ -55,6 +57,20 @@ def test_a_run_is_exported_and_the_next_command_is_printed(tiny_run, tmp_path):
     assert "tflite" in result.stdout
     assert "float graph" in result.stderr
     assert (out / "bundle.json").is_file()
+
+
+def test_only_runs_of_the_wanted_task_are_exported(tiny_cell_run, tiny_run, tmp_path):
+    missing = run("--model", "mobilenetv2", "--task", "cell")
+    assert missing.exit_code == 1
+    assert "alledge train --model mobilenetv2 --task cell --data" in missing.stderr
+    shutil.copytree(tiny_cell_run.path, tmp_path / "runs" / "mobilenetv2" / "1")
+    other = run("--model", "mobilenetv2")
+    assert other.exit_code == 1
+    assert "with the task field under runs, only one with the task cell" in other.stderr
+    assert "--task cell" in other.stderr
+    wrong = run("--run", str(tiny_run.path), "--task", "cell")
+    assert wrong.exit_code == 2
+    assert "the task field, not cell" in wrong.stderr
 
 
 def test_two_precisions_are_wrong_usage():

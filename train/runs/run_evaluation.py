@@ -66,7 +66,7 @@ def evaluate_run(
             predict(network(), images.astype(np.float32)), run.record["temperature"]
         )
 
-    (low, high), guards = run.record["band"], current_guards(run.record["guards"])
+    low, high = run.record["band"]
     model = EvaluatedModel(
         kind="run",
         name=str(run.path),
@@ -76,7 +76,7 @@ def evaluate_run(
         positive=run.positive,
         threshold=run.record["threshold"],
         band=(low, high),
-        guards=Guards(guards),
+        guards=Guards(_current_guards(run, "guards")),
         image_settings=ImageSettings.from_json(run.record["image_path"]),
         seen=TrainingImageHashes(run.record["seen"]),
         scores=scores,
@@ -86,18 +86,24 @@ def evaluate_run(
     )
     if run.record["task"] == FIELD:
         return evaluate(model, data, read_options, include_seen=include_seen)
-    task = CellTask(
-        CellSettings.from_json(run.record["cells"]),
+    return evaluate_cells(model, _cell_task(run), data, read_options, include_seen=include_seen)
+
+
+def _cell_task(run: Run) -> CellTask:
+    record = run.record
+    low, high = record["band"]
+    return CellTask(
+        CellSettings.from_json(record["cells"]),
         run.labels,
         run.positive,
-        Thresholds(model.threshold, model.band),
-        FieldRule.from_json(run.record["field"]),
-        guards,
-        current_guards(run.record["field_guards"]),
+        Thresholds(record["threshold"], (low, high)),
+        FieldRule.from_json(record["field"]),
+        _current_guards(run, "guards"),
+        _current_guards(run, "field_guards"),
     )
-    return evaluate_cells(model, task, data, read_options, include_seen=include_seen)
 
 
-def current_guards(guards: GuardsRecord | None) -> GuardsRecord | None:
+def _current_guards(run: Run, key: str) -> GuardsRecord | None:
     """Return the guards of a run; None if they are those of an earlier version."""
+    guards: GuardsRecord | None = run.record[key]
     return guards if is_current(guards) else None

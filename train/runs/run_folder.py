@@ -20,6 +20,7 @@ from ...runtime.outputs import check_folder, make_folder
 from .table_reading import TableRow, read_table
 from .types import CELL, RunSettings
 
+FIELD = "field"  # the task of a run of whole fields
 RUNS = Path("runs")  # folder of all runs, unless --out names another
 RECORD = "run.json"  # written last: a run that has it is finished
 SETTINGS = "settings.json"  # written first: the settings of a run, finished or not
@@ -284,7 +285,9 @@ def _contradiction(record: Json) -> str | None:
     return None
 
 
-def newest_finished(root: str | Path, model: str, head: str | None = None) -> Run:
+def newest_finished(
+    root: str | Path, model: str, head: str | None = None, task: str = FIELD
+) -> Run:
     """Return the run of a model that was finished last.
 
     Parameters
@@ -294,6 +297,8 @@ def newest_finished(root: str | Path, model: str, head: str | None = None) -> Ru
     model : str
     head : str, optional
         Consider only runs with this head.
+    task : {"field", "cell"}
+        Consider only runs of whole fields, or of cells.
 
     Returns
     -------
@@ -302,20 +307,31 @@ def newest_finished(root: str | Path, model: str, head: str | None = None) -> Ru
     Raises
     ------
     RunError
-        If there is none. The message names an unfinished run, if there is one.
+        If there is none. The message names an unfinished run, or a run of the other task, if there
+        is one.
     """
     root = Path(root)
     folders = sorted(path for path in (root / model).glob("*") if path.is_dir())
     runs = [load_run(path) for path in folders if (path / RECORD).is_file()]
     runs = [run for run in runs if head in (None, run.record["head"])]
+    of_task = [run for run in runs if run.record["task"] == task]
+    if of_task:
+        return max(of_task, key=lambda run: str(run.record["finished"]))
     if runs:
-        return max(runs, key=lambda run: str(run.record["finished"]))
+        other = str(runs[0].record["task"])
+        raise RunError(
+            f"there is no finished run of {model} with the task {task} under {root}, only one with "
+            f"the task {other}",
+            fix=f"--task {other}, or alledge train --model {model} --task {task} --data DATA",
+        )
     unfinished = [path for path in folders if (path / SETTINGS).is_file()]
     wanted = f"{model} with the head {head}" if head else model
+    option = "" if task == FIELD else f" --task {task}"
     raise RunError(
         f"there is no finished run of {wanted} under {root}"
         + (f"; {unfinished[-1]} is unfinished" if unfinished else ""),
-        fix=f"alledge train --model {model} --data DATA" + (" --resume" if unfinished else ""),
+        fix=f"alledge train --model {model}{option} --data DATA"
+        + (" --resume" if unfinished else ""),
     )
 
 

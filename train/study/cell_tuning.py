@@ -268,7 +268,8 @@ class StudyWorker:
     def _fit_head(self, cell: Cell, params: HeadParameters) -> tuple[Floats, list[EpochLosses]]:
         source = self.features.source(cell.model, params["strength"])
         # The test images are measured for the learning curve only: the epochs were tuned before.
-        head, history = self._fit_dense_head(cell.fold.train, cell.fold.test, source, params)
+        measured = cell.fold.test[self.plan.truth_known[cell.fold.test]]
+        head, history = self._fit_dense_head(cell.fold.train, measured, source, params)
         return head.scores(source(0)[cell.fold.test]), _losses(history)
 
     def _fit_base(self, cell: Cell, params: HeadParameters) -> tuple[Floats, list[EpochLosses]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,9 +11,10 @@ from ...errors import UsageError
 from ...runtime.data.command_options import dataset_options
 from ...runtime.option_types import Count, FilePath
 from ...runtime.terminal import echo, printable
+from ..cell_options import CELL, cell_options
 from ..command_options import (
     STUDY_PACKAGES,
-    data_option,
+    data_sets_option,
     force_option,
     geometry_option,
     groups_option,
@@ -24,12 +25,15 @@ from ..command_options import (
 from ..networks.architectures import ARCHITECTURES, architecture
 from ..networks.base_weights import IMAGENET, NONE
 
+if TYPE_CHECKING:
+    from ...runtime.cells.settings import CellSettings
+
 AUTO = "auto"
 FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minutes
 
 
 @click.command(short_help="Tune and compare the six models, on one page.")
-@data_option
+@data_sets_option
 @click.option(
     "--models", default=",".join(ARCHITECTURES), metavar="NAME,…", help="[default: all six]"
 )
@@ -68,6 +72,13 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
     metavar="auto|none|all|NAME,…",
     help=f"Models whose base is trained too; auto: all on a GPU, {FINE_TUNED_ON_CPU} on a CPU.",
 )
+@cell_options
+@click.option(
+    "--beside",
+    type=FilePath(path_type=Path, exists=True, dir_okay=False),
+    metavar="STUDY.json",
+    help="Cells: a study of the same whole fields, to show beside.",
+)
 @groups_option
 @geometry_option
 @dataset_options
@@ -99,12 +110,15 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
 @force_option
 @quiet_option
 def study(
-    data: Path,
+    data: tuple[Path, ...],
     models: str,
     weights: tuple[str, ...],
     splits: str | None,
     fine_tune: str,
     geometry: str,
+    task: str,
+    cells: CellSettings,
+    beside: Path | None,
     size: int,
     out: Path,
     storage: str | None,
@@ -120,6 +134,9 @@ def study(
     cached features of the frozen base. Several machines with one --storage share the work. After
     an interruption, the same command with --resume continues.
 
+    With the task cell, the networks judge the nucleated cells of each field, and the page has the
+    figures of cells and of fields.
+
     \b
     Example:
       alledge study --data ALL_IDB1 --out study
@@ -130,14 +147,20 @@ def study(
     from .stages import StudyLocation
     from .stages import study as run_study
 
+    if beside is not None and task != CELL:
+        raise UsageError("--beside is an option of cells, and the task is field", fix="--task cell")
     names = _split_names(models)
+    size = cells.crop.size if task == CELL else size
     study_options = StudyOptions(
-        data=data,
+        data=data[0],
+        more_data=data[1:],
         models=names,
         weights=read_weights(weights, names),
         splits=() if splits is None else _split_names(splits),
         fine_tune=_fine_tuned_models(fine_tune, names),
         image_settings=ImageSettings(size=size, geometry=geometry, draft=2 * size),
+        cells=cells if task == CELL else None,
+        beside=beside,
         **options,
     )
     location = StudyLocation(

@@ -17,7 +17,10 @@ SIGNIFICANCE_LEVEL = 0.05
 
 
 def compare(
-    correct: Mapping[str, NDArray[np.bool_]], kinds: Mapping[str, str] | None = None
+    correct: Mapping[str, NDArray[np.bool_]],
+    kinds: Mapping[str, str] | None = None,
+    *,
+    examples: str = "images",
 ) -> Json:
     """Compare models on the same images.
 
@@ -28,6 +31,8 @@ def compare(
     kinds : mapping of str to str, optional
         What was trained of each model (``"head"`` or ``"base"``). The verdict mentions it if the
         kinds differ.
+    examples : str
+        What the verdict calls the images.
 
     Returns
     -------
@@ -57,7 +62,7 @@ def compare(
         "pairs": pairs,
         "needed_disagreement": needed_disagreement(len(pairs)),
         "differ": [[pair["a"], pair["b"]] for pair in pairs if _is_significant(pair)],
-        "verdict": f"{_verdict(correct, pairs)} {_different_kinds(kinds or {})}".strip(),
+        "verdict": f"{_verdict(correct, pairs, examples)} {_different_kinds(kinds or {})}".strip(),
     }
 
 
@@ -84,7 +89,7 @@ def needed_disagreement(pairs: int) -> int:
     return images
 
 
-def _verdict(correct: Mapping[str, NDArray[np.bool_]], pairs: list[Json]) -> str:
+def _verdict(correct: Mapping[str, NDArray[np.bool_]], pairs: list[Json], examples: str) -> str:
     if not correct:
         return "No model is finished here yet: nothing to compare."
     if len(correct) < 2:
@@ -96,16 +101,16 @@ def _verdict(correct: Mapping[str, NDArray[np.bool_]], pairs: list[Json]) -> str
         right = [int(mask.sum()) for mask in correct.values()]
         needed = needed_disagreement(len(pairs))
         return (
-            f"On these {images} images the {len(correct)} models cannot be told apart "
+            f"On these {images} {examples} the {len(correct)} models cannot be told apart "
             f"(McNemar between every two, Holm's correction: {share} pairs differ). "
-            f"The best model has {max(right) - min(right)} more images right than the worst; a "
+            f"The best model has {max(right) - min(right)} more {examples} right than the worst; a "
             f"pair that disagrees in one direction only would need {needed}. "
-            "A ranking of the models by accuracy is not supported by these images."
+            f"A ranking of the models by accuracy is not supported by these {examples}."
         )
     named = [f"{_better_first(pair)} (p = {pair['p_holm']:.2g})" for pair in different]
     rest = len(pairs) - len(different)
     return (
-        f"On these {images} images {share} pairs of models differ after Holm's correction: "
+        f"On these {images} {examples} {share} pairs of models differ after Holm's correction: "
         f"{'; '.join(named)}. " + (f"The other {rest} pairs cannot be told apart." if rest else "")
     ).strip()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError, unknown_name
-from ...runtime.data.datasets import Dataset
+from ...runtime.cells.settings import CellSettings
 from ...runtime.data.layout_types import ReadOptions
 from ...runtime.image_settings import ImageSettings
 from ..data.examples import match_images, read_rows
@@ -28,6 +28,10 @@ class StudyOptions:
     ----------
     data : Path
         Folder of the data set.
+    more_data : tuple of Path
+        Further data sets, for cells only.
+    cells_file : Path, optional
+        CSV file with the truth of the cells of fields.
     models : tuple of str
     weights : dict of str to str
         ``"imagenet"``, ``"none"`` or a file, for every model.
@@ -52,6 +56,11 @@ class StudyOptions:
     groups : Path, optional
         CSV file with images that stay together.
     image_settings : ImageSettings
+        Its size is that of the crops if `cells` is set.
+    cells : CellSettings, optional
+        How cells are found and cut out. None judges whole fields.
+    beside : Path, optional
+        ``study.json`` of the whole-field study, whose figures the page shows beside those of cells.
     """
 
     data: Path
@@ -69,16 +78,30 @@ class StudyOptions:
     force: bool = False
     groups: Path | None = None
     image_settings: ImageSettings = field(default_factory=ImageSettings)
+    cells: CellSettings | None = None
+    more_data: tuple[Path, ...] = ()
+    cells_file: Path | None = None
+    beside: Path | None = None
 
 
 def check_names(options: StudyOptions) -> None:
-    """Check the names of models, head and splits.
+    """Check the names of models, head and splits, and the number of data sets.
 
     Raises
     ------
     UsageError
+        If several data sets, or the truth of cells, are given for whole fields.
         If there is no such model, head or split, or a model of `fine_tune` is not in `models`.
     """
+    if options.more_data and options.cells is None:
+        raise UsageError(
+            f"a study of fields takes one data set, and {1 + len(options.more_data)} are given",
+            fix="--task cell, or one --data",
+        )
+    if options.cells_file and options.cells is None:
+        raise UsageError(
+            "--cells is an option of cells, and the task is field", fix="--task cell, or no --cells"
+        )
     for model in (*options.models, *options.fine_tune):
         architecture(model)
     head_row(options.head)
@@ -92,8 +115,14 @@ def check_names(options: StudyOptions) -> None:
         )
 
 
-def check_files(options: StudyOptions, dataset: Dataset) -> None:
+def check_files(options: StudyOptions, names: tuple[str, ...]) -> None:
     """Check the files of splits, groups and weights.
+
+    Parameters
+    ----------
+    options : StudyOptions
+    names : tuple of str
+        The images of all data sets.
 
     Raises
     ------
@@ -102,7 +131,6 @@ def check_files(options: StudyOptions, dataset: Dataset) -> None:
     DataError
         If a file of a split or of groups does not match the data set.
     """
-    names = tuple(dataset.relative(sample) for sample in dataset.samples)
     files = [(Path(kind), "fold") for kind in options.splits if kind not in SPLITS]
     if options.groups is not None:
         files.append((options.groups, "group"))

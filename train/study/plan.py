@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from ...errors import AlledgeError, DataError
-from ...runtime.data.datasets import Dataset, read_dataset
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.data.datasets import Dataset
 from ...runtime.metrics.metrics import Json
+from ..data.cells.sources import all_samples, image_names
+from ..data.cells.types import CellExamples
+from ..data.cells.unknown_cells import known_cells
 from ..data.contradictions import refuse_contradictions
-from ..data.examples import Examples, read_examples
+from ..data.examples import Examples
 from ..data.overlaps.search import find_overlaps
-from ..data.split_types import CAMERA, GIVEN, GROUPED, PAPER, Fold, Split
-from ..data.splits import make_split
-from ..fitting.augmentation import PAPER_AUGMENTATION, Augmentation
+from ..data.split_types import Fold, Split
+from ..fitting.augmentation import CELL_AUGMENTATION, PAPER_AUGMENTATION, Augmentation
 from ..fitting.feature_cache import AugmentationPass, weights_digest
 from ..fitting.recipe import FINE_TUNING, FROM_SCRATCH, Recipe
 from ..networks.base_weights import NONE
-from .options import StudyOptions, check_files, check_names, split_name
+from .options import StudyOptions, check_files, check_names
+from .study_data import make_splits, read_sources, read_study_examples, with_default_splits
 from .types import HeadParameters
 
 SCHEMA_VERSION = 1
 INNER_FOLDS = 3  # of a training part, for tuning
 STRENGTHS = (0.0, 0.5, 1.0)  # times the paper's augmentation
 PROBE, HEAD, BASE = "probe", "head", "base"
+CELL_TASK = "cell"
 # The range or the values of every tuned parameter. The first trial of a cell is the default.
 LEARNING_RATES, BATCH_SIZES, EPOCHS = (1e-4, 3e-2), (8, 16, 32), (5, 60)
 # The settings that the results of every cell depend on.
@@ -40,6 +47,9 @@ CELL_SETTINGS = (
     "default",
     "data",
     "version",
+    "task",
+    "cells",
+    "truth",
 )
 DEFAULT: HeadParameters = {"lr": 1e-3, "batch_size": 16, "epochs": 30, "strength": 1.0}
 
@@ -100,7 +110,8 @@ class Plan:
         str
         """
         groups = self.splits[cell.split].groups
-        settings = {name: self.settings[name] for name in CELL_SETTINGS} | {
+        settings = {name: self.settings[name] for name in CELL_SETTINGS if name in self.settings}
+        settings |= {
             "weights": self.settings["weights"][cell.model],
             "parts": [cell.fold.train.tolist(), cell.fold.test.tolist()],
             "groups": [groups[index] for index in cell.fold.train],
@@ -125,7 +136,7 @@ class Plan:
 
     def passes(self, strength: float) -> list[AugmentationPass]:
         """Return the passes for a strength of augmentation; the first has no augmentation."""
-        augmentation = scaled_augmentation(strength)
+        augmentation = scaled_augmentation(strength, self.augmentation)
         count = self.options.passes if strength else 0
         return [
             AugmentationPass(augmentation, self.options.seed, number) for number in range(count + 1)
@@ -140,19 +151,29 @@ class Plan:
             head_epochs=int(params["epochs"]),
             head_lr=float(params["lr"]),
             head_passes=self.options.passes if params["strength"] else 0,
-            augmentation=scaled_augmentation(float(params["strength"])),
+            augmentation=scaled_augmentation(float(params["strength"]), self.augmentation),
         )
 
+    @cached_property
+    def truth_known(self) -> NDArray[np.bool_]:
+        """Whether the true label of each image or cell is known, (N,)."""
+        if isinstance(self.examples, CellExamples):
+            return known_cells(self.examples)
+        return np.ones(len(self.examples.truth), dtype=bool)
 
-def scaled_augmentation(strength: float) -> Augmentation:
-    """Return the paper's augmentation with its ranges multiplied by a strength; 0 is none."""
-    return Augmentation(
-        quarter_turns=strength > 0,
-        rotation=PAPER_AUGMENTATION.rotation * strength,
-        flip=strength > 0,
-        scale=PAPER_AUGMENTATION.scale * strength,
-        brightness=PAPER_AUGMENTATION.brightness * strength,
-    )
+    @property
+    def augmentation(self) -> Augmentation:
+        """The augmentation whose ranges the strengths multiply."""
+        return CELL_AUGMENTATION if self.options.cells else PAPER_AUGMENTATION
+
+
+def scaled_augmentation(strength: float, full: Augmentation = PAPER_AUGMENTATION) -> Augmentation:
+    """Return an augmentation with its ranges multiplied by a strength; 0 is none."""
+    ranges = {
+        name: strength > 0 and value if isinstance(value, bool) else value * strength
+        for name, value in full.to_json().items()
+    }
+    return Augmentation(**ranges)
 
 
 def make_plan(
@@ -178,69 +199,39 @@ def make_plan(
         If the data set or a split cannot be used, or a training part is too small for tuning.
     """
     check_names(options)
-    dataset = read_dataset(options.data, options.read_options, progress=progress)
-    options = _with_splits(options, dataset)
-    check_files(options, dataset)
+    datasets = read_sources(options, progress)
+    options = with_default_splits(options, datasets[0])
+    check_files(options, image_names(datasets))
     digests = {
         model: weights_digest(model, options.weights[model], options.seed)
         for model in options.models
     }
-    overlaps = find_overlaps([sample.path for sample in dataset.samples], progress)
-    pairs = [(overlap.a, overlap.b) for overlap in overlaps]
-    examples = read_examples(dataset, options.image_settings, options.groups, overlaps=pairs)
-    notes = refuse_contradictions(examples, overlaps, force=options.force, say=lambda line: None)
-    splits, left_out = _splits(examples, options)
-    settings = _settings(options, dataset, splits, digests) | {
-        "left_out": left_out,
-        "reading": [*dataset.description(), *notes, *examples.flag_notes()],
-    }
+    overlaps = find_overlaps([sample.path for _, sample in all_samples(datasets)], progress)
+    examples = read_study_examples(options, datasets, overlaps, progress)
+    same_images = () if options.cells else overlaps
+    notes = refuse_contradictions(examples, same_images, force=options.force, say=lambda line: None)
+    splits, left_out = make_splits(examples, options)
+    settings = (
+        _settings(options, datasets, examples, splits, digests)
+        | _cell_settings(examples)
+        | {
+            "left_out": left_out,
+            "reading": [
+                *(line for dataset in datasets for line in dataset.description()),
+                *notes,
+                *examples.flag_notes(),
+            ],
+        }
+    )
     return Plan(options, examples, splits, settings)
 
 
-def _with_splits(options: StudyOptions, dataset: Dataset) -> StudyOptions:
-    """Return the options with the default splits of a data set, if none is named."""
-    if options.splits:
-        return options
-    if dataset.has_given_split:
-        return replace(options, splits=(GIVEN,))
-    return replace(options, splits=(PAPER, GROUPED, CAMERA), optional=(CAMERA,))
-
-
-def _splits(examples: Examples, options: StudyOptions) -> tuple[dict[str, Split], dict[str, str]]:
-    """Return the splits, and the reason for every optional split that is left out."""
-    splits: dict[str, Split] = {}
-    left_out: dict[str, str] = {}
-    for kind in options.splits:
-        name = split_name(kind)
-        try:
-            split = make_split(examples, kind, options.folds, options.seed)
-            _check_tunable(name, split, examples)
-        except AlledgeError as error:
-            if kind not in options.optional:
-                raise
-            left_out[name] = error.what
-        else:
-            splits[name] = split
-    return splits, left_out
-
-
-def _check_tunable(name: str, split: Split, examples: Examples) -> None:
-    """Refuse a split if a class has one group in a training part: inner folds need two."""
-    labels = examples.dataset.labels
-    for fold in split.folds:
-        for index, label in enumerate(labels):
-            groups = {split.groups[i] for i in fold.train if examples.truth[i] == index}
-            if len(groups) < 2:
-                raise DataError(
-                    f"fold {fold.number} of the split {name!r} trains on {len(groups)} groups of "
-                    f"the class {label!r}: nothing can be tuned inside it",
-                    allowed="2 groups or more",
-                    fix="add images of that class, or leave this split out with --splits",
-                )
-
-
 def _settings(
-    options: StudyOptions, dataset: Dataset, splits: dict[str, Split], digests: dict[str, str]
+    options: StudyOptions,
+    datasets: Sequence[Dataset],
+    examples: Examples,
+    splits: dict[str, Split],
+    digests: dict[str, str],
 ) -> Json:
     return {
         "version": SCHEMA_VERSION,
@@ -248,8 +239,8 @@ def _settings(
         "fine_tune": list(options.fine_tune),
         "head": options.head,
         "weights": digests,
-        "labels": list(dataset.labels),
-        "positive": list(dataset.positive),
+        "labels": list(examples.dataset.labels),
+        "positive": list(examples.dataset.positive),
         "image_path": options.image_settings.to_json(),
         "seed": options.seed,
         "trials": options.trials,
@@ -263,15 +254,32 @@ def _settings(
         },
         "default": DEFAULT,
         "splits": {kind: _split_settings(split) for kind, split in splits.items()},
-        "data": {
-            "name": dataset.name,
-            "layout": dataset.layout,
-            "fingerprint": dataset.fingerprint(),
-            "images": len(dataset.samples),
-            "generated": dataset.generated,
-            "labels_digest": dataset.labels_digest,
-        },
+        "data": _data_settings(datasets),
         "recipes": {"fine-tuned": FINE_TUNING.to_json(), "from scratch": FROM_SCRATCH.to_json()},
+    }
+
+
+def _data_settings(datasets: Sequence[Dataset]) -> Json:
+    first, fingerprints = datasets[0], [dataset.fingerprint() for dataset in datasets]
+    settings: Json = {
+        "name": " + ".join(dataset.name for dataset in datasets),
+        "layout": first.layout,
+        "fingerprint": fingerprints[0],
+        "images": sum(len(dataset.samples) for dataset in datasets),
+        "generated": any(dataset.generated for dataset in datasets),
+        "labels_digest": first.labels_digest,
+    }
+    return settings | ({"more_fingerprints": fingerprints[1:]} if fingerprints[1:] else {})
+
+
+def _cell_settings(examples: Examples) -> Json:
+    """Return the settings that only a study of cells has."""
+    if not isinstance(examples, CellExamples):
+        return {}
+    return {
+        "task": CELL_TASK,
+        "cells": examples.settings.to_json(),
+        "truth": examples.truth_digest(),
     }
 
 

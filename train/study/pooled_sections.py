@@ -91,6 +91,8 @@ def measure_section(plan: Plan, section: Section, fits: Sequence[FoldScores]) ->
         One for each fold.
     """
     images, scores = _pooled(fits)
+    truth_known = plan.truth_known[images]
+    images, scores = images[truth_known], scores[truth_known]
     examples, data = plan.examples, plan.examples.dataset
     truth = examples.truth[images]
     groups = [plan.splits[section.split].groups[at] for at in images]

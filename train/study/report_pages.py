@@ -11,6 +11,7 @@ from ...runtime.files import replace_file
 from ...runtime.metrics.metrics import Json
 from ...runtime.pages.environment import render_page
 from .charts import COLOURS, interval_bar, learning_chart, lowest, roc_chart
+from .field_rows import FIELD_COLUMNS, field_rows, field_words
 from .report_sentences import (
     CONTRADICTIONS,
     INDEPENDENT,
@@ -23,6 +24,7 @@ from .report_sentences import (
     weights_words,
 )
 
+CELL_TASK = "cell"
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 FUNCTIONS = {
     "camera_words": camera_words,
@@ -34,6 +36,7 @@ FUNCTIONS = {
     "roc_chart": roc_chart,
     "learning_chart": learning_chart,
     "interval_bar": interval_bar,
+    "field_words": field_words,
 }
 
 
@@ -52,6 +55,7 @@ def write_pages(out: Path, document: Json) -> Path:
         The HTML page.
     """
     models = document["settings"]["models"]
+    is_of_cells = document["settings"].get("task") == CELL_TASK
     filters: dict[str, Callable[..., str]] = {
         "figure": figure,
         "plain": plain,
@@ -74,6 +78,10 @@ def write_pages(out: Path, document: Json) -> Path:
             study=document,
             sections=document["sections"],
             overview=overview(document),
+            is_of_cells=is_of_cells,
+            beside=document.get("beside"),
+            field_columns=FIELD_COLUMNS,
+            field_rows=field_rows(document) if is_of_cells else [],
             costs={row["model"]: row for row in document["costs"]},
         )
         with replace_file(out / name) as temporary:
@@ -130,7 +138,8 @@ def span(value: Json | None) -> str:
     """Return the 95 % interval of a proportion; empty if it is not known."""
     if not value or any(value[key] is None or math.isnan(value[key]) for key in ("low", "high")):
         return ""
-    return f"{value['low']:.2f}–{value['high']:.2f}"
+    between = "–" if value["low"] >= 0 else " to "
+    return f"{value['low']:.2f}{between}{value['high']:.2f}"
 
 
 def plain(value: float | None, digits: int = 3) -> str:

@@ -39,7 +39,7 @@ def camera_words(section: Json) -> str:
             ]
             if summaries:
                 sensitivity, specificity, auc = (
-                    _range([summary[name] for summary in summaries])
+                    figure_range([summary[name] for summary in summaries])
                     for name in ("sensitivity", "specificity", "auc")
                 )
                 parts.append(
@@ -89,7 +89,7 @@ def shortcut_words(section: Json) -> str:
         return f"{words}."
     return (
         f"{words}; on the {shares[0]['n']} images of {', '.join(cameras)}, which took both labels, "
-        f"the models reach {_range(shares)}."
+        f"the models reach {figure_range(shares)}."
     )
 
 
@@ -159,7 +159,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(numbers) / len(numbers) if numbers and len(numbers) == len(values) else None
 
 
-def _range(figures: list[Json | None]) -> str:
+def figure_range(figures: Sequence[Json | None]) -> str:
+    """Return the least and the greatest value of some figures; a dash without any."""
     values = sorted(value["value"] for value in figures if value)
     if not values:
         return NOTHING

@@ -26,6 +26,7 @@ from .frozen_features import Features
 from .options import StudyOptions
 from .plan import BASE, Cell, Plan, make_plan
 from .trial_queue import HEARTBEAT_S, open_storage, sqlite_url
+from .whole_fields import whole_field_figures
 
 DATABASE, DOCUMENT, SETTINGS = "study.db", "study.json", "settings.json"
 POLL_S = 1.0  # between two looks at the work of other processes
@@ -184,6 +185,8 @@ def study(options: StudyOptions, location: StudyLocation, *, quiet: bool = False
     _check_folder(location)
     with StudyProgress(quiet) as progress:
         plan = make_plan(options, progress.show)
+        if options.beside is not None:  # a wrong file is reported before anything is trained
+            whole_field_figures(options.beside, plan.settings["data"])
         for line in plan.settings["reading"]:
             progress.say(line)
         for name, reason in plan.settings["left_out"].items():

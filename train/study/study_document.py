@@ -11,16 +11,26 @@ from numpy.typing import NDArray
 from ...runtime.metrics.decisions import is_positive, positive_score
 from ...runtime.metrics.intervals import auc
 from ...runtime.metrics.metrics import Json
+from ..data.cells.types import CellExamples
 from ..data.split_types import Fold
 from ..networks.architectures import architecture
 from ..provenance import PACKAGES, code_version, package_versions
 from ..roc import roc_points
 from .cell_tuning import StudyWorker
+from .field_figures import camera_alone_fields, count_alone, field_figures
 from .model_comparison import compare
 from .model_costs import computed_by, cost, paper, trained
 from .plan import BASE, HEAD, Plan
-from .pooled_sections import Section, both_labels, camera_alone, measure_section, sections
+from .pooled_sections import (
+    FoldScores,
+    Section,
+    both_labels,
+    camera_alone,
+    measure_section,
+    sections,
+)
 from .types import FitResult
+from .whole_fields import whole_field_figures
 
 TUNED_KEYS = ("params", "slot", "loss", "default_loss", "by_strength")
 
@@ -54,6 +64,7 @@ def study_document(worker: StudyWorker) -> Json:
         "versions": package_versions((*PACKAGES, "optuna")),
         "remaining": {"fits": sum(fit is None for fit in fits), "of": len(fits)},
         "sections": [_section(worker, section) for section in sections(plan)],
+        **_beside(plan),
         "tuned": _tuned_rows(worker),
         "costs": [cost(worker, model) for model in plan.options.models],
         "paper": paper(plan),
@@ -70,7 +81,7 @@ def _section(worker: StudyWorker, section: Section) -> Json:
             fits = [result for result in results if result]
             if len(fits) == len(results):
                 row, correct[model, kind] = _row(plan, section, model, kind, fits)
-                rows.append(row)
+                rows.append(row | _fields_of_row(worker, section, model, kind))
     groups = plan.splits[section.split].groups
     compared = _compared_kinds(plan, correct)
     return {
@@ -83,9 +94,52 @@ def _section(worker: StudyWorker, section: Section) -> Json:
         "camera_alone": camera_alone(plan, section),
         "rows": rows,
         "comparison": compare(
-            {model: correct[model, kind] for model, kind in compared.items()}, compared
+            {model: correct[model, kind] for model, kind in compared.items()},
+            compared,
+            examples="cells" if plan.options.cells else "images",
         ),
+        **_fields_of_section(plan, section),
     }
+
+
+def _fields_of_section(plan: Plan, section: Section) -> Json:
+    """Return the number of tested fields and the figures of rules that look at no cell."""
+    if plan.options.cells is None:
+        return {}
+    return {
+        "fields": {
+            "camera_alone": camera_alone_fields(plan, section.folds),
+            "count_alone": count_alone(plan, section.split).get(_key(section)),
+        }
+    }
+
+
+def _fields_of_row(worker: StudyWorker, section: Section, model: str, kind: str) -> Json:
+    """Return the figures of the fields whose cells a model judges; None if a fold is missing."""
+    plan = worker.plan
+    if plan.options.cells is None:
+        return {}
+    folds = plan.splits[section.split].folds
+    fits = [_fit_of(worker, section, model, kind, fold) for fold in folds]
+    finished = [fit for fit in fits if fit]
+    if len(finished) < len(folds):
+        return {"fields": None}
+    scores: list[FoldScores] = [
+        {"images": fit["images"], "scores": fit["scores"]} for fit in finished
+    ]
+    return {"fields": field_figures(plan, section.split, scores).get(_key(section))}
+
+
+def _key(section: Section) -> str:
+    """Return the name of a section in figures of fields."""
+    return section.folds[0].camera or section.split
+
+
+def _beside(plan: Plan) -> Json:
+    """Return the figures of the study of whole fields that the page shows beside those of cells."""
+    if plan.options.beside is None:
+        return {}
+    return {"beside": whole_field_figures(plan.options.beside, plan.settings["data"])}
 
 
 def _compared_kinds(
@@ -193,4 +247,15 @@ def _tuned_rows(worker: StudyWorker) -> list[Json]:
 def _data(plan: Plan) -> Json:
     truth, labels = plan.examples.truth, plan.examples.dataset.labels
     counts = {label: int((truth == index).sum()) for index, label in enumerate(labels)}
-    return {**plan.settings["data"], "classes": counts}
+    data = {**plan.settings["data"], "classes": counts}
+    if isinstance(plan.examples, CellExamples):
+        known = plan.truth_known
+        fields = plan.examples.fields
+        data["cells"] = {
+            "all": len(known),
+            "unknown": int((~known).sum()),
+            "fields": len(fields),
+            "blasts": sum(field.blasts or 0 for field in fields),
+            "missed_blasts": sum(field.missed_blasts for field in fields),
+        }
+    return data

@@ -98,6 +98,13 @@ def test_the_same_content_gives_the_same_bytes(tmp_path, bundle):
     assert check_pack(one)["bundle"] == {"name": "tiny", "digest": bundle.digest}
 
 
+def test_a_bundle_of_cells_is_packed_whole(tmp_path, int8_cell_bundle):
+    packed = check_pack(pack(tmp_path, int8_cell_bundle))
+    assert packed["bundle"]["name"] == "mobilenetv2-cell-int8"
+    names = {name.removeprefix("bundle/") for name in packed["files"]}
+    assert {*int8_cell_bundle.record["files"], "bundle.json"} <= names
+
+
 def test_a_pack_contains_its_installer_and_a_short_readme(tmp_path, bundle):
     with tarfile.open(pack(tmp_path / "one", bundle)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

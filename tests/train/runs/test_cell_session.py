@@ -181,7 +181,7 @@ def test_a_run_of_cells_is_resumed_only_with_the_same_crops(
     shutil.copytree(fields.root, moved)
     order = replace(cell_order, out=folder, data=moved)
     other = CellSettings(crop=CropSettings(size=32, width=4.0))
-    with pytest.raises(RunError, match=r"differs in cells\n"):
+    with pytest.raises(RunError, match=r"differs in cells, truth\n"):
         train(replace(order, cells=other), resume=True, quiet=True)
     resumed = train(order, resume=True, quiet=True)
     assert resumed.record["oof"] == cell_run.record["oof"]
