@@ -60,11 +60,12 @@ def draw_smear(
     centres = np.array([(x, y) for _, x, y in (*cells, *smudges)]).reshape(-1, 2)
     red = np.empty((0, 2))
     for _ in range(int(erythrocytes * width * height / (np.pi * radius**2))):
-        for place in rng.uniform((0, 0), (width, height), (12, 2)):
+        for x, y in rng.uniform((0, 0), (width, height), (12, 2)):
+            place = np.array([x, y])
             free = np.all(np.hypot(*(centres - place).T) > 2.6 * radius)
             if free and np.all(np.hypot(*(red - place).T) > 1.9 * radius):
                 red = np.vstack([red, place])
-                draw_erythrocyte(canvas, rng, *place, radius * rng.uniform(0.95, 1.05), 0.4)
+                draw_erythrocyte(canvas, rng, x, y, radius * rng.uniform(0.95, 1.05), 0.4)
                 break
     for _ in range(platelets):
         draw_platelet(canvas, rng, rng.uniform(0, width), rng.uniform(0, height))

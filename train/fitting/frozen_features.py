@@ -103,4 +103,5 @@ class FrozenFeatures:
             [groups[index] for index in train] * (passes + 1),
             balanced=self.task.recipe.class_weights,
             seed=self.task.seed,
+            passes=passes + 1,
         )

@@ -23,6 +23,9 @@ CHOICE_FOLDS = 5
 DEFAULT_INVERSE_STRENGTH = 0.01  # for a class with a single group, where no choice is possible
 MIN_SPREAD = 1e-6  # standard deviation of a feature below which it is constant
 ITERATIONS = 2000
+# With more rows than this, the penalty is chosen on the first pass over the images alone: choosing
+# takes 36 regressions, and a thousand cells with four augmented passes make five thousand rows.
+MAX_CHOICE_ROWS = 2000
 
 Floats = NDArray[np.floating]
 
@@ -55,7 +58,13 @@ class Probe:
 
 
 def fit_probe(
-    features: Floats, truth: Ints, groups: Sequence[str], *, balanced: bool, seed: int
+    features: Floats,
+    truth: Ints,
+    groups: Sequence[str],
+    *,
+    balanced: bool,
+    seed: int,
+    passes: int = 1,
 ) -> Probe:
     """Fit a logistic regression on standardised features and choose its penalty by grouped folds.
 
@@ -69,6 +78,8 @@ def fit_probe(
     balanced : bool
         True gives all labels the same total weight.
     seed : int
+    passes : int
+        The rows are this many passes over the same images, one after the other.
 
     Returns
     -------
@@ -90,7 +101,13 @@ def fit_probe(
     spread = np.where(spread > MIN_SPREAD, spread, 1.0)
     standardised = ((features - centre) / spread).astype(np.float64)
     table, axes = _reduce_columns(standardised)
-    inverse_strength = _choose_inverse_strength(table, truth, groups, balanced, seed)
+    if passes > 1 and len(table) > MAX_CHOICE_ROWS:
+        count = len(table) // passes
+        first, _ = _reduce_columns(standardised[:count])
+        chosen = _choose_inverse_strength(first, truth[:count], groups[:count], balanced, seed)
+        inverse_strength = chosen / passes  # each image has `passes` losses against one penalty
+    else:
+        inverse_strength = _choose_inverse_strength(table, truth, groups, balanced, seed)
     model = _fit_regression(table, truth, inverse_strength, balanced)
     kernel = (axes @ model.coef_.T if axes is not None else model.coef_.T) / spread[:, None]
     bias = model.intercept_ - centre @ kernel

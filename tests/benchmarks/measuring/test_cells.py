@@ -37,7 +37,9 @@ def measured(
 ) -> dict[str, Any]:
     out = tmp_path / "measured"
     arguments = [int8_cell_bundle.path, "--backend", "onnx", "--image", field, "--out", out]
-    assert run("benchmark", *arguments, *QUICK).exit_code == 0
+    arguments += ["--data", field.parent.parent, "--include-seen"]
+    result = run("benchmark", *arguments, *QUICK)
+    assert result.exit_code == 0, result.output
     content: dict[str, Any] = json.loads((out / "benchmark.json").read_text(encoding="utf-8"))
     schema = json.loads((SCHEMAS / "benchmark.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(content)
@@ -57,6 +59,10 @@ def test_a_row_has_the_stages_of_a_field_and_its_number_of_cells(
     assert stages["cell_ms"] == pytest.approx(stages["judge_ms"] / stages["cells"], abs=1e-3)
     assert row["latency"]["p50_ms"] < stages["judge_ms"]  # one cell, and all cells
     assert row["training"]["out_of_fold"]["accuracy"]["n"] == 16  # fields
+    accuracy = row["accuracy"]
+    assert (accuracy["unit"], accuracy["images"]) == ("field", 16)
+    assert accuracy["cells"]["images"] > accuracy["images"]
+    assert accuracy["cells"]["auc"]["value"] > 0.9
     text = terminal(measured)  # type: ignore[arg-type]
     assert "decode ms" in text
     assert "detect ms" in text

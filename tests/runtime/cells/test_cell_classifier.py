@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alledge.errors import BundleError, UsageError
+from alledge.errors import BackendError, BundleError, UsageError
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.cells.field_cells import find_cells
 from alledge.runtime.cells.field_rule import CellCounts
@@ -132,7 +133,12 @@ def test_a_smear_has_the_cells_of_all_its_fields(
     assert rule is not None
     assert (smear.kind, smear.image, smear.counts.fields) == ("smear", None, len(fields))
     assert smear.counts.leucocytes == len(counted) < rule.smear_cells
-    assert smear.probability == rule.probability(counted)
+    odds = [
+        np.log(result.probability / (1 - result.probability))
+        for result in results
+        if result.probability is not None
+    ]
+    assert smear.probability == pytest.approx(1 / (1 + np.exp(-np.mean(odds))))
     assert "too_few_cells" in smear.flags
 
 
@@ -156,8 +162,10 @@ def test_a_smear_is_flagged_by_what_is_common_and_counts_no_foreign_field(
     with Classifier.load(cell_bundle) as classifier:
         smear = classifier.pool(results)
         assert smear.counts == CellCounts(100, 2, fields=5, more=5)
-        assert smear.flags == ("blurred",)
-        assert smear.label == "blast"
+        assert smear.label == "healthy"
+        assert smear.flags == ("blurred", "indeterminate")  # its fields are labelled blast
+        calm = [replace(result, label="healthy") for result in results]
+        assert classifier.pool(calm).flags == ("blurred",)
         empty = classifier.pool([])
     assert (empty.status, empty.label, empty.flags) == ("review", None, ("too_few_cells",))
 
@@ -252,3 +260,69 @@ def test_the_rule_of_each_format_is_checked(own_cell_bundle: Path, bundles: Modu
     bundles.edit(own_cell_bundle, formats=formats)
     with pytest.raises(BundleError, match=r"formats\.onnx\.field\.largest"):
         Bundle.open(own_cell_bundle)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_prediction_of_a_cell_that_hangs_is_an_error_of_its_field(
+    cell_bundle: Path, fields: list[Path], mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    with Classifier.load(cell_bundle, threads=2, mode=mode, timeout_s=60) as classifier:
+        wanted = classifier.classify(fields[0], taken_as="field")
+
+    def hang(batch: np.ndarray) -> np.ndarray:
+        released.wait(60)
+        return predict(batch)
+
+    with Classifier.load(cell_bundle, threads=2, mode=mode, timeout_s=3) as classifier:
+        predict = classifier.backend.predict
+        monkeypatch.setattr(classifier.backend, "predict", hang)
+        results = list(classifier.classify([fields[0]], taken_as="field"))
+        released.set()
+        monkeypatch.setattr(classifier.backend, "predict", predict)
+        after = classifier.classify(fields[0], taken_as="field")
+    assert [result.status for result in results] == ["error"]
+    assert "does not answer within 3 s" in str(results[0].error)
+    assert after.cells == wanted.cells
+
+
+def test_a_failure_of_the_engine_in_one_cell_is_raised(
+    cell_bundle: Path, fields: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Classifier.load(cell_bundle, threads=2) as classifier:
+        bad = np.full((1, 2), np.nan, np.float32)
+        monkeypatch.setattr(classifier.backend, "predict", lambda batch: bad)
+        with pytest.raises(BackendError, match="answered"):
+            classifier.classify(fields[1], taken_as="field")
+
+
+def test_a_field_whose_cells_are_a_few_pixels_wide_is_too_small(
+    cell_bundle: Path, fields: list[Path]
+) -> None:
+    with Image.open(fields[0]) as image:
+        small = image.resize((image.width // 4, image.height // 4))
+    settings = Bundle.open(cell_bundle).cell_settings
+    assert settings is not None
+    with Classifier.load(cell_bundle) as classifier:
+        for image in (small, Image.open(fields[0])):
+            found = find_cells(image, settings)
+            side = settings.crop.width * found.detection.unit * found.scale
+            is_small = found.detection.unit_source != "none" and 2 * side < settings.crop.size
+            flags = classifier.classify(image, taken_as="field").flags
+            assert ("too_small" in flags) == is_small
+        assert is_small is False
+
+
+def test_without_guards_of_fields_the_cells_show_what_is_no_smear(
+    own_cell_bundle: Path, bundles: ModuleType, fields: list[Path]
+) -> None:
+    settings = Bundle.open(own_cell_bundle).cell_settings
+    assert settings is not None
+    found = find_cells(fields[1], settings)
+    other = np.stack([255 - crop for crop in found.crops] * 16)
+    bundles.edit(own_cell_bundle, guards=fit_cell_guards(other))
+    with Classifier.load(own_cell_bundle) as classifier:
+        result = classifier.classify(fields[1], taken_as="field")
+    assert "off_domain" in result.flags
+    assert result.cells is not None
+    assert all("unfamiliar" in cell.flags for cell in result.cells)

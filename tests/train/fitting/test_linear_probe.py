@@ -45,3 +45,18 @@ def test_probe_of_a_class_with_one_group_still_fits() -> None:
     table = np.array([[0.0], [0.1], [1.0], [1.1]], dtype=np.float32)
     probe = fit_probe(table, np.array([0, 0, 1, 1]), ["a", "b", "c", "c"], balanced=True, seed=0)
     assert probe.scores(table)[:, 1].argsort().tolist() == [0, 1, 2, 3]
+
+
+def test_of_many_rows_the_first_pass_chooses_the_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three equal passes give the same probe as one: each image has three losses."""
+    random = np.random.default_rng(2)
+    truth = np.arange(60) % 2
+    table = (random.normal(size=(60, 80)) + 0.5 * truth[:, None]).astype(np.float32)
+    groups = [str(index) for index in range(60)]
+    monkeypatch.setattr("alledge.train.fitting.linear_probe.MAX_CHOICE_ROWS", 100)
+    one = fit_probe(table, truth, groups, balanced=True, seed=0)
+    three = fit_probe(
+        np.tile(table, (3, 1)), np.tile(truth, 3), groups * 3, balanced=True, seed=0, passes=3
+    )
+    assert three.inverse_strength == pytest.approx(one.inverse_strength / 3)
+    assert np.allclose(three.scores(table), one.scores(table), atol=2e-3)

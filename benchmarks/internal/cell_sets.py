@@ -1,0 +1,121 @@
+"""Fields with known cells: ALL-IDB1, BCCD, JTSC, CellaVision, Chula and pig smears."""
+
+from __future__ import annotations
+
+import csv
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Floats = NDArray[np.float64]
+MIN_BOX = 10  # pixels of a side: BCCD has a box that is one pixel wide
+OLYMPUS_WIDTH = 1712  # pixels of the fields of one of ALL-IDB1's two cameras
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The cells of one field, in pixels of the upright original.
+
+    Parameters
+    ----------
+    image : Path
+    group : str
+        The rows are tallied by group.
+    boxes : (N, 4) ndarray of float
+        Left, top, right and bottom of each cell.
+    points : (N, 2) ndarray of float
+        Centres of nuclei, where there are no boxes.
+    leucocytes : (M, 2) ndarray of float
+        Centres of further leucocytes, which are neither sought nor false.
+    mask : Path, optional
+        The one cell of the field, not 0 in its pixels.
+    is_complete : bool
+        Whether a detection elsewhere is false.
+    """
+
+    image: Path
+    group: str
+    boxes: Floats = field(default_factory=lambda: np.zeros((0, 4)))
+    points: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    leucocytes: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    mask: Path | None = None
+    is_complete: bool = True
+
+
+def all_idb1(root: Path) -> Iterator[Truth]:
+    """Yield the fields of ALL-IDB1: blasts of .xyc, other leucocytes of docs/all-idb1-cells.csv."""
+    others: dict[str, list[tuple[float, float]]] = {}
+    table = Path(__file__).parents[2] / "docs" / "all-idb1-cells.csv"
+    lines = [line for line in table.read_text("utf-8").splitlines() if line[:1] != "#"]
+    for row in csv.DictReader(lines):
+        if row["label"] == "leucocyte":
+            others.setdefault(row["image"], []).append((float(row["x"]), float(row["y"])))
+    for image in sorted((root / "im").glob("*.jpg")):
+        text = (root / "xyc" / f"{image.stem}.xyc").read_text("utf-8").split()
+        with Image.open(image) as opened:
+            camera = "Olympus" if opened.width == OLYMPUS_WIDTH else "Canon"
+        kind = "healthy" if image.stem.endswith("_0") else "blasts"
+        yield Truth(
+            image,
+            f"{camera}, {kind}",
+            points=np.array(text, float).reshape(-1, 2),
+            leucocytes=np.array(others.get(image.name, [])).reshape(-1, 2),
+        )
+
+
+def bccd(root: Path) -> Iterator[Truth]:
+    """Yield the fields of BCCD. Some of its leucocytes have no box."""
+    for file in sorted((root / "BCCD" / "Annotations").glob("*.xml")):
+        boxes = [
+            [
+                float(box.findtext(f"bndbox/{side}", "0"))
+                for side in ("xmin", "ymin", "xmax", "ymax")
+            ]
+            for box in ET.parse(file).iter("object")
+            if box.findtext("name") == "WBC"
+        ]
+        image = root / "BCCD" / "JPEGImages" / f"{file.stem}.jpg"
+        yield Truth(image, "BCCD", boxes=_large(np.array(boxes).reshape(-1, 4)))
+
+
+def segmented(root: Path) -> Iterator[Truth]:
+    """Yield the crops of JTSC (Dataset 1) and CellaVision (Dataset 2): one cell each."""
+    for folder, group in (("Dataset 1", "JTSC"), ("Dataset 2", "CellaVision")):
+        for image in sorted((root / folder).glob("*.bmp")):
+            yield Truth(image, group, mask=image.with_suffix(".png"))
+
+
+def chula(root: Path) -> Iterator[Truth]:
+    """Yield the fields of Chula RBC-12, whose leucocytes nobody counted."""
+    for image in sorted((root / "Dataset").glob("*.jpg")):
+        yield Truth(image, "Chula", is_complete=False)
+
+
+def pig(root: Path) -> Iterator[Truth]:
+    """Yield the pig smears: photographs by a telephone through the eyepiece."""
+    for image in sorted(root.glob("*/images/*.jpg")):
+        label = image.parents[1] / "labels" / f"{image.stem}.txt"
+        rows = np.array(label.read_text("utf-8").split(), float).reshape(-1, 5)[:, 1:]
+        with Image.open(image) as opened:
+            size = np.array(opened.size * 2)
+        corners = np.hstack([rows[:, :2] - rows[:, 2:] / 2, rows[:, :2] + rows[:, 2:] / 2])
+        yield Truth(image, "pig", boxes=corners * size)
+
+
+def _large(boxes: Floats) -> Floats:
+    """Return the boxes that have an area."""
+    return boxes[np.all(boxes[:, 2:] - boxes[:, :2] >= MIN_BOX, axis=1)]
+
+
+SETS: dict[str, Callable[[Path], Iterator[Truth]]] = {
+    "all-idb1": all_idb1,
+    "bccd": bccd,
+    "segmented": segmented,
+    "chula": chula,
+    "pig": pig,
+}
