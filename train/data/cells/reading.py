@@ -35,6 +35,7 @@ def read_cell_examples(
     *,
     overlaps: Iterable[Overlap] | None = None,
     cells_file: Path | None = None,
+    both_sides: bool = True,
     progress: Progress | None = None,
 ) -> CellExamples:
     """Find, cut out and label the cells of all images of one or several data sets.
@@ -51,6 +52,8 @@ def read_cell_examples(
         order. By default they are searched.
     cells_file : Path, optional
         CSV file with the columns ``image,x,y,label``: the truth of the cells of fields.
+    both_sides : bool
+        Refuse data sets that together have no blasts, or no healthy leucocytes.
     progress : callable, optional
         Called with the stage, the number of finished items and their number.
 
@@ -67,7 +70,7 @@ def read_cell_examples(
     names = image_names(datasets)
     positive = [name for dataset in datasets for name in dataset.options.positive]
     table = read_cell_table(cells_file, names, positive) if cells_file else None
-    labels = unite_labels(datasets, [table.reading] if table else [])
+    labels = unite_labels(datasets, [table.reading] if table else [], both_sides=both_sides)
     readings = _read_images(datasets, settings, labels, table, progress)
     if overlaps is None:
         overlaps = find_overlaps([sample.path for _, sample in all_samples(datasets)], progress)
