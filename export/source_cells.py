@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..errors import AlledgeError, BundleError, ExportError
 from ..runtime.cells.settings import CellSettings
 from ..train.data.cells.reading import read_cell_examples
@@ -44,7 +46,10 @@ def read_cells(run: Run) -> CellExamples:
     datasets = [unchanged_dataset(data, CELL) for data in sources]
     try:
         # the groups are those of the run's split: overlaps need not be searched again
-        cells = read_cell_examples(datasets, settings, overlaps=())
+        table = (run.record.get("truth") or {}).get("cells_file")
+        cells = read_cell_examples(
+            datasets, settings, overlaps=(), cells_file=None if table is None else Path(table)
+        )
     except AlledgeError as error:
         raise ExportError(error.one_line) from None
     labels = cells.dataset.labels, cells.dataset.positive

@@ -1,10 +1,9 @@
-"""The options of cells of ``alledge train`` and ``alledge study``: ``--task`` and others."""
+"""The options ``--task`` and ``--crop-…`` of ``alledge train`` and ``alledge study``."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -18,7 +17,7 @@ from ..runtime.cells.crop_settings import (
     UNITS,
     CropSettings,
 )
-from ..runtime.option_types import Count, FilePath, FiniteFloatRange
+from ..runtime.option_types import Count, FiniteFloatRange
 
 if TYPE_CHECKING:
     from ..runtime.cells.settings import CellSettings
@@ -27,13 +26,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 FIELD, CELL = "field", "cell"
 DEFAULT = CropSettings()
 OPTIONS = (
-    click.option(
-        "--cells",
-        "cells_file",
-        type=FilePath(path_type=Path),
-        metavar="FILE.csv",
-        help="Cells: the true cells of fields; columns image,x,y,label.",
-    ),
     click.option(
         "--task",
         default=FIELD,
@@ -66,7 +58,7 @@ OPTIONS = (
 
 
 def cell_options(command: Command) -> Command:
-    """Add the options to a command: ``task``, ``cells``, a `CellSettings`, and ``cells_file``.
+    """Add the options to a command, which gets ``task`` and ``cells``, a `CellSettings`.
 
     Raises
     ------

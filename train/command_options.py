@@ -41,6 +41,13 @@ data_sets_option = click.option(
     type=FilePath(path_type=Path),
     help="Folder of the data set; may be repeated for cells.",
 )
+cells_file_option = click.option(
+    "--cells",
+    "cells_file",
+    type=FilePath(path_type=Path),
+    metavar="FILE.csv",
+    help="Cells: the true cells of fields; columns image,x,y,label.",
+)
 force_option = click.option(
     "--force", is_flag=True, help="Train although the same picture has two labels."
 )

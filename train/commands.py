@@ -14,6 +14,7 @@ from .cell_options import CELL, cell_options
 from .command_options import (
     AUDIT_PACKAGES,
     TRAIN_PACKAGES,
+    cells_file_option,
     data_option,
     data_sets_option,
     force_option,
@@ -104,6 +105,7 @@ def audit(
 @click.command(short_help="Fine-tune one model on a data set.")
 @click.option("--model", required=True, metavar="NAME", help="See: alledge models.")
 @data_sets_option
+@cells_file_option
 @cell_options
 @click.option(
     "--recipe",

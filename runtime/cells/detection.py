@@ -18,6 +18,7 @@ from .detection_settings import DetectionSettings
 from .erythrocyte_scale import erythrocyte_diameter, mean_of_nine
 from .nuclear_stain import (
     FieldStain,
+    are_erythrocytes,
     field_stain,
     nuclear_stain,
     nucleus_diameter,
@@ -33,6 +34,7 @@ from .types import Cell, Detection, ScaleSource
 OVERVIEW = 640  # pixels on the longer side of the image in which the scale is measured
 UNIT = 16.0  # pixels of an erythrocyte in the image in which nuclei are searched
 NUCLEUS = 1.35  # diameter of the median nucleus of ALL-IDB1, in erythrocytes
+LARGEST_BODY = 1.6  # diameter of a purple erythrocyte, in median diameters of purple bodies
 IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
 MIN_SIDE = 8  # pixels of a picture that may show a cell
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
@@ -109,15 +111,21 @@ def _measure_overview(overview: NDArray[np.uint8], step: int) -> tuple[FieldStai
     density = optical_density(overview, background)
     nuclei = provisional_nuclei(density)
     stain = field_stain(density, nuclei, background)
+    bodies = nucleus_diameter(nuclei)
     diameter = None
     if min(overview.shape[:2]) >= MIN_SIDE:
         diameter = erythrocyte_diameter(density[1], with_surroundings(nuclei), stain.density)
+        if diameter is None and step == 1 and are_erythrocytes(nuclei):
+            nuclei = np.zeros_like(nuclei)
+            stain = field_stain(density, nuclei, background)
+            diameter = erythrocyte_diameter(density[1], nuclei, stain.density)
+            if diameter is not None and diameter > LARGEST_BODY * (bodies or 0):
+                diameter = None
     if diameter is not None:
         return stain, _Scale(diameter * step, "erythrocytes")
     stain = typical_stain(background)  # what was taken for erythrocytes has none of their circles
-    nucleus = nucleus_diameter(nuclei)
-    if nucleus is not None:
-        return stain, _Scale(nucleus / NUCLEUS * step, "nuclei")
+    if bodies is not None:
+        return stain, _Scale(bodies / NUCLEUS * step, "nuclei")
     return stain, _Scale(IMAGE_SHARE * max(overview.shape) * step, "none")
 
 

@@ -21,6 +21,7 @@ MAX_COSINE = 0.96  # of both colours, for telling them apart
 TYPICAL_DENSITY, DENSITY_RANGE = 0.2, (0.1, 0.6)  # green density of erythrocytes
 MIN_DENSITY = 0.08  # green density of what is not background
 MIN_PIXELS, MIN_SHARE = 16, 0.01  # of erythrocytes, for taking their colour from the field
+MANY = 40  # purple bodies of a field whose erythrocytes are not found elsewhere
 SURROUNDINGS = 0.6  # width of the cell body around a nucleus, in radii of the nucleus
 SAMPLE = 20_000  # pixels that a median is taken of
 PURPLE, RED = 0.3, 0.2  # least densities of a provisional nucleus
@@ -64,6 +65,13 @@ def nucleus_diameter(nuclei: NDArray[np.bool_]) -> float | None:
     if not len(sizes):
         return None
     return float(2 * np.sqrt(np.median(sizes[sizes >= sizes.max() / 4]) / np.pi))
+
+
+def are_erythrocytes(nuclei: NDArray[np.bool_]) -> bool:
+    """Return whether there are so many provisional nuclei that they are purple erythrocytes."""
+    labels, count = label_components(nuclei)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    return bool(np.count_nonzero(sizes >= MIN_PIXELS) >= MANY)
 
 
 def with_surroundings(nuclei: NDArray[np.bool_]) -> NDArray[np.bool_]:

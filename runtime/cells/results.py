@@ -10,10 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ..metrics.decisions import Thresholds, decide
-from .field_rule import OTHER, CellCounts, FieldRule, count_cells, is_leucocyte
+from .field_rule import (
+    OTHER,
+    PROBABILITY_FLOOR,
+    CellCounts,
+    FieldRule,
+    count_cells,
+    is_leucocyte,
+)
 from .types import Cell
 
 # Of a cell: of the detector, of the model's indeterminate band, and of the guards.
@@ -132,10 +140,9 @@ def judge_field(
     labels: Sequence[str],
     positive: Sequence[str],
     *,
-    fields: int = 1,
     more: int = 0,
 ) -> FieldVerdict:
-    """Return the verdict on a field, or on a smear of several fields, from its cells.
+    """Return the verdict on a field from its cells.
 
     Only leucocytes decide: cells that are neither ``other`` nor smudge cells. Several labels on
     one side share the probability of this side by their numbers of cells; the label is the one
@@ -144,12 +151,9 @@ def judge_field(
     Parameters
     ----------
     cells : sequence of CellResult
-        Of all fields.
     rule : FieldRule
     labels, positive : sequence of str
         Of the cell model.
-    fields : int
-        Number of fields.
     more : int
         Number of cells that were not judged.
 
@@ -157,20 +161,62 @@ def judge_field(
     -------
     FieldVerdict
     """
-    counted = [cell for cell in cells if cell.is_leucocyte]
+    return judge_smear([cells], rule, labels, positive, more=more)
+
+
+def judge_smear(
+    fields: Sequence[Sequence[CellResult]],
+    rule: FieldRule,
+    labels: Sequence[str],
+    positive: Sequence[str],
+    *,
+    more: int = 0,
+) -> FieldVerdict:
+    """Return the verdict on a smear of several fields from the cells of each.
+
+    The log-odds of the smear are the mean of those of its fields. The rule of fields cannot judge
+    the cells of all fields at once: it was fitted to fields, and the more cells there are, the
+    higher is the largest of their probabilities.
+
+    Parameters
+    ----------
+    fields : sequence of sequence of CellResult
+        The cells of each field.
+    rule, labels, positive, more
+        As `judge_field`.
+
+    Returns
+    -------
+    FieldVerdict
+    """
+    cells = [cell for field in fields for cell in field]
     counts = count_cells([c.label for c in cells], [c.flags for c in cells], positive)
-    counts = CellCounts(counts.leucocytes, counts.blasts, fields, more)
-    p = rule.probability([cell.probability for cell in counted])
-    if p is None:
+    counts = CellCounts(counts.leucocytes, counts.blasts, len(fields), more)
+    answers = [
+        p
+        for field in fields
+        if (p := rule.probability([c.probability for c in field if c.is_leucocyte])) is not None
+    ]
+    if not answers:
         return FieldVerdict(None, None, None, False, counts)
-    numbers = Counter(cell.label for cell in counted)
-    scores: dict[str, float] = {}
-    for side, share in (([x for x in labels if x not in positive and x != OTHER], 1 - p),
-                        ([x for x in labels if x in positive], p)):  # fmt: skip
-        total = sum(numbers[label] + 1 for label in side)
-        scores.update({label: share * (numbers[label] + 1) / total for label in side})
-    side = [label for label in scores if (label in positive) == (p >= rule.threshold)]
+    p = answers[0] if len(answers) == 1 else _mean_probability(answers)
+    numbers = Counter(cell.label for cell in cells if cell.is_leucocyte)
+    negative = [label for label in labels if label not in positive and label != OTHER]
+    shares = _shares(negative, 1 - p, numbers) | _shares(positive, p, numbers)
+    side = positive if p >= rule.threshold else negative
     low, high = rule.band
-    label = max(side, key=scores.__getitem__)
-    ordered = {name: scores[name] for name in labels if name in scores}
-    return FieldVerdict(label, p, ordered, low <= p < high, counts)
+    label = max((name for name in labels if name in side), key=shares.__getitem__)
+    scores = {name: shares[name] for name in labels if name in shares}
+    return FieldVerdict(label, p, scores, low <= p < high, counts)
+
+
+def _mean_probability(probabilities: Sequence[float]) -> float:
+    """Return the probability whose log-odds are the mean of those of some probabilities."""
+    p = np.clip(probabilities, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+    return float(1 / (1 + np.exp(-np.mean(np.log(p / (1 - p))))))
+
+
+def _shares(side: Sequence[str], total: float, numbers: Counter[str]) -> dict[str, float]:
+    """Return the probability of one side, shared by its labels by their numbers of cells."""
+    cells = sum(numbers[label] + 1 for label in side)
+    return {label: total * (numbers[label] + 1) / cells for label in side}

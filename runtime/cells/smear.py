@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..records import Result
-from .results import CellResult, judge_field
+from .results import CellResult, judge_smear
 
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle
@@ -38,27 +38,30 @@ def pool_fields(results: Iterable[Result], rule: FieldRule, bundle: Bundle, back
     -------
     Result
         Its `kind` is ``"smear"``, its `image` None. `counts.fields` is the number of fields that
-        were pooled. It has the flag ``too_few_cells`` below `rule.smear_cells` leucocytes, and
-        each flag that at least half of the fields have.
+        were pooled. It has the flag ``too_few_cells`` below `rule.smear_cells` leucocytes,
+        ``indeterminate`` also if it is negative and one of its fields is positive, and each other
+        flag that at least half of the fields have.
     """
-    cells: list[CellResult] = []
+    cells: list[Sequence[CellResult]] = []
     flags: Counter[str] = Counter()
-    fields, more, ms = 0, 0, 0.0
+    more, ms, has_positive = 0, 0.0, False
     for result in results:
         ms += result.ms
         if result.status == "error" or NOT_POOLED in result.flags:
             continue
-        fields += 1
+        cells.append(result.cells or ())
         flags.update(result.flags)
-        cells += result.cells or ()
+        has_positive |= result.label in bundle.positive
         more += result.counts.more if result.counts else 0
-    verdict = judge_field(cells, rule, bundle.labels, bundle.positive, fields=fields, more=more)
+    verdict = judge_smear(cells, rule, bundle.labels, bundle.positive, more=more)
     own = [
         flag
         for flag, number in flags.items()
-        if flag not in OF_ONE_FIELD and number >= COMMON_SHARE * fields
+        if flag not in OF_ONE_FIELD and number >= COMMON_SHARE * len(cells)
     ]
-    own += ["indeterminate"] * verdict.indeterminate
+    # few blasts in a large smear: a person should look at the fields that have them
+    doubtful = has_positive and verdict.label not in bundle.positive
+    own += ["indeterminate"] * (verdict.indeterminate or doubtful)
     own += ["too_few_cells"] * (verdict.counts.leucocytes < max(rule.smear_cells, 1))
     return Result(
         image=None,

@@ -76,7 +76,7 @@ def _train(path: Path, data: Any, cells: Any) -> None:
     )  # fmt: skip
     results = run_results(options, cells, split, folds)
     write_tables(path, cells, split, results, [])
-    settings = run_settings(options, [data], cells.dataset, split, "none")
+    settings = run_settings(options, [data], cells, split, "none")
     record = {**settings, **results.record(options.sensitivity), **_facts(cells)}
     (path / "run.json").write_text(json.dumps(record), encoding="utf-8")
 

@@ -44,7 +44,7 @@ class CellSource:
     cells_file: Path | None = None
 
     def __post_init__(self) -> None:
-        self._last: tuple[CropSettings, CellExamples] | None = None
+        self._last: dict[bool, tuple[CropSettings, CellExamples]] = {}
 
     def fingerprint(self) -> str:
         """Return a text that identifies the content of the data sets and the groups file."""
@@ -63,26 +63,27 @@ class CellSource:
 
     def cells(self, crop: CropSettings) -> CellExamples:
         """Return the cells of the fields."""
-        examples = self._read(crop)
+        examples = self._read(crop, [self.data])
         return _select(examples, np.flatnonzero(examples.field_index >= 0))
 
     def negative_cells(self, crop: CropSettings) -> CellExamples | None:
         """Return the cells of healthy people, None without a folder."""
         if self.negatives is None:
             return None
-        examples = self._read(crop)
+        # a set without a blast is read beside one that has some
+        examples = self._read(crop, [self.data, self.negatives])
         return _select(examples, np.flatnonzero(examples.field_index < 0))
 
-    def _read(self, crop: CropSettings) -> CellExamples:
-        """Return all cells. Those of the last settings are kept in memory."""
-        if self._last is None or self._last[0] != crop:
-            roots = [path for path in (self.data, self.negatives) if path]
+    def _read(self, crop: CropSettings, roots: list[Path]) -> CellExamples:
+        """Return the cells of some data sets. Those of the last settings are kept in memory."""
+        is_mix = len(roots) > 1
+        if is_mix not in self._last or self._last[is_mix][0] != crop:
             settings = CellSettings(crop=crop)
             examples = read_cell_examples(
                 read_cell_datasets(roots), settings, self.groups, cells_file=self.cells_file
             )
-            self._last = (crop, examples)
-        return self._last[1]
+            self._last[is_mix] = (crop, examples)
+        return self._last[is_mix][1]
 
 
 def _select(examples: CellExamples, rows: NDArray[np.int64]) -> CellExamples:

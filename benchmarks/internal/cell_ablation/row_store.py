@@ -22,7 +22,7 @@ from .base_features import BaseFeatures, Floats
 from .cell_source import CellSource, is_positive, is_smudge
 from .probe import fit_blast_probe
 from .scores import SectionScores, score_cameras, score_cells, score_fields
-from .variants import CAMERA, CELL, COUNT, Variant
+from .variants import CAMERA, CELL, COUNT, MODELS, Variant
 
 SCHEMA, SCHEMA_VERSION = "alledge/cell-ablation-row", 1
 EVEN = 0.5
@@ -102,7 +102,8 @@ class RowRunner:
             passes = [np.zeros((len(examples.truth), 1), dtype=np.float32)]
         else:
             passes = self._passes(examples, variant)
-        extra = None if variant.unit == COUNT else self.source.negative_cells(variant.crop)
+        # reading them takes long: only the rows that compare models and negatives do it
+        extra = self.source.negative_cells(variant.crop) if variant.group == MODELS else None
         added, called = None, {}
         if extra is not None:
             features = self.features.passes(

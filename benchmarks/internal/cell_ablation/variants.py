@@ -10,6 +10,7 @@ from ....train.fitting.augmentation import CELL_AUGMENTATION, NO_AUGMENTATION, A
 
 CELL, FIELD, CAMERA, COUNT = "cell", "field", "camera", "count"
 MODEL = "mobilenetv2"
+MODELS = "model"  # the group of rows that are repeated for every model
 FIELD_SIZE = 224  # pixels of a whole field, as in the study of fields
 CROP = CropSettings()
 GEOMETRY = replace(NO_AUGMENTATION, flip=True, rotation=180.0, shift=0.04)
@@ -107,7 +108,7 @@ def _augmentation_rows() -> list[Variant]:
 
 
 def _model_rows(model: str) -> list[Variant]:
-    cell = Variant("model", f"{model}: cells", model=model)
+    cell = Variant(MODELS, f"{model}: cells", model=model)
     return [
         replace(cell, name=f"{model}: whole field", unit=FIELD),
         cell,

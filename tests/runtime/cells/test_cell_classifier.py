@@ -133,7 +133,12 @@ def test_a_smear_has_the_cells_of_all_its_fields(
     assert rule is not None
     assert (smear.kind, smear.image, smear.counts.fields) == ("smear", None, len(fields))
     assert smear.counts.leucocytes == len(counted) < rule.smear_cells
-    assert smear.probability == rule.probability(counted)
+    odds = [
+        np.log(result.probability / (1 - result.probability))
+        for result in results
+        if result.probability is not None
+    ]
+    assert smear.probability == pytest.approx(1 / (1 + np.exp(-np.mean(odds))))
     assert "too_few_cells" in smear.flags
 
 
@@ -157,8 +162,10 @@ def test_a_smear_is_flagged_by_what_is_common_and_counts_no_foreign_field(
     with Classifier.load(cell_bundle) as classifier:
         smear = classifier.pool(results)
         assert smear.counts == CellCounts(100, 2, fields=5, more=5)
-        assert smear.flags == ("blurred",)
-        assert smear.label == "blast"
+        assert smear.label == "healthy"
+        assert smear.flags == ("blurred", "indeterminate")  # its fields are labelled blast
+        calm = [replace(result, label="healthy") for result in results]
+        assert classifier.pool(calm).flags == ("blurred",)
         empty = classifier.pool([])
     assert (empty.status, empty.label, empty.flags) == ("review", None, ("too_few_cells",))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alledge.errors import BundleError
 from alledge.runtime.cells.field_rule import CellCounts, FieldRule
-from alledge.runtime.cells.results import CellResult, judge_cells, judge_field
+from alledge.runtime.cells.results import CellResult, judge_cells, judge_field, judge_smear
 from alledge.runtime.cells.tables import COUNT_COLUMNS, cell_rows, count_row, counts_text
 from alledge.runtime.cells.types import Cell
 from alledge.runtime.metrics.decisions import Thresholds
@@ -90,6 +90,18 @@ def test_one_more_blast_never_makes_a_field_healthier(
     assert before is not None
     assert after is not None
     assert after >= before - 1e-12
+
+
+@given(st.lists(PROBABILITIES, min_size=1, max_size=5), st.integers(1, 50))
+def test_many_fields_like_one_have_its_verdict(probabilities: list[float], number: int) -> None:
+    rule = FieldRule(bias=-1, largest=0.6, total=1.9)
+    cells = [cell("blast" if p >= 0.5 else "healthy", p) for p in probabilities]
+    one = judge_field(cells, rule, LABELS, POSITIVE)
+    many = judge_smear([cells] * number, rule, LABELS, POSITIVE)
+    assert many.probability == pytest.approx(one.probability, abs=1e-5)
+    assert many.counts == CellCounts(
+        number * one.counts.leucocytes, number * one.counts.blasts, number
+    )
 
 
 def test_counts_say_how_many_fields_are_missing() -> None:

@@ -57,7 +57,12 @@ class CellLabels:
         return self.model_label[label_key(label)]
 
 
-def unite_labels(datasets: Sequence[Dataset], readings: Sequence[LabelReading] = ()) -> CellLabels:
+def unite_labels(
+    datasets: Sequence[Dataset],
+    readings: Sequence[LabelReading] = (),
+    *,
+    both_sides: bool = True,
+) -> CellLabels:
     """Return the labels of a model of cells that is trained on several data sets.
 
     All healthy leucocytes get one label. The positive labels are kept if all data sets that have
@@ -68,6 +73,8 @@ def unite_labels(datasets: Sequence[Dataset], readings: Sequence[LabelReading] =
     datasets : sequence of Dataset
     readings : sequence of LabelReading
         Further ones, of tables of cells.
+    both_sides : bool
+        Refuse data sets without a positive or a negative label.
 
     Returns
     -------
@@ -87,7 +94,7 @@ def unite_labels(datasets: Sequence[Dataset], readings: Sequence[LabelReading] =
     negative = [row.label for row in rows.values() if row.meaning == NEGATIVE]
     names = " and ".join(dataset.root.name for dataset in datasets)
     for side, missing in (("leukaemia", not positive), ("healthy leucocytes", not negative)):
-        if missing:
+        if missing and both_sides:
             raise DataError(
                 f"no cell of {names} has a label that means {side}",
                 allowed=f"labels of both sides; they have {', '.join(map(repr, reading.labels))}",

@@ -10,7 +10,9 @@ import numpy as np
 
 from ....errors import DataError, ImageError
 from ....runtime.cells.settings import CellSettings
+from ....runtime.data.cell_truth import TrueCell
 from ....runtime.data.datasets import Dataset, Sample
+from ....runtime.data.label_reading import POSITIVE
 from ....runtime.guards.image_statistics import image_statistics
 from ..examples import NAMED_AT_MOST
 from ..overlaps.alignment import Overlap
@@ -35,6 +37,7 @@ def read_cell_examples(
     *,
     overlaps: Iterable[Overlap] | None = None,
     cells_file: Path | None = None,
+    both_sides: bool = True,
     progress: Progress | None = None,
 ) -> CellExamples:
     """Find, cut out and label the cells of all images of one or several data sets.
@@ -50,7 +53,10 @@ def read_cell_examples(
         Images that show the same content, by their index among the samples of all data sets, in
         order. By default they are searched.
     cells_file : Path, optional
-        CSV file with the columns ``image,x,y,label``: the truth of the cells of fields.
+        CSV file with the columns ``image,x,y,label``: the truth of the cells of fields. In an
+        image without a blast in the file, the centroids of the data set are the blasts.
+    both_sides : bool
+        Refuse data sets that together have no blasts, or no healthy leucocytes.
     progress : callable, optional
         Called with the stage, the number of finished items and their number.
 
@@ -67,7 +73,7 @@ def read_cell_examples(
     names = image_names(datasets)
     positive = [name for dataset in datasets for name in dataset.options.positive]
     table = read_cell_table(cells_file, names, positive) if cells_file else None
-    labels = unite_labels(datasets, [table.reading] if table else [])
+    labels = unite_labels(datasets, [table.reading] if table else [], both_sides=both_sides)
     readings = _read_images(datasets, settings, labels, table, progress)
     if overlaps is None:
         overlaps = find_overlaps([sample.path for _, sample in all_samples(datasets)], progress)
@@ -100,7 +106,7 @@ def _read_images(
     for index, (dataset, sample) in enumerate(images):
         own = table.reading if table and index in table.cells else None
         if table and own:
-            sample = replace(sample, cells=table.cells[index])
+            sample = replace(sample, cells=_with_centroids(sample, table.cells[index], labels))
         try:
             readings.append(read_image(dataset, sample, labels, settings, own))
         except ImageError as error:
@@ -115,6 +121,16 @@ def _read_images(
             fix="replace or remove them; nothing was trained",
         )
     return readings
+
+
+def _with_centroids(
+    sample: Sample, cells: tuple[TrueCell, ...], labels: CellLabels
+) -> tuple[TrueCell, ...]:
+    """Return the cells of a table, and the centroids of blasts if the table names no blast."""
+    if any(labels.of(cell.label) in labels.positive for cell in cells):
+        return cells
+    label = next(row.label for row in labels.reading.meanings if row.meaning == POSITIVE)
+    return (*cells, *(TrueCell(label, x, y) for x, y in sample.centroids))
 
 
 def _assemble(

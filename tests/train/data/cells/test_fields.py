@@ -12,11 +12,11 @@ from alledge.runtime.cells.crop_settings import CropSettings
 from alledge.runtime.cells.field_cells import find_cells
 from alledge.runtime.cells.settings import CellSettings
 from alledge.runtime.data.datasets import Dataset, read_dataset
+from alledge.train.data.cells.field_split import split_cells
 from alledge.train.data.cells.reading import read_cell_examples
 from alledge.train.data.cells.types import CellExamples
 from alledge.train.data.overlaps.alignment import Overlap
 from alledge.train.data.split_types import Split
-from alledge.train.data.splits import make_split
 
 SETTINGS = CellSettings(crop=CropSettings(size=48))
 OVERLAP = Overlap(0, 1, "overlap", 9, 9, (0.5, 0.5), 0.9)
@@ -79,7 +79,7 @@ def test_the_cells_are_those_that_the_device_finds(
 
 @pytest.mark.parametrize("kind", ["grouped", "camera"])
 def test_no_split_separates_the_cells_of_a_field(examples: CellExamples, kind: str) -> None:
-    split = make_split(examples, kind, 3, seed=0)
+    split = split_cells(examples, kind, 3, seed=0)
     assert_no_common_field(split, examples)
     for fold in split.folds:
         assert set(examples.truth[fold.train].tolist()) == {0, 1}
@@ -91,7 +91,7 @@ def test_a_camera_split_leaves_out_all_cells_of_the_fields_with_blasts(
     cameras = np.array(examples.cameras)
     ill = np.array(["_1" in name for name in examples.names])
     assert (examples.truth[ill] == 0).any()  # healthy cells beside blasts
-    folds = make_split(examples, "camera", 3, seed=0).folds
+    folds = split_cells(examples, "camera", 3, seed=0).folds
     for fold in folds:
         assert set(cameras[fold.test][ill[fold.test]]) <= {fold.camera}
         assert fold.camera not in cameras[fold.train][ill[fold.train]]
@@ -101,7 +101,7 @@ def test_a_camera_split_leaves_out_all_cells_of_the_fields_with_blasts(
 
 def test_a_network_tests_all_cells_of_a_field(examples: CellExamples) -> None:
     for kind in ("grouped", "camera"):
-        split = make_split(examples, kind, 3, seed=0)
+        split = split_cells(examples, kind, 3, seed=0)
         for fold in split.folds:
             for field in set(examples.field_index[fold.test].tolist()):
                 assert set(np.flatnonzero(examples.field_index == field)) <= set(fold.test)

@@ -66,6 +66,7 @@ def test_one_side_alone_is_refused(folders: Folders) -> None:
     with pytest.raises(DataError, match="means leukaemia") as error:
         unite_labels(read(healthy))
     assert "--data" in str(error.value.fix)
+    assert unite_labels(read(healthy), both_sides=False).labels == ("healthy",)
     with pytest.raises(DataError, match="means healthy leucocytes"):
         unite_labels(read(folders("ill", "blast", "platelet")))
 

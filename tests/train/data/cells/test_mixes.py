@@ -211,6 +211,10 @@ def test_a_table_names_the_cells_of_fields(
     labels = examples.dataset.labels
     assert [labels[index] for index in own].count(examples.dataset.positive[0]) == 1
     assert examples.fields[number].blasts == 1
+    table.write_text(f"image,x,y,label\n{ill},9,9,platelet\n{well},,,\n", encoding="utf-8")
+    centroids = {sample.path.name: sample.centroids for sample in read_dataset(fields).samples}
+    examples = read(fields, cells_file=table)
+    assert examples.fields[number].blasts == len(centroids[ill]) > 0
     table.write_text(f"image,x,y,label\n{well},9,9,blast\n", encoding="utf-8")
     with pytest.raises(DataError, match="the positions of 1 blasts"):
         read(fields, cells_file=table)
