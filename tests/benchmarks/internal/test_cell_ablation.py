@@ -66,7 +66,9 @@ def test_negatives_pull_the_probe_away_from_their_side() -> None:
     positive = np.arange(60) % 2 == 0
     features = random.normal(size=(60, 4)).astype(np.float32)
     features[positive, 0] += 2
-    like_blasts = random.normal(size=(40, 4)).astype(np.float32) + np.array([2, 0, 0, 0], np.float32)
+    like_blasts = random.normal(size=(40, 4)).astype(np.float32) + np.array(
+        [2, 0, 0, 0], np.float32
+    )
     rows = np.arange(60)
     plain = fit_blast_probe([features], rows, positive).probability(like_blasts).mean()
     informed = fit_blast_probe([features], rows, positive, like_blasts)
