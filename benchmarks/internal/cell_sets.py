@@ -51,12 +51,12 @@ def all_idb1(root: Path) -> Iterator[Truth]:
     """Yield the fields of ALL-IDB1: blasts of .xyc, other leucocytes of docs/all-idb1-cells.csv."""
     others: dict[str, list[tuple[float, float]]] = {}
     table = Path(__file__).parents[2] / "docs" / "all-idb1-cells.csv"
-    lines = [line for line in table.read_text("utf-8").splitlines() if line[:1] != "#"]
+    lines = [line for line in table.read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
     for row in csv.DictReader(lines):
         if row["label"] == "leucocyte":
             others.setdefault(row["image"], []).append((float(row["x"]), float(row["y"])))
     for image in sorted((root / "im").glob("*.jpg")):
-        text = (root / "xyc" / f"{image.stem}.xyc").read_text("utf-8").split()
+        text = (root / "xyc" / f"{image.stem}.xyc").read_text(encoding="utf-8").split()
         with Image.open(image) as opened:
             camera = "Olympus" if opened.width == OLYMPUS_WIDTH else "Canon"
         kind = "healthy" if image.stem.endswith("_0") else "blasts"
@@ -100,7 +100,7 @@ def pig(root: Path) -> Iterator[Truth]:
     """Yield the pig smears: photographs by a telephone through the eyepiece."""
     for image in sorted(root.glob("*/images/*.jpg")):
         label = image.parents[1] / "labels" / f"{image.stem}.txt"
-        rows = np.array(label.read_text("utf-8").split(), float).reshape(-1, 5)[:, 1:]
+        rows = np.array(label.read_text(encoding="utf-8").split(), float).reshape(-1, 5)[:, 1:]
         with Image.open(image) as opened:
             size = np.array(opened.size * 2)
         corners = np.hstack([rows[:, :2] - rows[:, 2:] / 2, rows[:, :2] + rows[:, 2:] / 2])

@@ -24,7 +24,9 @@ DIFFERENTIAL_CELLS = 100  # leucocytes of a manual differential count
 class FieldRule:
     """How the blast probabilities of the cells of a field become the verdict on the field.
 
-    The log-odds of the field are ``bias + largest * logit(max p) + total * log(1 + sum p)``.
+    The log-odds of the field are ``bias + largest * logit(max p) + total * log(1 + sum e)``, where
+    ``e = max(0, 2 p - 1)`` is the evidence of a cell that is more likely a blast than not. Cells
+    below one half add nothing: a field with many healthy leucocytes is not a field with blasts.
     Neither weight is negative: a further blast never makes a field healthier.
 
     Parameters
@@ -100,11 +102,12 @@ def field_features(blast_probabilities: ArrayLike) -> tuple[float, float]:
     Returns
     -------
     (float, float)
-        Log-odds of the largest probability, and logarithm of 1 + expected number of blasts.
+        Log-odds of the largest probability, and logarithm of 1 + the evidence of all cells.
     """
     p = np.clip(blast_probabilities, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
     top = float(p.max())
-    return math.log(top / (1 - top)), math.log1p(float(p.sum()))
+    evidence = float(np.maximum(0.0, 2.0 * p - 1.0).sum())
+    return math.log(top / (1 - top)), math.log1p(evidence)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from .row_store import RowRunner
 from .table import csv_table, markdown_table, negatives_table, row_figures
 from .variants import MODEL, variants
 
-SCHEMA, SCHEMA_VERSION = "alledge/cell-ablation", 1
 DETECTION = Path(__file__).parents[3] / "runtime" / "cells"
 
 
@@ -78,8 +77,6 @@ def main(
         reference = reference or scores
     text = f"{markdown_table(figures)}\n\n{negatives_table(figures)}\n"
     document = {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
         "seeds": seeds,
         "code": code_version(),
         "versions": package_versions(),

@@ -24,7 +24,6 @@ from .probe import fit_blast_probe
 from .scores import SectionScores, score_cameras, score_cells, score_fields
 from .variants import CAMERA, CELL, COUNT, MODELS, Variant
 
-SCHEMA, SCHEMA_VERSION = "alledge/cell-ablation-row", 1
 EVEN = 0.5
 
 
@@ -165,8 +164,6 @@ def _document(
     called: dict[str, tuple[int, int]],
 ) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
         "variant": settings,
         "cells": cells,
         "fields": {"truth": [bool(t) for t in fields[0]], "groups": list(fields[1])},

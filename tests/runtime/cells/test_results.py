@@ -92,6 +92,16 @@ def test_one_more_blast_never_makes_a_field_healthier(
     assert after >= before - 1e-12
 
 
+@given(st.floats(0, 0.5), st.integers(1, 200), st.floats(0, 5))
+def test_the_number_of_healthy_cells_does_not_make_a_field_positive(
+    probability: float, number: int, total: float
+) -> None:
+    rule = FieldRule(total=total)
+    one = judge_field([cell("healthy", probability)], rule, LABELS, POSITIVE)
+    many = judge_field([cell("healthy", probability)] * number, rule, LABELS, POSITIVE)
+    assert many.probability == pytest.approx(one.probability)
+
+
 @given(st.lists(PROBABILITIES, min_size=1, max_size=5), st.integers(1, 50))
 def test_many_fields_like_one_have_its_verdict(probabilities: list[float], number: int) -> None:
     rule = FieldRule(bias=-1, largest=0.6, total=1.9)
