@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...runtime.cells.detection import detect_cells
+from ...runtime.cells.settings import CellSettings
 from ...runtime.cells.types import Cell, Detection
+from ...runtime.imaging import load_field
 from ...runtime.metrics.intervals import wilson
 from ...runtime.types import RGB
 from .cell_sets import SETS, Truth
 
-DRAFT = (1200, 900)  # least size of a decoded field, as on the device
 SCALES = (0.5, 2.0)
 
 Pairs = list[tuple[int, int]]
@@ -33,11 +34,8 @@ Floats = NDArray[np.float64]
 
 def decode(path: Path) -> tuple[RGB, float]:
     """Return a field as the detector gets it, and its pixels per pixel of the original."""
-    with Image.open(path) as image:
-        width = image.width
-        image.draft("RGB", DRAFT)
-        rgb = np.asarray(image.convert("RGB"))
-    return rgb, rgb.shape[1] / width
+    rgb, _, scale = load_field(path, CellSettings().field_pixels)
+    return rgb, 1 / scale
 
 
 def one_to_one(allowed: NDArray[np.bool_], distance: Floats) -> Pairs:

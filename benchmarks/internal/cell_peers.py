@@ -82,7 +82,8 @@ def main(
         sets.append(("ALL-IDB1", _spread(_of_all_idb1(all_idb1), count)))
     if bccd:
         sets.append(("BCCD", _spread(_of_bccd(bccd), count)))
-    programs = [("alledge", [sys.executable, str(SCRIPTS / "own_detection.py")], _own_mib())]
+    own = "alledge.benchmarks.internal.peers.own_detection"
+    programs = [("alledge", [sys.executable, "-m", own], _own_mib())]
     if watershed:
         command = [watershed, str(SCRIPTS / "watershed.py")]
         programs.append(("Otsu + watershed, scikit-image", command, _installed_mib(watershed)))

@@ -6,8 +6,8 @@ import json
 import sys
 import time
 
-from alledge.runtime.cells.field_cells import find_cells
-from alledge.runtime.cells.settings import CellSettings
+from ....runtime.cells.field_cells import find_cells
+from ....runtime.cells.settings import CellSettings
 
 if __name__ == "__main__":
     for line in sys.stdin:

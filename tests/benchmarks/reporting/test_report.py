@@ -69,7 +69,10 @@ def test_markdown_and_csv_have_the_figures_of_the_result(page: Path, document: J
 def test_every_figure_is_on_the_page_and_in_the_markdown_tables(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     heads = page.with_suffix(".md").read_text(encoding="utf-8")
+    of_cells = ("cells", "decode ms", "detect ms", "judge ms", "judge a cell ms", "cells judged")
     for column in COLUMNS:
+        if column.name in of_cells or column.name.startswith("cell "):
+            continue  # of bundles of cells
         # A tenth of a second has too few samples for these percentiles.
         if column.name not in ("p99 ms", "end to end p90 ms", "end to end p95 ms"):
             named = column.name in ("end to end p99 ms",) or f'data-name="{column.name}"' in text
