@@ -126,20 +126,17 @@ def true_cells(sample: Sample, labels: CellLabels) -> list[TrueCell]:
     """Return the cells that a data set names in a field, with the labels of the model.
 
     Erythrocytes and the like are left out. What is no leucocyte is kept, because detection may
-    find it. Centroids of blasts are used unless a table of cells names the blasts of the field.
+    find it.
     """
-    label = labels.of(sample.label)
-    blast = label if label in labels.positive else labels.positive[0]
-    centroids = [TrueCell(blast, x, y) for x, y in sample.centroids]
-    named = [
+    if sample.cells is None:
+        label = labels.of(sample.label)
+        blast = label if label in labels.positive else labels.positive[0]
+        return [TrueCell(blast, x, y) for x, y in sample.centroids]
+    return [
         cell._replace(label=label)
-        for cell in sample.cells or ()
+        for cell in sample.cells
         if (label := labels.of(cell.label)) is not None
     ]
-    # a table of the other cells leaves the blasts to the centroids of the data set
-    if any(cell.label in labels.positive for cell in named):
-        return named
-    return centroids + named
 
 
 def _label_of(
