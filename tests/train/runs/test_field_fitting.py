@@ -82,9 +82,9 @@ def test_the_rule_is_a_penalised_logistic_regression_on_standardised_features() 
 
 
 def test_no_weight_of_the_rule_is_negative() -> None:
-    """Healthy fields with many cells would make the sum of the probabilities a sign of health."""
+    """Healthy fields with many doubtful cells would make the evidence a sign of health."""
     ill = [np.array([0.9 - 0.01 * n]) for n in range(10)]
-    well = [np.full(30, 0.05 + 0.01 * n) for n in range(10)]
+    well = [np.full(30, 0.6 + 0.01 * n) for n in range(10)]
     rule = fit_field_rule([*ill, *well], [True] * 10 + [False] * 10)
     assert rule.largest > 0
     assert rule.total == 0
