@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..errors import BundleError
-from .json_values import InvalidValueError, check_choice, check_integer, check_object, shown
+from .json_values import InvalidValueError, check_choice, check_integer, check_known_keys
 
 GEOMETRIES = ("squash", "crop")
 MAX_SIZE, MAX_DRAFT = 4096, 1 << 16  # of the square, and of a JPEG's longer side, in pixels
@@ -74,11 +74,7 @@ def check_settings(value: object, key: str) -> None:
     InvalidValueError
     """
     known = [field.name for field in fields(ImageSettings)]
-    for name, setting in check_object(value, key).items():
-        if name not in known:
-            what = f"is {shown(setting)}, a setting that this version does not know"
-            raise InvalidValueError(f"{key}.{name}", what, ", ".join(known))
-    settings = check_object(value, key, known)
+    settings = check_known_keys(value, key, known)
     check_integer(settings["size"], f"{key}.size", 1, MAX_SIZE)
     check_choice(settings["geometry"], f"{key}.geometry", GEOMETRIES)
     check_integer(settings["draft"], f"{key}.draft", 1, MAX_DRAFT)

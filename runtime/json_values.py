@@ -63,6 +63,22 @@ def check_object(value: object, key: str, required: Iterable[str] = ()) -> dict[
     return value
 
 
+def check_known_keys(
+    value: object, key: str, known: Iterable[str], noun: str = "setting"
+) -> dict[str, Any]:
+    """Return an object that has exactly the known keys.
+
+    An unknown setting cannot be ignored, because the model would then see other pixels than in
+    training. For the same reason a missing one has no default.
+    """
+    known = list(known)
+    for name, entry in check_object(value, key).items():
+        if name not in known:
+            what = f"is {shown(entry)}, a {noun} that this version does not know"
+            raise InvalidValueError(f"{key}.{name}", what, ", ".join(known))
+    return check_object(value, key, known)
+
+
 def check_list(value: object, key: str, least: int = 0, most: int | None = None) -> list[Any]:
     """Return a list with a number of items between two limits."""
     if not isinstance(value, list):

@@ -9,8 +9,8 @@ from ..json_values import (
     InvalidValueError,
     check_choice,
     check_integer,
+    check_known_keys,
     check_number,
-    check_object,
     shown,
 )
 
@@ -62,11 +62,7 @@ def check_crop_settings(value: object, key: str) -> None:
         If a setting is missing, unknown, of the wrong type or outside its range.
     """
     known = [field.name for field in fields(CropSettings)]
-    for name, setting in check_object(value, key).items():
-        if name not in known:
-            what = f"is {shown(setting)}, a setting that this version does not know"
-            raise InvalidValueError(f"{key}.{name}", what, ", ".join(known))
-    settings = check_object(value, key, known)
+    settings = check_known_keys(value, key, known)
     check_integer(settings["size"], f"{key}.size", MIN_SIZE, MAX_SIZE)
     check_choice(settings["unit"], f"{key}.unit", UNITS)
     check_number(settings["width"], f"{key}.width", MIN_WIDTH, MAX_WIDTH)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ...errors import BundleError
-from ..json_values import InvalidValueError, check_integer, check_number, check_object, shown
+from ..json_values import InvalidValueError, check_integer, check_known_keys, check_number
 
 MAX_CELLS = 100_000
 
@@ -75,11 +75,7 @@ def check_detection_settings(value: object, key: str) -> None:
     InvalidValueError
     """
     known = [field.name for field in fields(DetectionSettings)]
-    for name, setting in check_object(value, key).items():
-        if name not in known:
-            what = f"is {shown(setting)}, a setting that this version does not know"
-            raise InvalidValueError(f"{key}.{name}", what, ", ".join(known))
-    settings = check_object(value, key, known)
+    settings = check_known_keys(value, key, known)
     check_number(settings["min_stain"], f"{key}.min_stain", 0.1, 100)
     least = check_number(settings["min_radius"], f"{key}.min_radius", 0.1, 10)
     check_number(settings["max_radius"], f"{key}.max_radius", least, 100)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from ..json_values import (
-    InvalidValueError,
     check_integer,
+    check_known_keys,
     check_number,
     check_numbers,
-    check_object,
     invalid,
-    shown,
 )
 
 KEYS = ("bias", "largest", "total", "threshold", "band", "smear_cells")
@@ -32,11 +30,7 @@ def check_field_rule(value: object, key: str) -> None:
     InvalidValueError
         If a number is missing, unknown, of the wrong type or outside its range.
     """
-    for name, number in check_object(value, key).items():
-        if name not in KEYS:
-            what = f"is {shown(number)}, a number that this version does not know"
-            raise InvalidValueError(f"{key}.{name}", what, ", ".join(KEYS))
-    rule = check_object(value, key, KEYS)
+    rule = check_known_keys(value, key, KEYS, "number")
     check_number(rule["bias"], f"{key}.bias", -MAX_WEIGHT, MAX_WEIGHT)
     check_number(rule["largest"], f"{key}.largest", 0, MAX_WEIGHT)
     check_number(rule["total"], f"{key}.total", 0, MAX_WEIGHT)

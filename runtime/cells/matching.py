@@ -9,8 +9,8 @@ import numpy as np
 from ..data.cell_truth import TrueCell
 from .types import Cell
 
-# A position belongs to a cell if it is at most this many nucleus radii away from its centre. Of the
-# 510 centroids of ALL-IDB1, 508 are within 1 and all are within 1.25 of a cell (docs/datasets.md).
+# A position belongs to a cell if it is at most this many nucleus radii away from its centre. 508 of
+# the 510 centroids of ALL-IDB1 match a detected nucleus by this rule (docs/cells.md).
 REACH = 1.25
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ...errors import BundleError
-from ..json_values import InvalidValueError, check_integer, check_object, shown
+from ..json_values import InvalidValueError, check_integer, check_known_keys
 from .crop_settings import CropSettings, check_crop_settings
 from .detection_settings import DetectionSettings, check_detection_settings
 
@@ -77,11 +77,7 @@ def check_cell_settings(value: object, key: str) -> None:
         If a setting is missing, unknown, of the wrong type or outside its range.
     """
     known = [setting.name for setting in fields(CellSettings)]
-    for name, setting in check_object(value, key).items():
-        if name not in known:
-            what = f"is {shown(setting)}, a setting that this version does not know"
-            raise InvalidValueError(f"{key}.{name}", what, ", ".join(known))
-    settings = check_object(value, key, known)
+    settings = check_known_keys(value, key, known)
     check_integer(
         settings["field_pixels"], f"{key}.field_pixels", MIN_FIELD_PIXELS, MAX_FIELD_PIXELS
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .crops import WHITE, crop_cells
-from .detection import detect_cells
+from .detection import NUCLEUS_DIAMETER, detect_cells
 from .field_cells import FieldCells
 from .one_cell import BLACK_LEVEL, is_on_black
 from .settings import CellSettings
@@ -21,9 +21,6 @@ MAX_OFFSET = 0.25  # of the cell from the centre of the image, over the shorter 
 # Radius of the nucleus over the shorter side of the image, where no nucleus is found near the
 # centre. The median is 0.20 in ALL-IDB2 and 0.13 in PBC.
 FALLBACK_RADIUS = 0.15
-# Diameter of a nucleus in erythrocyte diameters: the median over the cells of ALL-IDB1 is 1.2 on
-# healthy fields and 1.5 on fields with blasts.
-NUCLEUS_DIAMETER = 1.35
 
 
 def single_cell(found: FieldCells, settings: CellSettings) -> FieldCells:
