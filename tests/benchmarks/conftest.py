@@ -85,14 +85,18 @@ def estimated() -> Callable[[Json], Json]:
 def page(run: Run, measured: Path, document: Json, tmp_path: Path) -> Path:
     """The report of a measured machine and of a machine with estimates only.
 
-    Its latencies are fixed: the labels of a chart depend on them.
+    Its times and memory are fixed: the labels of a chart depend on them.
     """
     for row, ms in zip(document["rows"], (2.0, 5.0, 12.0, 30.0, 70.0, 150.0), strict=False):
-        row["latency"] |= {
+        times = {
             "p50_ms": ms,
             "ci": {"low": 0.95 * ms, "high": 1.05 * ms},
             "p95_ms": 1.2 * ms,
         }
+        for scope in ("latency", "end_to_end"):
+            if row[scope]:
+                row[scope] |= times
+        row["peak_mib"] = 100.0  # the size of the mark
     document["rows"][0] |= {"model": "<b>tiny</b> & co", "reached_width": True}
     document["rows"][1] |= {"model": "mobilenetv2", "precision": "dynamic", "parity": "fail"}
     document["rows"][1]["reached_width"] = True
