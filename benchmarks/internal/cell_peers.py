@@ -30,6 +30,7 @@ import click
 import numpy as np
 import psutil
 
+from ...errors import BackendError
 from ...runtime.cells.matching import match_cells
 from ...runtime.cells.types import Cell
 from ...runtime.data.box_files import read_voc_boxes
@@ -85,16 +86,18 @@ def main(
     own = "alledge.benchmarks.internal.peers.own_detection"
     programs = [("alledge", [sys.executable, "-m", own], _own_mib())]
     if watershed:
+        name = "Otsu + watershed, scikit-image"
         command = [watershed, str(SCRIPTS / "watershed.py")]
-        programs.append(("Otsu + watershed, scikit-image", command, _installed_mib(watershed)))
+        programs.append((name, command, _installed_mib(name, watershed, "skimage")))
     if cbc:
+        name = "cbc 1.1.0"
         command = [cbc[0], str(SCRIPTS / "cbc_network.py"), cbc[1]]
-        programs.append(("cbc 1.1.0", command, _installed_mib(cbc[0])))
+        programs.append((name, command, _installed_mib(name, cbc[0], "tf_keras")))
     echo("| set | program | fields | recall | precision | s a field | peak MiB | installed MiB |")
     echo("|---|---|---:|---:|---:|---:|---:|---:|")
     for name, fields in sets:
         for program, command, installed in programs:
-            answers = _run(command, [field.path for field in fields])
+            answers = _run(program, command, [field.path for field in fields])
             recall, precision = _figures(fields, answers)
             echo(
                 f"| {name} | {program} | {len(fields)} | {recall} | {precision} | "
@@ -129,15 +132,17 @@ def _spread(fields: list[_Field], count: int) -> list[_Field]:
     return [fields[place] for place in places]
 
 
-def _run(command: Sequence[str], paths: Sequence[Path]) -> _Answers:
+def _run(program: str, command: Sequence[str], paths: Sequence[Path]) -> _Answers:
+    """Return what a program answers; raise BackendError if an answer is missing."""
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, text=True, env=environment
         )
         assert process.stdin is not None
-        process.stdin.write("".join(f"{path.resolve()}\n" for path in paths))
-        process.stdin.close()
+        with contextlib.suppress(OSError):  # the program has ended; its own message says why
+            process.stdin.write("".join(f"{path.resolve()}\n" for path in paths))
+            process.stdin.close()
         peak = 0
         while process.poll() is None:
             with contextlib.suppress(psutil.Error):
@@ -145,6 +150,12 @@ def _run(command: Sequence[str], paths: Sequence[Path]) -> _Answers:
             time.sleep(PATIENCE_S)
         output.seek(0)
         rows = [json.loads(line) for line in output if line.startswith("{")]
+    if process.returncode or len(rows) != len(paths):
+        raise BackendError(
+            f"{program} answered {len(rows)} of {len(paths)} images, and ended with the status "
+            f"{process.returncode}",
+            fix="its own message is above",
+        )
     cells = [[(float(x), float(y)) for x, y in row["cells"]] for row in rows]
     return _Answers(cells, [float(row["seconds"]) for row in rows], peak / 2**20)
 
@@ -163,11 +174,21 @@ def _figures(fields: Sequence[_Field], answers: _Answers) -> tuple[str, str]:
     return f"{found / max(true, 1):.3f}", precision
 
 
-def _installed_mib(python: str) -> float:
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    answer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
-    folder = Path(answer.stdout.strip())
-    files = (path for path in folder.rglob("*") if path.is_file())
+def _installed_mib(program: str, python: str, module: str) -> float:
+    """Return the size of an environment; raise BackendError if it lacks the program's module."""
+    code = (
+        "import importlib.util, sysconfig; print(sysconfig.get_path('purelib')); "
+        f"print(importlib.util.find_spec({module!r}) is not None)"
+    )
+    fix = "install it as the docstring of cell_peers says"
+    try:
+        answer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BackendError(f"{program} cannot start with {python}: {error}", fix=fix) from None
+    folder, is_installed = answer.stdout.splitlines()
+    if is_installed != "True":
+        raise BackendError(f"{program} is not installed: {python} has no {module}", fix=fix)
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
     return sum(file.stat().st_size for file in files if "pip" not in file.parts[-3:]) / 2**20
 
 
