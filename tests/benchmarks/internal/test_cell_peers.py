@@ -69,7 +69,7 @@ def test_the_table_has_a_row_for_each_set_and_program(tmp_path: Path) -> None:
 
 
 def test_a_peer_whose_interpreter_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match="^Otsu \\+ watershed, scikit-image cannot start"):
+    with pytest.raises(BackendError, match=r"^Otsu \+ watershed, scikit-image cannot start"):
         CliRunner().invoke(main, ["--watershed", str(tmp_path / "python")], catch_exceptions=False)
 
 
