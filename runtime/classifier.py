@@ -263,7 +263,7 @@ class Classifier:
         self._check_taken_as(taken_as)
         pictures = None
         if gallery is not None:
-            self._cell_task("a gallery is made")
+            self.check_judges_cells("a gallery is made")
         if overlay is not None or gallery is not None:
             from .overlay.pictures import Pictures
 
@@ -311,7 +311,7 @@ class Classifier:
         >>> smear.counts.blasts, smear.counts.interval  # doctest: +SKIP
         (9, (22.2, 59.2))
         """
-        self._cell_task("a smear is counted")
+        self.check_judges_cells("a smear is counted")
         results = list(self.classify(iter(sources), taken_as=taken_as))
         return self.pool(results), results
 
@@ -335,7 +335,7 @@ class Classifier:
         """
         from .cells.smear import pool_fields
 
-        task = self._cell_task("a smear is counted")
+        task = self.check_judges_cells("a smear is counted")
         return pool_fields(results, task.rule, self.bundle, self.backend.name)
 
     @property
@@ -343,8 +343,8 @@ class Classifier:
         """How a cell bundle judges images; None for a bundle that judges whole fields."""
         return self._cells
 
-    def check_judges_cells(self, use: str) -> None:
-        """Check that the bundle judges cells.
+    def check_judges_cells(self, use: str) -> CellTask:
+        """Return how the bundle judges cells.
 
         Parameters
         ----------
@@ -356,9 +356,6 @@ class Classifier:
         UsageError
             If the bundle judges whole fields.
         """
-        self._cell_task(use)
-
-    def _cell_task(self, use: str) -> CellTask:
         if self._cells is None:
             raise UsageError(
                 f"{use} from its cells, and {self.bundle.name} judges whole fields",
@@ -371,7 +368,7 @@ class Classifier:
         if taken_as not in TAKEN_AS:
             raise unknown_name("kind of image", taken_as, TAKEN_AS)
         if taken_as != "auto":
-            self._cell_task(f"an image is taken as a {taken_as}")
+            self.check_judges_cells(f"an image is taken as a {taken_as}")
 
     def close(self) -> None:
         """Free the engine."""

@@ -47,7 +47,7 @@ PATIENCE_S = 0.05  # between two readings of the memory
 
 
 @dataclass(frozen=True)
-class _Field:
+class PeerField:
     """A field and its true cells."""
 
     path: Path
@@ -56,7 +56,7 @@ class _Field:
 
 
 @dataclass(frozen=True)
-class _Answers:
+class Answers:
     """The detections of a program, its seconds of each field and its peak memory."""
 
     cells: list[list[tuple[float, float]]]
@@ -78,11 +78,11 @@ def main(
     cbc: tuple[str, str] | None,
 ) -> None:
     """Print a Markdown table."""
-    sets: list[tuple[str, list[_Field]]] = []
+    sets: list[tuple[str, list[PeerField]]] = []
     if all_idb1:
-        sets.append(("ALL-IDB1", _spread(_of_all_idb1(all_idb1), count)))
+        sets.append(("ALL-IDB1", equally_spaced(_of_all_idb1(all_idb1), count)))
     if bccd:
-        sets.append(("BCCD", _spread(_of_bccd(bccd), count)))
+        sets.append(("BCCD", equally_spaced(_of_bccd(bccd), count)))
     own = "alledge.benchmarks.internal.peers.own_detection"
     programs = [("alledge", [sys.executable, "-m", own], _own_mib())]
     if watershed:
@@ -97,42 +97,42 @@ def main(
     echo("|---|---|---:|---:|---:|---:|---:|---:|")
     for name, fields in sets:
         for program, command, installed in programs:
-            answers = _run(program, command, [field.path for field in fields])
-            recall, precision = _figures(fields, answers)
+            answers = run_program(program, command, [field.path for field in fields])
+            recall, precision = recall_and_precision(fields, answers)
             echo(
                 f"| {name} | {program} | {len(fields)} | {recall} | {precision} | "
                 f"{np.median(answers.seconds):.3f} | {answers.peak_mib:.0f} | {installed:.0f} |"
             )
 
 
-def _of_all_idb1(folder: Path) -> list[_Field]:
+def _of_all_idb1(folder: Path) -> list[PeerField]:
     samples = [sample for sample in read_dataset(folder).samples if sample.centroids]
     fields = []
     for sample in samples:
         side = 2 * CENTROID_REACH * max(sample.width, sample.height)
         cells = tuple(TrueCell("blast", x, y, side, side) for x, y in sample.centroids)
-        fields.append(_Field(sample.path, cells, False))
+        fields.append(PeerField(sample.path, cells, False))
     return fields
 
 
-def _of_bccd(folder: Path) -> list[_Field]:
+def _of_bccd(folder: Path) -> list[PeerField]:
     fields = []
     for path in sorted((folder / "JPEGImages").glob("*.jpg")):
         header = read_header(path)
         boxes = read_voc_boxes(folder / "Annotations" / f"{path.stem}.xml")
         cells, _ = cells_of_boxes(boxes, (header.width, header.height), path)
         named = tuple(cell for cell in cells if cell.label.lower() == "wbc")
-        fields.append(_Field(path, named, True))
+        fields.append(PeerField(path, named, True))
     return fields
 
 
-def _spread(fields: list[_Field], count: int) -> list[_Field]:
+def equally_spaced(fields: list[PeerField], count: int) -> list[PeerField]:
     """Return so many fields at equal distances in the list."""
     places = np.linspace(0, len(fields) - 1, min(count, len(fields))).astype(int)
     return [fields[place] for place in places]
 
 
-def _run(program: str, command: Sequence[str], paths: Sequence[Path]) -> _Answers:
+def run_program(program: str, command: Sequence[str], paths: Sequence[Path]) -> Answers:
     """Return what a program answers; raise BackendError if an answer is missing."""
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
@@ -157,10 +157,10 @@ def _run(program: str, command: Sequence[str], paths: Sequence[Path]) -> _Answer
             fix="its own message is above",
         )
     cells = [[(float(x), float(y)) for x, y in row["cells"]] for row in rows]
-    return _Answers(cells, [float(row["seconds"]) for row in rows], peak / 2**20)
+    return Answers(cells, [float(row["seconds"]) for row in rows], peak / 2**20)
 
 
-def _figures(fields: Sequence[_Field], answers: _Answers) -> tuple[str, str]:
+def recall_and_precision(fields: Sequence[PeerField], answers: Answers) -> tuple[str, str]:
     """Return recall and precision as text; precision where all leucocytes are named."""
     true = found = detections = 0
     for field, positions in zip(fields, answers.cells, strict=True):

@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from alledge.benchmarks.internal.cell_peers import (
-    _Answers,
-    _Field,
-    _figures,
-    _run,
-    _spread,
+    Answers,
+    PeerField,
+    equally_spaced,
     main,
+    recall_and_precision,
+    run_program,
 )
 from alledge.errors import BackendError
 from alledge.runtime.data.cell_truth import TrueCell
@@ -25,20 +25,23 @@ BOXES = (TrueCell("wbc", 50, 50, 40, 40), TrueCell("wbc", 150, 50, 40, 40))
 
 
 def test_a_box_counts_once_and_a_detection_in_no_box_is_false() -> None:
-    fields = [_Field(Path("a.jpg"), BOXES, True), _Field(Path("b.jpg"), BOXES[:1], True)]
+    fields = [PeerField(Path("a.jpg"), BOXES, True), PeerField(Path("b.jpg"), BOXES[:1], True)]
     places = [[(50.0, 50.0), (55.0, 50.0), (100.0, 50.0)], [(50.0, 69.0)]]
-    assert _figures(fields, _Answers(places, [1.0, 1.0], 1.0)) == ("0.667", "0.500")
+    assert recall_and_precision(fields, Answers(places, [1.0, 1.0], 1.0)) == ("0.667", "0.500")
 
 
 def test_fields_whose_healthy_cells_have_no_names_have_no_precision() -> None:
-    fields = [_Field(Path("a.jpg"), BOXES, False)]
-    assert _figures(fields, _Answers([[(50.0, 50.0)]], [1.0], 1.0)) == ("0.500", "not known")
+    fields = [PeerField(Path("a.jpg"), BOXES, False)]
+    assert recall_and_precision(fields, Answers([[(50.0, 50.0)]], [1.0], 1.0)) == (
+        "0.500",
+        "not known",
+    )
 
 
 def test_the_chosen_fields_have_equal_distances() -> None:
-    fields = [_Field(Path(f"{number}.jpg"), (), True) for number in range(9)]
-    assert [field.path.stem for field in _spread(fields, 3)] == ["0", "4", "8"]
-    assert _spread(fields, 20) == fields
+    fields = [PeerField(Path(f"{number}.jpg"), (), True) for number in range(9)]
+    assert [field.path.stem for field in equally_spaced(fields, 3)] == ["0", "4", "8"]
+    assert equally_spaced(fields, 20) == fields
 
 
 def test_what_a_program_prints_beside_its_answers_is_ignored() -> None:
@@ -48,7 +51,7 @@ def test_what_a_program_prints_beside_its_answers_is_ignored() -> None:
         "for number, line in enumerate(sys.stdin):\n"
         '    print(\'{"cells": [[%d, 2]], "seconds": 0.5}\' % number)\n'
     )
-    answers = _run("noisy", [sys.executable, "-c", code], [Path("a.jpg"), Path("b.jpg")])
+    answers = run_program("noisy", [sys.executable, "-c", code], [Path("a.jpg"), Path("b.jpg")])
     assert answers.cells == [[(0.0, 2.0)], [(1.0, 2.0)]]
     assert answers.seconds == [0.5, 0.5]
 
@@ -56,7 +59,7 @@ def test_what_a_program_prints_beside_its_answers_is_ignored() -> None:
 def test_a_program_that_ends_early_is_named() -> None:
     code = 'import sys; print(\'{"cells": [], "seconds": 1}\'); sys.exit(3)'
     with pytest.raises(BackendError, match=r"^quitter answered 1 of 2 images.* status 3\n"):
-        _run("quitter", [sys.executable, "-c", code], [Path("a.jpg"), Path("b.jpg")])
+        run_program("quitter", [sys.executable, "-c", code], [Path("a.jpg"), Path("b.jpg")])
 
 
 def test_the_table_has_a_row_for_each_set_and_program(tmp_path: Path) -> None:
