@@ -17,7 +17,7 @@ from .field_cells import FieldCells, find_cells
 from .field_rule import count_cells
 from .one_cell import is_one_cell
 from .results import CellResult, FieldVerdict, judge_cells, judge_field
-from .single_cell import single_cell
+from .single_cell import find_single_cell, single_cell
 from .types import Cell, TakenAs
 
 if TYPE_CHECKING:
@@ -128,10 +128,11 @@ class CellTask:
         ImageError
             As `load_rgb`.
         """
+        if taken_as == "cell":
+            return self._prepared_cell(find_single_cell(source, self._settings))
         field = find_cells(source, self._settings)
-        if taken_as == "cell" or (taken_as == "auto" and is_one_cell(field.rgb, field.detection)):
-            single = single_cell(field, self._settings)
-            return PreparedCells("cell", single.cells, single.crops, self._cell_flags(single))
+        if taken_as == "auto" and is_one_cell(field.rgb, field.detection):
+            return self._prepared_cell(single_cell(field, self._settings))
         unfamiliar = tuple(unfamiliar_crops(self._cell_guards, field.crops))
         flags, more = self._field_flags(field, unfamiliar), field.detection.more
         return PreparedCells("field", field.cells, field.crops, flags, unfamiliar, more)
@@ -170,11 +171,11 @@ class CellTask:
         flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
         return flags + ("too_few_cells",) * (verdict.label is None)
 
-    def _cell_flags(self, single: FieldCells) -> tuple[str, ...]:
+    def _prepared_cell(self, single: FieldCells) -> PreparedCells:
         flags = single.header.flags
         if self._cell_guards.active:
             flags += self._cell_guards.flags(image_statistics(single.crops[0]))
-        return flags
+        return PreparedCells("cell", single.cells, single.crops, flags)
 
     def _field_flags(self, field: FieldCells, unfamiliar: Sequence[bool]) -> tuple[str, ...]:
         flags = field.header.flags

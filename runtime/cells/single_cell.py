@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..imaging import Header, load_field
 from .crops import WHITE, crop_cells
 from .detection import NUCLEUS_DIAMETER, detect_cells
 from .field_cells import FieldCells
@@ -15,7 +16,7 @@ from .settings import CellSettings
 from .types import Cell, Detection
 
 if TYPE_CHECKING:
-    from ..types import RGB
+    from ..types import RGB, ImageSource
 
 MAX_OFFSET = 0.25  # of the cell from the centre of the image, over the shorter side
 # Radius of the nucleus over the shorter side of the image, where no nucleus is found near the
@@ -23,11 +24,35 @@ MAX_OFFSET = 0.25  # of the cell from the centre of the image, over the shorter 
 FALLBACK_RADIUS = 0.15
 
 
+def find_single_cell(source: ImageSource, settings: CellSettings) -> FieldCells:
+    """Return the one cell of an image that is known to show one, and its square.
+
+    It is what `single_cell` returns of `find_cells`, but one on black is searched only once.
+
+    Parameters
+    ----------
+    source : as of `load_rgb`
+    settings : CellSettings
+
+    Returns
+    -------
+    FieldCells
+        As `single_cell`.
+
+    Raises
+    ------
+    ImageError
+        As `load_rgb`.
+    """
+    rgb, header, scale = load_field(source, settings.field_pixels)
+    return _single_cell(rgb, header, scale, None, settings)
+
+
 def single_cell(found: FieldCells, settings: CellSettings) -> FieldCells:
     """Return the one cell in the centre of an image, and its square.
 
-    A cell that was cut out on black is put on an empty background. There are no erythrocytes then,
-    so the unit follows from the nucleus.
+    A cell that was cut out on black is put on an empty background, and searched there. There are
+    no erythrocytes then, so the unit follows from the nucleus.
 
     Parameters
     ----------
@@ -41,10 +66,17 @@ def single_cell(found: FieldCells, settings: CellSettings) -> FieldCells:
     FieldCells
         With exactly one cell. Without a nucleus near the centre, it lies in the centre.
     """
-    rgb, detection = found.rgb, found.detection
+    return _single_cell(found.rgb, found.header, found.scale, found.detection, settings)
+
+
+def _single_cell(
+    rgb: RGB, header: Header, scale: float, detection: Detection | None, settings: CellSettings
+) -> FieldCells:
+    """Return the one cell of an image; `detection` is None if it was not searched."""
     on_black = is_on_black(rgb)
     if on_black:
-        rgb = _on_empty_background(rgb)
+        rgb, detection = _on_empty_background(rgb), None
+    if detection is None:
         detection = detect_cells(rgb, settings.detection)
     cell = _central_cell(rgb, detection)
     detection = replace(detection, cells=(cell,), more=0)
@@ -56,7 +88,7 @@ def single_cell(found: FieldCells, settings: CellSettings) -> FieldCells:
             background=(WHITE, WHITE, WHITE),
         )
     crops = crop_cells(rgb, detection, settings.crop)
-    return FieldCells(rgb, found.header, found.scale, detection, crops)
+    return FieldCells(rgb, header, scale, detection, crops)
 
 
 def _central_cell(rgb: RGB, detection: Detection) -> Cell:

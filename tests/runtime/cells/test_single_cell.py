@@ -1,14 +1,23 @@
 """The one cell of an image: in its centre, at the scale of the cells of fields."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from alledge.runtime.cells import single_cell as module
 from alledge.runtime.cells.crop_settings import CropSettings
 from alledge.runtime.cells.crops import WHITE
+from alledge.runtime.cells.detection import detect_cells
 from alledge.runtime.cells.field_cells import FieldCells, find_cells
 from alledge.runtime.cells.settings import CellSettings
-from alledge.runtime.cells.single_cell import FALLBACK_RADIUS, NUCLEUS_DIAMETER, single_cell
+from alledge.runtime.cells.single_cell import (
+    FALLBACK_RADIUS,
+    NUCLEUS_DIAMETER,
+    find_single_cell,
+    single_cell,
+)
 from alledge.runtime.cells.types import Cell, Detection
 from alledge.runtime.imaging import Header
 
@@ -52,6 +61,27 @@ def test_a_cell_on_black_is_put_on_an_empty_background() -> None:
     assert single.detection.unit == pytest.approx(2 * cell.radius / NUCLEUS_DIAMETER)
     assert single.crops[0].reshape(-1, 3).max(axis=1).min() > 60  # nothing is black
     assert (single.crops[0, 0, 0] == WHITE).all()
+
+
+@pytest.mark.parametrize("background", [BACKGROUND, (0, 0, 0)])
+def test_an_image_that_is_known_to_show_one_cell_is_searched_once(
+    background: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rgb = draw(background)
+    wanted = single_cell(find_cells(rgb, SETTINGS), SETTINGS)
+    searches: list[Detection] = []
+
+    def count_search(*searched: Any) -> Detection:
+        searches.append(detect_cells(*searched))
+        return searches[-1]
+
+    monkeypatch.setattr(module, "detect_cells", count_search)
+    single = find_single_cell(rgb, SETTINGS)
+    assert len(searches) == 1
+    assert (single.header, single.scale) == (wanted.header, wanted.scale)
+    assert single.detection == wanted.detection
+    assert (single.rgb == wanted.rgb).all()
+    assert (single.crops == wanted.crops).all()
 
 
 @pytest.mark.parametrize("turn", range(4))
