@@ -14,7 +14,7 @@ from .field_directions import field_directions
 from .field_fitting import CrossFittedFields, cross_fit_fields, fit_field_judge
 from .field_table import FieldTable, field_table
 from .options import TrainOptions
-from .run_folder import Predictions
+from .predictions import Predictions
 
 
 @dataclass(frozen=True)
