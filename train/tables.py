@@ -199,6 +199,7 @@ def evaluation_text(document: Json) -> str:
         )
     if seen:
         lines.append(f"the model was trained on {seen} of these images: the metrics are optimistic")
+    lines += [f"note: {note}" for note in document["notes"]]
     lines += _review_lines(document["review"], used)
     lines += [f"not read: {row['image']}: {row['error']}" for row in document["failed"]]
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from ....runtime.cells.single_cell import single_cell
 from ....runtime.data.boxes import VOC, YOLO
 from ....runtime.data.datasets import Dataset, Sample
 from ....runtime.data.label_reading import LabelReading
-from ....runtime.data.named_layouts import ALL_IDB1, ALL_IDB2, C_NMC
+from ....runtime.data.named_layouts import ALL_IDB1, SINGLE_CELL_LAYOUTS
 from ....runtime.imaging import Header
 from .copies import thumbnail
 from .field_reading import CellReading, FieldReading, read_field
@@ -23,7 +23,7 @@ from .labels import CellLabels
 from .sources import names_all_leucocytes
 
 BOXED = (YOLO, VOC)
-FIELDS, SINGLE_CELLS = (ALL_IDB1, *BOXED), (ALL_IDB2, C_NMC)
+FIELDS = (ALL_IDB1, *BOXED)
 # Layouts that do not say it: an image with a shorter side below this shows one cell. Cut-outs of
 # public sets have 80 to 450 pixels, fields 480 or more.
 FIELD_SIDE = 480
@@ -107,8 +107,8 @@ def pixel_digest(found: FieldCells) -> str:
 
 def _shows_one_cell(dataset: Dataset, found: FieldCells) -> bool:
     """Return whether an image shows one cell, by its layout, else by its size and content."""
-    if dataset.layout in FIELDS + SINGLE_CELLS:
-        return dataset.layout in SINGLE_CELLS
+    if dataset.layout in FIELDS + SINGLE_CELL_LAYOUTS:
+        return dataset.layout in SINGLE_CELL_LAYOUTS
     return min(found.rgb.shape[:2]) < FIELD_SIDE or is_one_cell(found.rgb, found.detection)
 
 
