@@ -29,8 +29,7 @@ SCHEMA, SCHEMA_VERSION = "alledge/evaluate", 1
 # training images for it, which a device does not have.
 CROP_NOTE = (
     "some images show one cell; those that are crops of training images are not recognized, and "
-    "not left out: `alledge audit TRAINING-DATA DATA` lists the groups of images that show the "
-    "same cells"
+    "not left out: `alledge audit TRAINING-DATA DATA` finds them"
 )
 EVEN_THRESHOLD = 0.5  # the threshold of a model for which none was fitted
 
