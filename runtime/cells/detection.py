@@ -116,7 +116,9 @@ def _measure_overview(overview: NDArray[np.uint8], step: int) -> tuple[FieldStai
     bodies = nucleus_diameter(nuclei)
     diameter = None
     if min(overview.shape[:2]) >= MIN_SIDE:
-        diameter = erythrocyte_diameter(density[1], with_surroundings(nuclei), stain.density)
+        diameter = erythrocyte_diameter(
+            density[1], with_surroundings(nuclei, bodies), stain.density
+        )
         if diameter is None and step == 1 and are_erythrocytes(nuclei):
             nuclei = np.zeros_like(nuclei)
             stain = field_stain(density, nuclei, background)

@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter
 
 from .background import Colour, density_tables
 from .components import label_components
+from .distance import distance_transform
 
 Floats = NDArray[np.float32]
 
@@ -22,6 +23,8 @@ TYPICAL_DENSITY, DENSITY_RANGE = 0.2, (0.1, 0.6)  # green density of erythrocyte
 MIN_DENSITY = 0.08  # green density of what is not background
 MIN_PIXELS, MIN_SHARE = 16, 0.01  # of erythrocytes, for taking their colour from the field
 MANY = 40  # purple bodies of a field whose erythrocytes are not found elsewhere
+COARSE = 2  # reduction of the image in which inscribed circles are measured
+ROUNDNESS = 1.3  # most of a nucleus' diameter by area over that of its inscribed circle
 SURROUNDINGS = 0.6  # width of the cell body around a nucleus, in radii of the nucleus
 SAMPLE = 20_000  # pixels that a median is taken of
 PURPLE, RED = 0.3, 0.2  # least densities of a provisional nucleus
@@ -58,13 +61,25 @@ def typical_stain(background: Colour) -> FieldStain:
 
 
 def nucleus_diameter(nuclei: NDArray[np.bool_]) -> float | None:
-    """Return the median diameter of the larger nuclei in pixels; None where there are none."""
+    """Return the median diameter of the larger nuclei in pixels; None where there are none.
+
+    That of a body is the diameter of the circle with its area, and at most `ROUNDNESS` times that
+    of its inscribed circle: touching nuclei are one body here.
+    """
     labels, count = label_components(nuclei)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    sizes = sizes[sizes >= MIN_PIXELS]
-    if not len(sizes):
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    if not (sizes >= MIN_PIXELS).any():
         return None
-    return float(2 * np.sqrt(np.median(sizes[sizes >= sizes.max() / 4]) / np.pi))
+    reduced = np.asarray(Image.fromarray(nuclei.astype(np.uint8) * 255).reduce(COARSE)) > 127
+    rows, columns = np.nonzero(reduced)
+    limit = int(np.sqrt(sizes.max() / np.pi) / COARSE) + 2
+    distance = distance_transform(reduced, limit)[rows, columns]
+    inscribed = np.zeros(count + 1)
+    np.maximum.at(inscribed, labels[rows * COARSE, columns * COARSE], 2 * COARSE * distance)
+    inscribed = np.maximum(inscribed, MIN_PIXELS**0.5)
+    diameters = np.minimum(2 * np.sqrt(sizes / np.pi), ROUNDNESS * inscribed)[sizes >= MIN_PIXELS]
+    return float(np.median(diameters[diameters >= diameters.max() / 2]))
 
 
 def are_erythrocytes(nuclei: NDArray[np.bool_]) -> bool:
@@ -74,9 +89,15 @@ def are_erythrocytes(nuclei: NDArray[np.bool_]) -> bool:
     return bool(np.count_nonzero(sizes >= MIN_PIXELS) >= MANY)
 
 
-def with_surroundings(nuclei: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the nuclei with their surroundings, where the bodies of their cells may be."""
-    diameter = nucleus_diameter(nuclei)
+def with_surroundings(nuclei: NDArray[np.bool_], diameter: float | None) -> NDArray[np.bool_]:
+    """Return the nuclei with their surroundings, where the bodies of their cells may be.
+
+    Parameters
+    ----------
+    nuclei : (H, W) ndarray of bool
+    diameter : float, optional
+        See `nucleus_diameter`.
+    """
     if diameter is None:
         return nuclei
     image = Image.fromarray(nuclei.astype(np.uint8) * 255)
