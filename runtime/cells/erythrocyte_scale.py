@@ -24,13 +24,13 @@ MAX_RADIUS_SHARE = 0.3  # of the image's shorter side
 STEP = 1.12  # ratio of neighbouring radii
 MIN_EDGE = 0.12  # least gradient of an edge, in erythrocyte densities a pixel
 MAX_EDGES = 5000  # further ones make it slower and not better
-MIN_EDGES = 100
+MIN_EDGES = 600  # a picture of one cell and a few parts of others has fewer
 BINS, MIN_BIN = 4, 1.25  # of the votes: number a radius, least side in pixels
 MIN_PROMINENCE = 0.3  # of a score; cells that are perfect circles reach about 6
 # In a field that is enlarged or out of focus, an edge is wider than the gradient sees. There the
 # circles of a reduced copy are clearer, which happens by chance too, so that more is asked of them.
 MIN_REDUCED, CLEAR = 0.5, 2.0  # least prominence in a reduced copy; prominence that is enough
-MIN_SIDE = 100  # pixels on the shorter side of the smallest copy
+SMALLEST_COPY = 100  # pixels on its shorter side
 REACH = 2.2  # ratio of the radii whose scores are compared
 
 
@@ -65,7 +65,7 @@ def erythrocyte_diameter(
         In pixels. None where there are no circles of one size.
     """
     best, reduction, clearest = None, 1, 0.0
-    while reduction == 1 or min(density.shape) >= MIN_SIDE:
+    while reduction == 1 or min(density.shape) >= SMALLEST_COPY:
         diameter, prominence = _clearest_diameter(density, nuclei, erythrocyte_density)
         if prominence >= max(clearest, MIN_PROMINENCE if reduction == 1 else MIN_REDUCED):
             best, clearest = diameter * reduction, prominence

@@ -60,25 +60,42 @@ def typical_stain(background: Colour) -> FieldStain:
     return FieldStain(background, (red, green, blue), TYPICAL_DENSITY)
 
 
-def nucleus_diameter(nuclei: NDArray[np.bool_]) -> float | None:
-    """Return the median diameter of the larger nuclei in pixels; None where there are none.
+@dataclass(frozen=True)
+class BodySize:
+    """The size of the larger provisional nuclei, in pixels; touching nuclei are one body.
 
-    That of a body is the diameter of the circle with its area, and at most `ROUNDNESS` times that
-    of its inscribed circle: touching nuclei are one body here.
+    Parameters
+    ----------
+    diameter : float
+        Median diameter of the circle with the area of a body.
+    width : float
+        The same, but of each body at most `ROUNDNESS` times the diameter of its inscribed circle:
+        about that of one nucleus where nuclei touch, and too small for one with lobes.
     """
+
+    diameter: float
+    width: float
+
+
+def body_size(nuclei: NDArray[np.bool_]) -> BodySize | None:
+    """Return the size of the larger nuclei; None where there are none."""
     labels, count = label_components(nuclei)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
-    if not (sizes >= MIN_PIXELS).any():
+    is_body = sizes >= MIN_PIXELS
+    if not is_body.any():
         return None
+    diameters = 2 * np.sqrt(sizes / np.pi)
     reduced = np.asarray(Image.fromarray(nuclei.astype(np.uint8) * 255).reduce(COARSE)) > 127
     rows, columns = np.nonzero(reduced)
-    limit = int(np.sqrt(sizes.max() / np.pi) / COARSE) + 2
-    distance = distance_transform(reduced, limit)[rows, columns]
-    inscribed = np.zeros(count + 1)
+    distance = distance_transform(reduced, int(diameters.max() / COARSE) + 1)[rows, columns]
+    inscribed = np.full(count + 1, MIN_PIXELS**0.5)
     np.maximum.at(inscribed, labels[rows * COARSE, columns * COARSE], 2 * COARSE * distance)
-    inscribed = np.maximum(inscribed, MIN_PIXELS**0.5)
-    diameters = np.minimum(2 * np.sqrt(sizes / np.pi), ROUNDNESS * inscribed)[sizes >= MIN_PIXELS]
+    widths = np.minimum(diameters, ROUNDNESS * inscribed)
+    return BodySize(_median_of_large(diameters[is_body]), _median_of_large(widths[is_body]))
+
+
+def _median_of_large(diameters: NDArray[np.float64]) -> float:
     return float(np.median(diameters[diameters >= diameters.max() / 2]))
 
 
@@ -89,19 +106,17 @@ def are_erythrocytes(nuclei: NDArray[np.bool_]) -> bool:
     return bool(np.count_nonzero(sizes >= MIN_PIXELS) >= MANY)
 
 
-def with_surroundings(nuclei: NDArray[np.bool_], diameter: float | None) -> NDArray[np.bool_]:
+def with_surroundings(nuclei: NDArray[np.bool_], width: float) -> NDArray[np.bool_]:
     """Return the nuclei with their surroundings, where the bodies of their cells may be.
 
     Parameters
     ----------
     nuclei : (H, W) ndarray of bool
-    diameter : float, optional
-        See `nucleus_diameter`.
+    width : float
+        Of one nucleus in pixels, see `BodySize`.
     """
-    if diameter is None:
-        return nuclei
     image = Image.fromarray(nuclei.astype(np.uint8) * 255)
-    return np.asarray(image.filter(ImageFilter.BoxBlur(SURROUNDINGS * diameter / 2))) > 0
+    return np.asarray(image.filter(ImageFilter.BoxBlur(SURROUNDINGS * width / 2))) > 0
 
 
 def field_stain(density: Floats, nuclei: NDArray[np.bool_], background: Colour) -> FieldStain:
