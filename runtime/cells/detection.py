@@ -19,9 +19,9 @@ from .erythrocyte_scale import erythrocyte_diameter, mean_of_nine
 from .nuclear_stain import (
     FieldStain,
     are_erythrocytes,
+    body_size,
     field_stain,
     nuclear_stain,
-    nucleus_diameter,
     provisional_nuclei,
     typical_stain,
     with_surroundings,
@@ -113,21 +113,22 @@ def _measure_overview(overview: NDArray[np.uint8], step: int) -> tuple[FieldStai
     density = optical_density(overview, background)
     nuclei = provisional_nuclei(density)
     stain = field_stain(density, nuclei, background)
-    bodies = nucleus_diameter(nuclei)
+    bodies = body_size(nuclei)
     diameter = None
     if min(overview.shape[:2]) >= MIN_SIDE:
-        diameter = erythrocyte_diameter(density[1], with_surroundings(nuclei), stain.density)
+        hidden = with_surroundings(nuclei, bodies.width) if bodies else nuclei
+        diameter = erythrocyte_diameter(density[1], hidden, stain.density)
         if diameter is None and step == 1 and are_erythrocytes(nuclei):
             nuclei = np.zeros_like(nuclei)
             stain = field_stain(density, nuclei, background)
             diameter = erythrocyte_diameter(density[1], nuclei, stain.density)
-            if diameter is not None and diameter > LARGEST_BODY * (bodies or 0):
+            if diameter is not None and bodies and diameter > LARGEST_BODY * bodies.diameter:
                 diameter = None
     if diameter is not None:
         return stain, _Scale(diameter * step, "erythrocytes")
     stain = typical_stain(background)  # what was taken for erythrocytes has none of their circles
     if bodies is not None:
-        return stain, _Scale(bodies / NUCLEUS_DIAMETER * step, "nuclei")
+        return stain, _Scale(bodies.diameter / NUCLEUS_DIAMETER * step, "nuclei")
     return stain, _Scale(IMAGE_SHARE * max(overview.shape) * step, "none")
 
 

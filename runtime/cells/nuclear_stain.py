@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter
 
 from .background import Colour, density_tables
 from .components import label_components
+from .distance import distance_transform
 
 Floats = NDArray[np.float32]
 
@@ -22,6 +23,8 @@ TYPICAL_DENSITY, DENSITY_RANGE = 0.2, (0.1, 0.6)  # green density of erythrocyte
 MIN_DENSITY = 0.08  # green density of what is not background
 MIN_PIXELS, MIN_SHARE = 16, 0.01  # of erythrocytes, for taking their colour from the field
 MANY = 40  # purple bodies of a field whose erythrocytes are not found elsewhere
+COARSE = 2  # reduction of the image in which inscribed circles are measured
+ROUNDNESS = 1.3  # most of a nucleus' diameter by area over that of its inscribed circle
 SURROUNDINGS = 0.6  # width of the cell body around a nucleus, in radii of the nucleus
 SAMPLE = 20_000  # pixels that a median is taken of
 PURPLE, RED = 0.3, 0.2  # least densities of a provisional nucleus
@@ -57,14 +60,43 @@ def typical_stain(background: Colour) -> FieldStain:
     return FieldStain(background, (red, green, blue), TYPICAL_DENSITY)
 
 
-def nucleus_diameter(nuclei: NDArray[np.bool_]) -> float | None:
-    """Return the median diameter of the larger nuclei in pixels; None where there are none."""
+@dataclass(frozen=True)
+class BodySize:
+    """The size of the larger provisional nuclei, in pixels; touching nuclei are one body.
+
+    Parameters
+    ----------
+    diameter : float
+        Median diameter of the circle with the area of a body.
+    width : float
+        The same, but of each body at most `ROUNDNESS` times the diameter of its inscribed circle:
+        about that of one nucleus where nuclei touch, and too small for one with lobes.
+    """
+
+    diameter: float
+    width: float
+
+
+def body_size(nuclei: NDArray[np.bool_]) -> BodySize | None:
+    """Return the size of the larger nuclei; None where there are none."""
     labels, count = label_components(nuclei)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    sizes = sizes[sizes >= MIN_PIXELS]
-    if not len(sizes):
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    is_body = sizes >= MIN_PIXELS
+    if not is_body.any():
         return None
-    return float(2 * np.sqrt(np.median(sizes[sizes >= sizes.max() / 4]) / np.pi))
+    diameters = 2 * np.sqrt(sizes / np.pi)
+    reduced = np.asarray(Image.fromarray(nuclei.astype(np.uint8) * 255).reduce(COARSE)) > 127
+    rows, columns = np.nonzero(reduced)
+    distance = distance_transform(reduced, int(diameters.max() / COARSE) + 1)[rows, columns]
+    inscribed = np.full(count + 1, MIN_PIXELS**0.5)
+    np.maximum.at(inscribed, labels[rows * COARSE, columns * COARSE], 2 * COARSE * distance)
+    widths = np.minimum(diameters, ROUNDNESS * inscribed)
+    return BodySize(_median_of_large(diameters[is_body]), _median_of_large(widths[is_body]))
+
+
+def _median_of_large(diameters: NDArray[np.float64]) -> float:
+    return float(np.median(diameters[diameters >= diameters.max() / 2]))
 
 
 def are_erythrocytes(nuclei: NDArray[np.bool_]) -> bool:
@@ -74,13 +106,17 @@ def are_erythrocytes(nuclei: NDArray[np.bool_]) -> bool:
     return bool(np.count_nonzero(sizes >= MIN_PIXELS) >= MANY)
 
 
-def with_surroundings(nuclei: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the nuclei with their surroundings, where the bodies of their cells may be."""
-    diameter = nucleus_diameter(nuclei)
-    if diameter is None:
-        return nuclei
+def with_surroundings(nuclei: NDArray[np.bool_], width: float) -> NDArray[np.bool_]:
+    """Return the nuclei with their surroundings, where the bodies of their cells may be.
+
+    Parameters
+    ----------
+    nuclei : (H, W) ndarray of bool
+    width : float
+        Of one nucleus in pixels, see `BodySize`.
+    """
     image = Image.fromarray(nuclei.astype(np.uint8) * 255)
-    return np.asarray(image.filter(ImageFilter.BoxBlur(SURROUNDINGS * diameter / 2))) > 0
+    return np.asarray(image.filter(ImageFilter.BoxBlur(SURROUNDINGS * width / 2))) > 0
 
 
 def field_stain(density: Floats, nuclei: NDArray[np.bool_], background: Colour) -> FieldStain:
