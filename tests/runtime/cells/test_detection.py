@@ -78,6 +78,24 @@ def test_touching_nuclei_are_parted() -> None:
     assert_same_places(centres(detect_cells(draw_smear(pair))), pair)
 
 
+def test_touching_nuclei_without_erythrocytes_are_parted() -> None:
+    places = [
+        ("blast", 86.0 + 112 * column + row % 2 * 10, 86.0 + 112 * row)
+        for row in range(3)
+        for column in range(4)
+    ]
+    detection = detect_cells(draw_smear(places, width=508, height=396, erythrocytes=0.1))
+    assert detection.unit_source == "nuclei"
+    assert_same_places(centres(detection), places)
+
+
+def test_many_leucocytes_without_erythrocytes_are_not_taken_for_these() -> None:
+    places = grid_places(["blast"] * 60, 10, 1600, 1200)
+    detection = detect_cells(draw_smear(places, width=1600, height=1200, erythrocytes=0))
+    assert detection.unit_source == "nuclei"
+    assert_same_places(centres(detection), places)
+
+
 def test_a_field_of_erythrocytes_and_platelets_has_no_cell() -> None:
     detection = detect_cells(draw_smear([], platelets=30))
     assert detection.cells == ()
