@@ -14,7 +14,7 @@ from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
 from ..metrics.decisions import Thresholds
 from .field_cells import FieldCells, find_cells
-from .field_rule import count_cells
+from .field_rule import SMUDGE, count_cells
 from .one_cell import is_one_cell
 from .results import CellResult, FieldVerdict, judge_cells, judge_field
 from .single_cell import find_single_cell, single_cell
@@ -121,7 +121,7 @@ class CellTask:
         source : as of `load_rgb`
             No stream that can be read only once.
         taken_as : {"auto", "field", "cell"}
-            ``auto``: `is_one_cell` decides.
+            ``auto``: `is_one_cell` decides; an image without a nucleus is a field.
 
         Raises
         ------
@@ -132,7 +132,9 @@ class CellTask:
             return self._prepared_cell(find_single_cell(source, self._settings))
         field = find_cells(source, self._settings)
         if taken_as == "auto" and is_one_cell(field.rgb, field.detection):
-            return self._prepared_cell(single_cell(field, self._settings))
+            single = single_cell(field, self._settings)
+            if single.has_nucleus:  # a black picture has none
+                return self._prepared_cell(single)
         unfamiliar = tuple(unfamiliar_crops(self._cell_guards, field.crops))
         flags, more = self._field_flags(field, unfamiliar), field.detection.more
         return PreparedCells("field", field.cells, field.crops, flags, unfamiliar, more)
@@ -175,6 +177,8 @@ class CellTask:
         flags = single.header.flags
         if self._cell_guards.active:
             flags += self._cell_guards.flags(image_statistics(single.crops[0]))
+        if not single.has_nucleus or SMUDGE in single.cells[0].flags:
+            flags += ("too_few_cells",)
         return PreparedCells("cell", single.cells, single.crops, flags)
 
     def _field_flags(self, field: FieldCells, unfamiliar: Sequence[bool]) -> tuple[str, ...]:

@@ -64,7 +64,8 @@ def single_cell(found: FieldCells, settings: CellSettings) -> FieldCells:
     Returns
     -------
     FieldCells
-        With exactly one cell. Without a nucleus near the centre, it lies in the centre.
+        With exactly one cell. Without a nucleus near the centre, it lies in the centre, and
+        `has_nucleus` is False.
     """
     return _single_cell(found.rgb, found.header, found.scale, found.detection, settings)
 
@@ -78,7 +79,8 @@ def _single_cell(
         rgb, detection = _on_empty_background(rgb), None
     if detection is None:
         detection = detect_cells(rgb, settings.detection)
-    cell = _central_cell(rgb, detection)
+    nucleus = _central_nucleus(rgb, detection)
+    cell = _centre(rgb) if nucleus is None else nucleus
     detection = replace(detection, cells=(cell,), more=0)
     if on_black:
         detection = replace(
@@ -88,11 +90,11 @@ def _single_cell(
             background=(WHITE, WHITE, WHITE),
         )
     crops = crop_cells(rgb, detection, settings.crop)
-    return FieldCells(rgb, header, scale, detection, crops)
+    return FieldCells(rgb, header, scale, detection, crops, nucleus is not None)
 
 
-def _central_cell(rgb: RGB, detection: Detection) -> Cell:
-    """Return the cell nearest to the centre; one in the centre if none is near."""
+def _central_nucleus(rgb: RGB, detection: Detection) -> Cell | None:
+    """Return the cell nearest to the centre; None if none is near."""
     height, width = rgb.shape[:2]
     shorter, x, y = min(height, width), (width - 1) / 2, (height - 1) / 2
     near = [
@@ -100,9 +102,13 @@ def _central_cell(rgb: RGB, detection: Detection) -> Cell:
         for index, cell in enumerate(detection.cells)
         if (offset := float(np.hypot(cell.x - x, cell.y - y))) <= MAX_OFFSET * shorter
     ]
-    if near:
-        return detection.cells[min(near)[1]]
-    return Cell(x, y, FALLBACK_RADIUS * shorter)
+    return detection.cells[min(near)[1]] if near else None
+
+
+def _centre(rgb: RGB) -> Cell:
+    """Return the centre of an image as its cell."""
+    height, width = rgb.shape[:2]
+    return Cell((width - 1) / 2, (height - 1) / 2, FALLBACK_RADIUS * min(height, width))
 
 
 def _on_empty_background(rgb: RGB) -> RGB:

@@ -94,6 +94,17 @@ def test_an_image_of_one_cell_is_judged_as_one_cell(
     assert as_field.kind == "field"
 
 
+def test_an_image_of_one_cell_without_a_nucleus_goes_to_review(cell_bundle: Path) -> None:
+    black = np.zeros((300, 300, 3), np.uint8)
+    with Classifier.load(cell_bundle) as classifier:
+        result = classifier.classify(black)
+        assert (result.kind, result.label, result.cells) == ("field", None, ())
+        for image in (black, WHITE):
+            result = classifier.classify(image, taken_as="cell")
+            assert (result.kind, result.status) == ("cell", "review")
+            assert "too_few_cells" in result.flags
+
+
 def test_a_field_of_a_camera_is_taken_as_a_field(cell_bundle: Path, fields: list[Path]) -> None:
     with Classifier.load(cell_bundle) as classifier:
         assert {result.kind for result in classifier.classify(fields)} == {"field"}

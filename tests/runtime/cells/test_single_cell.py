@@ -52,6 +52,7 @@ def test_the_cell_nearest_to_the_centre_is_taken() -> None:
 def test_without_a_cell_near_the_centre_the_centre_is_taken() -> None:
     single = single_cell(found(draw(BACKGROUND), Cell(5, 5, 9)), SETTINGS)
     assert single.cells == (Cell(128, 128, FALLBACK_RADIUS * 257),)
+    assert not single.has_nucleus
 
 
 def test_a_cell_on_black_is_put_on_an_empty_background() -> None:
