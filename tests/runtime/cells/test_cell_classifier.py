@@ -153,6 +153,22 @@ def test_a_smear_has_the_cells_of_all_its_fields(
     assert "too_few_cells" in smear.flags
 
 
+def test_a_smear_counts_each_field_once(
+    cell_bundle: Path, fields: list[Path], tmp_path: Path
+) -> None:
+    empty, copy = tmp_path / "empty.png", tmp_path / "copy.bmp"
+    Image.fromarray(WHITE).save(empty)
+    with Image.open(fields[1]) as image:
+        image.save(copy)
+    with Classifier.load(cell_bundle) as classifier:
+        once, _ = classifier.classify_smear([fields[0], fields[1], empty])
+        twice, results = classifier.classify_smear([*fields[:2], empty, empty, fields[0], copy])
+    assert len(results) == 6
+    assert twice.counts == once.counts
+    assert once.counts is not None
+    assert once.counts.fields == 3
+
+
 def field_result(*cells: CellResult, flags: tuple[str, ...] = (), kind: Any = "field") -> Result:
     counts = CellCounts(len(cells), sum(cell.label == "blast" for cell in cells), more=1)
     return Result(
@@ -165,9 +181,16 @@ def test_a_smear_is_flagged_by_what_is_common_and_counts_no_foreign_field(
     cell_bundle: Path,
 ) -> None:
     blast, healthy = CellResult(1, 1, 1, "blast", 0.9), CellResult(1, 1, 1, "healthy", 0.1)
+
+    def at(number: int) -> CellResult:
+        return replace(healthy, x=number)  # or it would be the same field
+
     results = [
-        *[field_result(*[healthy] * 20, flags=("blurred", "indeterminate"))] * 3,
-        *[field_result(*[healthy] * 19, blast, flags=("exposure",))] * 2,
+        *(
+            field_result(*[healthy] * 19, at(n), flags=("blurred", "indeterminate"))
+            for n in range(3)
+        ),
+        *(field_result(*[healthy] * 18, at(n), blast, flags=("exposure",)) for n in range(2)),
         field_result(*[blast] * 50, flags=("off_domain",)),
     ]
     with Classifier.load(cell_bundle) as classifier:

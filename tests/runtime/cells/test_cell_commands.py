@@ -60,6 +60,14 @@ def test_json_is_a_valid_record_for_every_field_and_the_smear(
     assert not validator.is_valid(whole)
 
 
+def test_a_field_that_is_named_twice_is_counted_once(fields: list[Path], cell_bundle: Path) -> None:
+    result = run("classify", fields[1], fields[1], "--bundle", cell_bundle, "--smear", "--json")
+    field, again, smear = lines(result)
+    assert {**field, "ms": 0} == {**again, "ms": 0}
+    assert smear["counts"] == field["counts"]
+    assert "1 field is the same as others: the smear counts each once" in result.stderr
+
+
 def test_csv_has_the_counts_and_a_second_file_the_cells(
     images: list[Path], cell_bundle: Path, tmp_path: Path
 ) -> None:
