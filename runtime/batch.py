@@ -114,7 +114,12 @@ def classify_to(
                 from .cells.cell_table import CellTable
 
                 classifier.check_judges_cells("the file of cells is written")
-                table = CellTable(cells_csv, list(map(str, sources)), force=force)
+                table = CellTable(
+                    cells_csv,
+                    [*map(str, sources), classifier.bundle.path],
+                    picture_folders=(overlay, gallery),
+                    force=force,
+                )
             results = classifier.classify(
                 sources, overlay, force=force, taken_as=taken_as, gallery=gallery
             )
