@@ -68,7 +68,7 @@ def test_touching_nuclei_and_poor_focus_do_not_hide_the_erythrocytes(
 
 
 @pytest.mark.parametrize(
-    ("radius", "gap", "count"), [(0.45, 1.05, 1), (0.3, 0.8, 1), (0.62, 1.25, 2), (0.42, 1.5, 2)]
+    ("radius", "gap", "count"), [(0.5, 1.1, 1), (0.3, 0.8, 1), (0.62, 1.25, 2), (0.42, 1.5, 2)]
 )
 def test_lobes_that_are_near_each_other_are_one_nucleus(
     radius: float, gap: float, count: int
