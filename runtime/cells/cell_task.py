@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,16 +13,15 @@ from ..guards.cell_guards import field_statistics, unfamiliar_crops
 from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
 from ..metrics.decisions import Thresholds
-from .field_cells import FieldCells, find_cells
 from .field_rule import SMUDGE, count_cells
-from .one_cell import is_one_cell
 from .results import CellResult, FieldVerdict, judge_cells, judge_field
-from .single_cell import find_single_cell, single_cell
+from .single_cell import Kind, find_image_cells
 from .types import Cell, TakenAs
 
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle, Format
     from ..types import GuardsRecord, ImageSource
+    from .field_cells import FieldCells
     from .field_rule import FieldRule
     from .settings import CellSettings
 
@@ -50,7 +49,7 @@ class PreparedCells:
         Number of cells that were left out because there are too many.
     """
 
-    kind: Literal["field", "cell"]
+    kind: Kind
     cells: tuple[Cell, ...]
     crops: NDArray[np.uint8]
     flags: tuple[str, ...]
@@ -121,23 +120,19 @@ class CellTask:
         source : as of `load_rgb`
             No stream that can be read only once.
         taken_as : {"auto", "field", "cell"}
-            ``auto``: `is_one_cell` decides; an image without a nucleus is a field.
+            ``auto``: `is_one_cell` decides.
 
         Raises
         ------
         ImageError
             As `load_rgb`.
         """
-        if taken_as == "cell":
-            return self._prepared_cell(find_single_cell(source, self._settings))
-        field = find_cells(source, self._settings)
-        if taken_as == "auto" and is_one_cell(field.rgb, field.detection):
-            single = single_cell(field, self._settings)
-            if single.has_nucleus:  # a black picture has none
-                return self._prepared_cell(single)
-        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, field.crops))
-        flags, more = self._field_flags(field, unfamiliar), field.detection.more
-        return PreparedCells("field", field.cells, field.crops, flags, unfamiliar, more)
+        kind, image = find_image_cells(source, self._settings, taken_as)
+        if kind == "cell":
+            return self._prepared_cell(image)
+        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, image.crops))
+        flags, more = self._field_flags(image, unfamiliar), image.detection.more
+        return PreparedCells("field", image.cells, image.crops, flags, unfamiliar, more)
 
     def judge(
         self, prepared: PreparedCells, scores: ArrayLike

@@ -11,7 +11,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 # Lengths are in erythrocyte diameters.
-LOBE, LARGEST_LOBE = 0.40, 0.50  # inscribed radii of a lobe and of the largest beside it
+LOBE, LARGEST_LOBE = 0.46, 0.56  # inscribed radii of a lobe and of the largest beside it
 LOBE_REACH = 1.20  # distance of the centres of two lobes of one nucleus
 LOBED_RADIUS = 0.95  # radius of the circle with the area of a lobed nucleus
 NECK = 0.75  # least saddle between two parts of one nucleus, relative to the smaller part

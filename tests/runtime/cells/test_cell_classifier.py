@@ -18,7 +18,7 @@ from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.cells.field_cells import find_cells
 from alledge.runtime.cells.field_rule import CellCounts
 from alledge.runtime.cells.results import CellResult
-from alledge.runtime.cells.single_cell import single_cell
+from alledge.runtime.cells.single_cell import find_image_cells
 from alledge.runtime.classifier import MODES, Classifier, Mode
 from alledge.runtime.guards.cell_guards import field_statistics
 from alledge.runtime.guards.fitting import fit_cell_guards, fit_guards
@@ -79,7 +79,7 @@ def test_an_image_of_one_cell_is_judged_as_one_cell(
     pixels = one_cell(black=black)
     settings = Bundle.open(cell_bundle).cell_settings
     assert settings is not None
-    single = single_cell(find_cells(pixels, settings), settings)
+    _, single = find_image_cells(pixels, settings, "cell")
     with Classifier.load(cell_bundle) as classifier:
         auto, named = classifier.classify(pixels), classifier.classify(pixels, taken_as="cell")
         as_field = classifier.classify(pixels, taken_as="field")

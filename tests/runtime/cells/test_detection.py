@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from alledge.runtime.cells.detection import detect_cells
 from alledge.runtime.cells.detection_settings import DetectionSettings
+from alledge.runtime.cells.nuclei import find_nuclei
 from alledge.runtime.cells.types import Detection
 from support.generated_cells import RGB, Places, draw_smear, grid_places
 
@@ -49,6 +50,34 @@ def test_the_same_field_at_any_scale_has_the_same_cells_and_unit(field: RGB, sca
     detection = detect_cells(resized(field, scale))
     assert_same_places(centres(detection), PLACES, scale)
     assert detection.unit == pytest.approx(UNIT * scale, rel=0.1)
+
+
+CLUSTER = [("blast", 210.0 + 100 * x, 190.0 + 100 * y) for x, y in ((0, 0), (1, 0), (0, 1), (1, 1))]
+
+
+@pytest.mark.parametrize("blur", [0, 3, 5])
+@pytest.mark.parametrize("scale", [0.5, 1, 2])
+def test_touching_nuclei_and_poor_focus_do_not_hide_the_erythrocytes(
+    blur: float, scale: float
+) -> None:
+    picture = draw_smear(CLUSTER, width=640, height=480, px_per_um=13, erythrocytes=0.45)
+    enlarged = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(blur))
+    detection = detect_cells(resized(np.asarray(enlarged), scale))
+    assert detection.unit_source == "erythrocytes"
+    assert detection.unit == pytest.approx(13 * 7.4 * scale, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("radius", "gap", "count"), [(0.5, 1.1, 1), (0.3, 0.8, 1), (0.62, 1.25, 2), (0.42, 1.5, 2)]
+)
+def test_lobes_that_are_near_each_other_are_one_nucleus(
+    radius: float, gap: float, count: int
+) -> None:
+    unit = 16.0
+    y, x = np.mgrid[:80, :100]
+    distance = np.minimum(np.hypot(x - 40, y - 40), np.hypot(x - 40 - gap * unit, y - 40))
+    stain = np.where(distance < radius * unit, 3.0, 0.0).astype(np.float32)
+    assert find_nuclei(stain, unit, min_stain=1.6).count == count
 
 
 @pytest.mark.parametrize("turn", list(Image.Transpose))
