@@ -109,11 +109,11 @@ def test_touching_nuclei_are_parted() -> None:
 
 def test_touching_nuclei_without_erythrocytes_are_parted() -> None:
     places = [
-        ("blast", 86.0 + 112 * column + row % 2 * 10, 86.0 + 112 * row)
+        ("blast", 86.0 + 116 * column + row % 2 * 10, 86.0 + 116 * row)
         for row in range(3)
         for column in range(4)
     ]
-    detection = detect_cells(draw_smear(places, width=508, height=396, erythrocytes=0.1))
+    detection = detect_cells(draw_smear(places, width=524, height=408, erythrocytes=0.1))
     assert detection.unit_source == "nuclei"
     assert_same_places(centres(detection), places)
 
