@@ -88,7 +88,13 @@ def _field_lines(record: Json) -> list[str]:
     if fields is None:
         return ["no fields of both classes: how a field is judged by its cells was not fitted"]
     low, high = rule["band"]
+    certain = record.get("certain_auc")
     lines = [
+        *(
+            [f"AUC against the cells of healthy fields alone: {_with_interval(certain)}"]
+            if certain
+            else ()
+        ),
         *_directions(record.get("field_directions") or (), "fields"),
         _field_table("fields", fields),
         f"threshold {rule['threshold']:.3f}, review between {low:.3f} and {high:.3f}",

@@ -58,6 +58,7 @@ class RunResults:
             record["fields"] = metrics["fields"]
             record["field_calibration"] = metrics["field_calibration"]
             record["field_directions"] = metrics["field_directions"]
+            record["certain_auc"] = metrics["certain_auc"]
         return record
 
 
