@@ -37,7 +37,7 @@ UNIT = 16.0  # pixels of an erythrocyte in the image in which nuclei are searche
 # healthy fields and 1.5 on fields with blasts.
 NUCLEUS_DIAMETER = 1.35
 LARGEST_BODY = 1.6  # diameter of a purple erythrocyte, in median diameters of purple bodies
-TOUCHING = 2.0  # diameter of a body over its width; a nucleus with lobes has less
+TOUCHING = 3.0  # diameter of a body over its width; a nucleus with lobes has up to 2.9
 IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
 MIN_SIDE = 8  # pixels of a picture that may show a cell
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
