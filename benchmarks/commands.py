@@ -172,6 +172,12 @@ def benchmark(
     metavar="DEVICE",
     help="Add the estimate for this board; may be repeated.",
 )
+@click.option(
+    "--cells",
+    type=Count(0, 100_000),
+    metavar="N",
+    help="Estimate models of cells, for a field with so many cells.",
+)
 def report(
     results: tuple[str, ...],
     out: Path,
@@ -180,27 +186,34 @@ def report(
     max_memory_mib: float | None,
     min_sensitivity: float | None,
     estimate: tuple[str, ...],
+    cells: int | None,
 ) -> None:
     """Make one page from the results of many machines.
 
     RESULT is a benchmark.json, or a folder that holds one. The page needs no network. Results of
-    different machines are never averaged. Estimated rows are marked; they cover the model alone.
-    Prints the recommended configuration within the limits, and the reasons.
+    different machines are never averaged. Estimated rows are marked; they cover the model alone, or
+    with --cells a field from the file to the answer. Prints the recommended configuration within
+    the limits, and the reasons.
 
     \b
     Example:
       alledge report measured/benchmark.json pi5.json --max-latency-ms 200 --out report.html
     """
+    from ..errors import UsageError
     from .reporting.report import report as write_report
     from .reporting.selection_criteria import Limits
 
+    if cells is not None and not estimate:
+        raise UsageError("--cells is for estimates", fix=f"--estimate DEVICE --cells {cells}")
     limits = Limits(max_latency_ms, max_memory_mib, min_sensitivity)
     command = [f"alledge report {' '.join(Path(result).as_posix() for result in results)}"]
     command += [f"--max-latency-ms {max_latency_ms:g}"] if max_latency_ms is not None else []
     command += [f"--max-memory-mib {max_memory_mib:g}"] if max_memory_mib is not None else []
     command += [f"--min-sensitivity {min_sensitivity:g}"] if min_sensitivity is not None else []
     command += [f"--estimate {name}" for name in estimate]
-    advice, files = write_report(results, out, limits, " ".join(command), estimate, force=force)
+    command += [f"--cells {cells}"] if cells is not None else []
+    words = " ".join(command)
+    advice, files = write_report(results, out, limits, words, estimate, cells=cells, force=force)
     echo(printable(f"{advice.kicker}: {advice.title}"))
     for reason in advice.reasons:
         echo(printable(reason))

@@ -263,7 +263,8 @@ def check_bundle(path: Path) -> list[Finding]:
     except AlledgeError as error:
         return [Finding("bundle", FAIL, error.what, error.fix)]
     count = len(bundle.record["files"])
-    findings = [Finding("bundle", OK, f"{bundle.name}: {count} files as exported")]
+    task = "judges the cells of fields" if bundle.task == "cell" else "judges whole fields"
+    findings = [Finding("bundle", OK, f"{bundle.name} {task}: {count} files as exported")]
     for name, artifact in bundle.formats.items():
         file = bundle.path / artifact.file
         if name == "tflite":

@@ -150,7 +150,8 @@ def _find_run(model: str | None, head: str | None, task: str | None, path: Path 
     """Return the run in a folder, or the newest finished run of a model."""
     from ..errors import UsageError
     from ..train.networks.architectures import architecture
-    from ..train.runs.run_folder import FIELD, RUNS, load_run, newest_finished
+    from ..train.runs.run_folder import RUNS, load_run, newest_finished
+    from ..train.runs.types import FIELD
 
     if model is None and path is None:
         raise UsageError("neither a model nor a run was named", fix="--model mobilenetv2")

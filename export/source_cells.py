@@ -8,7 +8,8 @@ from ..errors import AlledgeError, BundleError, ExportError
 from ..runtime.cells.settings import CellSettings
 from ..train.data.cells.reading import read_cell_examples
 from ..train.data.cells.types import CellExamples
-from ..train.runs.run_folder import TRAIN_AGAIN, Run
+from ..train.runs.predictions import TRAIN_AGAIN
+from ..train.runs.run_folder import Run
 from ..train.runs.types import CELL
 from .source_data import unchanged_dataset
 

@@ -17,7 +17,8 @@ from ..runtime.imaging import load_image, load_rgb
 from ..runtime.types import GuardsRecord
 from ..train.data.cells.unknown_cells import known_cells
 from ..train.runs.field_table import counted_cells
-from ..train.runs.run_folder import TRAIN_AGAIN, Predictions, Run, SplitRow
+from ..train.runs.predictions import TRAIN_AGAIN, Predictions, SplitRow
+from ..train.runs.run_folder import Run
 from .convert.calibration_images import CalibrationImages, choose_balanced
 from .gate.field_units import NO_FIELD, FieldUnits
 from .source_cells import is_cell_run, read_cells

@@ -6,7 +6,6 @@ import gc
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..errors import BackendError
@@ -115,7 +114,12 @@ def classify_to(
                 from .cells.cell_table import CellTable
 
                 classifier.check_judges_cells("the file of cells is written")
-                table = CellTable(cells_csv, list(map(str, sources)), force=force)
+                table = CellTable(
+                    cells_csv,
+                    [*map(str, sources), classifier.bundle.path],
+                    picture_folders=(overlay, gallery),
+                    force=force,
+                )
             results = classifier.classify(
                 sources, overlay, force=force, taken_as=taken_as, gallery=gallery
             )
@@ -133,12 +137,17 @@ def classify_to(
 
 def _with_smear(classifier: Classifier, results: Iterable[Result]) -> Iterator[Result]:
     """Yield the results, and then the one of all fields together."""
+    from .cells.smear import distinct_fields
+
     fields: list[Result] = []
     for result in results:
-        # only what is pooled is kept: a smear may have thousands of fields
-        fields.append(replace(result, image=None))
+        fields.append(result)
         yield result
-    yield classifier.pool(fields)
+    distinct = distinct_fields(fields)
+    if again := len(fields) - len(distinct):
+        what = "field is" if again == 1 else "fields are"
+        echo(f"{again} {what} the same as others: the smear counts each once", err=True)
+    yield classifier.pool(distinct)
 
 
 def _load(

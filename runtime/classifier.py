@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,16 +15,15 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AlledgeError, BackendError, UsageError, unknown_name
+from ..errors import AlledgeError, unknown_name
 from .backends import AUTO, Backend, open_backend
 from .bundle.bundle import Bundle, open_bundle
 from .cells.types import TAKEN_AS, TakenAs
+from .engine_scores import EngineScores
 from .first_use import FirstUse
-from .guards.guards import Guards
-from .guards.image_statistics import image_statistics
+from .image_judge import ImageJudge
 from .imaging import is_one_image, load_image, resolve_source
 from .machine import usable_cores, validate_threads
-from .metrics.decisions import Thresholds, apply_temperature, decide
 from .records import Result
 from .watchdog import (
     DEFAULT_LIMIT_S,
@@ -94,21 +92,15 @@ class Classifier:
         self.bundle, self.backend = bundle, backend
         self._workers, self._crop_workers = workers, crop_workers
         self._watchdog = Watchdog(validate_limit(timeout_s))
-        self._prediction_starts: dict[int, float] = {}  # by thread, of those that run
+        temperature = bundle.formats[backend.name].temperature
+        self._scores = EngineScores(backend, bundle.labels, temperature)
+        self._judge = ImageJudge(bundle, backend.name)
         self._without_pictures: dict[int, Result] = {}  # while they are drawn, by source
-        self._format = bundle.formats[backend.name]
-        self._thresholds = Thresholds(self._format.threshold, self._format.band)
-        self._guards = Guards(bundle.record.get("guards"))
-        self._cells: CellTask | None = None
-        if bundle.task == "cell":
-            from .cells.cell_task import CellTask  # a model of fields needs none of it
-
-            self._cells = CellTask.of_bundle(bundle, self._format)
 
     @property
     def guarded(self) -> bool:
         """Whether images are compared with the training images of the bundle's model."""
-        return self._guards.active if self._cells is None else self._cells.guarded
+        return self._judge.guarded
 
     @property
     def threshold(self) -> float:
@@ -116,7 +108,7 @@ class Classifier:
 
         That of a field, also for a bundle of cells.
         """
-        return self._thresholds.threshold if self._cells is None else self._cells.rule.threshold
+        return self._judge.threshold
 
     @classmethod
     def load(
@@ -263,7 +255,7 @@ class Classifier:
         self._check_taken_as(taken_as)
         pictures = None
         if gallery is not None:
-            self._cell_task("a gallery is made")
+            self.check_judges_cells("a gallery is made")
         if overlay is not None or gallery is not None:
             from .overlay.pictures import Pictures
 
@@ -311,7 +303,7 @@ class Classifier:
         >>> smear.counts.blasts, smear.counts.interval  # doctest: +SKIP
         (9, (22.2, 59.2))
         """
-        self._cell_task("a smear is counted")
+        self.check_judges_cells("a smear is counted")
         results = list(self.classify(iter(sources), taken_as=taken_as))
         return self.pool(results), results
 
@@ -335,16 +327,16 @@ class Classifier:
         """
         from .cells.smear import pool_fields
 
-        task = self._cell_task("a smear is counted")
+        task = self.check_judges_cells("a smear is counted")
         return pool_fields(results, task.rule, self.bundle, self.backend.name)
 
     @property
     def cell_task(self) -> CellTask | None:
         """How a cell bundle judges images; None for a bundle that judges whole fields."""
-        return self._cells
+        return self._judge.cells
 
-    def check_judges_cells(self, use: str) -> None:
-        """Check that the bundle judges cells.
+    def check_judges_cells(self, use: str) -> CellTask:
+        """Return how the bundle judges cells.
 
         Parameters
         ----------
@@ -356,22 +348,13 @@ class Classifier:
         UsageError
             If the bundle judges whole fields.
         """
-        self._cell_task(use)
-
-    def _cell_task(self, use: str) -> CellTask:
-        if self._cells is None:
-            raise UsageError(
-                f"{use} from its cells, and {self.bundle.name} judges whole fields",
-                allowed="a bundle of the task cell",
-                fix="--bundle with a bundle that `alledge export` made of a run of --task cell",
-            )
-        return self._cells
+        return self._judge.check_judges_cells(use)
 
     def _check_taken_as(self, taken_as: str) -> None:
         if taken_as not in TAKEN_AS:
             raise unknown_name("kind of image", taken_as, TAKEN_AS)
         if taken_as != "auto":
-            self._cell_task(f"an image is taken as a {taken_as}")
+            self.check_judges_cells(f"an image is taken as a {taken_as}")
 
     def close(self) -> None:
         """Free the engine."""
@@ -401,21 +384,7 @@ class Classifier:
         BackendError
             As `classify`.
         """
-        thread = threading.get_ident()
-        self._prediction_starts[thread] = time.monotonic()
-        try:
-            raw = self.backend.predict(rgb[np.newaxis])
-        finally:
-            del self._prediction_starts[thread]
-        report_progress()
-        if raw.shape != (1, len(self.bundle.labels)) or not np.isfinite(raw).all():
-            raise BackendError(
-                f"{self.backend.engine} answered {raw.tolist()}",
-                allowed=f"a finite score for each of {', '.join(self.bundle.labels)}",
-                fix="`alledge verify BUNDLE` shows which backends work on this machine",
-            )
-        calibrated: NDArray[np.float64] = apply_temperature(raw, self._format.temperature)[0]
-        return calibrated
+        return self._scores.of_image(rgb)
 
     def _classify_many(
         self, sources: Iterator[ImageSource], pictures: Pictures | None, taken_as: TakenAs
@@ -461,7 +430,7 @@ class Classifier:
         error += "; set a longer time limit (--timeout)"
         if answered is not None:
             return replace(answered, overlay_error=error)
-        return self._error_result(_image_name(source), error, limit_s)
+        return self._judge.error_result(_image_name(source), error, limit_s)
 
     def _prepare(self, source: ImageSource, taken_as: TakenAs) -> _PreparedImage | Result:
         """Return an image as the model sees it, or the error record."""
@@ -471,91 +440,33 @@ class Classifier:
         try:
             with _first_image.alone():
                 source = resolve_source(source)  # a stream can be read only once
-                if self._cells is not None:
-                    content = self._cells.prepare(source, taken_as)
+                if self._judge.cells is not None:
+                    content = self._judge.cells.prepare(source, taken_as)
                     flags = content.flags
                 else:
                     content, header = load_image(source, self.bundle.image_settings)
-                    active = self._guards.active
-                    flags = self._guards.flags(image_statistics(content, header)) if active else ()
-                    flags = (*header.flags, *flags)
+                    flags = self._judge.flags(content, header)
         except AlledgeError as error:
-            return self._error_result(name, error.one_line, time.perf_counter() - started)
+            return self._judge.error_result(name, error.one_line, time.perf_counter() - started)
         return _PreparedImage(source, name, content, flags, time.perf_counter() - started, key)
 
     def _predict(self, image: _PreparedImage | Result, pictures: Pictures | None) -> Result:
         if isinstance(image, Result):
             return image
-        if self._all_requests_hang():
+        requests = self._workers * self._crop_workers
+        if self._scores.all_hang(requests, self._watchdog.limit_s):
             error = f"{self.backend.engine} hangs since an earlier image; start alledge again"
-            return self._error_result(image.name, error, image.seconds)
+            return self._judge.error_result(image.name, error, image.seconds)
         started = time.perf_counter()
         if isinstance(image.content, np.ndarray):
-            result = self._decide(image.name, image.content, image.flags)
+            scores = self._scores.of_image(image.content)
+            result = self._judge.judge(image.name, image.flags, scores)
         else:
-            result = self._judge(image.name, image.content)
+            rows = self._scores.of_crops(image.content.crops, self._crop_workers)
+            result = self._judge.judge_cells(image.name, image.content, rows)
         ms = (image.seconds + time.perf_counter() - started) * 1000
         result = replace(result, ms=ms)
         return result if pictures is None else self._with_pictures(image, result, pictures)
-
-    def _judge(self, name: str | None, prepared: PreparedCells) -> Result:
-        """Return the result of an image of a cell bundle, without its time."""
-        task = self._cells
-        assert task is not None
-        cells, verdict = task.judge(prepared, self._score_crops(prepared.crops))
-        return replace(
-            self._result(name, task.flags(prepared, verdict)),
-            label=verdict.label,
-            probability=verdict.probability,
-            scores=verdict.scores,
-            threshold=task.threshold(prepared),
-            kind=prepared.kind,
-            cells=cells,
-            counts=verdict.counts,
-        )
-
-    def _score_crops(self, crops: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
-        """Return the calibrated scores of the cells of a field."""
-        workers = min(self._crop_workers, len(crops))
-        if workers < 2:
-            return [self.scores(crop) for crop in crops]
-        from .pipeline import in_order
-
-        scores = []
-        for row in in_order(crops, lambda crop: crop, self.scores, workers):
-            scores.append(row)
-            report_progress()  # of this thread, which has the time limit
-        return scores
-
-    def _decide(self, name: str | None, rgb: RGB, flags: tuple[str, ...]) -> Result:
-        """Return the result of one image that the model sees as a whole, without its time."""
-        scores = self.scores(rgb)
-        labels = self.bundle.labels
-        verdict = decide(scores[np.newaxis], labels, self.bundle.positive, self._thresholds)[0]
-        flags += ("indeterminate",) if verdict.indeterminate else ()
-        return replace(
-            self._result(name, flags),
-            label=verdict.label,
-            probability=verdict.probability,
-            scores=dict(zip(labels, map(float, scores), strict=True)),
-        )
-
-    def _result(self, name: str | None, flags: tuple[str, ...] = ()) -> Result:
-        """Return a result that has no label yet."""
-        return Result(
-            image=name,
-            status="review" if flags else "ok",
-            label=None,
-            probability=None,
-            scores=None,
-            threshold=self.threshold,
-            flags=flags,
-            bundle=self.bundle.name,
-            digest=self.bundle.digest,
-            backend=self.backend.name,
-            ms=0.0,
-            task=self.bundle.task,
-        )
 
     def _with_pictures(self, image: _PreparedImage, result: Result, pictures: Pictures) -> Result:
         """Write the pictures of a result; the answer stays, whatever fails here."""
@@ -566,19 +477,6 @@ class Classifier:
             return pictures.write(self, image.source, rgb, result)
         finally:
             self._without_pictures.pop(image.key, None)
-
-    def _all_requests_hang(self) -> bool:
-        """Return whether every request of the engine runs for longer than the time limit."""
-        limit_s = self._watchdog.limit_s
-        requests = self._workers * self._crop_workers
-        if limit_s is None or len(self._prediction_starts) < requests:
-            return False
-        latest_start_s = time.monotonic() - limit_s
-        starts = list(self._prediction_starts.values())
-        return sum(start_s <= latest_start_s for start_s in starts) >= requests
-
-    def _error_result(self, name: str | None, error: str, seconds: float) -> Result:
-        return replace(self._result(name), status="error", ms=seconds * 1000, error=error)
 
 
 def _image_name(source: object) -> str | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..errors import BundleError
-from .json_values import InvalidValueError, check_choice, check_integer, check_known_keys
+from .json_values import check_choice, check_integer, check_known_keys, check_stored
 
 GEOMETRIES = ("squash", "crop")
 MAX_SIZE, MAX_DRAFT = 4096, 1 << 16  # of the square, and of a JPEG's longer side, in pixels
@@ -45,14 +44,7 @@ class ImageSettings:
         BundleError
             If a setting is missing, has the wrong type or range, or is unknown to this version.
         """
-        try:
-            check_settings(settings, "image_path")
-        except InvalidValueError as error:
-            raise BundleError(
-                f"{error.key} {error.what}",
-                allowed=error.allowed,
-                fix="update alledge on this machine, or train and export again",
-            ) from None
+        check_stored(check_settings, settings, "image_path")
         return cls(**settings)
 
 

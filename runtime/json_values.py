@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..errors import BundleError
+
 LARGEST = 1e12  # no number of a document is larger; float64 squares it without an overflow
 SHOWN_CHARS = 60
 MISSING = "is missing"
@@ -36,6 +38,33 @@ class InvalidValueError(ValueError):
 def invalid(key: str, value: object, allowed: str) -> InvalidValueError:
     """Return the error for a value; a long value is shortened."""
     return InvalidValueError(key, f"is {shown(value)}", allowed)
+
+
+def check_stored(check: Callable[[object, str], None], value: object, key: str) -> None:
+    """Check the settings or the rule that a bundle or a run stores.
+
+    Parameters
+    ----------
+    check : callable
+        Called with the value and its key.
+    value : object
+    key : str
+        The key that it was read from.
+
+    Raises
+    ------
+    BundleError
+        If `check` raises InvalidValueError: a key is missing, has the wrong type or range, or is
+        unknown to this version.
+    """
+    try:
+        check(value, key)
+    except InvalidValueError as error:
+        raise BundleError(
+            f"{error.key} {error.what}",
+            allowed=error.allowed,
+            fix="update alledge on this machine, or train and export again",
+        ) from None
 
 
 def shown(value: object) -> str:

@@ -4,6 +4,7 @@ A command never writes over a file that the user did not allow it to replace:
 
 - An output that exists is an error before anything is computed. ``--force`` replaces regular files.
 - A file that the command reads, a link, a folder and a device are never replaced.
+- An output of several files replaces an earlier one with more files as a whole.
 - A file appears under its name when it is complete. Of two processes with the same output, the
   second one fails.
 
@@ -177,6 +178,34 @@ def write_outputs(texts: Mapping[Path, str], *, force: bool = False, option: str
         for path in written if not force else ():
             path.unlink(missing_ok=True)
         raise
+
+
+def remove_outputs(paths: Iterable[Path], *, option: str = "--out") -> None:
+    """Remove files of an earlier output that the new one, which may replace it, does not have.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    option : str
+        The option that names the output; errors say it.
+
+    Raises
+    ------
+    UsageError
+        If one is a folder, a link or a device.
+    AlledgeError
+        If one cannot be removed.
+    """
+    other = f"{option} ANOTHER-NAME"
+    for path in paths:
+        status = _status(path, other)
+        if status is None:
+            continue
+        _check_regular(path, status.st_mode, other)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise AlledgeError(f"{path} cannot be removed: {error.strerror}", fix=other) from None
 
 
 def check_folder(folder: Path, *, option: str = "--out", fix: str | None = None) -> None:

@@ -126,7 +126,7 @@ def audit(
 @click.option(
     "--lr",
     type=FiniteFloatRange(min_open=True),
-    help="Highest learning rate.  [default: 2e-5; 1e-3 with --weights none]",
+    help="Highest learning rate.  [default: 2e-5; 1e-4 for cells; 1e-3 with --weights none]",
 )
 @click.option(
     "--two-phase/--one-phase",
@@ -194,8 +194,7 @@ def train(
     """
     require_packages("alledge train", TRAIN_PACKAGES)
     from ..runtime.image_settings import ImageSettings
-    from .fitting.augmentation import CELL_AUGMENTATION, PAPER_AUGMENTATION
-    from .fitting.recipe import PAPER_NAME, recipe_for
+    from .fitting.recipe import CELL_FINE_TUNING, FINE_TUNING, PAPER_NAME, recipe_for
     from .networks.architectures import architecture
     from .runs.session import TrainOptions
     from .runs.session import train as train_run
@@ -213,7 +212,7 @@ def train(
             head_first=head_first,
             name=recipe,
             paper_epochs=architecture(model).paper_epochs,
-            augmentation=CELL_AUGMENTATION if task == CELL else PAPER_AUGMENTATION,
+            fine_tuning=CELL_FINE_TUNING if task == CELL else FINE_TUNING,
         ),
         head=head or ("paper" if recipe == PAPER_NAME else "gap"),
         weights=weights,

@@ -88,7 +88,13 @@ def _field_lines(record: Json) -> list[str]:
     if fields is None:
         return ["no fields of both classes: how a field is judged by its cells was not fitted"]
     low, high = rule["band"]
+    certain = record.get("certain_auc")
     lines = [
+        *(
+            [f"AUC against the cells of healthy fields alone: {_with_interval(certain)}"]
+            if certain
+            else ()
+        ),
         *_directions(record.get("field_directions") or (), "fields"),
         _field_table("fields", fields),
         f"threshold {rule['threshold']:.3f}, review between {low:.3f} and {high:.3f}",
@@ -199,6 +205,7 @@ def evaluation_text(document: Json) -> str:
         )
     if seen:
         lines.append(f"the model was trained on {seen} of these images: the metrics are optimistic")
+    lines += [f"note: {note}" for note in document["notes"]]
     lines += _review_lines(document["review"], used)
     lines += [f"not read: {row['image']}: {row['error']}" for row in document["failed"]]
     return "\n".join(lines)

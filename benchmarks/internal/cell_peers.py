@@ -30,6 +30,7 @@ import click
 import numpy as np
 import psutil
 
+from ...errors import BackendError
 from ...runtime.cells.matching import match_cells
 from ...runtime.cells.types import Cell
 from ...runtime.data.box_files import read_voc_boxes
@@ -46,7 +47,7 @@ PATIENCE_S = 0.05  # between two readings of the memory
 
 
 @dataclass(frozen=True)
-class _Field:
+class PeerField:
     """A field and its true cells."""
 
     path: Path
@@ -55,7 +56,7 @@ class _Field:
 
 
 @dataclass(frozen=True)
-class _Answers:
+class Answers:
     """The detections of a program, its seconds of each field and its peak memory."""
 
     cells: list[list[tuple[float, float]]]
@@ -77,67 +78,71 @@ def main(
     cbc: tuple[str, str] | None,
 ) -> None:
     """Print a Markdown table."""
-    sets: list[tuple[str, list[_Field]]] = []
+    sets: list[tuple[str, list[PeerField]]] = []
     if all_idb1:
-        sets.append(("ALL-IDB1", _spread(_of_all_idb1(all_idb1), count)))
+        sets.append(("ALL-IDB1", equally_spaced(_of_all_idb1(all_idb1), count)))
     if bccd:
-        sets.append(("BCCD", _spread(_of_bccd(bccd), count)))
+        sets.append(("BCCD", equally_spaced(_of_bccd(bccd), count)))
     own = "alledge.benchmarks.internal.peers.own_detection"
     programs = [("alledge", [sys.executable, "-m", own], _own_mib())]
     if watershed:
+        name = "Otsu + watershed, scikit-image"
         command = [watershed, str(SCRIPTS / "watershed.py")]
-        programs.append(("Otsu + watershed, scikit-image", command, _installed_mib(watershed)))
+        programs.append((name, command, _installed_mib(name, watershed, "skimage")))
     if cbc:
+        name = "cbc 1.1.0"
         command = [cbc[0], str(SCRIPTS / "cbc_network.py"), cbc[1]]
-        programs.append(("cbc 1.1.0", command, _installed_mib(cbc[0])))
+        programs.append((name, command, _installed_mib(name, cbc[0], "tf_keras")))
     echo("| set | program | fields | recall | precision | s a field | peak MiB | installed MiB |")
     echo("|---|---|---:|---:|---:|---:|---:|---:|")
     for name, fields in sets:
         for program, command, installed in programs:
-            answers = _run(command, [field.path for field in fields])
-            recall, precision = _figures(fields, answers)
+            answers = run_program(program, command, [field.path for field in fields])
+            recall, precision = recall_and_precision(fields, answers)
             echo(
                 f"| {name} | {program} | {len(fields)} | {recall} | {precision} | "
                 f"{np.median(answers.seconds):.3f} | {answers.peak_mib:.0f} | {installed:.0f} |"
             )
 
 
-def _of_all_idb1(folder: Path) -> list[_Field]:
+def _of_all_idb1(folder: Path) -> list[PeerField]:
     samples = [sample for sample in read_dataset(folder).samples if sample.centroids]
     fields = []
     for sample in samples:
         side = 2 * CENTROID_REACH * max(sample.width, sample.height)
         cells = tuple(TrueCell("blast", x, y, side, side) for x, y in sample.centroids)
-        fields.append(_Field(sample.path, cells, False))
+        fields.append(PeerField(sample.path, cells, False))
     return fields
 
 
-def _of_bccd(folder: Path) -> list[_Field]:
+def _of_bccd(folder: Path) -> list[PeerField]:
     fields = []
     for path in sorted((folder / "JPEGImages").glob("*.jpg")):
         header = read_header(path)
         boxes = read_voc_boxes(folder / "Annotations" / f"{path.stem}.xml")
         cells, _ = cells_of_boxes(boxes, (header.width, header.height), path)
         named = tuple(cell for cell in cells if cell.label.lower() == "wbc")
-        fields.append(_Field(path, named, True))
+        fields.append(PeerField(path, named, True))
     return fields
 
 
-def _spread(fields: list[_Field], count: int) -> list[_Field]:
+def equally_spaced(fields: list[PeerField], count: int) -> list[PeerField]:
     """Return so many fields at equal distances in the list."""
     places = np.linspace(0, len(fields) - 1, min(count, len(fields))).astype(int)
     return [fields[place] for place in places]
 
 
-def _run(command: Sequence[str], paths: Sequence[Path]) -> _Answers:
+def run_program(program: str, command: Sequence[str], paths: Sequence[Path]) -> Answers:
+    """Return what a program answers; raise BackendError if an answer is missing."""
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, text=True, env=environment
         )
         assert process.stdin is not None
-        process.stdin.write("".join(f"{path.resolve()}\n" for path in paths))
-        process.stdin.close()
+        with contextlib.suppress(OSError):  # the program has ended; its own message says why
+            process.stdin.write("".join(f"{path.resolve()}\n" for path in paths))
+            process.stdin.close()
         peak = 0
         while process.poll() is None:
             with contextlib.suppress(psutil.Error):
@@ -145,11 +150,17 @@ def _run(command: Sequence[str], paths: Sequence[Path]) -> _Answers:
             time.sleep(PATIENCE_S)
         output.seek(0)
         rows = [json.loads(line) for line in output if line.startswith("{")]
+    if process.returncode or len(rows) != len(paths):
+        raise BackendError(
+            f"{program} answered {len(rows)} of {len(paths)} images, and ended with the status "
+            f"{process.returncode}",
+            fix="its own message is above",
+        )
     cells = [[(float(x), float(y)) for x, y in row["cells"]] for row in rows]
-    return _Answers(cells, [float(row["seconds"]) for row in rows], peak / 2**20)
+    return Answers(cells, [float(row["seconds"]) for row in rows], peak / 2**20)
 
 
-def _figures(fields: Sequence[_Field], answers: _Answers) -> tuple[str, str]:
+def recall_and_precision(fields: Sequence[PeerField], answers: Answers) -> tuple[str, str]:
     """Return recall and precision as text; precision where all leucocytes are named."""
     true = found = detections = 0
     for field, positions in zip(fields, answers.cells, strict=True):
@@ -163,11 +174,21 @@ def _figures(fields: Sequence[_Field], answers: _Answers) -> tuple[str, str]:
     return f"{found / max(true, 1):.3f}", precision
 
 
-def _installed_mib(python: str) -> float:
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    answer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
-    folder = Path(answer.stdout.strip())
-    files = (path for path in folder.rglob("*") if path.is_file())
+def _installed_mib(program: str, python: str, module: str) -> float:
+    """Return the size of an environment; raise BackendError if it lacks the program's module."""
+    code = (
+        "import importlib.util, sysconfig; print(sysconfig.get_path('purelib')); "
+        f"print(importlib.util.find_spec({module!r}) is not None)"
+    )
+    fix = "install it as the docstring of cell_peers says"
+    try:
+        answer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BackendError(f"{program} cannot start with {python}: {error}", fix=fix) from None
+    folder, is_installed = answer.stdout.splitlines()
+    if is_installed != "True":
+        raise BackendError(f"{program} is not installed: {python} has no {module}", fix=fix)
+    files = (path for path in Path(folder).rglob("*") if path.is_file())
     return sum(file.stat().st_size for file in files if "pip" not in file.parts[-3:]) / 2**20
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from ...runtime.data.box_files import read_voc_boxes
 
 Floats = NDArray[np.float64]
 MIN_BOX = 10  # pixels of a side: BCCD has a box that is one pixel wide
@@ -73,11 +74,13 @@ def bccd(root: Path) -> Iterator[Truth]:
     for file in sorted((root / "BCCD" / "Annotations").glob("*.xml")):
         boxes = [
             [
-                float(box.findtext(f"bndbox/{side}", "0"))
-                for side in ("xmin", "ymin", "xmax", "ymax")
+                box.x - box.width / 2,
+                box.y - box.height / 2,
+                box.x + box.width / 2,
+                box.y + box.height / 2,
             ]
-            for box in ET.parse(file).iter("object")
-            if box.findtext("name") == "WBC"
+            for box in read_voc_boxes(file)
+            if box.label == "WBC"
         ]
         image = root / "BCCD" / "JPEGImages" / f"{file.stem}.jpg"
         yield Truth(image, "BCCD", boxes=_large(np.array(boxes).reshape(-1, 4)))

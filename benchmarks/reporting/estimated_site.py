@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from ...devices.estimates.cell_estimate import (
+    DECODE_MS,
+    DETECT_MS,
+    estimated_cell_rows,
+    field_stages_ms,
+)
 from ...devices.estimates.recommend import estimated_rows
 from ...devices.profiles import Profile, get_profile
 from ...errors import UsageError
-from ..types import Machine
+from ..types import Machine, Stages, Times
 from .result_merging import Site
 from .types import Row
 
@@ -21,13 +27,16 @@ TIMES_NOT_ESTIMATED = (
 )  # fmt: skip
 
 
-def estimated_site(name: str) -> Site:
+def estimated_site(name: str, cells: int | None = None) -> Site:
     """Return the estimates for a board.
 
     Parameters
     ----------
     name : str
         Name of a device profile.
+    cells : int, optional
+        Estimate the models of cells, for a field with so many cells; by default the models of
+        whole fields.
 
     Returns
     -------
@@ -45,7 +54,7 @@ def estimated_site(name: str) -> Site:
         raise UsageError(
             f"nothing is estimated of {name}: {profile.why}", fix="alledge devices list"
         )
-    rows = tuple(_row(dict(row)) for row in estimated_rows([profile]))
+    rows = _rows(profile) if cells is None else _cell_rows(profile, cells)
     return Site(
         title=f"{profile.title} (estimated)", machine=_machine(profile), rows=rows, settings=None
     )
@@ -64,21 +73,57 @@ def _machine(profile: Profile) -> Machine:
     }
 
 
+def _rows(profile: Profile) -> tuple[Row, ...]:
+    """Return a row for each model of whole fields."""
+    return tuple(
+        _row({**row, "basis": f"{row['basis']}; {MODEL_ALONE}"})
+        for row in estimated_rows([profile])
+    )
+
+
+def _cell_rows(profile: Profile, cells: int) -> tuple[Row, ...]:
+    """Return a row for each model of cells, with the times of one cell and of a field."""
+    before = field_stages_ms(profile)
+    decode = before * DECODE_MS / (DECODE_MS + DETECT_MS)
+    rows = []
+    of_one, of_field = (estimated_cell_rows([profile], number) for number in (1, cells))
+    for one, field in zip(of_one, of_field, strict=True):
+        cell_ms = one["ms"] - before
+        stages: Stages = {
+            "cells": cells,
+            "decode_ms": round(decode, 4),
+            "detect_ms": round(before - decode, 4),
+            "judge_ms": round(cells * cell_ms, 4),
+            "cell_ms": round(cell_ms, 4),
+        }
+        row = _row(dict(field))
+        row |= {
+            "task": "cell",
+            "bundle": f"{field['model']}-cell-{field['precision']}",
+            "latency": _times(cell_ms),
+            "end_to_end": row["latency"],
+            "stages": stages,
+        }
+        rows.append(row)
+    return tuple(rows)
+
+
+def _times(ms: float) -> Times:
+    """Return the block of times of an estimate, of which only the median is known."""
+    return cast(Times, {**dict.fromkeys(TIMES_NOT_ESTIMATED), "p50_ms": round(ms, 4), "n": 0})
+
+
 def _row(estimate: dict[str, Any]) -> Row:
     """Return an estimate with the keys of a measured row."""
     row = {
         **dict.fromkeys(NOT_ESTIMATED),
         **{key: estimate[key] for key in ("kind", "model", "precision", "backend", "threads")},
-        "basis": f"{estimate['basis']}; {MODEL_ALONE}",
+        "basis": estimate["basis"],
         "band_ms": {"low": round(estimate["low_ms"], 4), "high": round(estimate["high_ms"], 4)},
         "status": "ok",
         "bundle": f"{estimate['model']}-{estimate['precision']}",
         "accuracy_note": "estimated, not measured",
-        "latency": {
-            **dict.fromkeys(TIMES_NOT_ESTIMATED),
-            "p50_ms": round(estimate["ms"], 4),
-            "n": 0,
-        },
+        "latency": _times(estimate["ms"]),
         "peak_mib": round(estimate["memory_mib"], 1),
         "rounds": 0,
         "noise": [],

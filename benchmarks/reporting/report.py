@@ -25,6 +25,7 @@ def report(
     command: str,
     estimate: Sequence[str] = (),
     *,
+    cells: int | None = None,
     force: bool = False,
 ) -> tuple[Advice, list[Path]]:
     """Write a report.
@@ -40,6 +41,8 @@ def report(
         Printed on the page.
     estimate : sequence of str
         Device profiles whose estimates are added.
+    cells : int, optional
+        As of `estimated_site`.
     force : bool
         Replace files that exist; never a result.
 
@@ -57,7 +60,7 @@ def report(
     only_one = len(results) + len(set(estimate)) == 1  # the names of more charts are not known yet
     check_outputs(files_beside(page)[: 4 if only_one else 3], inputs=inputs, force=force)
     sites = merge([read_result(path) for path in results])
-    sites += [estimated_site(name) for name in dict.fromkeys(estimate)]
+    sites += [estimated_site(name, cells) for name in dict.fromkeys(estimate)]
     files = files_beside(page, len(sites))
     check_outputs(files, inputs=inputs, force=force)
     advice = recommend(sites, limits)

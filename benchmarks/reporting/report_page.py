@@ -18,7 +18,7 @@ from .paper_figures import REPORTED, TEST_IMAGES
 from .pareto_chart import pareto_chart
 from .recommendation import Advice
 from .result_merging import Site
-from .selection_criteria import Limits, sensitivity, unseen_figure, wait_ms
+from .selection_criteria import Limits, is_model_alone, sensitivity, unseen_figure, wait_ms
 from .table_columns import COLUMNS, CONFIGURATION, Column, shown
 from .types import Row
 
@@ -136,6 +136,7 @@ def _totals(sites: Sequence[Site]) -> dict[str, int]:
         "models": len({row["model"] for row in good}),
         "measured": sum(row["kind"] == "measured" for row in good),
         "estimated": sum(row["kind"] == "estimated" for row in good),
+        "alone": sum(row["kind"] == "estimated" and is_model_alone(row) for row in good),
         "failed": len(rows) - len(good),
         "judged": sum(sensitivity(row) is not None for row in good),
     }

@@ -104,7 +104,7 @@ def data_of(row: Row) -> DataBlock | None:
 
 
 def is_model_alone(row: Row) -> bool:
-    """Return whether only the time of the model alone is known, as in every estimate."""
+    """Return whether only the time of the model alone is known, as of an estimated field model."""
     return not row["end_to_end"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .formatting import NONE, NOT_MEASURED, band, day, mib, milliseconds
+from .selection_criteria import is_model_alone
 from .types import Row
 
 CONFIGURATION, ACCURACY = "configuration", "accuracy"
@@ -94,7 +95,8 @@ def _median(name: str, group: str, block: str) -> Column:
     def spread(row: Row) -> str:
         if ends := _at(row, block, "ci"):
             return f"± {milliseconds((ends['high'] - ends['low']) / 2)}"
-        return band(row) if block == "latency" else ""
+        is_estimated_block = block == ("latency" if is_model_alone(row) else "end_to_end")
+        return band(row) if is_estimated_block else ""
 
     return _time(name, group, "p50", block, "p50_ms", more=spread, extra=False)
 

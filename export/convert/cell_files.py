@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...runtime.cells.field_cells import find_cells
-from ...runtime.cells.one_cell import is_one_cell
 from ...runtime.cells.settings import CellSettings
+from ...runtime.cells.single_cell import find_image_cells
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import load_rgb
 from ..types import Images
@@ -20,7 +19,7 @@ def read_cell_file(path: Path, cells: CellSettings, one_cell: ImageSettings) -> 
     path : Path
     cells : CellSettings
     one_cell : ImageSettings
-        How an image of one cell is loaded. `is_one_cell` decides, as on the device.
+        How an image of one cell is loaded. `find_image_cells` decides, as on the device.
 
     Returns
     -------
@@ -32,7 +31,6 @@ def read_cell_file(path: Path, cells: CellSettings, one_cell: ImageSettings) -> 
     ImageError
         If the image cannot be read.
     """
-    field = find_cells(path, cells)
-    if is_one_cell(field.rgb, field.detection):
-        return load_rgb(path, one_cell)[None], field.header.camera
-    return field.crops, field.header.camera
+    kind, image = find_image_cells(path, cells)
+    crops = image.crops if kind == "field" else load_rgb(path, one_cell)[None]
+    return crops, image.header.camera

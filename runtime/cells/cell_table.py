@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ...errors import UsageError
 from ..csv_cells import csv_document
+from ..data.inputs import GALLERY_SUFFIX, OVERLAY_SUFFIX
 from ..outputs import check_outputs, write_outputs
 from ..records import Result
 from .tables import CELL_COLUMNS, cell_rows
@@ -19,21 +21,46 @@ class CellTable:
     Parameters
     ----------
     file : str or Path
-    images : sequence of str
-        The images that are classified; none of them is replaced.
+    inputs : sequence of str or Path
+        The images that are classified, and the folder of the bundle; none of them is replaced.
+    picture_folders : sequence of str or None
+        Folders of overlays and galleries.
     force : bool
         Replace the file if it exists.
 
     Raises
     ------
     UsageError
-        If the file exists and `force` is False, is one of the images, or cannot be written.
+        If the file exists and `force` is False, is an input, has the name of a folder of pictures
+        or of a picture, or cannot be written.
     """
 
-    def __init__(self, file: str | Path, images: Sequence[str], *, force: bool = False) -> None:
+    def __init__(
+        self,
+        file: str | Path,
+        inputs: Sequence[str | Path],
+        *,
+        picture_folders: Sequence[str | None] = (),
+        force: bool = False,
+    ) -> None:
         self._file, self._force = Path(file), force
         self._rows: list[list[object]] = []
-        check_outputs([self._file], inputs=images, force=force, option=OPTION)
+        self._check_name(folder for folder in picture_folders if folder is not None)
+        check_outputs([self._file], inputs=inputs, force=force, option=OPTION)
+
+    def _check_name(self, picture_folders: Iterable[str]) -> None:
+        """Refuse a file that a picture, or a folder of pictures, would take the place of."""
+        file = self._file.resolve()
+        is_folder = any(
+            file in (folder, *folder.parents)
+            for folder in (Path(name).resolve() for name in picture_folders)
+        )
+        if is_folder or file.name.casefold().endswith((OVERLAY_SUFFIX, GALLERY_SUFFIX)):
+            what = "a folder of pictures" if is_folder else "a picture"
+            raise UsageError(
+                f"{self._file} is to be a file of cells, and has the name of {what}",
+                fix=f"{OPTION} ANOTHER-NAME",
+            )
 
     def read(self, results: Iterable[Result]) -> Iterator[Result]:
         """Yield the results unchanged, and keep the rows of their cells."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,16 +13,15 @@ from ..guards.cell_guards import field_statistics, unfamiliar_crops
 from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
 from ..metrics.decisions import Thresholds
-from .field_cells import FieldCells, find_cells
-from .field_rule import count_cells
-from .one_cell import is_one_cell
+from .field_rule import SMUDGE, count_cells
 from .results import CellResult, FieldVerdict, judge_cells, judge_field
-from .single_cell import single_cell
+from .single_cell import Kind, find_image_cells
 from .types import Cell, TakenAs
 
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle, Format
     from ..types import GuardsRecord, ImageSource
+    from .field_cells import FieldCells
     from .field_rule import FieldRule
     from .settings import CellSettings
 
@@ -50,7 +49,7 @@ class PreparedCells:
         Number of cells that were left out because there are too many.
     """
 
-    kind: Literal["field", "cell"]
+    kind: Kind
     cells: tuple[Cell, ...]
     crops: NDArray[np.uint8]
     flags: tuple[str, ...]
@@ -128,13 +127,12 @@ class CellTask:
         ImageError
             As `load_rgb`.
         """
-        field = find_cells(source, self._settings)
-        if taken_as == "cell" or (taken_as == "auto" and is_one_cell(field.rgb, field.detection)):
-            single = single_cell(field, self._settings)
-            return PreparedCells("cell", single.cells, single.crops, self._cell_flags(single))
-        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, field.crops))
-        flags, more = self._field_flags(field, unfamiliar), field.detection.more
-        return PreparedCells("field", field.cells, field.crops, flags, unfamiliar, more)
+        kind, image = find_image_cells(source, self._settings, taken_as)
+        if kind == "cell":
+            return self._prepared_cell(image)
+        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, image.crops))
+        flags, more = self._field_flags(image, unfamiliar), image.detection.more
+        return PreparedCells("field", image.cells, image.crops, flags, unfamiliar, more)
 
     def judge(
         self, prepared: PreparedCells, scores: ArrayLike
@@ -170,11 +168,13 @@ class CellTask:
         flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
         return flags + ("too_few_cells",) * (verdict.label is None)
 
-    def _cell_flags(self, single: FieldCells) -> tuple[str, ...]:
+    def _prepared_cell(self, single: FieldCells) -> PreparedCells:
         flags = single.header.flags
         if self._cell_guards.active:
             flags += self._cell_guards.flags(image_statistics(single.crops[0]))
-        return flags
+        if not single.has_nucleus or SMUDGE in single.cells[0].flags:
+            flags += ("too_few_cells",)
+        return PreparedCells("cell", single.cells, single.crops, flags)
 
     def _field_flags(self, field: FieldCells, unfamiliar: Sequence[bool]) -> tuple[str, ...]:
         flags = field.header.flags

@@ -37,6 +37,7 @@ UNIT = 16.0  # pixels of an erythrocyte in the image in which nuclei are searche
 # healthy fields and 1.5 on fields with blasts.
 NUCLEUS_DIAMETER = 1.35
 LARGEST_BODY = 1.6  # diameter of a purple erythrocyte, in median diameters of purple bodies
+TOUCHING = 3.0  # diameter of a body over its width; a nucleus with lobes has up to 2.9
 IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
 MIN_SIDE = 8  # pixels of a picture that may show a cell
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
@@ -118,7 +119,7 @@ def _measure_overview(overview: NDArray[np.uint8], step: int) -> tuple[FieldStai
     if min(overview.shape[:2]) >= MIN_SIDE:
         hidden = with_surroundings(nuclei, bodies.width) if bodies else nuclei
         diameter = erythrocyte_diameter(density[1], hidden, stain.density)
-        if diameter is None and step == 1 and are_erythrocytes(nuclei):
+        if diameter is None and step == 1 and are_erythrocytes(nuclei, density[1]):
             nuclei = np.zeros_like(nuclei)
             stain = field_stain(density, nuclei, background)
             diameter = erythrocyte_diameter(density[1], nuclei, stain.density)
@@ -128,7 +129,9 @@ def _measure_overview(overview: NDArray[np.uint8], step: int) -> tuple[FieldStai
         return stain, _Scale(diameter * step, "erythrocytes")
     stain = typical_stain(background)  # what was taken for erythrocytes has none of their circles
     if bodies is not None:
-        return stain, _Scale(bodies.diameter / NUCLEUS_DIAMETER * step, "nuclei")
+        touch = bodies.diameter > TOUCHING * bodies.width
+        nucleus = bodies.width if touch else bodies.diameter
+        return stain, _Scale(nucleus / NUCLEUS_DIAMETER * step, "nuclei")
     return stain, _Scale(IMAGE_SHARE * max(overview.shape) * step, "none")
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ...errors import BundleError
-from ..json_values import InvalidValueError, check_integer, check_known_keys, check_number
+from ..json_values import check_integer, check_known_keys, check_number
 
 MAX_CELLS = 100_000
 
@@ -36,25 +35,6 @@ class DetectionSettings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a JSON object."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, settings: dict[str, Any]) -> DetectionSettings:
-        """Return the settings that a bundle or a run stores.
-
-        Raises
-        ------
-        BundleError
-            If a setting is missing, has the wrong type or range, or is unknown to this version.
-        """
-        try:
-            check_detection_settings(settings, "detection")
-        except InvalidValueError as error:
-            raise BundleError(
-                f"{error.key} {error.what}",
-                allowed=error.allowed,
-                fix="update alledge on this machine, or train and export again",
-            ) from None
-        return cls(**settings)
 
 
 def check_detection_settings(value: object, key: str) -> None:

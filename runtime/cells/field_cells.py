@@ -33,6 +33,9 @@ class FieldCells:
         In pixels of `rgb`.
     crops : (N, S, S, 3) ndarray of uint8
         What the model sees of each cell.
+    has_nucleus : bool
+        False for an image that was taken as one cell, without a nucleus near its centre: its
+        cell is the centre.
     """
 
     rgb: RGB
@@ -40,6 +43,7 @@ class FieldCells:
     scale: float
     detection: Detection
     crops: NDArray[np.uint8]
+    has_nucleus: bool = True
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...errors import BundleError
-from ..json_values import InvalidValueError
+from ..json_values import check_stored
 from .field_rule_validation import check_field_rule
 
 OTHER = "other"  # the label of what is not a leucocyte
@@ -61,14 +60,7 @@ class FieldRule:
         BundleError
             If a key is missing, has the wrong type or range, or is unknown to this version.
         """
-        try:
-            check_field_rule(rule, "field")
-        except InvalidValueError as error:
-            raise BundleError(
-                f"{error.key} {error.what}",
-                allowed=error.allowed,
-                fix="update alledge on this machine, or train and export again",
-            ) from None
+        check_stored(check_field_rule, rule, "field")
         return cls(**{**rule, "band": tuple(rule["band"])})
 
     def probability(self, blast_probabilities: ArrayLike) -> float | None:

@@ -23,6 +23,9 @@ TYPICAL_DENSITY, DENSITY_RANGE = 0.2, (0.1, 0.6)  # green density of erythrocyte
 MIN_DENSITY = 0.08  # green density of what is not background
 MIN_PIXELS, MIN_SHARE = 16, 0.01  # of erythrocytes, for taking their colour from the field
 MANY = 40  # purple bodies of a field whose erythrocytes are not found elsewhere
+# Most green density of a purple erythrocyte. Erythrocytes of ALL-IDB1 have at most 0.33, and the
+# nuclei of each of its fields with blasts at least 0.80 (medians over a field).
+DARKEST = 0.75
 COARSE = 2  # reduction of the image in which inscribed circles are measured
 ROUNDNESS = 1.3  # most of a nucleus' diameter by area over that of its inscribed circle
 SURROUNDINGS = 0.6  # width of the cell body around a nucleus, in radii of the nucleus
@@ -99,11 +102,19 @@ def _median_of_large(diameters: NDArray[np.float64]) -> float:
     return float(np.median(diameters[diameters >= diameters.max() / 2]))
 
 
-def are_erythrocytes(nuclei: NDArray[np.bool_]) -> bool:
-    """Return whether there are so many provisional nuclei that they are purple erythrocytes."""
+def are_erythrocytes(nuclei: NDArray[np.bool_], green: Floats) -> bool:
+    """Return whether provisional nuclei are purple erythrocytes: they are many, and not dark.
+
+    Parameters
+    ----------
+    nuclei : (H, W) ndarray of bool
+    green : (H, W) ndarray of float32
+        Optical density.
+    """
     labels, count = label_components(nuclei)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    return bool(np.count_nonzero(sizes >= MIN_PIXELS) >= MANY)
+    are_many = np.count_nonzero(sizes >= MIN_PIXELS) >= MANY
+    return bool(are_many and np.median(green[nuclei]) <= DARKEST)
 
 
 def with_surroundings(nuclei: NDArray[np.bool_], width: float) -> NDArray[np.bool_]:

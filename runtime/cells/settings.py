@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ...errors import BundleError
-from ..json_values import InvalidValueError, check_integer, check_known_keys
+from ..json_values import check_integer, check_known_keys, check_stored
 from .crop_settings import CropSettings, check_crop_settings
 from .detection_settings import DetectionSettings, check_detection_settings
 
@@ -46,14 +45,7 @@ class CellSettings:
         BundleError
             If a setting is missing, has the wrong type or range, or is unknown to this version.
         """
-        try:
-            check_cell_settings(settings, "cells")
-        except InvalidValueError as error:
-            raise BundleError(
-                f"{error.key} {error.what}",
-                allowed=error.allowed,
-                fix="update alledge on this machine, or train and export again",
-            ) from None
+        check_stored(check_cell_settings, settings, "cells")
         return cls(
             settings["field_pixels"],
             DetectionSettings(**settings["detection"]),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..records import Result
@@ -22,8 +23,9 @@ NOT_POOLED = "off_domain"  # such a field is none of this stain: its cells are n
 def pool_fields(results: Iterable[Result], rule: FieldRule, bundle: Bundle, backend: str) -> Result:
     """Return one result for all fields of a smear.
 
-    Fields that could not be read and fields with the flag ``off_domain`` are left out. An image of
-    one cell counts as a field with one cell.
+    Fields that could not be read and fields with the flag ``off_domain`` are left out. A field that
+    is there twice is counted once, see `distinct_fields`. An image of one cell counts as a field
+    with one cell.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ def pool_fields(results: Iterable[Result], rule: FieldRule, bundle: Bundle, back
     cells: list[Sequence[CellResult]] = []
     flags: Counter[str] = Counter()
     more, ms, has_positive = 0, 0.0, False
-    for result in results:
+    for result in distinct_fields(results):
         ms += result.ms
         if result.status == "error" or NOT_POOLED in result.flags:
             continue
@@ -79,3 +81,35 @@ def pool_fields(results: Iterable[Result], rule: FieldRule, bundle: Bundle, back
         kind="smear",
         counts=verdict.counts,
     )
+
+
+def distinct_fields(results: Iterable[Result]) -> list[Result]:
+    """Return the results without those of a field that came before.
+
+    A field that is counted twice makes the interval too narrow. It is the same field if its cells
+    lie at exactly the same places, also in a file of another name or format; without a cell, if it
+    is the same file.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        Of a cell bundle.
+
+    Returns
+    -------
+    list of Result
+    """
+    first: dict[Hashable, Result] = {}
+    for number, result in enumerate(results):
+        first.setdefault(_field_key(result) or number, result)
+    return list(first.values())
+
+
+def _field_key(result: Result) -> Hashable:
+    """Return what only the same field has; None if that is not known."""
+    # the place of a cell without a nucleus is that of the centre, for all images of one size
+    if result.cells and "too_few_cells" not in result.flags:
+        return tuple((cell.x, cell.y, cell.radius, cell.probability) for cell in result.cells)
+    if result.image is None or result.status == "error":
+        return None
+    return os.path.realpath(result.image)

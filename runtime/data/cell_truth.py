@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError
@@ -45,10 +47,52 @@ class TrueCell(NamedTuple):
         return abs(x - self.x) < self.width / 2 and abs(y - self.y) < self.height / 2
 
 
+def check_positions(
+    positions: Sequence[tuple[float, float]], size: tuple[int, int], image: Path, source: Path
+) -> None:
+    """Check the positions of the cells of an image: each is a cell that can be found.
+
+    Parameters
+    ----------
+    positions : sequence of (float, float)
+        x and y, in pixels of the upright image.
+    size : tuple of int
+        Width and height of the upright image.
+    image, source : Path
+        The image and the file that names its cells, for the error message.
+
+    Raises
+    ------
+    DataError
+        If a position lies outside the image, or is there twice.
+    """
+    for number, (x, y) in enumerate(positions):
+        _check_inside(x, y, size, image, source)
+        if (x, y) in positions[:number]:
+            raise DataError(
+                f"{source} names the position {x:g} {y:g} for a cell of {image} twice",
+                allowed="each cell once",
+                fix="remove one of them",
+            )
+
+
+def _check_inside(x: float, y: float, size: tuple[int, int], image: object, source: object) -> None:
+    width, height = size
+    if not (-0.5 <= x <= width and -0.5 <= y <= height):
+        raise DataError(
+            f"{source} names the position {x:g} {y:g} for a cell of {image}, outside its "
+            f"{width} × {height} pixels",
+            allowed="pixels of the upright image at full size",
+            fix="correct or remove the position",
+        )
+
+
 def cells_of_boxes(
     boxes: tuple[Box, ...], size: tuple[int, int], source: object
 ) -> tuple[tuple[TrueCell, ...], int]:
     """Return the cells of an image in pixels, and the number of boxes that are too narrow.
+
+    A box that is there twice is one cell: some tools store a box again when it is saved again.
 
     Parameters
     ----------
@@ -66,10 +110,11 @@ def cells_of_boxes(
     Raises
     ------
     DataError
-        If a box has no position, or the boxes were drawn on an image of another size.
+        If a box has no position or its centre lies outside the image, or the boxes were drawn on
+        an image of another size.
     """
     cells: list[TrueCell] = []
-    for box in boxes:
+    for box in dict.fromkeys(boxes):
         if not all(map(math.isfinite, (box.x, box.y, box.width, box.height))):
             raise DataError(
                 f"a box of {source} has no position",
@@ -92,6 +137,7 @@ def cells_of_boxes(
             box.width * across,
             box.height * down,
         )
+        _check_inside(cell.x, cell.y, size, source, "a box")
         if min(cell.width, cell.height) >= LEAST_SIDE:
             cells.append(cell)
-    return tuple(cells), len(boxes) - len(cells)
+    return tuple(cells), len(set(boxes)) - len(cells)

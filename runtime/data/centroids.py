@@ -7,17 +7,20 @@ from pathlib import Path
 
 from ...errors import DataError
 from ..regular_files import read_regular_file
+from .cell_truth import check_positions
 
 MAX_XYC_BYTES = 1 << 20
 
 
-def read_centroids(path: Path) -> tuple[tuple[float, float], ...]:
+def read_centroids(path: Path, size: tuple[int, int]) -> tuple[tuple[float, float], ...]:
     """Return the positions (x, y) of the blasts of an image of ALL-IDB1, in pixels.
 
     Parameters
     ----------
     path : Path
         The image. Its centroids lie in ``xyc/``, beside its folder.
+    size : tuple of int
+        Width and height of the image, upright.
 
     Returns
     -------
@@ -27,7 +30,7 @@ def read_centroids(path: Path) -> tuple[tuple[float, float], ...]:
     Raises
     ------
     DataError
-        If a line is no position.
+        If a line is no position, or a position is there twice or lies outside the image.
     """
     xyc = path.parent.parent / "xyc" / f"{path.stem}.xyc"
     if not xyc.is_file():
@@ -48,4 +51,5 @@ def read_centroids(path: Path) -> tuple[tuple[float, float], ...]:
                 fix="copy the file again, or remove it",
             )
         centroids.append((x, y))
+    check_positions(centroids, size, path, xyc)
     return tuple(centroids)

@@ -312,7 +312,7 @@ def _read_headers(
                     camera=header.camera,
                     width=header.width,
                     height=header.height,
-                    centroids=read_centroids(path),
+                    centroids=read_centroids(path, (header.width, header.height)),
                     part=part,
                     cells=cells,
                 )

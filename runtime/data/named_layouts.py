@@ -20,6 +20,7 @@ from .layout_types import (
 )
 
 ALL_IDB1, ALL_IDB2, C_NMC = "all-idb1", "all-idb2", "c-nmc"
+SINGLE_CELL_LAYOUTS = (ALL_IDB2, C_NMC)  # each image shows one cell
 IDB_FOLDERS = {ALL_IDB1: "im", ALL_IDB2: "img"}
 _CNMC = re.compile(r"UID_(H?\d+)_(\d+)_(\d+)_(all|hem)", re.IGNORECASE)
 _IDB = re.compile(r"Im(\d+)_([01])", re.IGNORECASE)

@@ -21,7 +21,7 @@ from ..data.cell_truth import TrueCell
 from ..data.datasets import Dataset, Sample, read_dataset
 from ..data.label_spelling import label_key
 from ..data.layout_types import CELL, ReadOptions
-from ..data.named_layouts import ALL_IDB1, ALL_IDB2, C_NMC
+from ..data.named_layouts import ALL_IDB1, SINGLE_CELL_LAYOUTS
 from ..imaging import load_rgb
 from .evaluation import (
     EVEN_THRESHOLD,
@@ -36,7 +36,7 @@ LABELS = (NEGATIVE, POSITIVE)
 # What the images of a layout are; of other layouts, the content of each image decides.
 TAKEN_AS_OF_LAYOUT: dict[str, TakenAs] = {
     **dict.fromkeys((ALL_IDB1, VOC, YOLO), "field"),
-    **dict.fromkeys((ALL_IDB2, C_NMC), "cell"),
+    **dict.fromkeys(SINGLE_CELL_LAYOUTS, "cell"),
 }  # type: ignore[arg-type]
 
 
@@ -115,7 +115,13 @@ def evaluate_cells(
     if not images:
         raise nothing_to_measure(model, data, seen, failed)
     return {
-        **document_head(model, dataset, seen, include_seen=include_seen),
+        **document_head(
+            model,
+            dataset,
+            seen,
+            include_seen=include_seen,
+            has_single_cells=not all(image.is_field for image in images),
+        ),
         "task": "cell",
         "failed": failed,
         "operating": _cell_summary(model, images, model.threshold),

@@ -15,6 +15,7 @@ from ...errors import AllImagesSeenError, DataError, ImageError
 from ..bundle.seen_images import TrainingImageHashes
 from ..data.datasets import Dataset, Sample, read_dataset
 from ..data.layout_types import ReadOptions
+from ..data.named_layouts import SINGLE_CELL_LAYOUTS
 from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
 from ..image_settings import ImageSettings
@@ -24,6 +25,12 @@ from .decisions import Thresholds, decide
 from .metrics import Json, summarize
 
 SCHEMA, SCHEMA_VERSION = "alledge/evaluate", 1
+# The hash of an image says nothing about its parts. `alledge audit` compares pixels, and needs the
+# training images for it, which a device does not have.
+CROP_NOTE = (
+    "some images show one cell; those that are crops of training images are not recognized, and "
+    "not left out: `alledge audit TRAINING-DATA DATA` finds them"
+)
 EVEN_THRESHOLD = 0.5  # the threshold of a model for which none was fitted
 
 
@@ -115,7 +122,13 @@ def evaluate(
     if not scored.samples:
         raise nothing_to_measure(model, data, scored.seen, scored.failed)
     return {
-        **document_head(model, dataset, scored.seen, include_seen=include_seen),
+        **document_head(
+            model,
+            dataset,
+            scored.seen,
+            include_seen=include_seen,
+            has_single_cells=dataset.layout in SINGLE_CELL_LAYOUTS,
+        ),
         "failed": scored.failed,
         "operating": _summary(model, scored, model.threshold),
         "even": _summary(model, scored, EVEN_THRESHOLD),
@@ -124,7 +137,12 @@ def evaluate(
 
 
 def document_head(
-    model: EvaluatedModel, dataset: Dataset, seen: int, *, include_seen: bool
+    model: EvaluatedModel,
+    dataset: Dataset,
+    seen: int,
+    *,
+    include_seen: bool,
+    has_single_cells: bool,
 ) -> Json:
     """Return what the document says of the model and the data set.
 
@@ -136,6 +154,8 @@ def document_head(
         Number of images that the model was trained on.
     include_seen : bool
         Whether they are measured too.
+    has_single_cells : bool
+        Whether some of the images show one cell, and may be crops of fields.
     """
     return {
         "schema": SCHEMA,
@@ -157,6 +177,7 @@ def document_head(
         "include_seen": include_seen,
         "seen_left_out": 0 if include_seen else seen,
         "seen_included": seen if include_seen else 0,
+        "notes": [CROP_NOTE] if has_single_cells and len(model.seen) > 0 else [],
     }
 
 

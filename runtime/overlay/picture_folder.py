@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import unicodedata
 from collections import deque
@@ -14,10 +15,11 @@ from PIL import Image
 
 from ...errors import UsageError
 from ..data.inputs import GALLERY_SUFFIX, OVERLAY_SUFFIX
-from ..outputs import check_outputs, make_folder, output_file
+from ..outputs import check_outputs, make_folder, output_file, remove_outputs
 
 MAX_NAME_BYTES = 200  # file systems allow 255, with the suffix
 JPEG_QUALITY = 92
+SHEET = re.compile(r"(?P<stem>.+)\.sheet-(?P<number>[0-9]{1,6})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,18 @@ class PictureKind:
         Of the files.
     option : str
         The option that asks for the pictures.
+    has_sheets : bool
+        Whether an image may have several.
     """
 
     name: str
     suffix: str
     option: str
+    has_sheets: bool = False
 
 
 OVERLAYS = PictureKind("overlays", OVERLAY_SUFFIX, "--overlay")
-GALLERIES = PictureKind("galleries", GALLERY_SUFFIX, "--cells")
+GALLERIES = PictureKind("galleries", GALLERY_SUFFIX, "--cells", has_sheets=True)
 
 
 class PictureFolder:
@@ -76,10 +81,12 @@ class PictureFolder:
         self._planned: dict[str, deque[Path]] = {}
         self._lock = threading.Lock()
         names = [os.fspath(image) for image in images]
+        self._old_sheets = _further_sheets(self.folder, kind.suffix) if kind.has_sheets else {}
         paths = [self._new_path(name) for name in names]
         for name, path in zip(names, paths, strict=True):
             self._planned.setdefault(name, deque()).append(path)
-        check_outputs(paths, inputs=names, force=force, option=kind.option)
+        old = [sheet for path in paths for sheet in self._old_sheets_of(path)]
+        check_outputs([*paths, *old], inputs=names, force=force, option=kind.option)
         try:
             make_folder(self.folder, kind.option)
         except UsageError as error:
@@ -107,7 +114,8 @@ class PictureFolder:
     def save_sheets(self, image: str | None, sheets: Iterable[Image.Image]) -> tuple[Path, ...]:
         """Write several pictures of an image, one after the other, and return their paths.
 
-        The second one is named ``NAME.sheet-2`` and the suffix, and so on.
+        The second one is named ``NAME.sheet-2`` and the suffix, and so on. Sheets of an earlier
+        gallery of this name are removed with `force`, and else an error.
 
         Parameters
         ----------
@@ -123,11 +131,15 @@ class PictureFolder:
         paths: list[Path] = []
         for number, sheet in enumerate(sheets, 1):
             if not paths:
-                paths.append(self.save(image, sheet))
+                paths.append(self._take_path(image))
+                old = self._old_sheets_of(paths[0])
+                check_outputs(old, force=self._force, option=self._kind.option)
+                self._write(paths[0], sheet)
+                remove_outputs(old, option=self._kind.option)
                 continue
             first = paths[0].name.removesuffix(self._kind.suffix)
             with self._lock:
-                path = self._new_path(f"{first}.sheet-{number}.jpg")
+                path = self._unique_path(f"{first}.sheet-{number}")
             self._write(path, sheet)
             paths.append(path)
         return tuple(paths)
@@ -143,18 +155,56 @@ class PictureFolder:
             if planned:
                 return planned.popleft()
             path = self._new_path(image)
-            while image is None and not self._force and path.exists():
+            while image is None and not self._force and self._is_taken(path):
                 path = self._new_path(image)
             return path
+
+    def _is_taken(self, path: Path) -> bool:
+        return path.exists() or bool(self._old_sheets_of(path))
+
+    def _old_sheets_of(self, first: Path) -> list[Path]:
+        """Return the further sheets of a picture that an earlier command wrote.
+
+        A file with the name of another picture of this object is none of them.
+        """
+        suffix = self._kind.suffix
+        sheets = self._old_sheets.get(_stem(first, suffix), [])
+        return [path for path in sheets if _identity(_stem(path, suffix)) not in self._names]
 
     def _new_path(self, image: str | None) -> Path:
         """Return a path that no other image of this object has."""
         stem = Path(image).stem if image else "image"
         safe = "".join(char if char.isalnum() or char in " ._-()" else "_" for char in stem)
         safe = safe.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip(" .") or "image"
+        return self._unique_path(safe)
+
+    def _unique_path(self, safe: str) -> Path:
         name, number = safe, 1
-        while unicodedata.normalize("NFKC", name).casefold() in self._names:
+        while _identity(name) in self._names:
             number += 1
             name = f"{safe}-{number}"
-        self._names.add(unicodedata.normalize("NFKC", name).casefold())
+        self._names.add(_identity(name))
         return self.folder / f"{name}{self._kind.suffix}"
+
+
+def _identity(name: str) -> str:
+    """Return what is equal for names that some file system, or a person, takes for one."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def _stem(path: Path, suffix: str) -> str:
+    return unicodedata.normalize("NFC", path.name.removesuffix(suffix))
+
+
+def _further_sheets(folder: Path, suffix: str) -> dict[str, list[Path]]:
+    """Return the second and further sheets in a folder, in order, by the stem of the first."""
+    sheets: dict[str, list[tuple[int, Path]]] = {}
+    try:
+        paths = list(folder.iterdir())
+    except OSError:  # there is no such folder yet; `make_folder` reports the other errors
+        return {}
+    for path in paths:
+        match = SHEET.fullmatch(_stem(path, suffix)) if path.name.endswith(suffix) else None
+        if match:
+            sheets.setdefault(match["stem"], []).append((int(match["number"]), path))
+    return {stem: [path for _, path in sorted(rows)] for stem, rows in sheets.items()}

@@ -45,6 +45,13 @@ def test_every_installed_engine_loads_the_bundle_and_its_operators_are_supported
     assert by_check["operators on tflite-runtime 2.14.0"]["status"] == OK
 
 
+def test_a_bundle_is_named_by_what_it_judges(bundle, cell_bundle):
+    texts = [named(doctor.check_bundle(path))["bundle"].found for path in (bundle, cell_bundle)]
+    assert "judges whole fields: " in texts[0]
+    assert "judges the cells of fields: " in texts[1]
+    assert {row.status for row in doctor.check_bundle(cell_bundle)} == {OK}
+
+
 def test_every_image_format_is_listed_with_its_reader_or_what_to_install(monkeypatch):
     by_check = {row["what"]: row for row in examine()["findings"]}
     assert ", ".join(FORMAT_NAMES) in by_check["images of Pillow"]["found"]

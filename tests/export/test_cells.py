@@ -120,11 +120,12 @@ def test_verify_replays_detection_and_judgement(int8_cell_bundle):
     assert "0 lost blast cells, 0 lost blast fields" in text
 
 
-def test_verify_finds_another_scale_of_the_search(own_cell_bundle):
+def test_verify_finds_another_search(own_cell_bundle):
     cells = json.loads((own_cell_bundle / RECORD).read_text(encoding="utf-8"))["cells"]
-    changed(own_cell_bundle, cells={**cells, "field_pixels": 100})
-    # cells of this smooth picture are found all the same: their scores show the change
-    assert verify_bundle(own_cell_bundle)["verdict"] == "fail"
+    detection = {**cells["detection"], "min_stain": 20.0}
+    report = verify_bundle(changed(own_cell_bundle, cells={**cells, "detection": detection}))
+    assert report["cells"]["here"] < report["cells"]["at_export"]
+    assert report["cells"]["status"] == report["verdict"] == "fail"
 
 
 def test_verify_finds_another_width_of_the_squares(own_cell_bundle):

@@ -75,3 +75,11 @@ def draw_smear(
         kind: Leucocyte = KINDS[name]
         draw_leucocyte(canvas, rng, kind, x, y, px_per_um * float(np.mean(kind.diameter_um)))
     return np.asarray(photograph(rng, canvas, CAMERAS[0]))
+
+
+def cut_out_on_black(rgb: RGB, radius: float) -> RGB:
+    """Return an image with black around a circle in its middle."""
+    height, width = rgb.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    outside = np.hypot(x - (width - 1) / 2, y - (height - 1) / 2) > radius
+    return np.where(outside[..., np.newaxis], np.uint8(0), rgb)

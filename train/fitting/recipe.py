@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ...errors import unknown_name
-from .augmentation import PAPER_AUGMENTATION, Augmentation
+from .augmentation import CELL_AUGMENTATION, PAPER_AUGMENTATION, Augmentation
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,10 @@ class Recipe:
 
 
 FINE_TUNING = Recipe()
+# The crop of a cell differs more from the images that the base was trained on than a small field
+# does. With this rate the loss of the validation images inside the training folds falls below that
+# of the head alone; with that of fields it does not.
+CELL_FINE_TUNING = Recipe(lr=1e-4, augmentation=CELL_AUGMENTATION)
 # Random weights have no useful features. The whole network is trained from the start, with a higher
 # learning rate and for longer.
 FROM_SCRATCH = Recipe(
@@ -117,7 +121,7 @@ def recipe_for(
     head_first: bool | None = None,
     name: str = DEFAULT_NAME,
     paper_epochs: int = 0,
-    augmentation: Augmentation = PAPER_AUGMENTATION,
+    fine_tuning: Recipe = FINE_TUNING,
 ) -> Recipe:
     """Return a named recipe for these weights, changed by the user's settings.
 
@@ -131,8 +135,8 @@ def recipe_for(
         A name in `RECIPES`.
     paper_epochs : int
         Number of epochs of this model in the paper.
-    augmentation : Augmentation
-        Of the default recipe.
+    fine_tuning : Recipe
+        The default recipe of the task. From scratch, only its augmentation is used.
 
     Returns
     -------
@@ -153,8 +157,8 @@ def recipe_for(
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     if name == DEFAULT_NAME:
-        recipe = FROM_SCRATCH if weights == "none" else FINE_TUNING
-        return replace(recipe, **settings, augmentation=augmentation)
+        recipe = FROM_SCRATCH if weights == "none" else fine_tuning
+        return replace(recipe, **settings, augmentation=fine_tuning.augmentation)
     settings.setdefault("epochs", paper_epochs)
     if lr is not None:
         settings["head_lr"] = lr

@@ -10,7 +10,7 @@ from ...runtime.metrics.decisions import is_positive
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
 from ...runtime.metrics.metrics import Json, summarize
 from ..data.split_types import Split
-from .run_folder import Predictions
+from .predictions import Predictions
 
 FIGURES = ("images", "groups", "positives", "accuracy", "sensitivity", "specificity", "auc")
 

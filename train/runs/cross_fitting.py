@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...runtime.metrics.decisions import apply_temperature, is_positive, positive_score
 from ...runtime.metrics.metrics import Json
 from .calibration_fitting import SENSITIVITY, fit_decision, fit_temperature
-from .run_folder import Predictions
+from .predictions import Predictions
 
 CROSS_FITTED, IN_SAMPLE = "cross-fitted", "in-sample"
 

@@ -14,7 +14,7 @@ from .calibration_fitting import SENSITIVITY
 from .camera_directions import FIGURES
 from .field_fitting import fit_field_judge, judge_fields
 from .field_table import FieldTable
-from .run_folder import Predictions
+from .predictions import Predictions
 
 FIELD_FIGURES = (*FIGURES, "threshold", "sensitivity_at_95", "no_answer", "counts")
 

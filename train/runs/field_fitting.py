@@ -15,7 +15,7 @@ from .calibration_fitting import SENSITIVITY
 from .cross_fitting import CROSS_FITTED, IN_SAMPLE, CrossFit, FittedRule, fit_decision_rule
 from .field_rule_fitting import fit_field_rule
 from .field_table import FieldTable
-from .run_folder import Predictions
+from .predictions import Predictions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

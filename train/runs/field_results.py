@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...runtime.cells.field_rule import FieldRule
+from ...runtime.metrics.decisions import is_positive, positive_score
 from ...runtime.metrics.field_metrics import summarize_fields
+from ...runtime.metrics.intervals import auc, bootstrap_auc
 from ...runtime.metrics.metrics import Json
 from ..data.cells.types import CellExamples
 from ..data.split_types import Split
@@ -14,7 +18,7 @@ from .field_directions import field_directions
 from .field_fitting import CrossFittedFields, cross_fit_fields, fit_field_judge
 from .field_table import FieldTable, field_table
 from .options import TrainOptions
-from .run_folder import Predictions
+from .predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class FieldResults:
     crossed : CrossFittedFields or None
         None if no rule could be fitted.
     metrics : dict
-        The keys of ``metrics.json``: ``fields``, ``field_calibration`` and ``field_directions``.
+        The keys of ``metrics.json``: ``fields``, ``field_calibration``, ``field_directions`` and
+        ``certain_auc``, see `auc_of_certain_cells`.
     """
 
     rule: FieldRule
@@ -66,10 +71,11 @@ def field_results(
     """
     labels, positive = examples.dataset.labels, examples.dataset.positive
     table, once = field_table(examples), predictions.per_image()
+    certain = {"certain_auc": auc_of_certain_cells(once, examples, seed=options.seed)}
     judge = fit_field_judge(once, table, labels, positive, options.sensitivity, cells=cells)
     if judge is None:
         nothing: Json = {"fields": None, "field_calibration": None, "field_directions": []}
-        return FieldResults(FieldRule(), table, None, nothing)
+        return FieldResults(FieldRule(), table, None, nothing | certain)
     crossed = cross_fit_fields(
         once, table, labels, positive, judge, calibrated, options.sensitivity
     )
@@ -80,4 +86,44 @@ def field_results(
             predictions, split, table, labels, positive, options.sensitivity, seed=options.seed
         ),
     }
-    return FieldResults(judge.field, table, crossed, metrics)
+    return FieldResults(judge.field, table, crossed, metrics | certain)
+
+
+def auc_of_certain_cells(
+    predictions: Predictions, examples: CellExamples, *, seed: int = 0
+) -> Json | None:
+    """Return the AUC of blasts against the cells of fields without a blast.
+
+    There the label of every cell is certain. A cell of a field with blasts that the data set does
+    not name is taken for healthy, which it may not be.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        One row a cell.
+    examples : CellExamples
+    seed : int
+        Of the bootstrap, which draws whole groups.
+
+    Returns
+    -------
+    dict or None
+        ``{"value", "low", "high", "n"}``; None if there are no fields of both kinds.
+    """
+    labels, positive = examples.dataset.labels, examples.dataset.positive
+    healthy = {
+        name
+        for name, field in zip(examples.names, examples.field_index.tolist(), strict=True)
+        if field >= 0 and examples.fields[field].label not in positive
+    }
+    is_blast = is_positive(labels, positive)[predictions.truth]
+    rows = is_blast | np.array([name in healthy for name in predictions.images])
+    if predictions.known is not None:
+        rows &= predictions.known
+    if not (rows & is_blast).any() or not (rows & ~is_blast).any():
+        return None
+    chosen = predictions.select(np.flatnonzero(rows))
+    score = positive_score(chosen.scores, labels, positive)
+    truth = is_blast[rows]
+    low, high = bootstrap_auc(truth, score, chosen.groups, seed=seed)
+    return {"value": auc(truth, score), "low": low, "high": high, "n": int(rows.sum())}

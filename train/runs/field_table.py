@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ...errors import RunError
 from ...runtime.metrics.field_metrics import JudgedFields
-from .run_folder import TRAIN_AGAIN, Predictions, Run, write_table
+from .predictions import TRAIN_AGAIN, Predictions
+from .run_folder import Run, write_table
 from .table_reading import TableRow, read_table
 
 if TYPE_CHECKING:

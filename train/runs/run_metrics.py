@@ -22,7 +22,7 @@ from ..fitting.types import FoldResult
 from ..paired_tests import mcnemar
 from .cross_fitting import CrossFit
 from .field_table import counted_cells
-from .run_folder import Predictions
+from .predictions import Predictions
 from .types import ThresholdRecord
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ from .camera_directions import directions
 from .cross_fitting import FittedRule, cross_fit, fit_decision_rule
 from .field_results import FieldResults, field_results
 from .options import TrainOptions
-from .run_folder import Predictions
+from .predictions import Predictions
 from .run_metrics import decision_record, gather_predictions, run_metrics
 from .types import RunResultsRecord
 
@@ -58,6 +58,7 @@ class RunResults:
             record["fields"] = metrics["fields"]
             record["field_calibration"] = metrics["field_calibration"]
             record["field_directions"] = metrics["field_directions"]
+            record["certain_auc"] = metrics["certain_auc"]
         return record
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ..data.examples import Examples
 from ..data.split_types import Split
-from .run_folder import SPLIT_COLUMNS, Predictions, write_table
+from .predictions import SPLIT_COLUMNS, Predictions
+from .run_folder import write_table
 
 HISTORY = (
     "fold",

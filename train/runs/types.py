@@ -94,13 +94,15 @@ class CellRunRecord(TypedDict, total=False):
 
     `field` is the rule that an export uses, `fields` has the metrics of the fields, each judged
     by a rule that was fitted without it; None if there are none. `field_directions` are as
-    `directions`, of fields. `guards` are those of the crops, `field_guards` those of the fields.
+    `directions`, of fields. `certain_auc` is that of blasts against the cells of healthy fields.
+    `guards` are those of the crops, `field_guards` those of the fields.
     """
 
     field: dict[str, Any]
     fields: dict[str, Any] | None
     field_calibration: str | None
     field_directions: list[dict[str, Any]]
+    certain_auc: dict[str, Any] | None
     field_guards: GuardsRecord | None
 
 

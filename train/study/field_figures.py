@@ -21,7 +21,7 @@ from ..runs.cross_fitting import cross_fit, fit_decision_rule
 from ..runs.field_directions import FIELD_FIGURES, field_directions
 from ..runs.field_fitting import cross_fit_fields, fit_field_judge
 from ..runs.field_table import counted_cells, field_table
-from ..runs.run_folder import Predictions
+from ..runs.predictions import Predictions
 from .plan import Plan
 from .pooled_sections import FoldScores
 

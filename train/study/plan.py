@@ -20,9 +20,9 @@ from ..data.contradictions import refuse_contradictions
 from ..data.examples import Examples
 from ..data.overlaps.search import find_overlaps
 from ..data.split_types import Fold, Split
-from ..fitting.augmentation import CELL_AUGMENTATION, PAPER_AUGMENTATION, Augmentation
+from ..fitting.augmentation import PAPER_AUGMENTATION, Augmentation
 from ..fitting.feature_cache import AugmentationPass, weights_digest
-from ..fitting.recipe import FINE_TUNING, FROM_SCRATCH, Recipe
+from ..fitting.recipe import CELL_FINE_TUNING, FINE_TUNING, FROM_SCRATCH, Recipe
 from ..networks.base_weights import NONE
 from .options import StudyOptions, check_files, check_names
 from .study_data import make_splits, read_sources, read_study_examples, with_default_splits
@@ -146,7 +146,7 @@ class Plan:
         """Return the recipe for fine-tuning a model, with the parameters tuned for its head."""
         random_weights = self.options.weights[model] == NONE
         return replace(
-            FROM_SCRATCH if random_weights else FINE_TUNING,
+            FROM_SCRATCH if random_weights else _fine_tuning(self.options),
             batch_size=int(params["batch_size"]),
             head_epochs=int(params["epochs"]),
             head_lr=float(params["lr"]),
@@ -164,7 +164,11 @@ class Plan:
     @property
     def augmentation(self) -> Augmentation:
         """The augmentation whose ranges the strengths multiply."""
-        return CELL_AUGMENTATION if self.options.cells else PAPER_AUGMENTATION
+        return _fine_tuning(self.options).augmentation
+
+
+def _fine_tuning(options: StudyOptions) -> Recipe:
+    return CELL_FINE_TUNING if options.cells else FINE_TUNING
 
 
 def scaled_augmentation(strength: float, full: Augmentation = PAPER_AUGMENTATION) -> Augmentation:
@@ -255,7 +259,10 @@ def _settings(
         "default": DEFAULT,
         "splits": {kind: _split_settings(split) for kind, split in splits.items()},
         "data": _data_settings(datasets),
-        "recipes": {"fine-tuned": FINE_TUNING.to_json(), "from scratch": FROM_SCRATCH.to_json()},
+        "recipes": {
+            "fine-tuned": _fine_tuning(options).to_json(),
+            "from scratch": FROM_SCRATCH.to_json(),
+        },
     }
 
 

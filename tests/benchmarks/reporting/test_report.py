@@ -26,6 +26,8 @@ from alledge.benchmarks.reporting.recommendation import recommend
 from alledge.benchmarks.reporting.result_merging import merge
 from alledge.benchmarks.reporting.selection_criteria import Limits
 from alledge.benchmarks.reporting.table_columns import COLUMNS
+from alledge.devices.estimates.cell_estimate import estimated_cell_rows
+from alledge.devices.profiles import get_profile
 from alledge.errors import UsageError
 from alledge.train.networks.architectures import ARCHITECTURES
 
@@ -152,10 +154,39 @@ def test_an_estimate_has_its_basis_and_its_error_band(
 def test_estimated_rows_agree_with_the_schema() -> None:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     one = {"$ref": "#/$defs/row", "$defs": schema["$defs"]}
-    site = estimated_site("raspberry-pi-5")
-    assert site.rows
-    for row in site.rows:
+    sites = [estimated_site("raspberry-pi-5", cells) for cells in (None, 0, 20)]
+    assert all(site.rows for site in sites)
+    for row in (row for site in sites for row in site.rows):
         jsonschema.Draft202012Validator(one).validate(row)
+
+
+def test_an_estimate_of_cells_is_that_of_the_recommendation_for_as_many_cells(
+    run: Run, measured: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
+    words = ("report", measured, "--out", page, "--estimate", "raspberry-pi-5", "--cells")
+    answer = run(*words, 40)
+    assert answer.exit_code == 0, answer.output
+    board = get_profile("raspberry-pi-5")
+    rows = list(csv.DictReader(io.StringIO(page.with_suffix(".csv").read_text(encoding="utf-8"))))
+    estimates = [row for row in rows if row["kind"] == "estimated"]
+    for row, wanted in zip(estimates, estimated_cell_rows([board], 40), strict=True):
+        assert (row["model"], row["precision"]) == (wanted["model"], wanted["precision"])
+        assert (row["task"], row["stages.cells"]) == ("cell", "40")
+        stages = [float(row[f"stages.{name}_ms"]) for name in ("decode", "detect", "judge")]
+        whole, one = float(row["end_to_end.p50_ms"]), float(row["latency.p50_ms"])
+        assert whole == pytest.approx(wanted["ms"], rel=1e-4)
+        assert whole == pytest.approx(sum(stages), rel=1e-4)
+        assert stages[2] == pytest.approx(40 * one, rel=1e-3, abs=0.01)
+        assert float(row["band_ms.low"]) < whole < float(row["band_ms.high"])
+        assert "40 cells of 96 pixels" in row["basis"]
+        assert "the model alone" not in row["basis"]
+    text = page.read_text(encoding="utf-8")
+    assert "--cells 40" in text
+    assert "Estimates are of the\nmodel alone" not in text
+    refused = run("report", measured, "--out", page, "--force", "--cells", 40)
+    assert refused.exit_code == 2
+    assert "--estimate DEVICE --cells 40" in refused.output
 
 
 def test_no_estimate_for_a_board_that_cannot_run_alledge() -> None:

@@ -18,7 +18,7 @@ from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.cells.field_cells import find_cells
 from alledge.runtime.cells.field_rule import CellCounts
 from alledge.runtime.cells.results import CellResult
-from alledge.runtime.cells.single_cell import single_cell
+from alledge.runtime.cells.single_cell import find_image_cells
 from alledge.runtime.classifier import MODES, Classifier, Mode
 from alledge.runtime.guards.cell_guards import field_statistics
 from alledge.runtime.guards.fitting import fit_cell_guards, fit_guards
@@ -79,7 +79,7 @@ def test_an_image_of_one_cell_is_judged_as_one_cell(
     pixels = one_cell(black=black)
     settings = Bundle.open(cell_bundle).cell_settings
     assert settings is not None
-    single = single_cell(find_cells(pixels, settings), settings)
+    _, single = find_image_cells(pixels, settings, "cell")
     with Classifier.load(cell_bundle) as classifier:
         auto, named = classifier.classify(pixels), classifier.classify(pixels, taken_as="cell")
         as_field = classifier.classify(pixels, taken_as="field")
@@ -92,6 +92,17 @@ def test_an_image_of_one_cell_is_judged_as_one_cell(
         assert result.kind == "cell"
         assert result.threshold == classifier.bundle.formats[result.backend].threshold
     assert as_field.kind == "field"
+
+
+def test_an_image_of_one_cell_without_a_nucleus_goes_to_review(cell_bundle: Path) -> None:
+    black = np.zeros((300, 300, 3), np.uint8)
+    with Classifier.load(cell_bundle) as classifier:
+        result = classifier.classify(black)
+        assert (result.kind, result.label, result.cells) == ("field", None, ())
+        for image in (black, WHITE):
+            result = classifier.classify(image, taken_as="cell")
+            assert (result.kind, result.status) == ("cell", "review")
+            assert "too_few_cells" in result.flags
 
 
 def test_a_field_of_a_camera_is_taken_as_a_field(cell_bundle: Path, fields: list[Path]) -> None:
@@ -142,6 +153,22 @@ def test_a_smear_has_the_cells_of_all_its_fields(
     assert "too_few_cells" in smear.flags
 
 
+def test_a_smear_counts_each_field_once(
+    cell_bundle: Path, fields: list[Path], tmp_path: Path
+) -> None:
+    empty, copy = tmp_path / "empty.png", tmp_path / "copy.bmp"
+    Image.fromarray(WHITE).save(empty)
+    with Image.open(fields[1]) as image:
+        image.save(copy)
+    with Classifier.load(cell_bundle) as classifier:
+        once, _ = classifier.classify_smear([fields[0], fields[1], empty])
+        twice, results = classifier.classify_smear([*fields[:2], empty, empty, fields[0], copy])
+    assert len(results) == 6
+    assert twice.counts == once.counts
+    assert once.counts is not None
+    assert once.counts.fields == 3
+
+
 def field_result(*cells: CellResult, flags: tuple[str, ...] = (), kind: Any = "field") -> Result:
     counts = CellCounts(len(cells), sum(cell.label == "blast" for cell in cells), more=1)
     return Result(
@@ -154,9 +181,16 @@ def test_a_smear_is_flagged_by_what_is_common_and_counts_no_foreign_field(
     cell_bundle: Path,
 ) -> None:
     blast, healthy = CellResult(1, 1, 1, "blast", 0.9), CellResult(1, 1, 1, "healthy", 0.1)
+
+    def at(number: int) -> CellResult:
+        return replace(healthy, x=number)  # or it would be the same field
+
     results = [
-        *[field_result(*[healthy] * 20, flags=("blurred", "indeterminate"))] * 3,
-        *[field_result(*[healthy] * 19, blast, flags=("exposure",))] * 2,
+        *(
+            field_result(*[healthy] * 19, at(n), flags=("blurred", "indeterminate"))
+            for n in range(3)
+        ),
+        *(field_result(*[healthy] * 18, at(n), blast, flags=("exposure",)) for n in range(2)),
         field_result(*[blast] * 50, flags=("off_domain",)),
     ]
     with Classifier.load(cell_bundle) as classifier:

@@ -60,6 +60,38 @@ def test_json_is_a_valid_record_for_every_field_and_the_smear(
     assert not validator.is_valid(whole)
 
 
+@pytest.mark.parametrize("name", ["pictures", "pictures/0.overlay.jpg", "pictures/0.CELLS.jpg"])
+def test_the_file_of_cells_has_no_name_of_a_picture(
+    name: str, fields: list[Path], cell_bundle: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    options = ("--overlay", folder / "inside", "--cells", folder, "--cells-csv", tmp_path / name)
+    result = run("classify", fields[1], "--bundle", cell_bundle, *options, "--force")
+    assert result.exit_code == 2
+    assert "has the name of a" in result.stderr
+    assert not folder.exists()
+
+
+def test_the_file_of_cells_replaces_no_file_of_the_bundle(
+    fields: list[Path], own_cell_bundle: Path
+) -> None:
+    record = own_cell_bundle / "bundle.json"
+    before = record.read_bytes()
+    options = ("--bundle", own_cell_bundle, "--cells-csv", record, "--force")
+    result = run("classify", fields[1], *options)
+    assert result.exit_code == 2
+    assert "never replaces" in result.stderr
+    assert record.read_bytes() == before
+
+
+def test_a_field_that_is_named_twice_is_counted_once(fields: list[Path], cell_bundle: Path) -> None:
+    result = run("classify", fields[1], fields[1], "--bundle", cell_bundle, "--smear", "--json")
+    field, again, smear = lines(result)
+    assert {**field, "ms": 0} == {**again, "ms": 0}
+    assert smear["counts"] == field["counts"]
+    assert "1 field is the same as others: the smear counts each once" in result.stderr
+
+
 def test_csv_has_the_counts_and_a_second_file_the_cells(
     images: list[Path], cell_bundle: Path, tmp_path: Path
 ) -> None:

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from alledge.runtime.cells.detection import detect_cells
 from alledge.runtime.cells.detection_settings import DetectionSettings
+from alledge.runtime.cells.nuclei import find_nuclei
 from alledge.runtime.cells.types import Detection
 from support.generated_cells import RGB, Places, draw_smear, grid_places
 
@@ -51,6 +52,34 @@ def test_the_same_field_at_any_scale_has_the_same_cells_and_unit(field: RGB, sca
     assert detection.unit == pytest.approx(UNIT * scale, rel=0.1)
 
 
+CLUSTER = [("blast", 210.0 + 100 * x, 190.0 + 100 * y) for x, y in ((0, 0), (1, 0), (0, 1), (1, 1))]
+
+
+@pytest.mark.parametrize("blur", [0, 3, 5])
+@pytest.mark.parametrize("scale", [0.5, 1, 2])
+def test_touching_nuclei_and_poor_focus_do_not_hide_the_erythrocytes(
+    blur: float, scale: float
+) -> None:
+    picture = draw_smear(CLUSTER, width=640, height=480, px_per_um=13, erythrocytes=0.45)
+    enlarged = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(blur))
+    detection = detect_cells(resized(np.asarray(enlarged), scale))
+    assert detection.unit_source == "erythrocytes"
+    assert detection.unit == pytest.approx(13 * 7.4 * scale, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("radius", "gap", "count"), [(0.5, 1.1, 1), (0.3, 0.8, 1), (0.62, 1.25, 2), (0.42, 1.5, 2)]
+)
+def test_lobes_that_are_near_each_other_are_one_nucleus(
+    radius: float, gap: float, count: int
+) -> None:
+    unit = 16.0
+    y, x = np.mgrid[:80, :100]
+    distance = np.minimum(np.hypot(x - 40, y - 40), np.hypot(x - 40 - gap * unit, y - 40))
+    stain = np.where(distance < radius * unit, 3.0, 0.0).astype(np.float32)
+    assert find_nuclei(stain, unit, min_stain=1.6).count == count
+
+
 @pytest.mark.parametrize("turn", list(Image.Transpose))
 def test_turned_and_mirrored_fields_have_the_same_cells(field: RGB, turn: Image.Transpose) -> None:
     detection = detect_cells(np.asarray(Image.fromarray(field).transpose(turn)))
@@ -76,6 +105,24 @@ def test_colour_casts_and_dim_light_change_nothing(
 def test_touching_nuclei_are_parted() -> None:
     pair = [("blast", 380.0, 350.0), ("blast", 490.0, 350.0), ("lymphocyte", 435.0, 435.0)]
     assert_same_places(centres(detect_cells(draw_smear(pair))), pair)
+
+
+def test_touching_nuclei_without_erythrocytes_are_parted() -> None:
+    places = [
+        ("blast", 86.0 + 116 * column + row % 2 * 10, 86.0 + 116 * row)
+        for row in range(3)
+        for column in range(4)
+    ]
+    detection = detect_cells(draw_smear(places, width=524, height=408, erythrocytes=0.1))
+    assert detection.unit_source == "nuclei"
+    assert_same_places(centres(detection), places)
+
+
+def test_many_leucocytes_without_erythrocytes_are_not_taken_for_these() -> None:
+    places = grid_places(["blast"] * 60, 10, 1600, 1200)
+    detection = detect_cells(draw_smear(places, width=1600, height=1200, erythrocytes=0))
+    assert detection.unit_source == "nuclei"
+    assert_same_places(centres(detection), places)
 
 
 def test_a_field_of_erythrocytes_and_platelets_has_no_cell() -> None:

@@ -70,6 +70,20 @@ def test_boxes_of_a_turned_image_are_refused(tmp_path: Path) -> None:
     assert "EXIF" in str(error.value.fix)
 
 
+def test_a_box_that_is_there_twice_is_one_cell(tmp_path: Path) -> None:
+    boxes = voc_box("WBC", 20, 10, 60, 40) * 2 + voc_box("RBC", 20, 10, 60, 40)
+    dataset = read_voc(tmp_path, voc_file(boxes))
+    (sample,) = dataset.samples
+    assert sample.cells is not None
+    assert [cell.label for cell in sample.cells] == ["WBC", "RBC"]
+    assert not any("narrower" in note for note in dataset.notes)
+
+
+def test_a_box_outside_its_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="outside its 200 × 100 pixels"):
+        read_voc(tmp_path, voc_file(voc_box("WBC", 320, 10, 360, 40)))
+
+
 def test_a_box_without_a_position_is_refused(tmp_path: Path) -> None:
     text = voc_file("<object><name>WBC</name></object>")
     with pytest.raises(DataError, match="no position"):

@@ -56,6 +56,20 @@ def test_a_damaged_file_of_centroids_is_named(lay: Callable[..., Path], text: by
         read_dataset(root)
 
 
+@pytest.mark.parametrize(
+    ("position", "message"),
+    [("41 5", "outside its 40 × 30 pixels"), ("-2 5", "outside"), ("10 20", "twice")],
+)
+def test_centroids_outside_their_image_and_repeated_ones_are_refused(
+    lay: Callable[..., Path], position: str, message: str
+) -> None:
+    root = lay("im/Im001_1.jpg", "im/Im002_0.jpg")
+    (root / "xyc").mkdir()
+    (root / "xyc" / "Im001_1.xyc").write_text(f"10 20\n{position}\n", encoding="ascii")
+    with pytest.raises(DataError, match=rf"Im001_1\.xyc names .*Im001_1\.jpg.*{message}"):
+        read_dataset(root)
+
+
 def test_all_idb1_one_folder_deeper(lay: Callable[..., Path]) -> None:
     assert len(read_dataset(lay("ALL_IDB1/im/Im1_1.jpg", "ALL_IDB1/im/Im2_0.jpg")).samples) == 2
 

@@ -22,6 +22,8 @@ from alledge.runtime.data.cell_truth import TrueCell
 from alledge.runtime.data.datasets import Dataset, read_dataset
 from alledge.runtime.imaging import load_rgb
 from alledge.runtime.metrics.bundle_evaluation import evaluate_bundle
+from alledge.runtime.metrics.evaluation import CROP_NOTE
+from alledge.train.tables import evaluation_text
 from support import bundles
 from support.cell_pictures import one_cell
 
@@ -100,6 +102,20 @@ def test_images_of_one_cell_are_cells_and_no_fields(cell_bundle: Path, tmp_path:
     jsonschema.validate(document, json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert document["fields"] is None
     assert (document["operating"]["images"], document["operating"]["positives"]) == (4, 2)
+
+
+def test_a_note_says_that_crops_of_training_fields_are_not_recognized(
+    own_cell_bundle: Path, data: Dataset, tmp_path: Path
+) -> None:
+    for label in ("healthy", "blast"):
+        (tmp_path / "cells" / label).mkdir(parents=True)
+        Image.fromarray(one_cell()).save(tmp_path / "cells" / label / "a.png")
+    assert evaluate_bundle(own_cell_bundle, tmp_path / "cells")["notes"] == []  # no hash, no claim
+    bundles.edit(own_cell_bundle, seen={"salt": "00ff", "hashes": [32 * "0"]})
+    document = evaluate_bundle(own_cell_bundle, tmp_path / "cells")
+    assert document["notes"] == [CROP_NOTE]
+    assert f"note: {CROP_NOTE}" in evaluation_text(document)
+    assert evaluate_bundle(own_cell_bundle, data.root)["notes"] == []  # fields alone
 
 
 def test_fields_without_positions_have_no_cells_with_a_truth(

@@ -13,6 +13,7 @@ from alledge.errors import UsageError
 from alledge.runtime.cells.results import CellResult
 from alledge.runtime.data.inputs import find_images
 from alledge.runtime.overlay.gallery import CELLS_A_SHEET, Galleries, draw_gallery
+from alledge.runtime.overlay.picture_folder import OVERLAYS, PictureFolder
 from support.cell_results import cell, draw_nuclei, field_result, grid
 
 SIZE = (1000, 750)
@@ -130,6 +131,70 @@ def test_galleries_are_written_beside_each_other_and_never_replaced(tmp_path: Pa
         Galleries(out, images)
     again = Galleries(out, images, force=True).write(images[0], field_result(cells, images[0]))
     assert again[0] == out / "field.cells.jpg"
+
+
+def write_gallery(out: Path, count: int, image: str = "field.png", *, force: bool = False) -> None:
+    """Write the gallery of a field with so many cells."""
+    cells = grid(count, step=40, columns=25, radius=8)
+    field = draw_nuclei(SIZE, cells)
+    Galleries(out, [image], force=force).write(field, field_result(cells, image))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_no_sheet_of_an_earlier_gallery_stays_beside_the_new_one(tmp_path: Path) -> None:
+    write_gallery(tmp_path, 410)
+    write_gallery(tmp_path, 410, "other.png")
+    (tmp_path / "field.sheet-2.cells.jpg").unlink()
+    (tmp_path / "field.sheet-2.png").touch()
+    write_gallery(tmp_path, 3, force=True)
+    assert names(tmp_path) == [
+        "field.cells.jpg", "field.sheet-2.png",
+        "other.cells.jpg", "other.sheet-2.cells.jpg", "other.sheet-3.cells.jpg",
+    ]  # fmt: skip
+    write_gallery(tmp_path, 3, "other.png", force=True)
+    write_gallery(tmp_path, 230, "other.png", force=True)
+    assert names(tmp_path)[2:] == ["other.cells.jpg", "other.sheet-2.cells.jpg"]
+
+
+def test_a_sheet_of_an_earlier_gallery_is_never_removed_without_force(tmp_path: Path) -> None:
+    write_gallery(tmp_path, 230)
+    (tmp_path / "field.cells.jpg").unlink()
+    with pytest.raises(UsageError, match=r"field\.sheet-2\.cells\.jpg exists already"):
+        write_gallery(tmp_path, 3)
+    later = Galleries(tmp_path)  # it does not know yet which images will come
+    with pytest.raises(UsageError, match=r"field\.sheet-2\.cells\.jpg exists already"):
+        later.write(draw_nuclei(SIZE, []), field_result([], "field.png"))
+    assert names(tmp_path) == ["field.sheet-2.cells.jpg"]
+
+
+def test_a_gallery_with_the_name_of_a_sheet_stays(tmp_path: Path) -> None:
+    images = ["field.png", "field.sheet-2.png"]
+    field = draw_nuclei(SIZE, [])
+    for force in (False, True):
+        galleries = Galleries(tmp_path, images, force=force)
+        for image in reversed(images):
+            galleries.write(field, field_result([], image))
+        assert names(tmp_path) == ["field.cells.jpg", "field.sheet-2.cells.jpg"]
+
+
+def test_overlays_have_no_sheets(tmp_path: Path) -> None:
+    other = tmp_path / "field.sheet-2.overlay.jpg"
+    other.touch()
+    for force in (False, True):
+        PictureFolder(tmp_path, OVERLAYS, ["field.png"], force=force).save(
+            "field.png", Image.new("RGB", (8, 8))
+        )
+    assert other.stat().st_size == 0
+
+
+def test_a_folder_with_the_name_of_a_sheet_is_not_removed(tmp_path: Path) -> None:
+    write_gallery(tmp_path, 3)
+    (tmp_path / "field.sheet-2.cells.jpg").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        write_gallery(tmp_path, 3, force=True)
 
 
 def test_pixels_get_names_that_are_free(tmp_path: Path) -> None:

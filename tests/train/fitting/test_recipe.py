@@ -4,7 +4,7 @@ import pytest
 
 from alledge.errors import UsageError
 from alledge.train.fitting.augmentation import PAPER_AUGMENTATION
-from alledge.train.fitting.recipe import AS_PAPER, recipe_for
+from alledge.train.fitting.recipe import AS_PAPER, CELL_FINE_TUNING, recipe_for
 from alledge.train.networks.architectures import ARCHITECTURES
 
 NOTHING = {"epochs": None, "batch_size": None, "lr": None}
@@ -52,3 +52,11 @@ def test_the_user_chooses_whether_the_head_is_fitted_first() -> None:
 def test_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="paper"):
         recipe_for("none", **NOTHING, name="papr")
+
+
+def test_cells_are_fine_tuned_at_a_higher_rate_and_with_their_augmentation() -> None:
+    fine_tuned = recipe_for("imagenet", **NOTHING, fine_tuning=CELL_FINE_TUNING)
+    assert fine_tuned == CELL_FINE_TUNING
+    scratch = recipe_for("none", **NOTHING, fine_tuning=CELL_FINE_TUNING)
+    assert scratch.lr == recipe_for("none", **NOTHING).lr
+    assert scratch.augmentation == CELL_FINE_TUNING.augmentation

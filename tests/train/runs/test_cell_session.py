@@ -113,6 +113,22 @@ def test_the_metrics_of_cells_leave_out_those_without_a_truth(cell_run: Run) -> 
     assert trained == set(predictions.images) - unknown
 
 
+def test_the_certain_auc_compares_blasts_with_the_cells_of_healthy_fields(cell_run: Run) -> None:
+    labels = {row["field"]: row["label"] for row in rows(cell_run.path / "fields.csv")}
+    blasts, healthy = [], []
+    for row in rows(cell_run.path / "predictions.csv"):
+        if row["known"] == "1":
+            if row["label"] == "blast":
+                blasts.append(float(row["score_blast"]))
+            elif labels[row["image"].partition("#")[0]] == "healthy":
+                healthy.append(float(row["score_blast"]))
+    wins = [(a > b) + (a == b) / 2 for a in blasts for b in healthy]
+    figure = cell_run.record["certain_auc"]
+    assert figure["value"] == pytest.approx(np.mean(wins), abs=1e-6)
+    assert figure["n"] == len(blasts) + len(healthy) < cell_run.record["oof"]["images"]
+    assert figure["low"] <= figure["value"] <= figure["high"]
+
+
 def test_the_table_of_fields_agrees_with_the_metrics(cell_run: Run, fields: Dataset) -> None:
     table, metrics = rows(cell_run.path / "fields.csv"), cell_run.record["fields"]
     assert [row["field"] for row in table] == [fields.relative(s) for s in fields.samples]

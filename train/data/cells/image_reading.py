@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ....runtime.cells.field_cells import FieldCells, find_cells
-from ....runtime.cells.one_cell import is_one_cell
+from ....runtime.cells.field_cells import FieldCells
 from ....runtime.cells.settings import CellSettings
-from ....runtime.cells.single_cell import single_cell
+from ....runtime.cells.single_cell import image_cells
 from ....runtime.data.boxes import VOC, YOLO
 from ....runtime.data.datasets import Dataset, Sample
 from ....runtime.data.label_reading import LabelReading
-from ....runtime.data.named_layouts import ALL_IDB1, ALL_IDB2, C_NMC
-from ....runtime.imaging import Header
+from ....runtime.data.named_layouts import ALL_IDB1, SINGLE_CELL_LAYOUTS
+from ....runtime.imaging import Header, load_field
 from .copies import thumbnail
 from .field_reading import CellReading, FieldReading, read_field
 from .labels import CellLabels
 from .sources import names_all_leucocytes
 
+if TYPE_CHECKING:
+    from ....runtime.cells.types import TakenAs
+    from ....runtime.types import RGB
+
 BOXED = (YOLO, VOC)
-FIELDS, SINGLE_CELLS = (ALL_IDB1, *BOXED), (ALL_IDB2, C_NMC)
+FIELDS = (ALL_IDB1, *BOXED)
 # Layouts that do not say it: an image with a shorter side below this shows one cell. Cut-outs of
 # public sets have 80 to 450 pixels, fields 480 or more.
 FIELD_SIDE = 480
@@ -80,11 +84,13 @@ def read_image(
     DataError
         As `read_field`.
     ImageError
-        As `find_cells`.
+        As `load_rgb`.
     """
-    found = find_cells(sample.path, settings)
+    loaded = load_field(sample.path, settings.field_pixels)
+    taken_as = "field" if table else _taken_as(dataset, loaded[0])
+    kind, found = image_cells(*loaded, settings, taken_as)
     field = None
-    if table or not _shows_one_cell(dataset, found):
+    if kind == "field":
         boxed = dataset.layout in BOXED and table is None
         field = read_field(
             found,
@@ -96,7 +102,7 @@ def read_image(
         )
         cells = field.cells
     else:
-        cells = _one_cell(found, labels.of(sample.label), settings)
+        cells = _one_cell(found, labels.of(sample.label))
     return ImageReading(cells, found.header, pixel_digest(found), thumbnail(found.rgb), field)
 
 
@@ -105,18 +111,17 @@ def pixel_digest(found: FieldCells) -> str:
     return hashlib.sha256(repr(found.rgb.shape).encode() + found.rgb.tobytes()).hexdigest()
 
 
-def _shows_one_cell(dataset: Dataset, found: FieldCells) -> bool:
-    """Return whether an image shows one cell, by its layout, else by its size and content."""
-    if dataset.layout in FIELDS + SINGLE_CELLS:
-        return dataset.layout in SINGLE_CELLS
-    return min(found.rgb.shape[:2]) < FIELD_SIDE or is_one_cell(found.rgb, found.detection)
+def _taken_as(dataset: Dataset, rgb: RGB) -> TakenAs:
+    """Return what an image is taken as, by its layout, else by its size or its content."""
+    if dataset.layout in FIELDS:
+        return "field"
+    if dataset.layout in SINGLE_CELL_LAYOUTS or min(rgb.shape[:2]) < FIELD_SIDE:
+        return "cell"
+    return "auto"
 
 
-def _one_cell(
-    found: FieldCells, label: str | None, settings: CellSettings
-) -> tuple[CellReading, ...]:
-    """Return the cell in the centre; none if its label is ignored."""
+def _one_cell(found: FieldCells, label: str | None) -> tuple[CellReading, ...]:
+    """Return the cell of an image of one cell; none if its label is ignored."""
     if label is None:
         return ()
-    single = single_cell(found, settings)
-    return (CellReading(single.cells[0], single.crops[0], label, counted=False),)
+    return (CellReading(found.cells[0], found.crops[0], label, counted=False),)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....errors import DataError, ImageError
 from ....runtime.cells.settings import CellSettings
-from ....runtime.data.cell_truth import TrueCell
+from ....runtime.data.cell_truth import TrueCell, check_positions
 from ....runtime.data.datasets import Dataset, Sample
 from ....runtime.data.label_reading import POSITIVE
 from ....runtime.guards.image_statistics import image_statistics
@@ -106,7 +106,10 @@ def _read_images(
     for index, (dataset, sample) in enumerate(images):
         own = table.reading if table and index in table.cells else None
         if table and own:
-            sample = replace(sample, cells=_with_centroids(sample, table.cells[index], labels))
+            cells = table.cells[index]
+            places = [(cell.x, cell.y) for cell in cells]
+            check_positions(places, (sample.width, sample.height), sample.path, table.path)
+            sample = replace(sample, cells=_with_centroids(sample, cells, labels))
         try:
             readings.append(read_image(dataset, sample, labels, settings, own))
         except ImageError as error:

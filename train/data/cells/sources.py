@@ -26,12 +26,14 @@ class CellTable:
 
     Parameters
     ----------
+    path : Path
     reading : LabelReading
         Of its labels.
     cells : dict of int to tuple of TrueCell
         Index of an image -> its cells. Images without a row are missing.
     """
 
+    path: Path
     reading: LabelReading
     cells: dict[int, tuple[TrueCell, ...]]
 
@@ -124,7 +126,7 @@ def read_cell_table(path: Path, names: tuple[str, ...], positive: Sequence[str] 
             allowed=f"the columns {','.join(TABLE_COLUMNS)}, with the centre of a cell in pixels",
         )
     reading = read_cell_labels(path, labels, positive)
-    return CellTable(reading, {index: tuple(own) for index, own in cells.items()})
+    return CellTable(path, reading, {index: tuple(own) for index, own in cells.items()})
 
 
 def names_all_leucocytes(reading: LabelReading) -> bool:

@@ -218,6 +218,11 @@ def test_a_table_names_the_cells_of_fields(
     table.write_text(f"image,x,y,label\n{well},9,9,blast\n", encoding="utf-8")
     with pytest.raises(DataError, match="the positions of 1 blasts"):
         read(fields, cells_file=table)
+    for rows, message in (("5000,9", "outside its"), ("9,9", "twice")):
+        text = f"image,x,y,label\n{well},9,9,platelet\n{well},{rows},monocyte\n"
+        table.write_text(text, encoding="utf-8")
+        with pytest.raises(DataError, match=message):
+            read(fields, cells_file=table)
 
 
 def test_large_images_of_blasts_without_positions_are_refused(fields: Path, tmp_path: Path) -> None:

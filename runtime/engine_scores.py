@@ -1,0 +1,83 @@
+"""The calibrated scores that an engine computes, and whether all its requests hang."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BackendError
+from .metrics.decisions import apply_temperature
+from .watchdog import report_progress
+
+if TYPE_CHECKING:
+    from .backends import Backend
+    from .types import RGB
+
+Scores = NDArray[np.float64]
+
+
+class EngineScores:
+    """Computes calibrated scores; thread-safe.
+
+    Parameters
+    ----------
+    backend : Backend
+    labels : tuple of str
+        Of the bundle, in the order of the scores.
+    temperature : float
+        Of the bundle's format, > 0.
+    """
+
+    def __init__(self, backend: Backend, labels: tuple[str, ...], temperature: float) -> None:
+        self._backend, self._labels, self._temperature = backend, labels, temperature
+        self._starts: dict[int, float] = {}  # by thread, of the predictions that run
+
+    def of_image(self, rgb: RGB) -> Scores:
+        """Return the scores of an image or a cell, (C,); as `Classifier.scores`."""
+        thread = threading.get_ident()
+        self._starts[thread] = time.monotonic()
+        try:
+            raw = self._backend.predict(rgb[np.newaxis])
+        finally:
+            del self._starts[thread]
+        report_progress()
+        if raw.shape != (1, len(self._labels)) or not np.isfinite(raw).all():
+            raise BackendError(
+                f"{self._backend.engine} answered {raw.tolist()}",
+                allowed=f"a finite score for each of {', '.join(self._labels)}",
+                fix="`alledge verify BUNDLE` shows which backends work on this machine",
+            )
+        calibrated: Scores = apply_temperature(raw, self._temperature)[0]
+        return calibrated
+
+    def of_crops(self, crops: NDArray[np.uint8], workers: int) -> list[Scores]:
+        """Return the scores of the cells of a field.
+
+        Parameters
+        ----------
+        crops : (N, S, S, 3) ndarray of uint8
+        workers : int
+            Number of cells that are in work at once.
+        """
+        workers = min(workers, len(crops))
+        if workers < 2:
+            return [self.of_image(crop) for crop in crops]
+        from .pipeline import in_order
+
+        scores = []
+        for row in in_order(crops, lambda crop: crop, self.of_image, workers):
+            scores.append(row)
+            report_progress()  # of this thread, which has the time limit
+        return scores
+
+    def all_hang(self, requests: int, limit_s: float | None) -> bool:
+        """Return whether every request of the engine runs for longer than the time limit."""
+        if limit_s is None or len(self._starts) < requests:
+            return False
+        latest_start_s = time.monotonic() - limit_s
+        starts = list(self._starts.values())
+        return sum(start_s <= latest_start_s for start_s in starts) >= requests

@@ -1,0 +1,150 @@
+"""From the scores of an image to its result: the labels, thresholds and guards of a bundle.
+
+Needs no engine; `classifier` has the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .guards.guards import Guards
+from .guards.image_statistics import image_statistics
+from .metrics.decisions import Thresholds, decide
+from .records import Result
+
+if TYPE_CHECKING:
+    from .bundle.bundle import Bundle
+    from .cells.cell_task import CellTask, PreparedCells
+    from .imaging import Header
+    from .types import RGB
+
+Scores = NDArray[np.float64]
+
+
+class ImageJudge:
+    """Judges images by their scores, as a bundle says; thread-safe.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    backend : str
+        The backend that computes the scores: each format has thresholds of its own.
+
+    Attributes
+    ----------
+    cells : CellTask or None
+        How a cell bundle judges images; None for a bundle that judges whole fields.
+    """
+
+    def __init__(self, bundle: Bundle, backend: str) -> None:
+        self._bundle, self._backend = bundle, backend
+        artifact = bundle.formats[backend]
+        self._thresholds = Thresholds(artifact.threshold, artifact.band)
+        self._guards = Guards(bundle.record.get("guards"))
+        self.cells: CellTask | None = None
+        if bundle.task == "cell":
+            from .cells.cell_task import CellTask  # a model of fields needs none of it
+
+            self.cells = CellTask.of_bundle(bundle, artifact)
+
+    @property
+    def guarded(self) -> bool:
+        """As `Classifier.guarded`."""
+        return self._guards.active if self.cells is None else self.cells.guarded
+
+    @property
+    def threshold(self) -> float:
+        """As `Classifier.threshold`."""
+        return self._thresholds.threshold if self.cells is None else self.cells.rule.threshold
+
+    def check_judges_cells(self, use: str) -> CellTask:
+        """As `Classifier.check_judges_cells`."""
+        if self.cells is None:
+            raise UsageError(
+                f"{use} from its cells, and {self._bundle.name} judges whole fields",
+                allowed="a bundle of the task cell",
+                fix="--bundle with a bundle that `alledge export` made of a run of --task cell",
+            )
+        return self.cells
+
+    def flags(self, rgb: RGB, header: Header) -> tuple[str, ...]:
+        """Return the flags of the decoder and the guards for an image of a field bundle."""
+        if not self._guards.active:
+            return header.flags
+        return (*header.flags, *self._guards.flags(image_statistics(rgb, header)))
+
+    def judge(self, name: str | None, flags: tuple[str, ...], scores: Scores) -> Result:
+        """Return the result of an image that the model sees as a whole, without its time.
+
+        Parameters
+        ----------
+        name : str or None
+            Of the image.
+        flags : tuple of str
+            Of the decoder and the guards.
+        scores : (C,) ndarray of float64
+            Calibrated.
+        """
+        labels = self._bundle.labels
+        verdict = decide(scores[np.newaxis], labels, self._bundle.positive, self._thresholds)[0]
+        flags += ("indeterminate",) if verdict.indeterminate else ()
+        return replace(
+            self.result(name, flags),
+            label=verdict.label,
+            probability=verdict.probability,
+            scores=dict(zip(labels, map(float, scores), strict=True)),
+        )
+
+    def judge_cells(
+        self, name: str | None, prepared: PreparedCells, scores: Sequence[Scores]
+    ) -> Result:
+        """Return the result of an image of a cell bundle, without its time.
+
+        Parameters
+        ----------
+        name : str or None
+            Of the image.
+        prepared : PreparedCells
+        scores : sequence of (C,) ndarray of float64
+            Calibrated, of each cell.
+        """
+        task = self.cells
+        assert task is not None
+        cells, verdict = task.judge(prepared, scores)
+        return replace(
+            self.result(name, task.flags(prepared, verdict)),
+            label=verdict.label,
+            probability=verdict.probability,
+            scores=verdict.scores,
+            threshold=task.threshold(prepared),
+            kind=prepared.kind,
+            cells=cells,
+            counts=verdict.counts,
+        )
+
+    def result(self, name: str | None, flags: tuple[str, ...] = ()) -> Result:
+        """Return a result that has no label yet."""
+        return Result(
+            image=name,
+            status="review" if flags else "ok",
+            label=None,
+            probability=None,
+            scores=None,
+            threshold=self.threshold,
+            flags=flags,
+            bundle=self._bundle.name,
+            digest=self._bundle.digest,
+            backend=self._backend,
+            ms=0.0,
+            task=self._bundle.task,
+        )
+
+    def error_result(self, name: str | None, error: str, seconds: float) -> Result:
+        """Return the result of an image that has no answer."""
+        return replace(self.result(name), status="error", ms=seconds * 1000, error=error)
