@@ -20,7 +20,7 @@ from PIL import Image
 Floats = NDArray[np.float32]
 
 MIN_RADIUS = 3.0  # pixels
-MAX_RADIUS_SHARE = 0.15  # of the image's shorter side
+MAX_RADIUS_SHARE = 0.2  # of the image's shorter side
 STEP = 1.12  # ratio of neighbouring radii
 MIN_EDGE = 0.12  # least gradient of an edge, in erythrocyte densities a pixel
 MAX_EDGES = 5000  # further ones make it slower and not better
