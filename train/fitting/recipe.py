@@ -76,8 +76,9 @@ class Recipe:
 
 FINE_TUNING = Recipe()
 # The crop of a cell differs more from the images that the base was trained on than a small field
-# does. With this rate the loss of the validation images inside the training folds falls below that
-# of the head alone; with that of fields it does not.
+# does. With this rate the loss of the validation images inside the training folds fell below that
+# of the head alone in four of five folds of ALL-IDB1; two epochs at the rate of fields changed
+# nothing.
 CELL_FINE_TUNING = Recipe(lr=1e-4, augmentation=CELL_AUGMENTATION)
 # Random weights have no useful features. The whole network is trained from the start, with a higher
 # learning rate and for longer.
