@@ -43,7 +43,7 @@ LARGEST_BODY = 1.6  # diameter of a purple erythrocyte, in median diameters of p
 TOUCHING = 3.0  # diameter of a body over its width; a nucleus with lobes has up to 2.9
 IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
 WINDOW = 320  # pixels on the sides of a window of it
-# Pixels of an erythrocyte in a window; the overview would show a larger one. It has at least 8 there.
+# Most pixels of an erythrocyte in a window; the overview would show a larger one.
 LARGEST_MISSED = 24.0
 MIN_SIDE = 8  # pixels of a picture that may show a cell
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory

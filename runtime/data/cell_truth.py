@@ -97,8 +97,8 @@ def cells_of_boxes(
 ) -> tuple[tuple[TrueCell, ...], int]:
     """Return the cells of an image in pixels, and the number of boxes that are too narrow.
 
-    Boxes of one class that overlap nearly wholly are one cell, the first of them: some tools store a
-    box again when it is saved again.
+    Boxes of one class that overlap nearly wholly are one cell, the first of them: some tools store
+    a box again when it is saved again.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def test_a_box_that_is_there_twice_is_one_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sides", [(20, 10, 60, 40), (22, 12, 60, 42)])
 def test_two_classes_of_one_cell_are_refused(tmp_path: Path, sides: tuple[float, ...]) -> None:
     boxes = voc_box("blast", 20, 10, 60, 40) + voc_box("lymphocyte", *sides)
-    with pytest.raises(DataError, match="two classes .* 'blast' and 'lymphocyte'") as error:
+    with pytest.raises(DataError, match=r"two classes .* 'blast' and 'lymphocyte'") as error:
         read_voc(tmp_path, voc_file(boxes))
     assert "a.png" in error.value.what
 
