@@ -222,7 +222,9 @@ def test_a_field_of_smudges_only_is_no_healthy_field(cell_bundle: Path, tmp_path
         assert (record["status"], record["label"], record["probability"]) == ("review", None, None)
         assert record["counts"]["leucocytes"] == 0
         assert "too_few_cells" in record["flags"]
-    assert [row["flags"] for row in csv.DictReader(io.StringIO(table.read_text("utf-8")))] == ["smudge"] * 4
+    assert [row["flags"] for row in csv.DictReader(io.StringIO(table.read_text("utf-8")))] == [
+        "smudge"
+    ] * 4
     rows = csv.DictReader(io.StringIO(run("classify", image, *options, "--csv").stdout))
     assert [row["label"] for row in rows] == ["", ""]
     assert "no leucocyte found" in run("classify", image, *options).stdout
