@@ -25,10 +25,13 @@ REFERENCE_QUANTILE = 0.75
 # red density, hue times stain, tells them in absolute terms, because nuclei absorb red and smudges
 # hardly do. The least of an intact nucleus is 0.91 in ALL-IDB1 (1.64 of a blast) and 1.2 in the
 # Barcelona set; the median of the smudges of ALL-IDB1's Canon is 0.7, of its Olympus 1.8.
+# One or two pale nuclei are no evidence: another laboratory may stain its leucocytes so.
+LEAST_NUCLEI = 3
 LEAST_REFERENCE = 2.8  # stain of the darker nuclei of a field
 LEAST_MEAN_RED = 0.85  # geometric mean over a field with an intact nucleus
 INTACT_RED = 1.6  # no smudge of a field of smudges only
 MIN_RED = 0.1  # of one nucleus in the mean
+MIN_STAIN = 1e-6
 
 
 def is_nucleus(measures: NucleusMeasures, settings: DetectionSettings) -> Mask:
@@ -53,7 +56,7 @@ def is_smudge(measures: NucleusMeasures) -> Mask:
 def has_smudges_only(measures: NucleusMeasures) -> bool:
     """Return whether all nuclei of a field are broken, by their red density."""
     red = (measures.hue * measures.stain)[_gives_reference(measures)]
-    if not len(red) or red.max() >= INTACT_RED:
+    if len(red) < LEAST_NUCLEI or red.max() >= INTACT_RED:
         return False
     return bool(np.log(np.maximum(red, MIN_RED)).mean() < np.log(LEAST_MEAN_RED))
 
@@ -61,8 +64,11 @@ def has_smudges_only(measures: NucleusMeasures) -> bool:
 def relative_stain(measures: NucleusMeasures) -> NDArray[np.float64]:
     """Return each nucleus' stain over that of the field's darker nuclei."""
     large = measures.stain[_gives_reference(measures)]
-    reference = np.quantile(large, REFERENCE_QUANTILE) if len(large) else LEAST_REFERENCE
-    return np.asarray(measures.stain / max(float(reference), LEAST_REFERENCE))
+    if not len(large):
+        return measures.stain
+    reference = float(np.quantile(large, REFERENCE_QUANTILE))
+    least = LEAST_REFERENCE if len(large) >= LEAST_NUCLEI else MIN_STAIN
+    return np.asarray(measures.stain / max(reference, least))
 
 
 def _gives_reference(measures: NucleusMeasures) -> Mask:
