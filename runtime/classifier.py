@@ -35,9 +35,9 @@ from .watchdog import (
 
 if TYPE_CHECKING:
     from .cells.cell_task import CellTask, PreparedCells
+    from .imaging import Header
     from .overlay.pictures import Pictures
     from .previews import Preview
-    from .imaging import Header
     from .types import RGB, ImageSource
 
 _first_image = FirstUse()
@@ -177,9 +177,7 @@ class Classifier:
         threads = usable_cores() if threads is None else validate_threads(threads)
         if mode == "latency" and bundle.task == "cell":
             engine = open_backend(bundle, backend, 1, threads)
-            return cls(
-                bundle, engine, 1, timeout_s, crop_workers=threads, previews=previews
-            )
+            return cls(bundle, engine, 1, timeout_s, crop_workers=threads, previews=previews)
         if mode == "latency":
             engine = open_backend(bundle, backend, threads)
             return cls(bundle, engine, 1, timeout_s, previews=previews)
@@ -456,9 +454,7 @@ class Classifier:
             with _first_image.alone():
                 source = resolve_source(source)  # a stream can be read only once
                 if self._judge.cells is not None:
-                    content = self._judge.cells.prepare(
-                        source, taken_as, preview=self._previews
-                    )
+                    content = self._judge.cells.prepare(source, taken_as, preview=self._previews)
                     flags, preview = content.flags, content.preview
                 else:
                     content, header = load_image(source, self.bundle.image_settings)

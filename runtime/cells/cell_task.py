@@ -20,11 +20,11 @@ from .types import Cell, TakenAs
 
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle, Format
+    from ..previews import Preview
     from ..types import GuardsRecord, ImageSource
     from .field_cells import FieldCells
     from .field_rule import FieldRule
     from .settings import CellSettings
-    from ..previews import Preview
 
 # A square is enlarged at most this much; a field with smaller cells is too small.
 MAX_ENLARGEMENT = 2.0

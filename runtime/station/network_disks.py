@@ -15,10 +15,13 @@ from pathlib import Path
 # Names of file systems, as Linux and macOS print them. Of those in user space, the part after
 # "fuse." counts.
 NETWORK_TYPES = frozenset(
-    "9p afpfs afs beegfs ceph cifs curlftpfs davfs davfs2 drvfs gcsfuse glusterfs goofys gpfs "
-    "lustre ncpfs nfs nfs3 nfs4 pvfs2 prl_fs rclone s3fs smb2 smb3 smbfs sshfs vboxsf virtiofs "
-    "vmhgfs vmhgfs-fuse webdav".split()
-)
+    (
+        "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "curlftpfs", "davfs", "davfs2", "drvfs",
+        "gcsfuse", "glusterfs", "goofys", "gpfs", "lustre", "ncpfs", "nfs", "nfs3", "nfs4",
+        "prl_fs", "pvfs2", "rclone", "s3fs", "smb2", "smb3", "smbfs", "sshfs", "vboxsf",
+        "virtiofs", "vmhgfs", "vmhgfs-fuse", "webdav",
+    )
+)  # fmt: skip
 MOUNTS = Path("/proc/self/mounts")
 MOUNT_LINE = re.compile(r"^.+ on (?P<place>/.*) \((?P<type>[\w.]+)")  # of macOS
 ESCAPE = re.compile(r"\\([0-7]{3})")

@@ -60,7 +60,9 @@ def _open(home: str | None) -> History:
 @since_option
 @until_option
 @click.option(
-    "--status", type=click.Choice(["ok", "review", "error"]), help="Only results of this status."
+    "--status",
+    type=click.Choice(["ok", "review", "error", "foreign"]),
+    help="Only results of this status.",
 )
 @click.option("--search", metavar="TEXT", help="Only images whose name has this text.")
 @click.option(
@@ -155,7 +157,7 @@ def export(
     from ....errors import UsageError
     from ...outputs import check_outputs, make_folder, output_file
     from ...terminal import use_utf8
-    from .export import export_parts
+    from .export import export_parts, write_parts
     from .queries import EntryQuery
 
     if style is None:
@@ -172,9 +174,7 @@ def export(
             return
         make_folder(Path(out).parent)
         with output_file(Path(out), force=force) as temporary:
-            # surrogates are escaped in each cell and line already
-            with temporary.open("r+", encoding="utf-8", newline="", errors="backslashreplace") as f:
-                f.writelines(parts)
+            write_parts(temporary, parts)
 
 
 @history.command(short_help="Check that nobody has changed the history.")

@@ -125,9 +125,7 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if owner != APPLICATION_ID and not is_empty:
-        raise HistoryError(
-            f"{path} is a database of another program", fix="--home ANOTHER-FOLDER"
-        )
+        raise HistoryError(f"{path} is a database of another program", fix="--home ANOTHER-FOLDER")
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -60,6 +60,12 @@ def export_parts(
                 yield f"{json.dumps(entry_document(row, names=names), allow_nan=False)}\n"
 
 
+def write_parts(path: Path, parts: Iterable[str]) -> None:
+    """Write the parts of an export to a file that `output_file` has created."""
+    with path.open("r+", encoding="utf-8", newline="", errors="backslashreplace") as stream:
+        stream.writelines(parts)
+
+
 def _page(history: History, rows: Iterable[tuple[Entry, bytes | None]], names: bool) -> str:
     from ...pages.environment import image_uri, render_page
 

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .entries import Entry, FileName, PersonVerdict
@@ -16,6 +16,9 @@ READ = (
     "e.probability, e.body, e.link, e.refers_to, n.name, n.folder "
     "FROM entries e LEFT JOIN names n ON n.number = e.number "
 )
+ENTRY_COLUMNS = (
+    "number", "kind", "time", "content", "bundle", "site", "status", "label", "probability",
+)  # fmt: skip
 SHOWN = ("result", "unread")  # the kinds of rows that are listed
 CHUNK = 500  # rows of an export at once
 
@@ -147,12 +150,13 @@ def picture(connection: sqlite3.Connection, number: int, kind: str) -> bytes | N
 
 
 def counts(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return the number of rows of each kind, and of results of each status."""
-    result: dict[str, int] = {"result": 0, "unread": 0, "verdict": 0, "ok": 0, "review": 0}
+    """Return the number of rows of each kind, and of each status."""
+    names = ("result", "unread", "verdict", "removal", "ok", "review", "error", "foreign")
+    result = dict.fromkeys(names, 0)
     sql = "SELECT kind, status, count(*) FROM entries GROUP BY kind, status"
     for kind, status, count in connection.execute(sql):
         result[kind] = result.get(kind, 0) + count
-        if kind == "result" and status is not None:
+        if status is not None:
             result[status] = result.get(status, 0) + count
     return result
 
@@ -168,9 +172,9 @@ def verdict_rows(connection: sqlite3.Connection) -> Iterator[PersonVerdict]:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    *columns, body, link, refers_to, name, folder = row
+    body, link, refers_to, name, folder = row[9:]
     return Entry(
-        *columns,
+        **dict(zip(ENTRY_COLUMNS, row[:9], strict=True)),
         body=None if body is None else json.loads(body),
         name=None if name is None else FileName(name, folder),
         link=link,
@@ -188,8 +192,6 @@ def _verdict(row: tuple[Any, ...]) -> PersonVerdict | None:
 
 def _with_verdicts(connection: sqlite3.Connection, rows: Iterable[Entry]) -> list[Entry]:
     """Return rows with the latest verdict on each image and cell."""
-    from dataclasses import replace
-
     rows = list(rows)
     found: dict[int, dict[int | None, PersonVerdict]] = defaultdict(dict)
     for start in range(0, len(rows), CHUNK):
@@ -202,9 +204,7 @@ def _with_verdicts(connection: sqlite3.Connection, rows: Iterable[Entry]) -> lis
             if (verdict := _verdict(line)) is not None:
                 found[verdict.refers_to][verdict.cell] = verdict
     return [
-        replace(
-            row, verdicts=tuple(v for v in found[row.number].values() if v.label is not None)
-        )
+        replace(row, verdicts=tuple(v for v in found[row.number].values() if v.label is not None))
         if row.number in found
         else row
         for row in rows

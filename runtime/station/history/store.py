@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import UsageError
+from ...cells.field_rule import OTHER
 from . import queries
 from .chain import CHAINED, body_text, digest_of, link_of, name_digest
 from .database import FILE, history_errors, open_database, transaction
@@ -223,7 +224,7 @@ class History:
             return queries.picture(connection, number, kind)
 
     def counts(self) -> Mapping[str, int]:
-        """Return the number of rows of each kind, and of results of each status."""
+        """Return the number of rows of each kind, and of each status."""
         with self._using() as connection:
             return queries.counts(connection)
 
@@ -285,13 +286,11 @@ def searchable(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """
     record = body.get("record") or {}
     label = body.get("label") if kind == "verdict" else record.get("label")
-    status = "error" if kind == "unread" else record.get("status")
+    status = body.get("outcome") if kind == "unread" else record.get("status")
     return {"status": status, "label": label, "probability": record.get("probability")}
 
 
-def check_verdict(
-    entry: Entry | None, refers_to: int, cell: int | None, label: str | None
-) -> None:
+def check_verdict(entry: Entry | None, refers_to: int, cell: int | None, label: str | None) -> None:
     """Check that a person may give this verdict on this result.
 
     Raises
@@ -307,5 +306,8 @@ def check_verdict(
             f"the result {refers_to} has no cell {cell}",
             allowed=f"0 to {len(cells) - 1}" if cells else "none: it has no cells",
         )
-    if label is not None and label not in entry.body["labels"]:
-        raise UsageError(f"there is no label {label!r}", allowed=entry.body["labels"])
+    allowed = entry.body["labels"]
+    if cell is None and cells:
+        allowed = [name for name in allowed if name != OTHER]
+    if label is not None and label not in allowed:
+        raise UsageError(f"there is no label {label!r}", allowed=allowed)

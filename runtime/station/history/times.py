@@ -11,14 +11,12 @@ import click
 DAYS = re.compile(r"(\d{1,5})d")
 
 
-class TimeOption(click.ParamType):
+class TimeOption(click.ParamType):  # type: ignore[type-arg]
     """A point in time: a date, a date with a time, both of this machine's zone, or days ago."""
 
     name = "time"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if (text := utc_text(str(value))) is None:
             self.fail(
                 f"{value!r} is no time; allowed: 2026-01-31, 2026-01-31T12:30, or 30d for 30 days "
