@@ -16,7 +16,7 @@ from ...cells.field_rule import OTHER
 from . import queries
 from .chain import CHAINED, body_text, digest_of, link_of, name_digest
 from .database import FILE, history_errors, open_database, transaction
-from .entries import BODY_VERSION, Entry, NewEntry, PictureKind, Scope, SeenFile
+from .entries import BODY_VERSION, Entry, FileName, NewEntry, PictureKind, Scope, SeenFile
 from .queries import EntryQuery
 from .removal import remove_entries
 
@@ -93,11 +93,11 @@ class History:
         bool
             True if it is new. It is on the disk then.
         """
-        salt = secrets.token_hex(16)
+        salt, name = secrets.token_hex(16), new.name and storable(new.name)
         body: dict[str, Any] = {
             "schema_version": BODY_VERSION,
             "record": None if new.record is None else {**new.record, "image": None},
-            "name_digest": new.name and name_digest(salt, new.name.name, new.name.folder),
+            "name_digest": name and name_digest(salt, name.name, name.folder),
             "pictures": {
                 kind: {
                     "digest": digest_of(picture.jpeg),
@@ -116,10 +116,10 @@ class History:
                 connection, new.kind, body, content=new.content, bundle=new.bundle, site=new.site,
                 state=new.state, **searchable(new.kind, body),
             )  # fmt: skip
-            if new.name is not None:
+            if name is not None:
                 connection.execute(
                     "INSERT INTO names VALUES (?, ?, ?, ?)",
-                    (number, salt, new.name.name, new.name.folder),
+                    (number, salt, name.name, name.folder),
                 )
             connection.executemany(
                 "INSERT INTO pictures VALUES (?, ?, ?)",
@@ -273,6 +273,15 @@ class History:
 
     def _path_digest(self, path: str) -> str:
         return name_digest(self._salt, path, None)
+
+
+def storable(name: FileName) -> FileName:
+    """Return a name that is text: bytes that are no UTF-8 become ``\\udcff``."""
+
+    def text(part: str) -> str:
+        return part.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    return FileName(text(name.name), None if name.folder is None else text(name.folder))
 
 
 def searchable(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:

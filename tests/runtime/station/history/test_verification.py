@@ -52,9 +52,7 @@ def test_an_edit_is_found(history: History, what: str) -> None:
 
 
 @pytest.mark.parametrize("scope", ["all", "names", "pictures"])
-def test_a_removal_is_no_edit_and_nothing_of_it_stays_in_the_file(
-    home: Path, scope: str
-) -> None:
+def test_a_removal_is_no_edit_and_nothing_of_it_stays_in_the_file(home: Path, scope: str) -> None:
     with filled(home) as history:
         history.add(new_result(77, "Müller Hans.jpg"))
         assert history.remove("2999", scope) > 0  # type: ignore[arg-type]
