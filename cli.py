@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("runtime.commands:verify", "Check that a bundle computes the same scores here."),
     "classify": ("runtime.commands:classify", "Classify images of blood smears."),
     "watch": ("runtime.station.commands:watch", "Classify what a camera saves into folders."),
+    "serve": ("runtime.station.commands:serve", "Serve the local page and a REST interface."),
     "history": (
         "runtime.station.history.commands:history",
         "List, show, export and verify past results.",

@@ -101,3 +101,91 @@ def watch(
     )
     if failures:
         click.get_current_context().exit(1)
+
+
+@click.command(short_help="Serve the local page and a REST interface.")
+@click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=FilePath())
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="H",
+    help="Address to listen on. One that other machines reach needs a token.",
+)
+@click.option(
+    "--port",
+    type=Count(0, 65535),
+    default=8750,
+    show_default=True,
+    metavar="N",
+    help="Port; 0 takes a free one.",
+)
+@click.option(
+    "--token",
+    envvar="ALLEDGE_TOKEN",
+    metavar="T",
+    help="Secret that every request needs; other users of this machine see an option, but not "
+    "the variable ALLEDGE_TOKEN.",
+)
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Further name by which browsers call this machine; may be repeated.",
+)
+@classifier_options
+@click.option(
+    "--max-mib",
+    type=Count(1, 1024),
+    default=64,
+    show_default=True,
+    metavar="MIB",
+    help="Largest image file that is accepted.",
+)
+@click.option(
+    "--max-megapixels",
+    type=FiniteFloatRange(most=200.0, min_open=True),
+    default=100.0,
+    show_default=True,
+    metavar="N",
+    help="Largest image that is accepted.",
+)
+def serve(
+    folders: tuple[str, ...],
+    host: str,
+    port: int,
+    token: str | None,
+    names: tuple[str, ...],
+    bundle: str | None,
+    backend: str,
+    threads: int | None,
+    home: str | None,
+    recursive: bool,
+    settle_s: float,
+    interval_s: float,
+    timeout_s: float,
+    max_mib: int,
+    max_megapixels: float,
+) -> None:
+    """Serve the local page and a REST interface, and watch folders.
+
+    The first line on standard output is the address of the page. It needs no network, and only
+    this machine can open it, unless --host names another address. The page takes pictures that
+    are dropped on it, shows what the watched folders bring, and records the verdicts of people.
+
+    \b
+    Example:
+      alledge serve "D:/Camera/Pictures"
+      alledge serve --port 0 --bundle bundles/mobilenetv2-cell-int8
+    """
+    from .server.run_serve import ServeOptions, serve_station
+
+    serve_station(
+        ServeOptions(
+            folders=folders, host=host, port=port, token=token, names=names, home=home,
+            bundle=bundle, backend=backend, threads=threads, timeout_s=timeout_s,
+            settle_s=settle_s, interval_s=interval_s, recursive=recursive, max_mib=max_mib,
+            max_megapixels=max_megapixels,
+        )
+    )  # fmt: skip

@@ -37,6 +37,7 @@ class EntryDocument(TypedDict):
     site: str | None
     name: str | None
     folder: str | None
+    status: str | None
     source: str | None
     width: int | None  # of the upright original, in pixels
     height: int | None
@@ -77,6 +78,7 @@ def entry_document(entry: Entry, *, names: bool = True) -> EntryDocument:
         "site": entry.site,
         "name": None if name is None else name.name,
         "folder": None if name is None else name.folder,
+        "status": entry.status,
         "source": body.get("source"),
         "width": image.get("width"),
         "height": image.get("height"),

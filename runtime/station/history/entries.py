@@ -26,7 +26,7 @@ class FileName:
     name : str
         Without the folder.
     folder : str or None
-        The watched folder; None for an upload.
+        The folder of the file; None for an upload.
     """
 
     name: str

@@ -38,6 +38,8 @@ class EntryQuery:
         Part of the name.
     unread : bool
         Include files that could not be read, beside results.
+    foreign : bool
+        Include files that are no pictures.
     newest_first : bool
     limit : int or None
     """
@@ -50,6 +52,7 @@ class EntryQuery:
     label: str | None = None
     search: str | None = None
     unread: bool = True
+    foreign: bool = True
     newest_first: bool = True
     limit: int | None = 100
 
@@ -70,6 +73,8 @@ class EntryQuery:
             if value is not None:
                 parts.append(condition)
                 values.append(value)
+        if not self.foreign:
+            parts.append("e.status IS NOT 'foreign'")
         order = "DESC" if self.newest_first else "ASC"
         sql = f"WHERE {' AND '.join(parts)} ORDER BY e.number {order}"
         if self.limit is not None:
@@ -97,8 +102,8 @@ def all_entries(connection: sqlite3.Connection, query: EntryQuery) -> Iterator[E
     while True:
         part = EntryQuery(
             since=query.since, until=query.until, after=after, status=query.status,
-            label=query.label, search=query.search, unread=query.unread, newest_first=False,
-            limit=CHUNK,
+            label=query.label, search=query.search, unread=query.unread, foreign=query.foreign,
+            newest_first=False, limit=CHUNK,
         )  # fmt: skip
         rows = entries(connection, part)
         yield from rows

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,6 +150,7 @@ class Watcher:
 
     def _work(self, finished: Sequence[FinishedFile]) -> None:
         intakes: deque[Intake] = deque()
+        is_main_thread = threading.current_thread() is threading.main_thread()  # it gets signals
 
         def sources() -> Iterator[ImageSource]:
             contents: set[str] = set()
@@ -164,7 +167,7 @@ class Watcher:
         try:
             for result in self._classifier.classify(sources()):
                 intake = intakes.popleft()
-                with held():
+                with held() if is_main_thread else nullcontext():
                     self._finish(intake, result)
                 intake.close()
         finally:
@@ -203,7 +206,7 @@ class Watcher:
         elif result.status == "error":
             self._wait_or_record(intake, result.error)
         else:
-            name = FileName(Path(file.path).name, file.folder)
+            name = FileName(Path(file.path).name, str(Path(file.path).parent))
             seen = SeenFile(file.path, file.size, file.modified)
             self._write(
                 self._recorder.result(
@@ -225,7 +228,7 @@ class Watcher:
 
     def _record_unread(self, intake: Intake) -> None:
         file = intake.file
-        name = FileName(Path(file.path).name, file.folder)
+        name = FileName(Path(file.path).name, str(Path(file.path).parent))
         seen = SeenFile(file.path, file.size, file.modified)
         entry = self._recorder.unread(
             intake.reason,

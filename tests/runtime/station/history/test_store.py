@@ -158,9 +158,8 @@ def test_a_damaged_database_is_one_clear_error(home: Path, damage: str) -> None:
     else:
         del pages[5000:]
     path.write_bytes(pages)
-    with pytest.raises(HistoryError, match="damaged") as caught:  # noqa: PT012
-        with History(home) as history:
-            history.add(new_result(999))
+    with pytest.raises(HistoryError, match="damaged") as caught, History(home) as history:
+        history.add(new_result(999))
     assert "restore a backup" in str(caught.value)
 
 
@@ -172,9 +171,10 @@ def test_a_locked_database_is_one_clear_error(
     with history.snapshot() as connection:  # readers are not blocked
         assert connection.execute("SELECT count(*) FROM entries").fetchone() == (7,)
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.01)
-    with History(history.path.parent) as second:
-        with pytest.raises(HistoryError, match="another program has locked it"):
-            second.add(new_result(9))
+    second = History(history.path.parent)
+    with pytest.raises(HistoryError, match="another program has locked it"):
+        second.add(new_result(9))
+    second.close()
     other.execute("ROLLBACK")
     other.close()
     assert history.add(new_result(9)) == (8, True)
