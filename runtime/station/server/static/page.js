@@ -10,6 +10,8 @@ import { personOf, showFacts, showVerdict } from "./verdict.js";
 let shown = null; // the entry on the page
 let cell = null; // index of the selected cell
 let known = null; // the state of the server
+let acceptFrom = 0; // time from which verdicts count: a picture that has just come is not judged
+const GRACE_MS = 1000;
 
 function show(entry, selected = null) {
   shown = entry;
@@ -34,7 +36,8 @@ function classesOf(entry) {
 function showClasses() {
   const labels = classesOf(shown);
   const said = shown ? personOf(shown, cell) : null;
-  const what = cell === null ? "target_image" : "target_cell";
+  const hasCells = Boolean(shown?.record?.cells?.length);
+  const what = cell !== null ? "target_cell" : hasCells ? "target_image_cells" : "target_image";
   byId("target").textContent = labels.length ? text(what) : "";
   byId("side").hidden = !labels.length; // nothing to judge
   const buttons = labels.map((label, index) => element("button", {
@@ -49,6 +52,7 @@ function showClasses() {
 }
 
 async function judge(label) {
+  if (performance.now() < acceptFrom) return; // it was meant for the picture before
   const { number } = shown;
   const selected = cell;
   try {
@@ -121,8 +125,16 @@ async function onEntries(numbers) {
     else if (entry.kind === "result" && number > (shown?.number ?? 0)) newest = entry;
   }
   // a person who is judging cells is not interrupted
-  if (newest && byId("follow").checked && cell === null) show(newest);
+  if (newest && byId("follow").checked && cell === null) showUnasked(newest);
   refreshState();
+}
+
+// Shows a picture that nobody clicked. A key or click that was on its way must not judge it.
+function showUnasked(entry) {
+  acceptFrom = performance.now() + GRACE_MS;
+  byId("classes").classList.add("waiting");
+  setTimeout(() => byId("classes").classList.remove("waiting"), GRACE_MS);
+  show(entry);
 }
 
 async function classifyFiles(files) {
@@ -132,7 +144,7 @@ async function classifyFiles(files) {
       byId("live-text").textContent = text("working", { name: file.name });
       const entry = await requests.entry(await requests.classify(file));
       history.update(entry);
-      show(entry);
+      showUnasked(entry);
     } catch (error) {
       complain(error);
     }
