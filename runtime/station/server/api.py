@@ -28,6 +28,7 @@ from .uploads import UploadError
 LARGEST_PAGE, USUAL_PAGE = 200, 50  # rows of an answer
 SMALL_BODY = 4096  # bytes of a verdict or a login
 SMALL_TIMEOUT_S = 10.0
+REMOVED = "it was classified before, and the content of its entry was removed"
 STATUSES = ("ok", "review", "error", "foreign")
 
 
@@ -76,7 +77,8 @@ async def classify(request: Request) -> Response:
     except ClientDisconnect:
         return Response(status_code=400)
     headers = {"location": f"/v1/history/{entry.number}"}
-    return JSONResponse(_record(entry, services), 422 if entry.kind == "unread" else 200, headers)
+    status = 422 if entry.kind == "unread" else 200 if entry.body is not None else 410
+    return JSONResponse(_record(entry, services), status, headers)
 
 
 def _record(entry: Entry, services: Services) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def _record(entry: Entry, services: Services) -> dict[str, Any]:
         "image": None, "status": "error", "label": None, "probability": None, "scores": None,
         "threshold": services.classifier.threshold, "flags": [], "bundle": bundle.name,
         "digest": bundle.digest, "backend": services.classifier.backend.name, "ms": 0.0,
-        "error": (entry.body or {}).get("reason") or "its entry was removed",
+        "error": (entry.body or {}).get("reason") or REMOVED,
     }  # fmt: skip
     if bundle.task == "cell":
         record |= {"as": None, "site": None, "cells": None, "counts": None}

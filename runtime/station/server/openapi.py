@@ -114,6 +114,7 @@ def _classify() -> dict[str, Any]:
         },
         "responses": {
             "200": _json("The record; it is in the history", _reference("record")),
+            "410": _json("It has an entry whose content was removed", _reference("record")),
             "422": _json("The image cannot be read; the record says why", _reference("record")),
             **_errors(400, 408, 413, 415, 429, 503),
         },

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .services import Services
 
 SHUTDOWN_S = 3  # for answers that are under way
+RETRY_S = 15.0  # after an error of the watching: a full disk, an engine that failed
 notice = partial(echo, err=True)
 
 
@@ -156,17 +157,20 @@ def _services(
 
 
 def _watch(watcher: Watcher, failure: list[str]) -> threading.Thread:
-    """Watch in a thread; an error ends the watching, and the page says it."""
+    """Watch in a thread; after an error, which the page shows, try again."""
 
     def run() -> None:
-        try:
-            watcher.run()
-        except AlledgeError as error:
-            failure.append(error.one_line)
-            notice(f"error: the folders are no longer watched: {error.one_line}")
-        except Exception as error:  # the page must say it, whatever it is
-            failure.append(repr(error))
-            notice(f"error: the folders are no longer watched: {error!r}")
+        last = ""
+        while not watcher.is_stopped:
+            failure.clear()
+            try:
+                watcher.run()
+            except Exception as error:  # the page must show it, whatever it is
+                said = error.one_line if isinstance(error, AlledgeError) else repr(error)
+                if said != last:
+                    notice(printable(f"error: the folders are not watched: {said}; trying again"))
+                failure[:] = [last := said]
+                watcher.wait(RETRY_S)
 
     thread = threading.Thread(target=run, name="alledge-watch", daemon=True)
     thread.start()
@@ -183,7 +187,7 @@ def _run(options: ServeOptions, services: Services, listener: socket.socket) -> 
     config = uvicorn.Config(
         application(services), http=LimitedProtocol, ws="none", lifespan="on", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=15,
-        timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_graceful_shutdown=SHUTDOWN_S, log_level="error",
     )  # fmt: skip
     server = StationServer(config, services.feed.end_streams)
     echo(address)

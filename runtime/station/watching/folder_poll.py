@@ -154,7 +154,8 @@ class FolderPoll:
     @property
     def waiting(self) -> int:
         """Number of files that are not finished, or not taken yet."""
-        return sum(file.retry_still_s is not None for file in self._files.values())
+        # a copy: other threads ask
+        return sum(file.retry_still_s is not None for file in list(self._files.values()))
 
     def _listed(self, folder: str) -> Iterator[tuple[str, Stamp]]:
         pending, entered = [folder], set()

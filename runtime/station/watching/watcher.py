@@ -82,7 +82,7 @@ class Watcher:
         self._settle_s, self._interval_s = settle_s, interval_s
         self._announce, self._notice = announce, notice
         self._problems: dict[str, str] = {}
-        self._once, self._stopped = False, False
+        self._once, self._stop = False, threading.Event()
         self._next_scan_s = 0.0
         self.counts: Counter[str] = Counter()
 
@@ -96,9 +96,18 @@ class Watcher:
         """Number of files that are not finished, or not classified yet."""
         return self._poll.waiting
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Have `run` return after the image in work; any thread may call it."""
-        self._stopped = True
+        self._stop.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but not longer than until `stop`."""
+        self._stop.wait(seconds)
 
     def run(self, *, once: bool = False) -> None:
         """Watch the folders until `stop` or a signal.
@@ -117,7 +126,7 @@ class Watcher:
         """
         self._once = once
         try:
-            while not self._stopped:
+            while not self.is_stopped:
                 now_s = time.monotonic()
                 if now_s >= self._next_scan_s:
                     self._scan(now_s)
@@ -155,7 +164,7 @@ class Watcher:
         def sources() -> Iterator[ImageSource]:
             contents: set[str] = set()
             for file in finished:
-                if self._stopped:
+                if self.is_stopped:
                     self._poll.retry(file, 0.0)
                     continue
                 intake = self._take(file, contents)
@@ -170,6 +179,10 @@ class Watcher:
                 with held() if is_main_thread else nullcontext():
                     self._finish(intake, result)
                 intake.close()
+        except BaseException:  # what has no result is classified by the next run
+            for file in finished:
+                self._poll.retry(file, 0.0)
+            raise
         finally:
             for intake in intakes:
                 intake.close()

@@ -329,3 +329,13 @@ def test_a_killed_server_loses_no_answered_result(tmp_path: Path, bundle: Path) 
         assert verify_history(history)["problems"] == []
         assert history.counts()["result"] == 10
     shutil.rmtree(tmp_path / "home")
+
+
+def test_an_upload_whose_entry_was_removed_is_gone(tmp_path: Path, bundle: Path) -> None:
+    with serving(tmp_path / "home", bundle) as server:
+        first = server.ask("POST", "/v1/classify", png(1))
+        with History(server.home) as history:
+            history.remove("2999")
+        again = server.ask("POST", "/v1/classify", png(1))
+        assert (again.status, again.headers["location"]) == (410, first.headers["location"])
+        schema("classify").validate(again.json)
