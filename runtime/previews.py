@@ -96,11 +96,12 @@ def preview_of(picture: Image.Image, width: int, height: int) -> Preview:
     width, height : int
         Of the upright original.
     """
-    large = _reduced(picture, PREVIEW_PIXELS)
-    thumbnail = _reduced(large, THUMBNAIL_PIXELS)
-    return Preview(
-        width, height, _jpeg(large, PREVIEW_QUALITY), _jpeg(thumbnail, THUMBNAIL_QUALITY)
-    )
+    reduced = _reduced(picture, PREVIEW_PIXELS)
+    large = _jpeg(reduced, PREVIEW_QUALITY)
+    if max(reduced.size) <= THUMBNAIL_PIXELS:  # a model of fields saw no more
+        return Preview(width, height, large, large)
+    thumbnail = _jpeg(_reduced(reduced, THUMBNAIL_PIXELS), THUMBNAIL_QUALITY)
+    return Preview(width, height, large, thumbnail)
 
 
 def _reduced(picture: Image.Image, longest: int) -> Image.Image:
