@@ -195,7 +195,7 @@ def _given_images(options: ExportOptions, settings: ImageSettings) -> Calibratio
     if options.calibration is None:
         return None
     if is_cell_run(options.run):
-        return load_cell_folder(options.calibration, cell_settings(options.run), settings)
+        return load_cell_folder(options.calibration, cell_settings(options.run))
     return load_folder(options.calibration, settings)
 
 
@@ -305,7 +305,7 @@ def score_references(
         if cells is None:
             images = reference_images.load_reference_folder(folder, settings)
         else:
-            images = reference_cells.load_reference_cells(folder, cells, settings)
+            images = reference_cells.load_reference_cells(folder, cells)
         p = score(images)
     else:
         if cells is None:

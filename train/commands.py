@@ -146,7 +146,7 @@ def audit(
     default=0.99,
     show_default=True,
     type=FiniteFloatRange(0, 1, min_open=True),
-    help="Share of the positive images that the threshold is to find.",
+    help="Share of the positive images, or fields of cells, that the threshold is to find.",
 )
 @groups_option
 @seed_option

@@ -132,16 +132,13 @@ def load_folder(folder: Path, settings: ImageSettings) -> CalibrationImages:
     )
 
 
-def load_cell_folder(
-    folder: Path, settings: CellSettings, one_cell: ImageSettings
-) -> CalibrationImages:
+def load_cell_folder(folder: Path, settings: CellSettings) -> CalibrationImages:
     """Return cells of the images in a folder that the user named for the calibration of cells.
 
     Parameters
     ----------
     folder : Path
-    settings, one_cell
-        As `read_cell_file`.
+    settings : CellSettings
 
     Returns
     -------
@@ -155,7 +152,7 @@ def load_cell_folder(
     ImageError
         If one cannot be read.
     """
-    files = {path: read_cell_file(path, settings, one_cell) for path in _chosen_paths(folder)}
+    files = {path: read_cell_file(path, settings) for path in _chosen_paths(folder)}
     cells = [(path, index) for path, (crops, _) in files.items() for index in range(len(crops))]
     if not cells:
         raise DataError(

@@ -6,20 +6,17 @@ from pathlib import Path
 
 from ...runtime.cells.settings import CellSettings
 from ...runtime.cells.single_cell import find_image_cells
-from ...runtime.image_settings import ImageSettings
-from ...runtime.imaging import load_rgb
 from ..types import Images
 
 
-def read_cell_file(path: Path, cells: CellSettings, one_cell: ImageSettings) -> tuple[Images, str]:
-    """Return the cells of an image, and its camera.
+def read_cell_file(path: Path, settings: CellSettings) -> tuple[Images, str]:
+    """Return the cells of an image as the device cuts them out, and its camera.
 
     Parameters
     ----------
     path : Path
-    cells : CellSettings
-    one_cell : ImageSettings
-        How an image of one cell is loaded. `find_image_cells` decides, as on the device.
+        Of a field, or of an image of one cell: `find_image_cells` decides.
+    settings : CellSettings
 
     Returns
     -------
@@ -31,6 +28,5 @@ def read_cell_file(path: Path, cells: CellSettings, one_cell: ImageSettings) -> 
     ImageError
         If the image cannot be read.
     """
-    kind, image = find_image_cells(path, cells)
-    crops = image.crops if kind == "field" else load_rgb(path, one_cell)[None]
-    return crops, image.header.camera
+    _, image = find_image_cells(path, settings)
+    return image.crops, image.header.camera

@@ -41,7 +41,7 @@ class OutOfFoldPredictions:
     float_rule : DecisionRule
         The run's own rule, which was fitted on all these predictions.
     sensitivity : float
-        The sensitivity that every fitted threshold should reach, in (0, 1].
+        The sensitivity that every fitted threshold of fields should reach, in (0, 1].
     fields : FieldUnits, optional
         The fields of the rows, if these are cells.
     known : (N,) ndarray of bool, optional
@@ -131,7 +131,8 @@ class OutOfFoldPredictions:
         known = self.has_truth(rows)
         temperature = fit_temperature(self.truth[rows[known]], scores[known])
         p = self.positive_scores(apply_temperature(scores[known], temperature))
-        fitted = fit_decision(self.is_positive[rows[known]], p, self.sensitivity)
+        truth, are_cells = self.is_positive[rows[known]], self.known is not None
+        fitted = fit_decision(truth, p, self.sensitivity, counted=are_cells)
         thresholds = Thresholds(fitted.threshold, (fitted.low, fitted.high))
         rule = DecisionRule(temperature, thresholds)
         return replace(rule, field=self._fit_field_rule(rows, scores, rule))

@@ -13,7 +13,6 @@ from ...errors import DataError
 from ...runtime.cells.field_cells import find_cells
 from ...runtime.cells.settings import CellSettings
 from ...runtime.data.class_folders import smear_images
-from ...runtime.image_settings import ImageSettings
 from ...train.phantom.optics import CAMERAS
 from ...train.phantom.smears import draw_field
 from ..convert.cell_files import read_cell_file
@@ -65,14 +64,13 @@ def generate_cell_pool(settings: CellSettings) -> Images:
     return np.stack(pool)
 
 
-def load_reference_cells(folder: Path, settings: CellSettings, one_cell: ImageSettings) -> Images:
+def load_reference_cells(folder: Path, settings: CellSettings) -> Images:
     """Return the cells of the images in a folder, which the user allows to be shipped.
 
     Parameters
     ----------
     folder : Path
-    settings, one_cell
-        As `read_cell_file`.
+    settings : CellSettings
 
     Returns
     -------
@@ -85,7 +83,7 @@ def load_reference_cells(folder: Path, settings: CellSettings, one_cell: ImageSe
     ImageError
         If an image cannot be read.
     """
-    files = (read_cell_file(path, settings, one_cell) for path in smear_images(folder))
+    files = (read_cell_file(path, settings) for path in smear_images(folder))
     cells = [crop for crops, _ in files for crop in crops]
     if len(cells) < REFERENCES:
         raise DataError(

@@ -22,8 +22,7 @@ from alledge.runtime.bundle.record_file import RECORD, record_text
 from alledge.runtime.bundle.references import read_references
 from alledge.runtime.bundle.verify import verify_bundle, verify_text
 from alledge.runtime.cells.field_rule import FieldRule
-from alledge.runtime.image_settings import ImageSettings
-from alledge.runtime.imaging import load_rgb
+from alledge.runtime.cells.single_cell import find_image_cells
 from alledge.train.runs.run_folder import Run, newest_finished
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "runtime" / "schemas"
@@ -207,31 +206,27 @@ def test_calibration_on_images_without_a_cell_is_refused(tiny_cell_run, tmp_path
 
 def test_calibration_and_reference_cells_come_from_the_fields_of_a_folder(tiny_cell_run):
     settings, root = cell_settings(tiny_cell_run), Path(tiny_cell_run.record["data"]["root"])
-    one_cell = ImageSettings.from_json(tiny_cell_run.record["image_path"])
-    cells = load_cell_folder(root, settings, one_cell)
+    cells = load_cell_folder(root, settings)
     assert 0 < len(cells.images) <= 64
     assert set(cells.labels) == {"im"}
-    assert len(load_reference_cells(root, settings, one_cell)) >= REFERENCES
+    assert len(load_reference_cells(root, settings)) >= REFERENCES
 
 
 def test_too_few_cells_for_references_are_refused(tiny_cell_run, tmp_path):
     root = Path(tiny_cell_run.record["data"]["root"])
     shutil.copy(next(root.rglob("*.jpg")), tmp_path)
     with pytest.raises(DataError, match="cells are found in the images"):
-        load_reference_cells(
-            tmp_path,
-            cell_settings(tiny_cell_run),
-            ImageSettings.from_json(tiny_cell_run.record["image_path"]),
-        )
+        load_reference_cells(tmp_path, cell_settings(tiny_cell_run))
 
 
-def test_an_image_of_one_cell_is_calibrated_on_as_a_whole(tiny_cell_run, tmp_path):
+def test_an_image_of_one_cell_is_calibrated_on_as_the_device_cuts_it_out(tiny_cell_run, tmp_path):
     picture = Image.new("RGB", (140, 140))
     ImageDraw.Draw(picture).ellipse((40, 40, 100, 100), fill=(90, 50, 140))
     picture.save(tmp_path / "black.png")
-    one_cell = ImageSettings.from_json(tiny_cell_run.record["image_path"])
-    cells = load_cell_folder(tmp_path, cell_settings(tiny_cell_run), one_cell)
-    assert np.array_equal(cells.images[0], load_rgb(tmp_path / "black.png", one_cell))
+    settings = cell_settings(tiny_cell_run)
+    kind, device = find_image_cells(tmp_path / "black.png", settings)
+    assert kind == "cell"
+    assert np.array_equal(load_cell_folder(tmp_path, settings).images, device.crops)
 
 
 def test_the_newest_run_of_the_wanted_task_is_found(tiny_cell_run, tiny_run, tmp_path):

@@ -100,9 +100,17 @@ def _platt_targets(truth: NDArray[np.int64], labels: int) -> Floats:
 
 
 def fit_decision(
-    truth_positive: ArrayLike, p: ArrayLike, sensitivity: float = SENSITIVITY
+    truth_positive: ArrayLike,
+    p: ArrayLike,
+    sensitivity: float = SENSITIVITY,
+    *,
+    counted: bool = False,
 ) -> FittedDecision:
     """Return the highest threshold with the wanted sensitivity, and the band around it.
+
+    What is counted, such as the blasts of a field, gets another threshold in the same band: the one
+    at which as many are called positive as are positive. A threshold for a high sensitivity would
+    count too many.
 
     The band ends at the lowest score above which at most the same share of the healthy images
     lies as the threshold may miss of the positive ones. If the scores separate the two sides, the
@@ -116,7 +124,9 @@ def fit_decision(
     p : (N,) array_like of float
         Calibrated positive scores, in [0, 1].
     sensitivity : float
-        Wanted, in (0, 1].
+        Wanted, in (0, 1]; with `counted`, of the lower end of the band.
+    counted : bool
+        Whether the number of positive ones has to be right.
 
     Returns
     -------
@@ -139,7 +149,9 @@ def fit_decision(
         )
     low, high = _cut_below(score, lowest), _cut_above(score, highest)
     threshold = low
-    if np.mean(negatives < threshold) < MIN_SPECIFICITY:
+    if counted:
+        threshold = _count_cut(score, len(positives))
+    elif np.mean(negatives < threshold) < MIN_SPECIFICITY:
         threshold = _balanced_cut(positives, negatives)
     return _measured(
         is_positive, score, threshold, min(low, threshold), max(high, threshold), sensitivity
@@ -172,6 +184,13 @@ def _cut_above(score: Floats, value: float) -> float:
     """Return the middle between a score and the next higher one."""
     higher = score[score > value]
     return float((value + higher.min()) / 2) if len(higher) else float((1 + value) / 2)
+
+
+def _count_cut(score: Floats, positives: int) -> float:
+    """Return the cut at or above which nearest to this many scores lie, the lower of two."""
+    distinct, numbers = np.unique(score, return_counts=True)
+    called = np.cumsum(numbers[::-1])[::-1]  # at or above each distinct score
+    return _cut_below(score, distinct[np.argmin(np.abs(called - positives))])
 
 
 def _balanced_cut(positives: Floats, negatives: Floats) -> float:

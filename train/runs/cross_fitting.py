@@ -82,6 +82,8 @@ def fit_decision_rule(
 ) -> FittedRule:
     """Fit temperature, threshold and band to out-of-fold predictions.
 
+    The threshold of cells is the one at which the number of blasts is right.
+
     Parameters
     ----------
     predictions : Predictions
@@ -89,7 +91,7 @@ def fit_decision_rule(
     labels, positive : sequence of str
         All labels in the order of the scores, and those of them that mean leukaemia.
     sensitivity : float
-        Wanted at the threshold, in (0, 1].
+        Wanted at the threshold of fields, and at the lower end of the band of cells, in (0, 1].
 
     Returns
     -------
@@ -98,7 +100,7 @@ def fit_decision_rule(
     temperature = fit_temperature(predictions.truth, predictions.scores)
     p = positive_score(apply_temperature(predictions.scores, temperature), labels, positive)
     truth_positive = is_positive(labels, positive)[predictions.truth]
-    decision = fit_decision(truth_positive, p, sensitivity)
+    decision = fit_decision(truth_positive, p, sensitivity, counted=predictions.are_cells)
     return FittedRule(
         temperature, decision.threshold, (decision.low, decision.high), decision.reached
     )

@@ -49,6 +49,11 @@ class Predictions:
     counted: NDArray[np.bool_] | None = None
     known: NDArray[np.bool_] | None = None
 
+    @property
+    def are_cells(self) -> bool:
+        """Whether the rows are cells."""
+        return self.known is not None
+
     def with_truth(self) -> Predictions:
         """Return the rows whose truth is known: all of a run of fields."""
         return self if self.known is None else self.select(self.known)

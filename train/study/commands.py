@@ -14,6 +14,7 @@ from ...runtime.terminal import echo, printable
 from ..cell_options import CELL, cell_options
 from ..command_options import (
     STUDY_PACKAGES,
+    cells_file_option,
     data_sets_option,
     force_option,
     geometry_option,
@@ -73,6 +74,7 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
     help=f"Models whose base is trained too; auto: all on a GPU, {FINE_TUNED_ON_CPU} on a CPU.",
 )
 @cell_options
+@cells_file_option
 @click.option(
     "--beside",
     type=FilePath(path_type=Path, exists=True, dir_okay=False),

@@ -67,6 +67,28 @@ def test_one_unrecognisable_blast_does_not_make_every_image_positive() -> None:
     assert fitted.low <= 0.0001  # the band begins below it
 
 
+def test_the_threshold_of_what_is_counted_calls_as_many_positive_as_there_are() -> None:
+    is_positive = np.array([False] * 100 + [True] * 60)
+    score = np.concatenate([np.linspace(0.0, 0.5, 100), np.linspace(0.4, 1.0, 60)])
+    sensitive, counted = (
+        fit_decision(is_positive, score),
+        fit_decision(is_positive, score, counted=True),
+    )
+    assert np.sum(score >= counted.threshold) == 60 < np.sum(score >= sensitive.threshold)
+    assert (counted.low, counted.high) == (sensitive.low, sensitive.high)  # the same band
+    assert (sensitive.reached, counted.reached) == (True, False)
+
+
+def test_of_equal_scores_the_nearest_count_is_taken_and_the_higher_of_two() -> None:
+    assert fit_decision(
+        [0, 0, 1, 1], [0.2, 0.6, 0.6, 0.6], counted=True
+    ).threshold == pytest.approx(0.4)
+    # 1 or 3 of 2: no cut is nearer
+    assert fit_decision(
+        [0, 1, 0, 1], [0.2, 0.4, 0.4, 0.9], counted=True
+    ).threshold == pytest.approx(0.3)
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.integers(2, 40))
 def test_a_decision_is_consistent_for_any_scores(seed: int, positives: int, negatives: int) -> None:
     random = np.random.default_rng(seed)

@@ -1,6 +1,7 @@
 """Metrics of a run use decision rules of other folds and count each image once."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 
 import jsonschema
@@ -83,6 +84,17 @@ def test_the_threshold_has_the_wanted_sensitivity() -> None:
         (calibrated.scores[:, 1] >= calibrated.thresholds)[is_positive]
     )
     assert decision["sensitivity"] == pytest.approx(0.98, abs=0.01)
+
+
+def test_the_threshold_of_cells_counts_the_blasts_and_that_of_fields_does_not() -> None:
+    fields = predictions(images=400, apart=0.5)
+    cells = replace(fields, known=np.ones(400, dtype=bool))
+    counted = [
+        np.sum(apply_temperature(rows.scores, rule.temperature)[:, 1] >= rule.threshold)
+        for rows in (fields, cells)
+        for rule in [fit_decision_rule(rows, LABELS, POSITIVE)]
+    ]
+    assert counted[1] == 200 != counted[0]
 
 
 @pytest.mark.parametrize("one_sided", [False, True])

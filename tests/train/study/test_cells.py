@@ -12,7 +12,10 @@ from click.testing import CliRunner, Result
 
 from alledge.cli import main
 from alledge.errors import DataError, UsageError
+from alledge.runtime.cells.field_cells import find_cells
+from alledge.runtime.cells.settings import CellSettings
 from alledge.train.study.field_rows import field_rows, field_words
+from alledge.train.study.options import StudyOptions
 from alledge.train.study.whole_fields import sensitivity_on_curve, whole_field_figures
 
 WAYS = ("phantom G → phantom C", "phantom C → phantom G")
@@ -121,11 +124,33 @@ def test_a_finished_study_of_cells_is_not_computed_again(data: Path, of_cells: P
     assert "beside" not in after
 
 
+def test_a_study_reads_the_true_cells_that_the_user_names(data: Path, tmp_path: Path) -> None:
+    from alledge.train.study.study_data import read_sources, read_study_examples
+
+    table = tmp_path / "cells.csv"
+    image = next(data.rglob("*_0.jpg"))
+    whole = StudyOptions(data, ("vgg16",), {"vgg16": "none"}, cells=CellSettings())
+    plain = read_study_examples(whole, read_sources(whole, None), (), None)
+    first = find_cells(image, CellSettings()).cells[0]
+    table.write_text(f"image,x,y,label\n{image.name},{first.x},{first.y},other\n", encoding="utf-8")
+    seen: list[StudyOptions] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "alledge.train.study.stages.study", lambda options, *_, **__: seen.append(options)
+        )
+        result = run_study(data, tmp_path / "study", "--task", "cell", "--cells", str(table))
+    assert result.exit_code == 0, result.output
+    named = read_study_examples(seen[0], read_sources(seen[0], None), (), None)
+    assert "other" in named.dataset.labels
+    assert "other" not in plain.dataset.labels
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (("--beside", "{file}"), "--beside is an option of cells"),
         (("--crop-size", "64"), "--crop-size is an option of cells"),
+        (("--cells", "{file}"), "--cells is an option of cells"),
         (("--task", "cell", "--splits", "paper,nonsense"), "nonsense"),
     ],
 )
