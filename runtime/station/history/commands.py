@@ -236,5 +236,12 @@ def remove(home: str | None, before: str, scope: Scope | None, yes: bool) -> Non
     with _open(home) as opened:
         if not yes:
             click.confirm(f"Remove {what} of all entries before {before}?", abort=True, err=True)
-        count = opened.remove(before, scope or "all")
+        removal = opened.remove(before, scope or "all")
+    count = removal.entries
     echo(f"removed {what} of {count} {'entry' if count == 1 else 'entries'}")
+    if not removal.is_overwritten:
+        echo(
+            "another program reads the history: the database keeps the removed content in its "
+            "log until that ends; remove again then",
+            err=True,
+        )

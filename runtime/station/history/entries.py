@@ -88,6 +88,23 @@ class NewEntry:
 
 
 @dataclass(frozen=True)
+class Removal:
+    """What a removal did.
+
+    Parameters
+    ----------
+    entries : int
+        Number of rows of which something was removed.
+    is_overwritten : bool
+        False if another program reads the history just now: the log of the database keeps the
+        removed content until it ends.
+    """
+
+    entries: int
+    is_overwritten: bool
+
+
+@dataclass(frozen=True)
 class PersonVerdict:
     """What a person says of an image or of one of its cells.
 

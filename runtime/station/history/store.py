@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ....errors import UsageError
-from ...cells.field_rule import OTHER
 from . import queries
 from .chain import CHAINED, body_text, digest_of, link_of, name_digest
 from .database import FILE, history_errors, open_database, transaction
-from .entries import BODY_VERSION, Entry, FileName, NewEntry, PictureKind, Scope, SeenFile
+from .entries import BODY_VERSION, Entry, NewEntry, PictureKind, Removal, Scope, SeenFile
 from .queries import EntryQuery
 from .removal import remove_entries
+from .rows import check_verdict, searchable, storable
 
 COLUMNS = (*CHAINED, "body", "link", "status", "label", "probability")
 INSERT = (
@@ -157,7 +156,7 @@ class History:
             columns = searchable("verdict", body)
             return self._append(connection, "verdict", body, refers_to=refers_to, **columns)
 
-    def remove(self, before: str, scope: Scope = "all") -> int:
+    def remove(self, before: str, scope: Scope = "all") -> Removal:
         """Remove the content of old rows; the chain stays verifiable.
 
         Parameters
@@ -168,16 +167,15 @@ class History:
 
         Returns
         -------
-        int
-            Number of rows of which something was removed.
+        Removal
         """
         with self._writing() as connection:
             body, count = remove_entries(connection, before, scope)
             if count:
                 self._append(connection, "removal", body, **searchable("removal", body))
         with self._using() as connection:  # the log still has what was removed
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return count
+            is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return Removal(count, not is_busy)
 
     def find_result(self, content: str, bundle: str, site: str | None = None) -> int | None:
         """Return the number of the result of a content, or None."""
@@ -273,50 +271,3 @@ class History:
 
     def _path_digest(self, path: str) -> str:
         return name_digest(self._salt, path, None)
-
-
-def storable(name: FileName) -> FileName:
-    """Return a name that is text: bytes that are no UTF-8 become ``\\udcff``."""
-
-    def text(part: str) -> str:
-        return part.encode("utf-8", "backslashreplace").decode("utf-8")
-
-    return FileName(text(name.name), None if name.folder is None else text(name.folder))
-
-
-def searchable(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of a row that are copies out of its body.
-
-    Parameters
-    ----------
-    kind : str
-        Of `EntryKind`.
-    body : mapping
-    """
-    record = body.get("record") or {}
-    label = body.get("label") if kind == "verdict" else record.get("label")
-    status = body.get("outcome") if kind == "unread" else record.get("status")
-    return {"status": status, "label": label, "probability": record.get("probability")}
-
-
-def check_verdict(entry: Entry | None, refers_to: int, cell: int | None, label: str | None) -> None:
-    """Check that a person may give this verdict on this result.
-
-    Raises
-    ------
-    UsageError
-        If there is no such result, it was removed, or has no such cell or label.
-    """
-    if entry is None or entry.kind != "result" or entry.body is None:
-        raise UsageError(f"there is no result {refers_to} that a verdict can refer to")
-    cells = (entry.body["record"] or {}).get("cells") or []
-    if cell is not None and not 0 <= cell < len(cells):
-        raise UsageError(
-            f"the result {refers_to} has no cell {cell}",
-            allowed=f"0 to {len(cells) - 1}" if cells else "none: it has no cells",
-        )
-    allowed = entry.body["labels"]
-    if cell is None and cells:
-        allowed = [name for name in allowed if name != OTHER]
-    if label is not None and label not in allowed:
-        raise UsageError(f"there is no label {label!r}", allowed=allowed)

@@ -12,7 +12,8 @@ from typing import Any, Literal, TypedDict
 from ...terminal import printable
 from .chain import CHAINED, digest_of, link_of, name_digest
 from .entries import Scope
-from .store import History, searchable
+from .rows import searchable
+from .store import History
 
 MOST_PROBLEMS = 20  # that are named
 COPIES = ("status", "label", "probability")

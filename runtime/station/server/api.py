@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ....errors import HistoryError, UsageError
 from ..history.agreement import agreement
 from ..history.documents import entry_document
 from ..history.entries import Entry
-from ..history.queries import EntryQuery
-from ..history.times import utc_text
 from .access import COOKIE
 from .classify_queue import QueueFullError
 from .event_feed import TooManyPagesError
 from .openapi import openapi_document
+from .request_parts import entry_query, error_answer, small_json, whole_number
 from .services import Services, metrics_text
 from .uploads import UploadError
 
-LARGEST_PAGE, USUAL_PAGE = 200, 50  # rows of an answer
-SMALL_BODY = 4096  # bytes of a verdict or a login
-SMALL_TIMEOUT_S = 10.0
 REMOVED = "it was classified before, and the content of its entry was removed"
-STATUSES = ("ok", "review", "error", "foreign")
 
 
 def services_of(request: Request) -> Services:
@@ -70,10 +62,10 @@ async def classify(request: Request) -> Response:
         finally:
             services.reader.release(upload)
     except QueueFullError as error:
-        return _error(429, str(error), retry_after_s=error.retry_after_s, close=True)
+        return error_answer(429, str(error), retry_after_s=error.retry_after_s, close=True)
     except UploadError as error:
         retry = 5 if error.status == 429 else None
-        return _error(error.status, error.what, error.fix, retry_after_s=retry, close=True)
+        return error_answer(error.status, error.what, error.fix, retry_after_s=retry, close=True)
     except ClientDisconnect:
         return Response(status_code=400)
     headers = {"location": f"/v1/history/{entry.number}"}
@@ -117,7 +109,7 @@ async def state(request: Request) -> Response:
 
 async def list_history(request: Request) -> Response:
     """Return rows of the history."""
-    query = _query(request)
+    query = entry_query(request)
     entries = await run_in_threadpool(services_of(request).history.entries, query)
     return JSONResponse({"entries": [entry_document(entry) for entry in entries]})
 
@@ -150,7 +142,7 @@ async def _picture(request: Request, kind: str) -> Response:
 async def add_verdict(request: Request) -> Response:
     """Record what a person says of an image or of one of its cells."""
     number: int = request.path_params["number"]
-    body = await _small_json(request)
+    body = await small_json(request)
     cell, label = body.get("cell"), body.get("label")
     is_cell = cell is None or (isinstance(cell, int) and not isinstance(cell, bool))
     if not (
@@ -167,10 +159,14 @@ async def list_cells(request: Request) -> Response:
     """Return the cells of results, with what people say of them."""
     judged = request.query_params.get("judged") in ("1", "true")
     if (text := request.query_params.get("entry")) is not None:
-        entry = await run_in_threadpool(services_of(request).history.entry, _number(text, "entry"))
+        entry = await run_in_threadpool(
+            services_of(request).history.entry, whole_number(text, "entry")
+        )
         entries = [] if entry is None else [entry]
     else:
-        entries = await run_in_threadpool(services_of(request).history.entries, _query(request))
+        entries = await run_in_threadpool(
+            services_of(request).history.entries, entry_query(request)
+        )
     cells = [cell for entry in entries for cell in _cells(entry)]
     return JSONResponse(
         {"cells": [cell for cell in cells if not judged or cell["person"] is not None]}
@@ -197,14 +193,14 @@ async def events(request: Request) -> Response:
     try:
         feed.check_place()
     except TooManyPagesError as error:
-        return _error(503, str(error), retry_after_s=10)
+        return error_answer(503, str(error), retry_after_s=10)
     return StreamingResponse(feed.stream(), media_type="text/event-stream")
 
 
 async def login(request: Request) -> Response:
     """Give a browser its cookie for the right token."""
     rules = services_of(request).rules
-    token = (await _small_json(request)).get("token")
+    token = (await small_json(request)).get("token")
     if rules.token is None or not isinstance(token, str) or not rules.knows(token):
         await asyncio.sleep(1.0)  # slows guessing down
         raise UploadError(401, "the token is wrong", "it stands where `alledge serve` was started")
@@ -224,40 +220,6 @@ async def openapi(request: Request) -> Response:
     return JSONResponse(openapi_document())
 
 
-async def on_history_error(request: Request, error: Exception) -> Response:
-    """Answer while the history cannot be read or written; nothing was recorded."""
-    assert isinstance(error, HistoryError)
-    return _error(503, error.what, error.fix or "", retry_after_s=30, close=True)
-
-
-async def on_usage_error(request: Request, error: Exception) -> Response:
-    """Answer a request that names what does not exist."""
-    assert isinstance(error, UsageError)
-    return _error(
-        422, error.what, error.fix or (f"allowed: {error.allowed}" if error.allowed else "")
-    )
-
-
-async def on_upload_error(request: Request, error: Exception) -> Response:
-    """Answer a request that is refused."""
-    assert isinstance(error, UploadError)
-    return _error(error.status, error.what, error.fix, close=error.status in (408, 413))
-
-
-def _error(
-    status: int,
-    what: str,
-    fix: str = "",
-    *,
-    retry_after_s: int | None = None,
-    close: bool = False,
-) -> JSONResponse:
-    headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
-    if close:  # the rest of the body is not read
-        headers["connection"] = "close"
-    return JSONResponse({"error": what, "fix": fix}, status, headers)
-
-
 async def _entry(request: Request) -> Entry:
     number: int = request.path_params["number"]
     entry = None
@@ -266,56 +228,3 @@ async def _entry(request: Request) -> Entry:
     if entry is None:
         raise UploadError(404, f"the history has no entry {number}")
     return entry
-
-
-def _query(request: Request) -> EntryQuery:
-    values = request.query_params
-    since = values.get("since")
-    if since is not None and (since := utc_text(since)) is None:
-        raise UploadError(422, "since is no time", "2026-01-31T12:30Z")
-    status = values.get("status")
-    if status is not None and status not in STATUSES:
-        raise UploadError(422, "there is no such status", f"allowed: {', '.join(STATUSES)}")
-    limit = _number(values.get("limit", str(USUAL_PAGE)), "limit")
-    return EntryQuery(
-        since=since,
-        before=None if "before" not in values else _number(values["before"], "before"),
-        after=None if "after" not in values else _number(values["after"], "after"),
-        status=status,
-        label=values.get("label"),
-        search=values.get("search", "")[:255] or None,
-        unread=values.get("unread", "1") in ("1", "true"),
-        foreign=values.get("foreign", "1") in ("1", "true"),
-        newest_first=values.get("order", "newest") != "oldest",
-        limit=min(max(limit, 1), LARGEST_PAGE),
-    )
-
-
-def _number(text: str, name: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 16:
-        return int(text)
-    raise UploadError(422, f"{name} is no whole number")
-
-
-async def _small_json(request: Request) -> dict[str, Any]:
-    """Return a small JSON object that was sent.
-
-    A form of another page cannot send this type without being asked for its origin.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise UploadError(415, "the body is no application/json")
-    body = bytearray()
-    try:
-        with anyio.fail_after(SMALL_TIMEOUT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > SMALL_BODY:
-                    raise UploadError(413, f"the body has more than {SMALL_BODY} bytes")
-        document = json.loads(body)
-    except TimeoutError:
-        raise UploadError(408, "the body comes too slowly") from None
-    except (ValueError, RecursionError):
-        raise UploadError(400, "the body is no JSON") from None
-    if not isinstance(document, dict):
-        raise UploadError(422, "the body is no JSON object")
-    return document

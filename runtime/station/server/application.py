@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 
 from ....errors import HistoryError, UsageError
 from .access import AccessMiddleware
-from .api import on_history_error, on_upload_error, on_usage_error, routes
+from .api import routes
 from .pages import page_routes
+from .request_parts import on_history_error, on_upload_error, on_usage_error
 from .services import Services
 from .uploads import UploadError
 

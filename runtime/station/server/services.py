@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 RECENT = 50  # results that say whether the microscope is covered
 SMALL_PREVIEW = 600  # pixels; a field model saw no more, and the file itself shows more
 LARGEST_FILE = 64 << 20  # bytes of a file that is read again for the page
+LEAST_FREE = 500 << 20  # bytes: some thousand results
 UNFAMILIAR = ("unfamiliar_microscope", "off_domain")
 
 
@@ -52,8 +54,9 @@ class StateDocument(TypedDict):
     positive: list[str]
     threshold: float
     folders: list[str]
-    problems: dict[str, str]  # of folders
+    problems: list[str]
     waiting: int  # files and uploads
+    max_bytes: int  # of an upload
     counts: dict[str, int]
     coverage: CoverageDocument
     agreement: AgreementDocument
@@ -100,10 +103,15 @@ class Services:
             self.history.last_number()
         except HistoryError as error:
             problems.append(error.one_line)
+        free = shutil.disk_usage(self.history.path.parent).free
+        if free < LEAST_FREE:
+            problems.append(f"the disk of the history has only {free >> 20} MiB left")
         if self.watching is not None and not self.watching.is_alive() and not self.failure:
-            problems.append("the folders are no longer watched")
+            problems.append("the folders are not watched")
         if self.watcher is not None:
-            problems += [f"{name}: {why}" for name, why in self.watcher.problems.items()]
+            problems += [
+                f"{name} is not watched: {why}" for name, why in self.watcher.problems.items()
+            ]
         return problems
 
     def state(self) -> StateDocument:
@@ -120,11 +128,9 @@ class Services:
             "positive": list(bundle.positive),
             "threshold": self.classifier.threshold,
             "folders": list(self.folders),
-            "problems": {
-                **(self.watcher.problems if self.watcher else {}),
-                **({"": self.failure[0]} if self.failure else {}),
-            },
+            "problems": self.problems(),
             "waiting": waiting,
+            "max_bytes": self.reader.limit,
             "counts": dict(self.history.counts()),
             "coverage": self._coverage(),
             "agreement": agreement(self.history),

@@ -82,6 +82,8 @@ class Watcher:
         self._settle_s, self._interval_s = settle_s, interval_s
         self._announce, self._notice = announce, notice
         self._problems: dict[str, str] = {}
+        # Another thread reads the files; this one alone writes what it could not read.
+        self._unread: deque[Intake] = deque()
         self._once, self._stop = False, threading.Event()
         self._next_scan_s = 0.0
         self.counts: Counter[str] = Counter()
@@ -178,8 +180,11 @@ class Watcher:
                 intake = intakes.popleft()
                 with held() if is_main_thread else nullcontext():
                     self._finish(intake, result)
+                    self._record_unread_files()
                 intake.close()
+            self._record_unread_files()
         except BaseException:  # what has no result is classified by the next run
+            self._unread.clear()
             for file in finished:
                 self._poll.retry(file, 0.0)
             raise
@@ -202,10 +207,8 @@ class Watcher:
                 return intake
             intake.close()
             self.counts["known"] += 1
-        elif intake.outcome == "unfinished":
-            self._wait_or_record(intake, None)
         elif intake.outcome != "ignored":
-            self._record_unread(intake)
+            self._unread.append(intake)
         return None
 
     def _has_result(self, content: str) -> bool:
@@ -228,6 +231,14 @@ class Watcher:
                 "new",
                 file.path,
             )
+
+    def _record_unread_files(self) -> None:
+        while self._unread:
+            intake = self._unread.popleft()
+            if intake.outcome == "unfinished":
+                self._wait_or_record(intake, None)
+            else:
+                self._record_unread(intake)
 
     def _wait_or_record(self, intake: Intake, error: str | None) -> None:
         """Wait longer for a file that may become whole; record one that has been still for long."""

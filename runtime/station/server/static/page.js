@@ -10,6 +10,7 @@ import { personOf, showFacts, showVerdict } from "./verdict.js";
 let shown = null; // the entry on the page
 let cell = null; // index of the selected cell
 let known = null; // the state of the server
+let failure = ""; // of what a person did last
 let acceptFrom = 0; // time from which verdicts count: a picture that has just come is not judged
 const GRACE_MS = 1000;
 
@@ -52,6 +53,7 @@ function showClasses() {
 }
 
 async function judge(label) {
+  failure = "";
   if (performance.now() < acceptFrom) return; // it was meant for the picture before
   const { number } = shown;
   const selected = cell;
@@ -72,8 +74,14 @@ function complain(error) {
     askToken();
     return;
   }
-  byId("alarm").textContent = text("failed", { reason: error.message });
-  byId("alarm").hidden = false;
+  failure = text("failed", { reason: error.message });
+  showAlarm();
+}
+
+function showAlarm() {
+  const lines = [failure, ...(known?.problems ?? [])].filter(Boolean);
+  byId("alarm").hidden = !lines.length;
+  byId("alarm").textContent = lines.join(" · ");
 }
 
 async function refreshState() {
@@ -88,7 +96,7 @@ async function refreshState() {
 
 function showState() {
   if (!known) return;
-  const { coverage, agreement, problems } = known;
+  const { coverage, agreement } = known;
   const place = byId("coverage");
   place.classList.toggle("unsure", !coverage.commissioned);
   const guards = coverage.guarded
@@ -104,9 +112,7 @@ function showState() {
   });
   byId("agreement").textContent = `${text("agreement")} ${rates.join(" ")} ${text("bias")}`;
   byId("versions").textContent = `alledge ${known.version} · ${known.bundle} · ${known.engine}.`;
-  const lines = Object.entries(problems).map(([folder, why]) => text("folder_problem", { folder, why }));
-  byId("alarm").hidden = !lines.length;
-  byId("alarm").textContent = lines.join(" ");
+  showAlarm();
 }
 
 function showLive(isOn) {
@@ -138,9 +144,13 @@ function showUnasked(entry) {
 }
 
 async function classifyFiles(files) {
-  byId("alarm").hidden = true;
+  failure = "";
   for (const file of files) {
     try {
+      if (known && file.size > known.max_bytes) {
+        const limit = Math.round(known.max_bytes / 2 ** 20);
+        throw new Error(text("too_large", { name: file.name, limit }));
+      }
       byId("live-text").textContent = text("working", { name: file.name });
       const entry = await requests.entry(await requests.classify(file));
       history.update(entry);

@@ -55,9 +55,11 @@ def test_an_edit_is_found(history: History, what: str) -> None:
 def test_a_removal_is_no_edit_and_nothing_of_it_stays_in_the_file(home: Path, scope: str) -> None:
     with filled(home) as history:
         history.add(new_result(77, "Müller Hans.jpg"))
-        assert history.remove("2999", scope) > 0  # type: ignore[arg-type]
+        removal = history.remove("2999", scope)  # type: ignore[arg-type]
+        assert removal.entries > 0
+        assert removal.is_overwritten
         assert verify_history(history)["problems"] == []
-        assert history.remove("2999", scope) == 0  # type: ignore[arg-type]
+        assert history.remove("2999", scope).entries == 0  # type: ignore[arg-type]
         history.add(new_result(78))
         assert verify_history(history)["problems"] == []
         entry = history.entry(1)
@@ -76,7 +78,7 @@ def test_a_removed_image_is_not_classified_again(history: History) -> None:
 
 
 def test_a_removal_keeps_what_is_newer(history: History) -> None:
-    assert history.remove("2000-01-01T00:00:00.000Z") == 0
+    assert history.remove("2000-01-01T00:00:00.000Z").entries == 0
     assert history.last_number() == 7
     assert history.picture(1, "thumbnail") == b"jpeg 1"
 
