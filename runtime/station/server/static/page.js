@@ -11,6 +11,7 @@ let shown = null; // the entry on the page
 let cell = null; // index of the selected cell
 let known = null; // the state of the server
 let failure = ""; // of what a person did last
+let isLive = false; // whether the server answers
 let acceptFrom = 0; // time from which verdicts count: a picture that has just come is not judged
 const GRACE_MS = 1000;
 
@@ -74,7 +75,9 @@ function complain(error) {
     askToken();
     return;
   }
-  failure = text("failed", { reason: error.message });
+  // fetch throws a TypeError, in English, if the server does not answer
+  const reason = error instanceof TypeError ? text("not_live") : error.message;
+  failure = text("failed", { reason });
   showAlarm();
 }
 
@@ -88,7 +91,8 @@ async function refreshState() {
   try {
     known = await requests.state();
   } catch (error) {
-    complain(error);
+    if (error.status === 401) askToken();
+    else showLive(false);
     return;
   }
   showState();
@@ -116,6 +120,7 @@ function showState() {
 }
 
 function showLive(isOn) {
+  isLive = isOn;
   byId("live").className = `live ${isOn ? "on" : "off"}`;
   byId("live-text").textContent = text(isOn ? "live" : "not_live");
 }
@@ -159,7 +164,7 @@ async function classifyFiles(files) {
       complain(error);
     }
   }
-  showLive(true);
+  showLive(isLive);
   refreshState();
 }
 
@@ -253,7 +258,7 @@ function startSettings() {
     await loadLanguage(event.target.value);
     showState();
     show(shown, cell);
-    showLive(true);
+    showLive(isLive);
   });
   byId("help-button").addEventListener("click", showHelp);
 }

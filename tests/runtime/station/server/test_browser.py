@@ -52,7 +52,7 @@ def check_accessibility(page: Any) -> None:
     [("en", "light", 1280, 800), ("de", "dark", 1280, 800), ("fr", "dark", 820, 1180)],
 )
 def test_a_picture_is_dropped_corrected_and_found(
-    station: Server, browser: Any, smears: Any, language: str, theme: str, width: int, height: int
+    browser: Any, station: Server, smears: Any, language: str, theme: str, width: int, height: int
 ) -> None:
     fields = sorted(smears.root.rglob("*.jpg"))
     field = fields[list(LABELS).index(language)]
