@@ -38,6 +38,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export.commands:export", "Quantize a run and convert it into a bundle."),
     "verify": ("runtime.commands:verify", "Check that a bundle computes the same scores here."),
     "classify": ("runtime.commands:classify", "Classify images of blood smears."),
+    "watch": ("runtime.station.commands:watch", "Classify what a camera saves into folders."),
+    "serve": ("runtime.station.commands:serve", "Serve the local page and a REST interface."),
+    "history": (
+        "runtime.station.history.commands:history",
+        "List, show, export and verify past results.",
+    ),
     "benchmark": (
         "benchmarks.commands:benchmark",
         "Measure accuracy, latency and memory of bundles.",

@@ -12,6 +12,7 @@
     │   └── UntrustedError       it is not signed by a key that this device trusts
     ├── BackendError             an engine failed on this machine
     ├── MissingPackageError      a package is not installed; the message names the extra to install
+    ├── HistoryError             the history of a workstation cannot be read or written
     ├── RunError                 a training run is missing, unfinished or does not fit
     └── ExportError              a conversion failed, or its artifact is not the same model
 """
@@ -124,6 +125,10 @@ class MissingPackageError(AlledgeError):
             f"{purpose} needs the package {package}, which is not installed",
             fix=f'pip install "alledge[{extra}]"',
         )
+
+
+class HistoryError(AlledgeError):
+    """The history of a workstation cannot be read or written."""
 
 
 class RunError(AlledgeError):

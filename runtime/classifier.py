@@ -35,7 +35,9 @@ from .watchdog import (
 
 if TYPE_CHECKING:
     from .cells.cell_task import CellTask, PreparedCells
+    from .imaging import Header
     from .overlay.pictures import Pictures
+    from .previews import Preview
     from .types import RGB, ImageSource
 
 _first_image = FirstUse()
@@ -54,6 +56,7 @@ class _PreparedImage:
     flags: tuple[str, ...]
     seconds: float
     key: int  # of the source, among the images in work
+    preview: Preview | None
 
 
 class Classifier:
@@ -71,6 +74,8 @@ class Classifier:
         As in `Classifier.load`.
     crop_workers : int
         Number of cells of one field that are in work at once.
+    previews : bool
+        Whether each result has a preview of its image.
 
     Examples
     --------
@@ -88,9 +93,11 @@ class Classifier:
         timeout_s: float | None = DEFAULT_LIMIT_S,
         *,
         crop_workers: int = 1,
+        previews: bool = False,
     ) -> None:
         self.bundle, self.backend = bundle, backend
         self._workers, self._crop_workers = workers, crop_workers
+        self._previews = previews
         self._watchdog = Watchdog(validate_limit(timeout_s))
         temperature = bundle.formats[backend.name].temperature
         self._scores = EngineScores(backend, bundle.labels, temperature)
@@ -118,6 +125,7 @@ class Classifier:
         threads: int | None = None,
         mode: Mode = "latency",
         timeout_s: float | None = DEFAULT_LIMIT_S,
+        previews: bool = False,
     ) -> Classifier:
         """Open a bundle, check the artifact's hash and load it.
 
@@ -137,6 +145,8 @@ class Classifier:
         timeout_s : float or None
             Seconds that reading an image or one prediction may take, > 0. An image that takes
             longer gives a result whose status is ``"error"``. None sets no limit.
+        previews : bool
+            Give each result a preview of its image, `Result.preview`.
 
         Returns
         -------
@@ -167,10 +177,12 @@ class Classifier:
         threads = usable_cores() if threads is None else validate_threads(threads)
         if mode == "latency" and bundle.task == "cell":
             engine = open_backend(bundle, backend, 1, threads)
-            return cls(bundle, engine, 1, timeout_s, crop_workers=threads)
+            return cls(bundle, engine, 1, timeout_s, crop_workers=threads, previews=previews)
         if mode == "latency":
-            return cls(bundle, open_backend(bundle, backend, threads), 1, timeout_s)
-        return cls(bundle, open_backend(bundle, backend, 1, threads), threads, timeout_s)
+            engine = open_backend(bundle, backend, threads)
+            return cls(bundle, engine, 1, timeout_s, previews=previews)
+        engine = open_backend(bundle, backend, 1, threads)
+        return cls(bundle, engine, threads, timeout_s, previews=previews)
 
     @overload
     def classify(  # type: ignore[overload-overlap]
@@ -437,18 +449,28 @@ class Classifier:
         started = time.perf_counter()
         key, name = id(source), _image_name(source)
         content: RGB | PreparedCells
+        preview = None
         try:
             with _first_image.alone():
                 source = resolve_source(source)  # a stream can be read only once
                 if self._judge.cells is not None:
-                    content = self._judge.cells.prepare(source, taken_as)
-                    flags = content.flags
+                    content = self._judge.cells.prepare(source, taken_as, preview=self._previews)
+                    flags, preview = content.flags, content.preview
                 else:
                     content, header = load_image(source, self.bundle.image_settings)
                     flags = self._judge.flags(content, header)
+                    preview = self._preview(content, header)
         except AlledgeError as error:
             return self._judge.error_result(name, error.one_line, time.perf_counter() - started)
-        return _PreparedImage(source, name, content, flags, time.perf_counter() - started, key)
+        seconds = time.perf_counter() - started
+        return _PreparedImage(source, name, content, flags, seconds, key, preview)
+
+    def _preview(self, rgb: RGB, header: Header) -> Preview | None:
+        if not self._previews:
+            return None
+        from .previews import preview_of_square
+
+        return preview_of_square(rgb, header, self.bundle.image_settings.geometry)
 
     def _predict(self, image: _PreparedImage | Result, pictures: Pictures | None) -> Result:
         if isinstance(image, Result):
@@ -465,7 +487,7 @@ class Classifier:
             rows = self._scores.of_crops(image.content.crops, self._crop_workers)
             result = self._judge.judge_cells(image.name, image.content, rows)
         ms = (image.seconds + time.perf_counter() - started) * 1000
-        result = replace(result, ms=ms)
+        result = replace(result, ms=ms, preview=image.preview)
         return result if pictures is None else self._with_pictures(image, result, pictures)
 
     def _with_pictures(self, image: _PreparedImage, result: Result, pictures: Pictures) -> Result:

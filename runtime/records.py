@@ -13,6 +13,7 @@ from .terminal import printable
 if TYPE_CHECKING:
     from .cells.field_rule import CellCounts
     from .cells.results import CellResult
+    from .previews import Preview
 
 Status = Literal["ok", "review", "error"]
 Task = Literal["field", "cell"]
@@ -78,6 +79,8 @@ class Result:
         The files of the pictures of its cells, if they were asked for.
     gallery_error : str or None
         As `overlay_error`.
+    preview : Preview or None
+        The image for people, if one was asked for; no part of the record.
     """
 
     image: str | None
@@ -101,6 +104,7 @@ class Result:
     counts: CellCounts | None = None
     gallery: tuple[str, ...] | None = None
     gallery_error: str | None = None
+    preview: Preview | None = field(default=None, repr=False, compare=False)
 
     @property
     def probability_of_label(self) -> float | None:

@@ -16,6 +16,7 @@ from alledge.errors import (
     BundleError,
     DataError,
     ExportError,
+    HistoryError,
     ImageError,
     MissingPackageError,
     RunError,
@@ -32,6 +33,7 @@ from alledge.runtime.bundle.signing import trusted_keys
 from alledge.runtime.data.datasets import read_dataset
 from alledge.runtime.imaging import load_rgb
 from alledge.runtime.metrics.bundle_evaluation import evaluate_bundle
+from alledge.runtime.station.history.store import History
 from alledge.train.runs.run_folder import load_run
 from support.bundles import edit
 
@@ -75,6 +77,7 @@ CAUSES: dict[type[AlledgeError], Callable[[Path, Path], object]] = {
     UntrustedError: lambda bundle, missing: trusted_keys(missing),
     BackendError: lambda bundle, missing: load_backend("onnx", missing),
     MissingPackageError: lambda bundle, missing: load_backend("onnx", bundle / "model.onnx"),
+    HistoryError: lambda bundle, missing: History(missing, must_exist=True),
     RunError: lambda bundle, missing: load_run(missing),
     ExportError: lambda bundle, missing: serving_model(without_probabilities()),
 }
