@@ -45,6 +45,7 @@ IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
 WINDOW = 320  # pixels on the sides of a window of it
 # Most pixels of an erythrocyte in a window; the overview would show a larger one.
 LARGEST_MISSED = 24.0
+SEARCHED_WHOLE = 1_500_000  # most pixels of a field whose erythrocytes are searched in one piece
 MIN_SIDE = 8  # pixels of a picture that may show a cell
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
 
@@ -119,11 +120,18 @@ def _measure_field(image: Image.Image) -> tuple[FieldStain, _Scale, Image.Image,
             colours, small = _measure_overview(seen, finer, clear_diameter)
             if small.source == "erythrocytes" and small.unit <= LARGEST_MISSED * finer:
                 return colours, small, overview, step
+    # In a large field, thousands of erythrocytes would share the votes, which then meet anywhere.
+    is_small = image.width * image.height <= SEARCHED_WHOLE
     if scale.source != "erythrocytes" and step > 1:  # the nuclei may be small, too
-        step = int(np.ceil((image.width * image.height / MAX_PIXELS) ** 0.5))
+        step = 1 if is_small else int(np.ceil((image.width * image.height / MAX_PIXELS) ** 0.5))
         overview = image.reduce(step) if step > 1 else image
-        stain, scale = _measure_overview(np.asarray(overview), step, lambda *_: None)
+        measure = erythrocyte_diameter if is_small else _no_diameter
+        stain, scale = _measure_overview(np.asarray(overview), step, measure)
     return stain, scale, overview, step
+
+
+def _no_diameter(*_: object) -> None:
+    """Measure no erythrocyte."""
 
 
 def _windows(size: tuple[int, int], side: int) -> list[tuple[int, int, int, int]]:
