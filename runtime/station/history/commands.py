@@ -96,7 +96,7 @@ def list_entries(
 
 
 @history.command("show", short_help="Show everything about one result.")
-@click.argument("number", type=Count(1, 2**53))
+@click.argument("number", type=Count(1, 2**31 - 1))
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show_entry(number: int, home: str | None, as_json: bool) -> None:
