@@ -11,7 +11,7 @@ BENCH = -m pytest benchmarks/suite --benchmark-only --benchmark-warmup=on --benc
 WHEELS = ai-edge-litert onnxruntime openvino tensorflow tensorflow-cpu
 PLATFORMS = x86_64-manylinux_2_28 aarch64-manylinux_2_39 x86_64-pc-windows-msvc aarch64-apple-darwin
 
-.PHONY: help install check format test test-slow bench bench-compare arm64 check-constraints demo clean
+.PHONY: help install check format test test-slow bench bench-compare arm64 builtin check-constraints demo clean
 
 help:  ## list these commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -53,6 +53,10 @@ bench-compare: $(READY)  ## run the suite three times and compare with the basel
 
 arm64: $(READY)  ## install int8 and float32 packs offline on emulated arm64, and compare them
 	PYTHON=$(BIN)/python sh devices/pack/emulated_arm64.sh
+
+builtin: $(READY)  ## make the built-in bundle; ALL_IDB1=DIR PBC=DIR [WEIGHTS=FILE] [SEED=0]
+	$(BIN)/python -m alledge.export.builtin --all-idb1 $(ALL_IDB1) --pbc $(PBC) \
+		$(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 check-constraints: $(READY)  ## resolve constraints.txt for 3.10 to 3.13 on every tested platform
 	for version in 3.10 3.11 3.12 3.13; do for platform in $(PLATFORMS); do \

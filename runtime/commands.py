@@ -119,7 +119,7 @@ def classify(
     from functools import partial
 
     from .backends import choose_backend
-    from .bundle.bundle import open_bundle
+    from .bundle.finding import open_bundle
 
     opened = open_bundle(bundle)
     chosen = choose_backend(list(opened.formats), backend)
