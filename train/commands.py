@@ -249,10 +249,11 @@ def evaluate(
       alledge evaluate bundles/mobilenetv2-int8 --data ALL_IDB2
     """
     from ..errors import RunError
+    from ..runtime.bundle.finding import is_bundle
     from .runs.run_folder import RECORD, SETTINGS, load_run
     from .tables import evaluation_text
 
-    if (subject / "bundle.json").is_file():
+    if is_bundle(subject):
         from ..runtime.metrics.bundle_evaluation import evaluate_bundle
 
         document = evaluate_bundle(subject, data, read_options, include_seen=include_seen)

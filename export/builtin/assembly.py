@@ -87,7 +87,7 @@ def assemble_builtin(
     out = builtin_folder() if out is None else out
     with new_bundle(out, force=True) as folder:
         shutil.copytree(exported, folder, dirs_exist_ok=True)
-        shutil.copyfile(builtin_folder().parent / LICENCE, folder / LICENCE)
+        shutil.copyfile(LICENCE, folder / LICENCE.name)
         (folder / RECORD).unlink()
         parity = json.loads((folder / PARITY).read_text(encoding="utf-8"))
         record = {key: value for key, value in bundle.record.items() if key not in DERIVED}

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from ...errors import BundleError, UsageError
-from .builtin import builtin_folder
+from ..terminal import printable
+from .builtin import BUILTIN_NAME, builtin_folder
 from .bundle import Bundle
 from .record_file import RECORD
 
@@ -46,6 +47,19 @@ def open_bundle(named: str | Path | None = None) -> Bundle:
             allowed=error.allowed,
             fix=f"{error.fix}; or correct {BUNDLE_VARIABLE}, or unset it",
         ) from None
+
+
+def is_bundle(path: Path) -> bool:
+    """Return whether `Bundle.open` finds a bundle under a name; its content is not read."""
+    return (path / RECORD).is_file() or (path == Path(BUILTIN_NAME) and not path.exists())
+
+
+def builtin_notice(bundle: Bundle) -> str | None:
+    """Return the line that tells people that the bundle in the package answers; else None."""
+    if not bundle.is_builtin:
+        return None
+    card = printable(str(bundle.path / "MODEL_CARD.md"))
+    return f"no bundle was named: the built-in one answers; what it is worth: {card}"
 
 
 def find_bundle(named: str | Path | None = None) -> Path:
