@@ -118,8 +118,8 @@ def audit(
     "--weights",
     default="imagenet",
     show_default=True,
-    metavar="imagenet|none|FILE",
-    help="Weights that the base starts with.",
+    metavar="imagenet|none|builtin|FILE",
+    help="Weights that the base starts with; builtin: those of the bundle in alledge, for cells.",
 )
 @click.option("--epochs", type=Count(0), help="At most.  [default: 12; 40 with --weights none]")
 @click.option("--batch-size", type=Count(), help="Images per step.  [default: 16]")

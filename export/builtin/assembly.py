@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zlib
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from ...runtime.bundle.bundle import Bundle
 from ...runtime.bundle.record_file import RECORD, parse_record
 from ...runtime.bundle.references import PARITY
 from ...runtime.bundle.validation import CELL, FORMATS, format_files
+from ...runtime.json_documents import read_json
 from ..bundle.model_card import model_card
 from ..bundle.writer import new_bundle, write_document, write_record
 from ..types import Json
@@ -88,8 +88,7 @@ def assemble_builtin(
     with new_bundle(out, force=True) as folder:
         shutil.copytree(exported, folder, dirs_exist_ok=True)
         shutil.copyfile(LICENCE, folder / LICENCE.name)
-        (folder / RECORD).unlink()
-        parity = json.loads((folder / PARITY).read_text(encoding="utf-8"))
+        parity = read_json(folder / PARITY, error=ExportError)
         record = {key: value for key, value in bundle.record.items() if key not in DERIVED}
         record["name"] = BUILTIN_NAME
         _write_texts(folder, record, parity, figures)
@@ -102,7 +101,6 @@ def assemble_builtin(
                 allowed=f"{max_bytes / 1e6:.1f} MB",
                 fix="export with --int8, --format tflite,onnx",
             )
-        write_record(folder, record)
         parse_record(folder / RECORD, (folder / RECORD).read_bytes())  # as a device will
     return BuiltinSize(
         digest=Bundle.open(out).digest,
@@ -113,11 +111,13 @@ def assemble_builtin(
 
 
 def _write_texts(folder: Path, record: Json, parity: Json, figures: Path | None) -> None:
-    """Write ``parity.json`` and the model card for the formats of the record."""
+    """Write the record, ``parity.json`` and the model card for the formats of the record."""
+    (folder / RECORD).unlink(missing_ok=True)  # its hashes are those of all other files
     write_document(folder / PARITY, parity)
     more = [] if figures is None else [figures.read_text(encoding="utf-8").strip()]
     card = "\n\n".join([model_card(record, parity).strip(), *more, LICENCE_NOTE]) + "\n"
     (folder / CARD).write_bytes(card.encode("utf-8"))
+    write_record(folder, record)
 
 
 def _leave_out(name: str, folder: Path, record: Json, parity: Json) -> None:

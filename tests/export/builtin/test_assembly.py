@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from alledge.errors import ExportError
+from alledge.export.builtin import assembly
 from alledge.export.builtin.assembly import assemble_builtin
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.verify import verify_bundle
@@ -38,20 +39,20 @@ def test_the_licence_travels_with_the_built_in_bundle(
     assert "## Other microscopes\n\n0.98 of 100 cells" in card
 
 
-def test_openvino_is_left_out_of_a_bundle_that_is_too_large_with_it(
-    int8_cell_bundle: Bundle, tmp_path: Path
+def test_the_optional_format_is_left_out_of_a_bundle_that_is_too_large_with_it(
+    int8_cell_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = assemble_builtin(int8_cell_bundle.path, tmp_path / "whole")
-    assert "openvino" in whole.formats
-    size = assemble_builtin(
-        int8_cell_bundle.path, tmp_path / "small", max_bytes=whole.wheel_bytes - 1
-    )
-    assert size.formats == ("tflite", "onnx")
-    assert not (tmp_path / "small" / "model.xml").exists()
-    assert "openvino" not in (tmp_path / "small" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(assembly, "OPTIONAL", "onnx")
+    exported = int8_cell_bundle.path
+    whole = assemble_builtin(exported, tmp_path / "whole")
+    assert whole.formats == ("tflite", "onnx")
+    small = assemble_builtin(exported, tmp_path / "small", max_bytes=whole.wheel_bytes - 1)
+    assert small.formats == ("tflite",)
+    assert not (tmp_path / "small" / "model.onnx").exists()
+    assert "| onnx |" not in (tmp_path / "small" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert verify_bundle(tmp_path / "small")["verdict"] != "fail"
     with pytest.raises(ExportError, match="MB"):
-        assemble_builtin(int8_cell_bundle.path, tmp_path / "none", max_bytes=1000)
+        assemble_builtin(exported, tmp_path / "none", max_bytes=1000)
 
 
 def test_a_bundle_of_whole_fields_is_refused(bundle: Path, tmp_path: Path) -> None:

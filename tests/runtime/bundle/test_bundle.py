@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.devices.pack.signing_keys import generate_keys
-from alledge.errors import BundleError, TamperedError, UsageError
+from alledge.errors import BundleError, TamperedError
 from alledge.runtime.bundle import bundle as module
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.verify import verify_bundle
