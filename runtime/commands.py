@@ -103,15 +103,17 @@ def classify(
     IMAGE is a file, a folder or a glob. Of a folder, all image files are classified; their content
     decides, not their names. A picture in a folder that cannot be read here (another format, an
     empty or half-transferred file) is an error; the other files are counted by kind on standard
-    error. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one
-    installed on this device, else the only one under bundles/. An image that cannot be read gives
-    an error record; the others are classified, and the exit code is 1.
+    error. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one installed on this device,
+    else the only one under bundles/, else the one that alledge contains (--bundle builtin). An
+    image that cannot be read gives an error record; the others are classified, and the exit code
+    is 1.
 
     A bundle of whole fields judges each image at once. A cell bundle finds the leucocytes of each
     field, judges them one by one, and counts the blasts.
 
     \b
     Example:
+      alledge classify field.jpg
       alledge classify slides/ --bundle bundles/mobilenetv2-int8
       alledge classify smear-12/ --bundle bundles/mobilenetv2-cell-int8 --smear
       alledge classify -- "-odd name.jpg"
@@ -119,9 +121,11 @@ def classify(
     from functools import partial
 
     from .backends import choose_backend
-    from .bundle.bundle import open_bundle
+    from .bundle.finding import builtin_notice, open_bundle
 
     opened = open_bundle(bundle)
+    if bundle is None and (line := builtin_notice(opened)):
+        echo(line, err=True)
     chosen = choose_backend(list(opened.formats), backend)
     if opened.is_large(files := opened.formats[chosen].files):
         opened.begin_check(files)  # while numpy and Pillow are imported

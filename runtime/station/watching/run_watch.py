@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ....errors import UsageError
+from ...bundle.finding import builtin_notice, open_bundle
 from ...classifier import Classifier
 from ...terminal import echo, printable
 from ...watchdog import FreezeTimer
@@ -103,9 +104,12 @@ def load_classifier(
     """
     from ...batch import LOAD_LIMIT_S
 
+    opened = open_bundle(bundle)
+    if bundle is None and (line := builtin_notice(opened)):
+        notice(line)
     timer.limit_s = LOAD_LIMIT_S
     try:
-        return Classifier.load(bundle, backend, threads, "throughput", timeout_s, previews=True)
+        return Classifier.load(opened, backend, threads, "throughput", timeout_s, previews=True)
     finally:
         timer.limit_s = timeout_s
 
