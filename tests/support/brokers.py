@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -32,6 +33,8 @@ def mosquitto(folder: Path, port: int, *lines: str) -> Iterator[subprocess.Popen
     listener = [f"listener {port} 127.0.0.1"]
     if not any("allow_anonymous" in line for line in lines):
         listener.append("allow_anonymous true")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        listener.append("user root")  # else it could not read the files of the test
     (folder / "mosquitto.conf").write_text("\n".join([*listener, *lines]) + "\n", encoding="utf-8")
     process = subprocess.Popen(
         [MOSQUITTO, "-c", str(folder / "mosquitto.conf")],

@@ -17,7 +17,7 @@ Floats32 = NDArray[np.float32]
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 CENTRE_PIXELS = 640  # of the part whose sharpness is measured; it is not reduced
-SMALL_PIXELS = 48  # of the picture by which fields are compared
+SMALL_PIXELS = 16  # of the picture by which fields are compared; a change of focus hardly shows
 DARK_BELOW = 100  # grey level of the background, which is the 95th percentile
 CLIPPED_FROM = 250  # grey level
 MOST_CLIPPED = 0.05  # share of the pixels
@@ -26,7 +26,7 @@ SETTLE_S = 1.0  # the picture and its sharpness must stand still for so long
 STEADY = 0.08  # largest relative change of the sharpness in that time
 NEAR_BEST = 0.85  # least sharpness, relative to the best since the field came
 SHARPER = 1.3  # the same field is taken again if it is sharper by this factor
-MOVED_LEVELS = 4.0  # mean difference of grey levels between two frames of a stage that moves
+MOVED_LEVELS = 4.0  # mean difference of grey levels between two fields
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,8 @@ class SettledFocus:
     """
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[float, float]] = deque()  # time, sharpness
-        self._last: Floats32 | None = None
-        self._taken: tuple[Floats32, float] | None = None  # the field that was taken last
+        self._recent: deque[tuple[float, FrameMeasure]] = deque()
+        self._taken: FrameMeasure | None = None  # of the last picture
         self.best = 0.0
 
     def update(self, measure: FrameMeasure, time_s: float) -> bool:
@@ -127,22 +126,20 @@ class SettledFocus:
         time_s : float
             Of the frame, in seconds; never falling.
         """
-        sharpness, small = measure.sharpness, measure.small
-        if _differs(self._last, small):  # the stage moves
+        if self._recent and _differs(self._recent[0][1].small, measure.small):  # the stage moves
             self._recent.clear()
             self.best = 0.0
-        self._last = small
-        self.best = max(self.best, sharpness)
-        self._recent.append((time_s, sharpness))
+        self.best = max(self.best, measure.sharpness)
+        self._recent.append((time_s, measure))
         while time_s - self._recent[0][0] > SETTLE_S:
             self._recent.popleft()
         if not self._is_settled(time_s) or not self._is_new(measure):
             return False
-        self._taken = (small, sharpness)
+        self._taken = measure
         return True
 
     def _is_settled(self, time_s: float) -> bool:
-        values = [sharpness for _, sharpness in self._recent]
+        values = [measure.sharpness for _, measure in self._recent]
         return (
             time_s - self._recent[0][0] >= 0.8 * SETTLE_S
             and max(values) - min(values) <= STEADY * max(values)
@@ -152,11 +149,11 @@ class SettledFocus:
     def _is_new(self, measure: FrameMeasure) -> bool:
         if self._taken is None:
             return True
-        small, sharpness = self._taken
-        return _differs(small, measure.small) or measure.sharpness > SHARPER * sharpness
+        is_sharper = measure.sharpness > SHARPER * self._taken.sharpness
+        return is_sharper or _differs(self._taken.small, measure.small)
 
 
-def _differs(first: Floats32 | None, second: Floats32) -> bool:
-    if first is None or first.shape != second.shape:
+def _differs(first: Floats32, second: Floats32) -> bool:
+    if first.shape != second.shape:
         return True
     return float(np.abs(first - second).mean()) > MOVED_LEVELS

@@ -69,7 +69,7 @@ def source_opener(name: str) -> tuple[Callable[[], FrameSource], bool]:
     path = Path(name)
     if path.is_file():
         return lambda: OpenCVSource(cv2, name, path.name, is_live=False), False
-    if path.exists() or name.startswith("/dev/"):
+    if name.startswith("/dev/"):
         return lambda: OpenCVSource(cv2, name, name), True
     raise UsageError(
         f"there is no camera or recording {name!r}",

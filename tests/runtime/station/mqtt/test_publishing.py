@@ -147,7 +147,7 @@ def test_a_password_is_sent_and_neither_printed_nor_stored(
     (tmp_path / "users").write_text("ann:s3cret-word\n", encoding="utf-8")
     subprocess.run(["mosquitto_passwd", "-U", str(tmp_path / "users")], check=True)
     (tmp_path / "users").chmod(0o644)
-    rules = ("allow_anonymous false", f"password_file {tmp_path / 'users'}", "user root")
+    rules = ("allow_anonymous false", f"password_file {tmp_path / 'users'}")
     lines: list[str] = []
     with mosquitto(tmp_path, port, *rules), History(home) as history:
         for password in ("wrong-word", "s3cret-word"):
