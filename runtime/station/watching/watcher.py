@@ -146,7 +146,7 @@ class Watcher:
                 elif once and not self._poll.waiting:
                     return
                 else:
-                    time.sleep(min(max(self._interval_s / 4, SHORTEST_PAUSE_S), 0.25))
+                    self.wait(min(max(self._interval_s / 4, SHORTEST_PAUSE_S), 0.25))
         finally:
             for lock in self._locks.values():
                 lock.release()
