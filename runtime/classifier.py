@@ -71,6 +71,8 @@ class Classifier:
         As in `Classifier.load`.
     crop_workers : int
         Number of cells of one field that are in work at once.
+    features : bool
+        Whether each result has its features; `backend` was then opened with them.
 
     Examples
     --------
@@ -88,12 +90,13 @@ class Classifier:
         timeout_s: float | None = DEFAULT_LIMIT_S,
         *,
         crop_workers: int = 1,
+        features: bool = False,
     ) -> None:
         self.bundle, self.backend = bundle, backend
         self._workers, self._crop_workers = workers, crop_workers
         self._watchdog = Watchdog(validate_limit(timeout_s))
         temperature = bundle.formats[backend.name].temperature
-        self._scores = EngineScores(backend, bundle.labels, temperature)
+        self._scores = EngineScores(backend, bundle.labels, temperature, features=features)
         self._judge = ImageJudge(bundle, backend.name)
         self._without_pictures: dict[int, Result] = {}  # while they are drawn, by source
 
@@ -118,6 +121,8 @@ class Classifier:
         threads: int | None = None,
         mode: Mode = "latency",
         timeout_s: float | None = DEFAULT_LIMIT_S,
+        *,
+        features: bool = False,
     ) -> Classifier:
         """Open a bundle, check the artifact's hash and load it.
 
@@ -137,6 +142,8 @@ class Classifier:
         timeout_s : float or None
             Seconds that reading an image or one prediction may take, > 0. An image that takes
             longer gives a result whose status is ``"error"``. None sets no limit.
+        features : bool
+            Give each result the features under the model's last dense layer, `Result.features`.
 
         Returns
         -------
@@ -146,7 +153,7 @@ class Classifier:
         ------
         UsageError
             If the backend or the mode is unknown, no bundle is found, the number of threads is
-            not allowed, or `timeout_s` is not positive.
+            not allowed, `timeout_s` is not positive, or the bundle gives no features.
         BundleError
             If the bundle cannot be read, or its artifact is not the file that was exported.
         MissingPackageError
@@ -165,12 +172,13 @@ class Classifier:
             bundle = open_bundle(bundle)
         validate_limit(timeout_s)
         threads = usable_cores() if threads is None else validate_threads(threads)
-        if mode == "latency" and bundle.task == "cell":
-            engine = open_backend(bundle, backend, 1, threads)
-            return cls(bundle, engine, 1, timeout_s, crop_workers=threads)
+        workers, crop_workers, requests = threads, 1, threads
         if mode == "latency":
-            return cls(bundle, open_backend(bundle, backend, threads), 1, timeout_s)
-        return cls(bundle, open_backend(bundle, backend, 1, threads), threads, timeout_s)
+            workers, crop_workers = 1, threads if bundle.task == "cell" else 1
+            requests = crop_workers
+        engine_threads = threads if requests == 1 else 1
+        engine = open_backend(bundle, backend, engine_threads, requests, features=features)
+        return cls(bundle, engine, workers, timeout_s, crop_workers=crop_workers, features=features)
 
     @overload
     def classify(  # type: ignore[overload-overlap]
@@ -384,7 +392,7 @@ class Classifier:
         BackendError
             As `classify`.
         """
-        return self._scores.of_image(rgb)
+        return self._scores.of_image(rgb).scores
 
     def _classify_many(
         self, sources: Iterator[ImageSource], pictures: Pictures | None, taken_as: TakenAs
@@ -459,13 +467,15 @@ class Classifier:
             return self._judge.error_result(image.name, error, image.seconds)
         started = time.perf_counter()
         if isinstance(image.content, np.ndarray):
-            scores = self._scores.of_image(image.content)
-            result = self._judge.judge(image.name, image.flags, scores)
+            outputs = [self._scores.of_image(image.content)]
+            result = self._judge.judge(image.name, image.flags, outputs[0].scores)
         else:
-            rows = self._scores.of_crops(image.content.crops, self._crop_workers)
-            result = self._judge.judge_cells(image.name, image.content, rows)
+            outputs = self._scores.of_crops(image.content.crops, self._crop_workers)
+            scores = [row.scores for row in outputs]
+            result = self._judge.judge_cells(image.name, image.content, scores)
         ms = (image.seconds + time.perf_counter() - started) * 1000
-        result = replace(result, ms=ms)
+        rows = [row.features for row in outputs if row.features is not None]
+        result = replace(result, ms=ms, features=np.stack(rows) if rows else None)
         return result if pictures is None else self._with_pictures(image, result, pictures)
 
     def _with_pictures(self, image: _PreparedImage, result: Result, pictures: Pictures) -> Result:

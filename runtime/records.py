@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from .terminal import printable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .cells.field_rule import CellCounts
     from .cells.results import CellResult
 
@@ -78,6 +81,10 @@ class Result:
         The files of the pictures of its cells, if they were asked for.
     gallery_error : str or None
         As `overlay_error`.
+    features : (N, D) ndarray of float32 or None
+        What the model has under its last dense layer, if the classifier was loaded with
+        ``features=True``: one row for each cell of `cells`, one row for an image that is judged as
+        a whole. Not a part of the record.
     """
 
     image: str | None
@@ -101,6 +108,7 @@ class Result:
     counts: CellCounts | None = None
     gallery: tuple[str, ...] | None = None
     gallery_error: str | None = None
+    features: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
     @property
     def probability_of_label(self) -> float | None:

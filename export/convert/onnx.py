@@ -151,7 +151,7 @@ def _refit(artifact: Path, float_graph: Path, calibration: Images) -> None:
     layer, original = _dense_layer(proto), _dense_layer(onnx.load(float_graph))
     if layer is None or original is None:
         return
-    names, values = _stored_layer(proto), refit(layer, original, calibration)
+    names, values = stored_layer(proto), refit(layer, original, calibration)
     for tensor in proto.graph.initializer:
         for name, value in zip(names, values, strict=True):
             if tensor.name == name:
@@ -167,7 +167,7 @@ def _dense_layer(proto: Any) -> LastLayer | None:
     import onnx
 
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
-    weights_name, bias_name = _stored_layer(proto)
+    weights_name, bias_name = stored_layer(proto)
     if weights_name not in constants or bias_name not in constants:
         return None
     weights = onnx.numpy_helper.to_array(constants[weights_name])
@@ -179,11 +179,9 @@ def _dense_layer(proto: Any) -> LastLayer | None:
     return LastLayer(weights, bias, lambda images: _features(proto, images))
 
 
-def _stored_layer(proto: Any) -> tuple[str, str]:
+def stored_layer(proto: Any) -> tuple[str, str]:
     """Return the names of the weights and of the bias of the last dense layer."""
-    nodes = proto.graph.node
-    number = max(index for index, node in enumerate(nodes) if node.op_type in DENSE)
-    dense = nodes[number]
+    nodes, dense = proto.graph.node, last_dense(proto)
     if dense.op_type == "Gemm":
         return dense.input[1], dense.input[2] if len(dense.input) > 2 else ""
     bias = next(
@@ -193,6 +191,11 @@ def _stored_layer(proto: Any) -> tuple[str, str]:
     return dense.input[1], others[0]
 
 
+def last_dense(proto: Any) -> Any:
+    """Return the node of the last dense layer of a graph."""
+    return [node for node in proto.graph.node if node.op_type in DENSE][-1]
+
+
 def _features(proto: Any, images: Images) -> Scores:
     """Return the input of the last dense layer for each image, (N, D)."""
     import onnx
@@ -200,8 +203,7 @@ def _features(proto: Any, images: Images) -> Scores:
 
     observed = onnx.ModelProto()
     observed.CopyFrom(proto)
-    dense = [node for node in observed.graph.node if node.op_type in DENSE][-1]
-    name = dense.input[0]
+    name = last_dense(observed).input[0]
     observed.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
