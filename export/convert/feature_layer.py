@@ -76,8 +76,10 @@ def onnx_feature_layer(proto: Any) -> FeatureLayer | None:
     """Return the last dense layer of a ``ModelProto``; None if it is not constant and in float."""
     import onnx
 
-    from .onnx import last_dense, stored_layer
+    from .onnx import DENSE, last_dense, stored_layer
 
+    if not any(node.op_type in DENSE for node in proto.graph.node):
+        return None
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     names = stored_layer(proto)
     if not set(names) <= set(constants):

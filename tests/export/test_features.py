@@ -241,18 +241,26 @@ def test_a_record_with_features_needs_the_file_of_the_layers(own):
 
 
 def test_other_precisions(tiny_run, tmp_path):
-    """Float16 has features; of a dynamic artifact, only the formats with a last layer in float."""
+    """Float16 has features; the dynamic TFLite has no last layer in float."""
     half = tmp_path / "half"
     export_run(ExportOptions(tiny_run, "float16", out=half, gate=False))
     document = verify_bundle(half)
     assert {row["features"]["status"] for row in document["backends"].values()} == {"pass"}
     dynamic = tmp_path / "dynamic"
-    export_run(ExportOptions(tiny_run, "dynamic", ("tflite", "onnx"), out=dynamic, gate=False))
-    formats = Bundle.open(dynamic).formats
-    assert formats["tflite"].features is None
+    export_run(ExportOptions(tiny_run, "dynamic", ("tflite",), out=dynamic, gate=False))
+    assert Bundle.open(dynamic).formats["tflite"].features is None
     with pytest.raises(UsageError, match="its precision is dynamic"):
         Classifier.load(dynamic, "tflite", features=True)
-    assert verify_bundle(dynamic)["backends"]["onnx"]["features"]["status"] == "pass"
+
+
+def test_the_last_layer_of_a_dynamic_onnx_model_stays_in_float(float32_bundle, tmp_path):
+    from alledge.export.convert.feature_layer import onnx_feature_layer
+    from alledge.export.convert.onnx import FLOAT, convert
+    from alledge.export.convert.quantization_recipes import Recipe
+
+    shutil.copy(float32_bundle.path / "model.onnx", tmp_path / FLOAT)
+    proto, _ = convert("dynamic", Recipe(), None, tmp_path)
+    assert onnx_feature_layer(proto).output.size == SIZE
 
 
 def test_an_engine_that_is_loaded_again_from_its_cache_gives_the_same_features(own):
