@@ -36,6 +36,7 @@ from .watchdog import (
 if TYPE_CHECKING:
     from .cells.cell_task import CellTask, PreparedCells
     from .overlay.pictures import Pictures
+    from .sites.profile import SiteProfile
     from .types import RGB, ImageSource
 
 _first_image = FirstUse()
@@ -73,6 +74,9 @@ class Classifier:
         Number of cells of one field that are in work at once.
     features : bool
         Whether each result has its features; `backend` was then opened with them.
+    site : SiteProfile, optional
+        Of this bundle. If it has a refitted last layer, `backend` is of its format and was opened
+        with features.
 
     Examples
     --------
@@ -91,13 +95,25 @@ class Classifier:
         *,
         crop_workers: int = 1,
         features: bool = False,
+        site: SiteProfile | None = None,
     ) -> None:
-        self.bundle, self.backend = bundle, backend
+        self.bundle, self.backend, self.site = bundle, backend, site
         self._workers, self._crop_workers = workers, crop_workers
         self._watchdog = Watchdog(validate_limit(timeout_s))
-        temperature = bundle.formats[backend.name].temperature
-        self._scores = EngineScores(backend, bundle.labels, temperature, features=features)
-        self._judge = ImageJudge(bundle, backend.name)
+        self._features = features
+        artifact, layer = bundle.formats[backend.name], None
+        if site is not None and site.head is not None:
+            head, layer = site.head, site.head.layer
+            artifact = replace(
+                artifact,
+                temperature=head.temperature,
+                threshold=head.threshold,
+                band=head.band,
+            )
+        self._scores = EngineScores(
+            backend, bundle.labels, artifact.temperature, features=features, last_layer=layer
+        )
+        self._judge = ImageJudge(bundle, artifact, site)
         self._without_pictures: dict[int, Result] = {}  # while they are drawn, by source
 
     @property
@@ -123,6 +139,7 @@ class Classifier:
         timeout_s: float | None = DEFAULT_LIMIT_S,
         *,
         features: bool = False,
+        site: SiteProfile | None = None,
     ) -> Classifier:
         """Open a bundle, check the artifact's hash and load it.
 
@@ -144,6 +161,9 @@ class Classifier:
             longer gives a result whose status is ``"error"``. None sets no limit.
         features : bool
             Give each result the features under the model's last dense layer, `Result.features`.
+        site : SiteProfile, optional
+            From `open_site`: the profile of the microscope. With a refitted last layer, ``"auto"``
+            is the backend that it was fitted with.
 
         Returns
         -------
@@ -154,6 +174,8 @@ class Classifier:
         UsageError
             If the backend or the mode is unknown, no bundle is found, the number of threads is
             not allowed, `timeout_s` is not positive, or the bundle gives no features.
+        SiteError
+            If the site profile belongs to another bundle, or was adopted with another backend.
         BundleError
             If the bundle cannot be read, or its artifact is not the file that was exported.
         MissingPackageError
@@ -177,8 +199,19 @@ class Classifier:
             workers, crop_workers = 1, threads if bundle.task == "cell" else 1
             requests = crop_workers
         engine_threads = threads if requests == 1 else 1
-        engine = open_backend(bundle, backend, engine_threads, requests, features=features)
-        return cls(bundle, engine, workers, timeout_s, crop_workers=crop_workers, features=features)
+        needs_features = features or (site is not None and site.head is not None)
+        if site is not None:
+            backend = site.check_use(bundle, backend)
+        engine = open_backend(bundle, backend, engine_threads, requests, features=needs_features)
+        return cls(
+            bundle,
+            engine,
+            workers,
+            timeout_s,
+            crop_workers=crop_workers,
+            features=features,
+            site=site,
+        )
 
     @overload
     def classify(  # type: ignore[overload-overlap]
@@ -336,7 +369,8 @@ class Classifier:
         from .cells.smear import pool_fields
 
         task = self.check_judges_cells("a smear is counted")
-        return pool_fields(results, task.rule, self.bundle, self.backend.name)
+        smear = pool_fields(results, task.rule, self.bundle, self.backend.name)
+        return replace(smear, site=None if self.site is None else self.site.label)
 
     @property
     def cell_task(self) -> CellTask | None:
@@ -474,8 +508,10 @@ class Classifier:
             scores = [row.scores for row in outputs]
             result = self._judge.judge_cells(image.name, image.content, scores)
         ms = (image.seconds + time.perf_counter() - started) * 1000
-        rows = [row.features for row in outputs if row.features is not None]
-        result = replace(result, ms=ms, features=np.stack(rows) if rows else None)
+        result = replace(result, ms=ms)
+        if self._features:
+            rows = [row.features for row in outputs if row.features is not None]
+            result = replace(result, features=np.stack(rows) if rows else None)
         return result if pictures is None else self._with_pictures(image, result, pictures)
 
     def _with_pictures(self, image: _PreparedImage, result: Result, pictures: Pictures) -> Result:

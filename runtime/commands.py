@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from .terminal import echo, show
 
 if TYPE_CHECKING:
     from .cells.types import TakenAs
+
+SITE_VARIABLE = "ALLEDGE_SITE"
 
 
 @click.command(short_help="Classify images of blood smears.")
@@ -68,6 +71,17 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write a row for every cell: place, label, probability and flags.",
 )
+@click.option(
+    "--site",
+    metavar="NAME",
+    help="Profile of this microscope, from `alledge adopt`.  [default: $ALLEDGE_SITE, else none]",
+)
+@click.option(
+    "--home",
+    type=FilePath(),
+    metavar="DIR",
+    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
+)
 @click.option("--force", is_flag=True, help="Replace pictures and files that exist.")
 @click.option("--recursive", is_flag=True, help="Read the folders inside a folder too.")
 @click.option(
@@ -93,6 +107,8 @@ def classify(
     smear: bool,
     cells_csv: str | None,
     gallery: str | None,
+    site: str | None,
+    home: str | None,
     force: bool,
     recursive: bool,
     timeout_s: float,
@@ -122,6 +138,12 @@ def classify(
     from .bundle.bundle import open_bundle
 
     opened = open_bundle(bundle)
+    profile = None
+    if site or os.environ.get(SITE_VARIABLE):
+        from .sites.profile import site_in_use
+
+        profile = site_in_use(site, home)
+        backend = backend if profile is None else profile.check_use(opened, backend)
     chosen = choose_backend(list(opened.formats), backend)
     if opened.is_large(files := opened.formats[chosen].files):
         opened.begin_check(files)  # while numpy and Pillow are imported
@@ -139,6 +161,7 @@ def classify(
         smear=smear,
         cells_csv=cells_csv,
         gallery=gallery,
+        site=profile,
         force=force,
         recursive=recursive,
         style=style or "text",

@@ -19,9 +19,10 @@ from .metrics.decisions import Thresholds, decide
 from .records import Result
 
 if TYPE_CHECKING:
-    from .bundle.bundle import Bundle
+    from .bundle.bundle import Bundle, Format
     from .cells.cell_task import CellTask, PreparedCells
     from .imaging import Header
+    from .sites.profile import SiteProfile
     from .types import RGB
 
 Scores = NDArray[np.float64]
@@ -33,8 +34,10 @@ class ImageJudge:
     Parameters
     ----------
     bundle : Bundle
-    backend : str
-        The backend that computes the scores: each format has thresholds of its own.
+    artifact : Format
+        What computes the scores, with the thresholds to use: each format has its own, and a site.
+    site : SiteProfile, optional
+        Named in every result.
 
     Attributes
     ----------
@@ -42,9 +45,9 @@ class ImageJudge:
         How a cell bundle judges images; None for a bundle that judges whole fields.
     """
 
-    def __init__(self, bundle: Bundle, backend: str) -> None:
-        self._bundle, self._backend = bundle, backend
-        artifact = bundle.formats[backend]
+    def __init__(self, bundle: Bundle, artifact: Format, site: SiteProfile | None = None) -> None:
+        self._bundle, self._backend = bundle, artifact.name
+        self._site = None if site is None else site.label
         self._thresholds = Thresholds(artifact.threshold, artifact.band)
         self._guards = Guards(bundle.record.get("guards"))
         self.cells: CellTask | None = None
@@ -143,6 +146,7 @@ class ImageJudge:
             backend=self._backend,
             ms=0.0,
             task=self._bundle.task,
+            site=self._site,
         )
 
     def error_result(self, name: str | None, error: str, seconds: float) -> Result:

@@ -72,7 +72,7 @@ class Result:
         Of a cell bundle, what the image was taken as: a field, one cell, or all fields of a smear
         together. None for an error.
     site : str or None
-        The site profile; there is none yet.
+        Name and version of the site profile that was used, such as ``"room-3@2"``.
     cells : tuple of CellResult or None
         Of a cell bundle, every cell of the image; None for a smear.
     counts : CellCounts or None
@@ -132,6 +132,7 @@ class Result:
             "ms": round(self.ms, MS_DIGITS),
             "error": self.error,
             **(self._cells_to_json() if self.task == "cell" else {}),
+            **({"site": self.site} if self.task == "field" and self.site else {}),
             **self._pictures_to_json(),
         }
 
@@ -161,7 +162,7 @@ def json_line(result: Result) -> str:
     return json.dumps(result.to_json(), allow_nan=False)
 
 
-def csv_header(labels: Sequence[str], task: Task = "field") -> str:
+def csv_header(labels: Sequence[str], task: Task = "field", site: str | None = None) -> str:
     """Return the header of the CSV: the keys of the JSON, with one column of scores per label.
 
     The counts of a cell bundle are columns too. Its cells are rows of a file of their own.
@@ -175,6 +176,8 @@ def csv_header(labels: Sequence[str], task: Task = "field") -> str:
         from .cells.tables import COUNT_COLUMNS
 
         row += ["as", "site", *COUNT_COLUMNS]
+    elif site is not None:
+        row.append("site")
     return csv_row(row)
 
 
@@ -194,6 +197,8 @@ def csv_line(result: Result, labels: Sequence[str]) -> str:
         from .cells.tables import count_row
 
         row += [result.kind, result.site, *count_row(result.counts)]
+    elif result.site is not None:
+        row.append(result.site)
     return csv_row(row)
 
 
@@ -214,10 +219,13 @@ class TextTable:
     width: int = 28
     counts: dict[str, int] = field(default_factory=lambda: {"ok": 0, "review": 0, "error": 0})
 
-    def header(self, bundle: str, digest: str, engine: str, *, guarded: bool) -> str:
-        """Return the line with bundle and engine, and a warning if there are no guards."""
+    def header(
+        self, bundle: str, digest: str, engine: str, *, guarded: bool, site: str | None = None
+    ) -> str:
+        """Return the line with bundle, engine and site, and a warning if there are no guards."""
         bundle, engine = printable(bundle), printable(engine)
         line = f"{bundle}  {printable(digest[: len('sha256:') + DIGEST_SHOWN])}  {engine}"
+        line += "" if site is None else f"  site {site}"
         return line if guarded else f"{line}  no guards: any image gets an answer"
 
     def legend(self, positive: Sequence[str], threshold: float, task: Task = "field") -> str:

@@ -17,10 +17,19 @@ from numpy.typing import NDArray
 from ..metrics.decisions import is_positive
 from ..metrics.intervals import auc, bootstrap_auc, bootstrap_interval, wilson
 from ..metrics.metrics import brier, ece
-from .refit import Examples, Problem, SiteHead, fit_rule, group_folds, softmax
+from .refit import (
+    Examples,
+    Problem,
+    SiteHead,
+    fit_rule,
+    fit_solution,
+    group_folds,
+    softmax,
+)
 
 OUTER_FOLDS = 10
 RESAMPLES = 1000
+CURVE_SHARES, CURVE_REPEATS = (0.25, 0.5, 0.75), 8
 LEAST_AUC = 0.7  # a layer whose AUC may be lower than this is of no use
 MARGIN = 0.02  # an AUC or a mean of sensitivity and specificity may be so much lower at most
 SEED = 16
@@ -266,3 +275,51 @@ def _more(count: int, after: Figures, differences: Differences) -> int | None:
 def _needed(count: int, gain: float, half_width: float) -> float:
     """Return the number of examples at which an interval would end at 0."""
     return count * (half_width / gain) ** 2 if gain > 0 else math.inf
+
+
+def learning_curve(
+    examples: Examples,
+    shipped: SiteHead,
+    labels: tuple[str, ...],
+    positive: tuple[str, ...],
+    strength: float,
+) -> list[tuple[int, float]]:
+    """Return the AUC on left-out groups of layers that were fitted to a part of the examples.
+
+    Parameters
+    ----------
+    examples : Examples
+    shipped : SiteHead
+    labels, positive : tuple of str
+    strength : float
+        The penalty that all examples chose.
+
+    Returns
+    -------
+    list of (int, float)
+        Number of examples, and the mean AUC over random choices of groups.
+    """
+    sides = is_positive(labels, positive)
+    problem = Problem.of_examples(examples, shipped.layer)
+    random, points = np.random.default_rng(SEED), []
+    names = np.unique(examples.groups)
+    for share in CURVE_SHARES:
+        areas, counts = [], []
+        for _ in range(CURVE_REPEATS):
+            order = random.permutation(names)
+            sizes = np.cumsum([(examples.groups == name).sum() for name in order])
+            chosen = order[: 1 + int(np.searchsorted(sizes, share * len(examples)))]
+            train = np.isin(examples.groups, chosen)
+            if {*sides[examples.truth[train]]} != {*sides[examples.truth[~train]]} or train.all():
+                continue
+            part = problem.take(train)
+            solution = fit_solution(part, strength)
+            logits = solution.logits(
+                problem.gram[~train][:, train], problem.given[~train], part.gram
+            )
+            p = softmax(logits)[:, sides].sum(axis=1)
+            areas.append(auc(sides[examples.truth[~train]], p))
+            counts.append(int(train.sum()))
+        if areas := [area for area in areas if math.isfinite(area)]:
+            points.append((round(float(np.mean(counts))), float(np.mean(areas))))
+    return points

@@ -236,6 +236,11 @@ def fit_rule(
     return FittedRule(solution, strengths[best], temperature, threshold)
 
 
+def fit_solution(problem: Problem, strength: float) -> Solution:
+    """Return the solution for one penalty."""
+    return _fit_path(problem, (strength,))[0]
+
+
 def group_folds(truth: Ints, groups: Ints, sides: Mask, folds: int) -> Ints:
     """Return the fold of each example; groups stay together, the sides are spread evenly.
 

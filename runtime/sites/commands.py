@@ -1,0 +1,116 @@
+"""The command `adopt`; imports only click until it runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from ..option_types import MOST_THREADS, Count, FilePath
+from ..terminal import echo, printable, show
+
+
+@click.command(short_help="Refit the last layer to checked cells of a site.")
+@click.option("--site", required=True, metavar="NAME", help="Name of the microscope or the room.")
+@click.option(
+    "--checked",
+    type=FilePath(),
+    metavar="FILE",
+    help="CSV file with the columns image,x,y,label for cells, or image,label for fields; a column "
+    "smear says which images belong together.",
+)
+@click.option(
+    "--images",
+    type=FilePath(),
+    metavar="DIR",
+    help="Folder of the images.  [default: that of FILE]",
+)
+@click.option("--bundle", type=FilePath(), metavar="B", help="As of `alledge classify`.")
+@click.option(
+    "--backend",
+    default="auto",
+    show_default=True,
+    metavar="auto|tflite|onnx|openvino",
+    help="Engine whose features are used.",
+)
+@click.option(
+    "--threads",
+    type=Count(1, MOST_THREADS),
+    metavar="N",
+    help="Number of threads.  [default: physical cores within the CPU quota]",
+)
+@click.option(
+    "--home",
+    type=FilePath(),
+    metavar="DIR",
+    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
+)
+@click.option("--html", type=FilePath(), metavar="FILE", help="Write a page.")
+@click.option("--force", is_flag=True, help="Replace the page if it exists.")
+@click.option("--revert", "to_revert", is_flag=True, help="Go back to the version before.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def adopt(
+    site: str,
+    checked: str | None,
+    images: str | None,
+    bundle: str | None,
+    backend: str,
+    threads: int | None,
+    home: str | None,
+    html: str | None,
+    force: bool,
+    to_revert: bool,
+    as_json: bool,
+) -> None:
+    """Refit the last layer to checked cells of a site.
+
+    FILE names 20 or more cells, or images, and what a person says they are, of at least three
+    smears of each side. The last layer of the bundle is refitted to them, with its temperature and
+    threshold, and tested on smears that it was not fitted to. It is taken into use only if it is
+    shown to be better than the shipped one, or equal and better calibrated. Otherwise nothing
+    changes. `alledge classify --site NAME` uses it. Features and labels are stored, no image. Needs
+    no tensorflow.
+
+    \b
+    Example:
+      alledge adopt --site room-3 --checked checked.csv --html room-3.html
+      alledge adopt --site room-3 --revert
+    """
+    # before numpy is loaded: the matrices are small, and threads would wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from ...errors import UsageError
+    from .adoption import adopt_site, adoption_text
+    from .adoption import revert as revert_site
+
+    if to_revert == (checked is not None):
+        raise UsageError(
+            "adopt needs either --checked or --revert",
+            fix="--checked FILE to adopt, --revert to go back",
+        )
+    if checked is None:
+        profile = revert_site(site, home)
+        state = "the shipped model" if profile.version == 0 else f"version {profile.version}"
+        echo(f"{printable(site)}: {state} is in use")
+        return
+    from ... import __version__
+    from ..outputs import check_outputs, output_file
+
+    if html is not None:
+        inputs = [checked, *([images] if images else [])]
+        check_outputs([Path(html)], inputs=inputs, force=force, option="--html")
+    document = adopt_site(
+        site,
+        Path(checked),
+        bundle=bundle,
+        backend=backend,
+        threads=threads,
+        images=None if images is None else Path(images),
+        home=home,
+    )
+    if html is not None:
+        from .page import adoption_page
+
+        with output_file(Path(html), force=force, option="--html") as temporary:
+            temporary.write_text(adoption_page(document, __version__), encoding="utf-8")
+    show(document, as_json, adoption_text)
