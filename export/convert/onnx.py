@@ -120,8 +120,8 @@ def _dynamic(sources: Path, out: Path, recipe: Recipe, calibration: Images | Non
     convolutions = [node.name for node in nodes if node.op_type == "Conv"]
     if not any(node.op_type in kinds and node.name not in last for node in nodes):
         raise ExportError("nothing is left to quantize: the last dense layer stays in float")
-    # ONNX Runtime has a ConvInteger kernel for unsigned weights only. It replaces a Gemm by a MatMul
-    # of this name before it looks which nodes are excluded.
+    # ONNX Runtime has a ConvInteger kernel for unsigned weights only. It replaces a Gemm by a
+    # MatMul of this name before it looks which nodes are excluded.
     excluded = [*last, *(f"{name}_MatMul" for name in last)]
     quantize_dynamic(
         source,

@@ -20,7 +20,7 @@ from ..digests import file_digest
 from ..imaging import load_rgb
 from ..records import Result
 from .checked import CheckedRow, label_indices
-from .refit import Examples
+from .solver import Examples
 
 LEAST_EXAMPLES, LEAST_GROUPS = 20, 3  # groups of each side of the diagnosis
 

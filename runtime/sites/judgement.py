@@ -17,15 +17,8 @@ from numpy.typing import NDArray
 from ..metrics.decisions import is_positive
 from ..metrics.intervals import auc, bootstrap_auc, bootstrap_interval, wilson
 from ..metrics.metrics import brier, ece
-from .refit import (
-    Examples,
-    Problem,
-    SiteHead,
-    fit_rule,
-    fit_solution,
-    group_folds,
-    softmax,
-)
+from .refit import SiteHead, fit_rule, group_folds
+from .solver import Examples, Problem, fit_path, softmax
 
 OUTER_FOLDS = 10
 RESAMPLES = 1000
@@ -313,7 +306,7 @@ def learning_curve(
             if {*sides[examples.truth[train]]} != {*sides[examples.truth[~train]]} or train.all():
                 continue
             part = problem.take(train)
-            solution = fit_solution(part, strength)
+            solution = fit_path(part, (strength,))[0]
             logits = solution.logits(
                 problem.gram[~train][:, train], problem.given[~train], part.gram
             )

@@ -92,9 +92,8 @@ def _table(document: AdoptionDocument) -> str:
         cells = "".join(_cell(*_interval(document[side], key)) for side in ("before", "after"))  # type: ignore[literal-required]
         lines.append(f"<tr><th>{name}</th>{cells}</tr>")
     for key, name in (("brier", "Brier score"), ("ece", "expected calibration error")):
-        cells = "".join(
-            f'<td class="n">{document[side][key]:.3f}</td>' for side in ("before", "after")
-        )  # type: ignore[literal-required]
+        values = (document["before"][key], document["after"][key])  # type: ignore[literal-required]
+        cells = "".join(f'<td class="n">{value:.3f}</td>' for value in values)
         lines.append(f"<tr><th>{name}</th>{cells}</tr>")
     head = '<tr><th></th><th class="n">shipped</th><th class="n">after adopting</th></tr>'
     return f'<div class="scroll narrow-table"><table>{head}{"".join(lines)}</table></div>'
