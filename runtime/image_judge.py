@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from .guards.guards import Guards
 from .guards.image_statistics import image_statistics
+from .guards.site_setup import with_setup
 from .metrics.decisions import Thresholds, decide
 from .records import Result
 
@@ -49,12 +50,15 @@ class ImageJudge:
         self._bundle, self._backend = bundle, artifact.name
         self._site = None if site is None else site.label
         self._thresholds = Thresholds(artifact.threshold, artifact.band)
-        self._guards = Guards(bundle.record.get("guards"))
+        setup = None if site is None else site.setup
+        is_cell = bundle.task == "cell"
+        record = bundle.record.get("guards")
+        self._guards = Guards(record if is_cell else with_setup(record, setup))
         self.cells: CellTask | None = None
-        if bundle.task == "cell":
+        if is_cell:
             from .cells.cell_task import CellTask  # a model of fields needs none of it
 
-            self.cells = CellTask.of_bundle(bundle, artifact)
+            self.cells = CellTask.of_bundle(bundle, artifact, setup)
 
     @property
     def guarded(self) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..guards.cell_guards import field_statistics, unfamiliar_crops
 from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
+from ..guards.site_setup import SiteSetup, with_setup
 from ..metrics.decisions import Thresholds
 from .field_rule import SMUDGE, count_cells
 from .results import CellResult, FieldVerdict, judge_cells, judge_field
@@ -92,8 +93,13 @@ class CellTask:
         self._cell_guards, self._field_guards = Guards(guards), Guards(field_guards)
 
     @classmethod
-    def of_bundle(cls, bundle: Bundle, artifact: Format) -> CellTask:
-        """Return the task of a bundle of the task ``"cell"``, with the thresholds of a format."""
+    def of_bundle(
+        cls, bundle: Bundle, artifact: Format, setup: SiteSetup | None = None
+    ) -> CellTask:
+        """Return the task of a bundle of the task ``"cell"``, with the thresholds of a format.
+
+        The guards of fields also know the imaging setup of a site, if one is given.
+        """
         settings, rule = bundle.cell_settings, artifact.field_rule
         assert settings is not None
         assert rule is not None
@@ -104,7 +110,7 @@ class CellTask:
             Thresholds(artifact.threshold, artifact.band),
             rule,
             bundle.record.get("guards"),
-            bundle.record.get("field_guards"),
+            with_setup(bundle.record.get("field_guards"), setup),
         )
 
     @property
@@ -130,9 +136,12 @@ class CellTask:
         kind, image = find_image_cells(source, self._settings, taken_as)
         if kind == "cell":
             return self._prepared_cell(image)
-        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, image.crops))
-        flags, more = self._field_flags(image, unfamiliar), image.detection.more
-        return PreparedCells("field", image.cells, image.crops, flags, unfamiliar, more)
+        return self._prepared_field(image)
+
+    def prepare_field(self, source: ImageSource) -> tuple[FieldCells, PreparedCells]:
+        """Return a field, and what the model sees of it; as `prepare`."""
+        _, image = find_image_cells(source, self._settings, "field")
+        return image, self._prepared_field(image)
 
     def judge(
         self, prepared: PreparedCells, scores: ArrayLike
@@ -167,6 +176,11 @@ class CellTask:
         """Return the reasons why a person should look at an image."""
         flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
         return flags + ("too_few_cells",) * (verdict.label is None)
+
+    def _prepared_field(self, image: FieldCells) -> PreparedCells:
+        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, image.crops))
+        flags, more = self._field_flags(image, unfamiliar), image.detection.more
+        return PreparedCells("field", image.cells, image.crops, flags, unfamiliar, more)
 
     def _prepared_cell(self, single: FieldCells) -> PreparedCells:
         flags = single.header.flags

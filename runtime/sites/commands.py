@@ -1,4 +1,4 @@
-"""The command `adopt`; imports only click until it runs."""
+"""The commands `adopt` and `commission`; imports only click until one runs."""
 
 from __future__ import annotations
 
@@ -114,3 +114,53 @@ def adopt(
         with output_file(Path(html), force=force, option="--html") as temporary:
             temporary.write_text(adoption_page(document, __version__), encoding="utf-8")
     show(document, as_json, adoption_text)
+
+
+@click.command(short_help="Say whether a bundle covers a microscope.")
+@click.argument("folder", type=FilePath())
+@click.option("--name", required=True, metavar="SITE", help="Name of the microscope or the room.")
+@click.option("--bundle", type=FilePath(), metavar="B", help="As of `alledge classify`.")
+@click.option(
+    "--home",
+    type=FilePath(),
+    metavar="DIR",
+    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
+)
+@click.option("--html", type=FilePath(), metavar="FILE", help="Write a page.")
+@click.option("--force", is_flag=True, help="Replace the page if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def commission(
+    folder: str,
+    name: str,
+    bundle: str | None,
+    home: str | None,
+    html: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Say whether a bundle covers a microscope.
+
+    FOLDER holds ten or more fields of the microscope, without labels. Their light, stain, scale,
+    sharpness and noise are measured, and fields and cells are compared with those of training. The
+    profile of the site says whether they are covered. If the cells are and the fields only look
+    different, `alledge classify --site SITE` raises no `unfamiliar_microscope` for fields like
+    these. What the model gets right, only `alledge adopt` shows.
+
+    \b
+    Example:
+      alledge commission fields/ --name room-3 --html room-3.html
+    """
+    from ... import __version__
+    from ..outputs import check_outputs, output_file
+    from .commissioning import commission_site, commission_text
+
+    if html is not None:
+        check_outputs([Path(html)], inputs=[folder], force=force, option="--html")
+    document = commission_site(name, folder, bundle=bundle, home=home)
+    if html is not None:
+        from .page import commission_page
+
+        with output_file(Path(html), force=force, option="--html") as temporary:
+            page = commission_page(document, __version__)
+            temporary.write_text(page, encoding="utf-8")
+    show(document, as_json, commission_text)

@@ -1,4 +1,4 @@
-"""The page of an adoption: one HTML file without scripts; standard library only.
+"""The pages of an adoption and a commissioning, each one HTML file; standard library only.
 
 Jinja2 and matplotlib, which the pages of the desk use, are not on a device.
 """
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from html import escape
 
 from ..pages.environment import stylesheet
-from ..terminal import printable
+from ..terminal import printable, printable_document
 from .adoption import AdoptionDocument, CurvePoint
+from .commissioning import CommissionDocument, commission_text
 from .judgement import Figures, Share
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 230, 52, 18, 14, 40
@@ -65,6 +66,42 @@ cross-validated.</figcaption></figure>
 <h2>Learning curve</h2>
 <figure>{_curve(document["curve"])}<figcaption>AUC on smears that were left out, by the number of
 checked examples; 0 is the shipped layer.</figcaption></figure>"""
+    return PAGE.format(
+        policy=POLICY,
+        title=f"alledge: {site}",
+        style=stylesheet(),
+        body=body,
+        version=_text(version),
+    )
+
+
+def commission_page(document: CommissionDocument, version: str) -> str:
+    """Return the page of a commissioning.
+
+    Parameters
+    ----------
+    document : dict
+        From `commission_site`.
+    version : str
+        Of alledge.
+    """
+    lines = commission_text(printable_document(document)).split("\n")
+    site, microscope = _text(document["site"]), document["microscope"]
+    rows = [
+        ("background, red green blue", " ".join(f"{value:g}" for value in microscope["white"])),
+        ("erythrocyte, pixels", microscope["erythrocyte_px"] or "not known"),
+        ("noise, levels of 255", microscope["noise"]),
+        ("sharpness", microscope["sharpness"]),
+        *((f"stain: {key}", value) for key, value in microscope["stain"].items()),
+        *((f"fields with the flag {key}", count) for key, count in document["flags"].items()),
+    ]
+    table = "".join(f"<tr><th>{_text(k)}</th><td>{_text(v)}</td></tr>" for k, v in rows)
+    start = lines.index("")
+    body = f"""<h1>{site}: {_text(document["verdict"])}</h1>
+<p class="box">{"<br>".join(map(escape, lines[start + 1 :]))}</p>
+<h2>What was measured</h2>
+<pre>{escape(chr(10).join(lines[:start]))}</pre>
+<div class="scroll narrow-table"><table class="words">{table}</table></div>"""
     return PAGE.format(
         policy=POLICY,
         title=f"alledge: {site}",

@@ -23,9 +23,11 @@ from ..bundle.record_file import record_text
 from ..bundle.validation import FORMATS, LARGEST_TEMPERATURE, LEAST_TEMPERATURE, SHA256_DIGITS
 from ..device_home import device_home
 from ..digests import file_digest
+from ..guards.site_setup import SiteSetup, check_setup
 from ..json_documents import parse_json
 from ..json_values import (
     InvalidValueError,
+    check_boolean,
     check_choice,
     check_hex,
     check_integer,
@@ -83,6 +85,19 @@ class SiteProfile:
     def backend(self) -> str | None:
         """The format whose last layer was refitted; None if none was."""
         return self.record.get("backend") if self.head is not None else None
+
+    @property
+    def setup(self) -> SiteSetup | None:
+        """The imaging setup that the guards know too; None if nothing justifies it.
+
+        The setup of a commissioned site counts where its cells look like those of training, or
+        where a person's labels have shown what the adopted layer is worth there.
+        """
+        commission = self.record.get("commission")
+        if commission is None or not (commission["known_setup"] or self.head is not None):
+            return None
+        setup: SiteSetup = commission["setup"]
+        return setup
 
     def check_use(self, bundle: Bundle, backend: str) -> str:
         """Return the backend to use with a bundle: the one that was adopted, if one was.
@@ -231,9 +246,12 @@ def _check_record(record: object, name: str, version: int) -> None:
     bundle = check_object(row["bundle"], "bundle", ["name", "digest"])
     check_text(bundle["name"], "bundle.name")
     check_text(bundle["digest"], "bundle.digest")
-    for key in ("adoption", "commission"):
-        if row[key] is not None:
-            check_object(row[key], key)
+    if row["adoption"] is not None:
+        check_object(row["adoption"], "adoption")
+    if row["commission"] is not None:
+        commission = check_object(row["commission"], "commission", ["setup", "known_setup"])
+        check_setup(commission["setup"], "commission.setup")
+        check_boolean(commission["known_setup"], "commission.known_setup")
     names = [RECORD] if row["head"] is None else [RECORD, HEAD, EXAMPLES]
     for file, digest in check_object(row["files"], "files", names[1:]).items():
         check_choice(file, "the name of a file", names)
