@@ -1,4 +1,4 @@
-"""``alledge commission``: whether the guards of a bundle cover a microscope, by unlabelled fields."""
+"""``alledge commission``: whether a bundle covers a microscope, by fields without labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .survey import FieldSurvey, survey_fields
 
 SCHEMA, SCHEMA_VERSION = "alledge/commission", 1
 LEAST_FIELDS, LEAST_CELLS = 10, 20
-# Guards flag 3 % of the fields of the training microscopes, and 6 % of their cells (docs/guards.md).
+# Guards flag 3 % of the fields of the training microscopes and 6 % of their cells (docs/guards.md)
 MOST_FLAGGED, MOST_UNFAMILIAR, MOST_UNFAMILIAR_END = 0.2, 0.1, 0.2
 FOREIGN = 0.5  # share of fields that are no smears of this stain
 COVERED, CORRECTED, NOT_COVERED = "covered", "covered after correction", "not covered"
@@ -98,7 +98,7 @@ def commission_site(
     Raises
     ------
     UsageError
-        If the name is no name of a site, the folder is missing or the home cannot be written.
+        If the name is no name of a site, or the home cannot be written.
     DataError
         If there are too few fields, most of them are no smears of the stain of training, or the
         bundle has no guards of fields.
@@ -273,10 +273,8 @@ def _kept(site: Path, bundle: Bundle) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def commission_text(document: CommissionDocument) -> str:
     """Return the document as text for a person."""
-    microscope, flagged, after = (
-        document[key]
-        for key in ("microscope", "flagged", "flagged_after")  # type: ignore[literal-required]
-    )
+    microscope, flagged = document["microscope"], document["flagged"]["value"]
+    after = document["flagged_after"]["value"]
     red, green, blue = microscope["white"]
     scale = microscope["erythrocyte_px"]
     flags = ", ".join(f"{count} {flag}" for flag, count in document["flags"].items()) or "none"

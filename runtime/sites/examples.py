@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from .checked import CheckedRow, label_indices
 from .solver import Examples
 
 LEAST_EXAMPLES, LEAST_GROUPS = 20, 3  # groups of each side of the diagnosis
+SAME_PLACE = 0.5  # radii of a nucleus
 
 Vector = NDArray[np.float32]
 
@@ -162,14 +164,28 @@ def _matched(
     for number, row in enumerate(rows):
         if number in pairs.values():
             continue
-        near = match_cells(cells, [truth[number]])
-        partner = next((rows[pairs[cell]] for cell in near if cell in pairs), None)
+        partner = _same_place(number, truth, cells, pairs)
         if partner is None:
             left_out["no cell was found at the position"] += 1
             continue
-        _check_agreement([partner, row], indices)
+        _check_agreement([rows[partner], row], indices)
         left_out["named twice"] += 1
     return [(cell, rows[number]) for cell, number in pairs.items()]
+
+
+def _same_place(
+    number: int, truth: Sequence[TrueCell], cells: Sequence[Cell], pairs: dict[int, int]
+) -> int | None:
+    """Return the row that has the cell of a row, if both name the same place; None if none does.
+
+    Centres of two touching nuclei are further apart than `SAME_PLACE` radii.
+    """
+    x, y = truth[number].x, truth[number].y
+    for cell, partner in pairs.items():
+        distance = math.hypot(truth[partner].x - x, truth[partner].y - y)
+        if distance < SAME_PLACE * cells[cell].radius:
+            return partner
+    return None
 
 
 def _check_agreement(rows: Sequence[CheckedRow], indices: dict[str, int | None]) -> None:

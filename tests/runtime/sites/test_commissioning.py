@@ -1,4 +1,4 @@
-"""The command commission: covered, covered after correction, not covered; and the guards of a site."""
+"""The command commission: which microscopes are covered, and the guards of a site."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from alledge.cli import main
-from alledge.errors import DataError, SiteError, UsageError
+from alledge.errors import DataError, SiteError
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.cells.crop_settings import CropSettings
 from alledge.runtime.cells.field_cells import find_cells
@@ -26,16 +26,17 @@ from alledge.runtime.sites.survey import noise_level
 from support.bundles import CELL_CROP, CELL_WIDTH, edit, write_cell_bundle
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "runtime" / "schemas"
-FIELDS, WIDTH = 20, 320
+FIELDS, TRAINING, WIDTH = 20, 24, 640
 
 
 def draw(folder: Path, seed: int, tint=(1.0, 1.0, 1.0), fields: int = FIELDS) -> Path:
-    """Write fields whose light has a colour."""
+    """Write fields whose light has a colour, so large that no crop is enlarged."""
     from alledge.train.phantom.smears import draw_field
 
     folder.mkdir(parents=True)
     for index in range(fields):
-        image, _ = draw_field(seed, index, index % 2 == 1, size=WIDTH)
+        image, _ = draw_field(seed, index, index % 2 == 1, size=WIDTH // 2)
+        image = image.resize((WIDTH, WIDTH), Image.Resampling.BICUBIC)
         pixels = np.asarray(image, np.float32) * np.array(tint)
         Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / f"{index}.png")
     return folder
@@ -45,7 +46,7 @@ def draw(folder: Path, seed: int, tint=(1.0, 1.0, 1.0), fields: int = FIELDS) ->
 def covered_bundle(artifacts, tmp_path_factory):
     """A bundle of cells with the guards of generated fields."""
     folder = tmp_path_factory.mktemp("commission")
-    training = draw(folder / "training", 3, fields=32)
+    training = draw(folder / "training", 3, fields=TRAINING)
     settings = CellSettings(crop=CropSettings(size=CELL_CROP, width=CELL_WIDTH))
     fields = [find_cells(path, settings) for path in sorted(training.glob("*.png"))]
     crops = np.concatenate([field.crops for field in fields if len(field.crops)])
@@ -63,7 +64,7 @@ def same(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tinted(tmp_path_factory):
     """Fields in warm light, which white balance takes from the cells but not from the fields."""
-    return draw(tmp_path_factory.mktemp("tinted") / "fields", 77, tint=(1.0, 0.93, 0.84))
+    return draw(tmp_path_factory.mktemp("tinted") / "fields", 77, tint=(1.0, 0.85, 0.7))
 
 
 def validated(document: dict, kind: str) -> dict:
@@ -92,14 +93,14 @@ def test_a_microscope_like_that_of_training_is_covered(covered_bundle, same, tmp
 def test_other_light_is_covered_after_the_guards_know_it(covered_bundle, tinted, same, tmp_path):
     document = commission_site("warm", tinted, bundle=covered_bundle, home=tmp_path)
     assert document["verdict"] == "covered after correction"
-    assert document["flagged"]["value"] > 0.5 > document["flagged_after"]["value"]
+    assert document["flagged"]["value"] > 0.2 >= document["flagged_after"]["value"]
     assert "the guards know the light" in commission_text(document)
     profile = open_site("warm", tmp_path)
     before = flags_of(covered_bundle, tinted)
     after = flags_of(covered_bundle, tinted, profile)
     count = [sum("unfamiliar_microscope" in row for row in rows) for rows in (before, after)]
-    assert count[0] > FIELDS / 2
-    assert count[1] <= FIELDS / 5
+    assert count[0] > FIELDS / 8
+    assert count[1] <= count[0] / 2
     for old, new in zip(before, after, strict=True):  # no other flag changes
         assert set(old) - {"unfamiliar_microscope"} == set(new) - {"unfamiliar_microscope"}
 
@@ -118,7 +119,7 @@ def test_cells_unlike_those_of_training_are_not_covered(covered_bundle, tmp_path
     folder.mkdir()
     for path in draw(tmp_path / "sharp", 79).glob("*.png"):
         image = Image.open(path)
-        image.resize((60, 60)).resize((WIDTH, WIDTH), Image.Resampling.BICUBIC).save(
+        image.resize((80, 80)).resize((WIDTH, WIDTH), Image.Resampling.BICUBIC).save(
             folder / path.name
         )
     document = commission_site("lab", folder, bundle=covered_bundle, home=tmp_path / "home")
@@ -161,7 +162,7 @@ def test_too_few_fields_no_guards_and_no_folder_are_refused(
         commission_site("lab", few, bundle=covered_bundle, home=tmp_path)
     with pytest.raises(DataError, match="has no guards of fields"):
         commission_site("lab", same, bundle=cell_bundle, home=tmp_path)
-    with pytest.raises(UsageError):
+    with pytest.raises(DataError, match="there is no file"):
         commission_site("lab", tmp_path / "nowhere", bundle=covered_bundle, home=tmp_path)
 
 
