@@ -9,6 +9,7 @@ import numpy as np
 
 from ...runtime.files import replace_file
 from ..types import ConversionResult, Images, Scores
+from .bias_correction import BIASES
 from .capabilities import ARTIFACTS
 from .jobs import JobRunner
 from .onnx import FLOAT as FLOAT_ONNX
@@ -103,6 +104,7 @@ class Conversion:
             source=source,
             sources=self._folder,
             calibration=self._calibration if precision == "int8" else None,
+            biases=self._biases() if format_name != "openvino" and recipe.correction else None,
             labels=list(self._labels),
             name=self._name,
             out=out,
@@ -132,6 +134,19 @@ class Conversion:
         source, out = self.float_tflite(), self._folder / FLOAT_ONNX
         if not out.is_file():
             self._jobs.run(f"{self._title}: ONNX graph", "float onnx", source=source, out=out)
+        return out
+
+    def _biases(self) -> Path:
+        """Return the corrected biases of the network, for TFLite and ONNX."""
+        source, out = self._float_onnx(), self._folder / BIASES
+        if not out.is_file():
+            self._jobs.run(
+                f"{self._title}: corrected biases",
+                "biases",
+                source=source,
+                calibration=self._calibration,
+                out=out,
+            )
         return out
 
     def float_scores(self, images: Images) -> Scores:

@@ -22,15 +22,17 @@ from ...runtime.files import replace_file
 from ...runtime.machine import has_vnni
 from ..types import Images, Scores
 from . import json_cache
+from .bias_correction import Biases, correct_onnx
 from .last_layer import LastLayer, refit
-from .quantization_recipes import ENTROPY, MIN_MAX, PERCENTILE, Recipe
+from .quantization_recipes import MIN_MAX, PERCENTILE, Recipe
 from .serving_graph import INPUT_NAME, OUTPUT_NAME
 
 OPSET = 17
 IR_VERSION = 10  # the newest that the oldest supported ONNX Runtime (1.20) reads
 PERCENTILE_INSIDE = 99.99
 RANKING_IMAGES = 8
-FLOAT, PREPARED, RANKED = "float.onnx", "prepared.onnx", "ranked-onnx-{}.json"
+FLOAT, PREPARED, CORRECTED = "float.onnx", "prepared.onnx", "corrected.onnx"
+RANKED = "ranked-onnx-{}.json"
 DENSE = ("MatMul", "Gemm")
 LAYERS = frozenset({*DENSE, "Conv", "Add", "Mul", "Concat", "GlobalAveragePool"})
 ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish"})
@@ -58,7 +60,11 @@ def make_float(tflite: Path, out: Path) -> None:
 
 
 def convert(
-    precision: str, recipe: Recipe, calibration: Images | None, sources: Path
+    precision: str,
+    recipe: Recipe,
+    calibration: Images | None,
+    sources: Path,
+    biases: Biases | None = None,
 ) -> tuple[Any, list[str]]:
     """Return a model as an ONNX ``ModelProto``, and the layers left in float beside the last.
 
@@ -72,6 +78,8 @@ def convert(
     sources : Path
         Folder that holds the model's ``float.onnx``. It also keeps intermediate results of the
         model and its calibration images for the next recipe.
+    biases : dict, optional
+        The corrected biases of the model, for recipes with a correction.
 
     Returns
     -------
@@ -89,19 +97,22 @@ def convert(
         raise ExportError("int8 needs calibration images", fix="--calibration DATA")
     with tempfile.TemporaryDirectory(dir=sources) as folder:
         out = Path(folder) / "converted.onnx"
-        left_in_float = _CONVERTERS[precision](sources, out, recipe, calibration)
+        if precision == "int8":
+            left_in_float = _int8(sources, out, recipe, calibration, biases or {})
+        else:
+            left_in_float = _CONVERTERS[precision](sources, out, recipe)
         proto = onnx.load(out)
     proto.ir_version = min(proto.ir_version, IR_VERSION)
     onnx.checker.check_model(proto, full_check=True)
     return proto, left_in_float
 
 
-def _float32(sources: Path, out: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
+def _float32(sources: Path, out: Path, recipe: Recipe) -> list[str]:
     shutil.copyfile(sources / FLOAT, out)
     return []
 
 
-def _float16(sources: Path, out: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
+def _float16(sources: Path, out: Path, recipe: Recipe) -> list[str]:
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -110,7 +121,7 @@ def _float16(sources: Path, out: Path, recipe: Recipe, calibration: Images | Non
     return []
 
 
-def _dynamic(sources: Path, out: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
+def _dynamic(sources: Path, out: Path, recipe: Recipe) -> list[str]:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -133,9 +144,11 @@ def _dynamic(sources: Path, out: Path, recipe: Recipe, calibration: Images | Non
     return convolutions if recipe.dense_only else []
 
 
-def _int8(sources: Path, out: Path, recipe: Recipe, calibration: Images | None) -> list[str]:
-    source = _prepared(sources) if recipe.prepared else sources / FLOAT
-    last = _last_layer(source)
+def _int8(
+    sources: Path, out: Path, recipe: Recipe, calibration: Images | None, biases: Biases
+) -> list[str]:
+    source = _prepared(sources, biases) if recipe.prepared else sources / FLOAT
+    last = _in_float(source)
     chosen: list[list[str]] = []
     if recipe.float_layers:
         ranked = json_cache.cached_json(
@@ -221,22 +234,26 @@ def _features(proto: Any, images: Images) -> Scores:
     return np.stack([session.run([name], {INPUT_NAME: image[None]})[0].ravel() for image in images])
 
 
-_CONVERTERS: dict[str, Callable[[Path, Path, Recipe, Images | None], list[str]]] = {
+_CONVERTERS: dict[str, Callable[[Path, Path, Recipe], list[str]]] = {
     "float32": _float32,
     "float16": _float16,
     "dynamic": _dynamic,
-    "int8": _int8,
 }
 
 
-def _prepared(sources: Path) -> Path:
-    """Return the graph with shapes inferred and operations fused."""
+def _prepared(sources: Path, biases: Biases | None = None) -> Path:
+    """Return the graph with shapes inferred, operations fused and corrected biases."""
+    import onnx
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    file = sources / PREPARED
+    file = sources / (CORRECTED if biases else PREPARED)
     if not file.is_file():
         with replace_file(file) as partial:
             quant_pre_process(str(sources / FLOAT), str(partial), skip_symbolic_shape=True)
+            if biases:
+                proto = onnx.load(partial)
+                correct_onnx(proto, biases)
+                onnx.save(proto, partial)
     return file
 
 
@@ -252,7 +269,6 @@ def _quantize(
     methods = {
         MIN_MAX: CalibrationMethod.MinMax,
         PERCENTILE: CalibrationMethod.Percentile,
-        ENTROPY: CalibrationMethod.Entropy,
     }
     quantize_static(
         str(source),
@@ -299,6 +315,21 @@ def _last_layer(source: Path) -> list[str]:
     nodes = onnx.load(source, load_external_data=False).graph.node
     start = max(index for index, node in enumerate(nodes) if node.op_type in DENSE)
     return [node.name for node in nodes[start:]]
+
+
+def _in_float(source: Path) -> list[str]:
+    """Return the nodes that always stay in float in int8: both ends of the graph.
+
+    Those before the first layer with weights scale the pixels, those after the last convolution
+    average its output. They cost little in float and much in int8.
+    """
+    import onnx
+
+    nodes = onnx.load(source, load_external_data=False).graph.node
+    weighted = [index for index, node in enumerate(nodes) if node.op_type in ("Conv", *DENSE)]
+    pooled = [node.name for node in nodes if node.op_type == "GlobalAveragePool"]
+    scaling = [node.name for node in nodes[: weighted[0]]]
+    return [*scaling, *pooled, *_last_layer(source)]
 
 
 def _costliest(

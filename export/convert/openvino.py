@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ExportError
 from ..types import Images, Scores
 from .last_layer import LastLayer, refit
-from .quantization_recipes import ENTROPY, PERCENTILE, Recipe
+from .quantization_recipes import PERCENTILE, Recipe
 from .serving_graph import OUTPUT_NAME
 
 QUANTILE_OUTSIDE = 1e-4  # share of an activation's values outside its range, at each end
@@ -48,7 +48,7 @@ def convert(
     Raises
     ------
     ExportError
-        If int8 has no calibration images, or NNCF does not have the recipe's ranges.
+        If int8 has no calibration images.
     """
     import openvino
 
@@ -211,8 +211,6 @@ def _scores(model: Any, images: Images) -> Scores:
 def _advanced(recipe: Recipe) -> Any:
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
-    if recipe.ranges == ENTROPY:
-        raise ExportError("NNCF has no entropy calibration", allowed="min-max, percentile")
     advanced = AdvancedQuantizationParameters(overflow_fix=OverflowFix(OVERFLOW_FIX))
     if recipe.ranges == PERCENTILE:
         advanced.activations_range_estimator_params = _percentiles()

@@ -18,6 +18,7 @@ from ...runtime.files import replace_file
 from ...runtime.tflite_graph import load_schema, operator_codes, parse_operators
 from ..types import Images, Scores
 from . import json_cache
+from .bias_correction import Biases, correct_tflite
 from .last_layer import LastLayer, refit
 from .layer_names import match_layer
 from .quantization_recipes import Recipe
@@ -30,7 +31,12 @@ LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE, "ADD", "MUL", "CONCAT
 
 
 def convert(
-    model: Path, precision: str, recipe: Recipe, calibration: Images | None, sources: Path
+    model: Path,
+    precision: str,
+    recipe: Recipe,
+    calibration: Images | None,
+    sources: Path,
+    biases: Biases | None = None,
 ) -> tuple[bytes, list[str]]:
     """Return a model as a TFLite flatbuffer, and the layers left in float beside the last layer.
 
@@ -46,6 +52,8 @@ def convert(
     sources : Path
         A folder that keeps intermediate results of this model and its calibration images for the
         next recipe. For int8 it holds the model's float graph.
+    biases : dict, optional
+        The corrected biases of the model, for recipes with a correction.
 
     Returns
     -------
@@ -60,7 +68,7 @@ def convert(
     if precision == "int8":
         if calibration is None or not len(calibration):
             raise ExportError("int8 needs calibration images", fix="--calibration DATA")
-        return _integer(recipe, calibration, sources)
+        return _integer(recipe, calibration, sources, biases or {})
     converter = _converter(model)
     import tensorflow as tf
 
@@ -104,14 +112,17 @@ def _converter(model: Path) -> Any:
     return tf.lite.TFLiteConverter.from_keras_model(serving_model(load_float(model)))
 
 
-def _integer(recipe: Recipe, calibration: Images, sources: Path) -> tuple[bytes, list[str]]:
+def _integer(
+    recipe: Recipe, calibration: Images, sources: Path, biases: Biases
+) -> tuple[bytes, list[str]]:
     # The float graph is calibrated once and quantized once a recipe. These are the two steps
     # inside tf.lite.TFLiteConverter and tf.lite.experimental.QuantizationDebugger.
     from tensorflow.lite.python.convert import mlir_quantize
 
     file = sources / CALIBRATED
     if not file.is_file():
-        content = _calibrated((sources / FLOAT).read_bytes(), calibration)
+        corrected, _ = correct_tflite((sources / FLOAT).read_bytes(), biases)
+        content = _calibrated(corrected, calibration)
         with replace_file(file) as partial:
             partial.write_bytes(content)
     calibrated = file.read_bytes()

@@ -23,6 +23,7 @@ from ...runtime.files import replace_file, write_json
 from ...runtime.json_documents import read_json
 from ...runtime.process_memory import peak_mib
 from ..types import FeatureLayer, Json
+from .bias_correction import Biases, read_biases
 from .quantization_recipes import Recipe
 from .tflite import FLOAT as FLOAT_TFLITE
 
@@ -32,7 +33,7 @@ PRODUCERS = {
     "onnx": ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx"),
     "openvino": ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "openvino"),
 }
-QUANTIZERS = {"tflite": (), "onnx": ("onnxruntime",), "openvino": ("nncf",)}
+QUANTIZERS = {"tflite": ("nncf",), "onnx": ("onnxruntime", "nncf"), "openvino": ("nncf",)}
 
 
 def serve() -> None:
@@ -167,7 +168,7 @@ def _tflite(job: Json) -> Json:
         content = (sources / FLOAT_TFLITE).read_bytes()
     else:
         content, left_in_float = tflite.convert(
-            Path(job["model"]), job["precision"], recipe, _calibration(job), sources
+            Path(job["model"]), job["precision"], recipe, _calibration(job), sources, _biases(job)
         )
     layer = None
     if job.get("labels"):
@@ -188,6 +189,18 @@ def _float_onnx(job: Json) -> Json:
     return {}
 
 
+def _correct_biases(job: Json) -> Json:
+    """Correct the biases of the float ONNX graph for quantization."""
+    import numpy as np
+
+    from .bias_correction import correct_biases
+
+    biases = correct_biases(Path(job["source"]), np.load(job["calibration"]))
+    with replace_file(Path(job["out"])) as partial, partial.open("wb") as stream:
+        np.savez(stream, **biases)  # type: ignore[arg-type]
+    return {}
+
+
 def _onnx(job: Json) -> Json:
     """Convert the float ONNX graph to ONNX of another precision."""
     import onnx as library
@@ -197,7 +210,7 @@ def _onnx(job: Json) -> Json:
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
     proto, left_in_float = onnx.convert(
-        job["precision"], recipe, _calibration(job), Path(job["sources"])
+        job["precision"], recipe, _calibration(job), Path(job["sources"]), _biases(job)
     )
     library.helper.set_model_props(proto, _properties(job))
     with replace_file(out) as partial:
@@ -254,9 +267,10 @@ STEPS = {
     "score": Step(_score, TENSORFLOW, ("model", "images")),
     "run": Step(_run, ENGINES, ("artifact", "images")),
     "run without xnnpack": Step(_run_without_xnnpack, ENGINES, ("artifact", "images")),
-    "tflite": Step(_tflite, TENSORFLOW, ("model", "calibration")),
+    "tflite": Step(_tflite, TENSORFLOW, ("model", "calibration", "biases")),
     "float onnx": Step(_float_onnx, TENSORFLOW, ("source",)),
-    "onnx": Step(_onnx, ONNXRUNTIME, ("source", "calibration")),
+    "biases": Step(_correct_biases, OPENVINO, ("source", "calibration")),
+    "onnx": Step(_onnx, ONNXRUNTIME, ("source", "calibration", "biases")),
     "openvino": Step(_openvino, OPENVINO, ("source", "calibration")),
     "fit": Step(_fit, TENSORFLOW, ("weights",)),
 }
@@ -267,6 +281,10 @@ def _calibration(job: Json) -> Any:
     import numpy as np
 
     return np.load(job["calibration"]) if job.get("calibration") else None
+
+
+def _biases(job: Json) -> Biases | None:
+    return read_biases(Path(job["biases"])) if job.get("biases") else None
 
 
 def _properties(job: Json) -> dict[str, str]:

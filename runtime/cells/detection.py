@@ -7,6 +7,7 @@ into nuclei, and each nucleus is a cell.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from .background import background_colour, optical_density
 from .detection_settings import DetectionSettings
-from .erythrocyte_scale import erythrocyte_diameter, mean_of_nine
+from .erythrocyte_scale import clear_diameter, erythrocyte_diameter, mean_of_nine
 from .nuclear_stain import (
     FieldStain,
     are_erythrocytes,
@@ -31,6 +32,8 @@ from .nucleus_measures import NucleusMeasures, measure_nuclei
 from .nucleus_verdict import is_nucleus, is_smudge
 from .types import Cell, Detection, ScaleSource
 
+MeasureDiameter = Callable[[NDArray[np.float32], NDArray[np.bool_], float], float | None]
+
 OVERVIEW = 640  # pixels on the longer side of the image in which the scale is measured
 UNIT = 16.0  # pixels of an erythrocyte in the image in which nuclei are searched
 # Diameter of a nucleus in erythrocyte diameters: the median over the cells of ALL-IDB1 is 1.2 on
@@ -39,6 +42,9 @@ NUCLEUS_DIAMETER = 1.35
 LARGEST_BODY = 1.6  # diameter of a purple erythrocyte, in median diameters of purple bodies
 TOUCHING = 3.0  # diameter of a body over its width; a nucleus with lobes has up to 2.9
 IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
+WINDOW = 320  # pixels on the sides of a window of it
+# Most pixels of an erythrocyte in a window; the overview would show a larger one.
+LARGEST_MISSED = 24.0
 MIN_SIDE = 8  # pixels of a picture that may show a cell
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
 
@@ -97,18 +103,45 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
 def _measure_field(image: Image.Image) -> tuple[FieldStain, _Scale, Image.Image, int]:
     """Return the colours and the scale of a field, the reduced copy they are from and its step.
 
-    A field of low magnification is not reduced as much, because its erythrocytes are small.
+    Erythrocytes that are small in the overview are looked for in windows of the field, less and
+    less reduced: the votes are of a limited number of edge pixels, too few for each of the many
+    erythrocytes of the whole field.
     """
     step = max(1, round(max(image.size) / OVERVIEW))
-    while True:
+    overview = image.reduce(step) if step > 1 else image
+    stain, scale = _measure_overview(np.asarray(overview), step)
+    finer = step
+    while scale.source != "erythrocytes" and finer > 1:
+        finer = max(1, finer // 2)
+        for window in _windows(image.size, WINDOW * finer):
+            part = image.crop(window)
+            seen = np.asarray(part.reduce(finer) if finer > 1 else part)
+            colours, small = _measure_overview(seen, finer, clear_diameter)
+            if small.source == "erythrocytes" and small.unit <= LARGEST_MISSED * finer:
+                return colours, small, overview, step
+    if scale.source != "erythrocytes" and step > 1:  # the nuclei may be small, too
+        step = int(np.ceil((image.width * image.height / MAX_PIXELS) ** 0.5))
         overview = image.reduce(step) if step > 1 else image
-        stain, scale = _measure_overview(np.asarray(overview), step)
-        if scale.source == "erythrocytes" or step == 1:
-            return stain, scale, overview, step
-        step = max(1, step // 2)
+        stain, scale = _measure_overview(np.asarray(overview), step, lambda *_: None)
+    return stain, scale, overview, step
 
 
-def _measure_overview(overview: NDArray[np.uint8], step: int) -> tuple[FieldStain, _Scale]:
+def _windows(size: tuple[int, int], side: int) -> list[tuple[int, int, int, int]]:
+    """Return the window in the middle of a field, then those in the middle of its quarters."""
+    windows = []
+    for x, y in ((2, 2), (1, 1), (3, 1), (1, 3), (3, 3)):
+        spans = [
+            (max(0, min(round(whole * place / 4 - side / 2), whole - side)), whole)
+            for whole, place in zip(size, (x, y), strict=True)
+        ]
+        (left, width), (top, height) = spans
+        windows.append((left, top, min(left + side, width), min(top + side, height)))
+    return list(dict.fromkeys(windows))
+
+
+def _measure_overview(
+    overview: NDArray[np.uint8], step: int, measure: MeasureDiameter = erythrocyte_diameter
+) -> tuple[FieldStain, _Scale]:
     """Return the colours and the scale of a field, of which a reduced copy is given."""
     background = background_colour(overview[::2, ::2])
     density = optical_density(overview, background)
@@ -118,11 +151,11 @@ def _measure_overview(overview: NDArray[np.uint8], step: int) -> tuple[FieldStai
     diameter = None
     if min(overview.shape[:2]) >= MIN_SIDE:
         hidden = with_surroundings(nuclei, bodies.width) if bodies else nuclei
-        diameter = erythrocyte_diameter(density[1], hidden, stain.density)
+        diameter = measure(density[1], hidden, stain.density)
         if diameter is None and step == 1 and are_erythrocytes(nuclei, density[1]):
             nuclei = np.zeros_like(nuclei)
             stain = field_stain(density, nuclei, background)
-            diameter = erythrocyte_diameter(density[1], nuclei, stain.density)
+            diameter = measure(density[1], nuclei, stain.density)
             if diameter is not None and bodies and diameter > LARGEST_BODY * bodies.diameter:
                 diameter = None
     if diameter is not None:

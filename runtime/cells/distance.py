@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+FAR = 2**30
 
 
-def distance_transform(mask: NDArray[np.bool_], limit: int) -> NDArray[np.float32]:
+def distance_transform(mask: Mask, limit: int) -> NDArray[np.float32]:
     """Return every pixel's distance to the nearest pixel outside the mask.
 
     The outside of the image counts as part of the mask: a nucleus that the edge cuts is not taken
@@ -26,40 +28,41 @@ def distance_transform(mask: NDArray[np.bool_], limit: int) -> NDArray[np.float3
     (H, W) ndarray of float32
         In pixels, 0 outside the mask.
     """
-    rows, columns = np.divmod(np.flatnonzero(mask), mask.shape[1])
-    along = _column_distances(mask, rows, columns, limit)
-    squared = np.zeros(mask.shape, np.int32)
-    squared[rows, columns] = along**2
-    nearest = squared[rows, columns]
-    offset, open_ = 1, np.arange(len(rows))
-    while offset < limit:
+    rows, columns = np.nonzero(mask)
+    along = np.minimum(_column_distances(mask), limit)
+    # columns outside the image are part of the mask, so as far from its outside as can be
+    squared = np.full((mask.shape[0], mask.shape[1] + 2 * limit), limit * limit, np.int32)
+    inner = squared[:, limit : limit + mask.shape[1]]
+    inner[...] = 0
+    inner[rows, columns] = along * along
+    in_column, place = squared.ravel(), rows * squared.shape[1] + columns + limit
+    nearest = in_column[place]
+    open_ = np.arange(len(place))
+    for offset in range(1, limit):
         open_ = open_[nearest[open_] > offset * offset]
         if not len(open_):
             break
-        for step in (-offset, offset):
-            column = columns[open_] + step
-            inside = (column >= 0) & (column < mask.shape[1])
-            pixel = open_[inside]
-            candidate = squared[rows[pixel], column[inside]] + offset * offset
-            nearest[pixel] = np.minimum(nearest[pixel], candidate)
-        offset += 1
+        here = place[open_]
+        beside = np.minimum(in_column[here - offset], in_column[here + offset])
+        nearest[open_] = np.minimum(nearest[open_], beside + offset * offset)
     distance = np.zeros(mask.shape, np.float32)
     distance[rows, columns] = np.sqrt(nearest)
     return distance
 
 
-def _column_distances(
-    mask: NDArray[np.bool_], rows: Integers, columns: Integers, limit: int
-) -> Integers:
-    """Return each pixel's distance to the nearest one outside the mask in its column."""
-    nearest = np.full(len(rows), limit)
-    padded = np.pad(mask, ((limit, limit), (0, 0)), constant_values=True)
-    open_ = np.arange(len(rows))
-    for offset in range(1, limit):
-        row, column = rows[open_] + limit, columns[open_]
-        closed = ~(padded[row - offset, column] & padded[row + offset, column])
-        nearest[open_[closed]] = offset
-        open_ = open_[~closed]
-        if not len(open_):
-            break
-    return nearest
+def _column_distances(mask: Mask) -> NDArray[np.int32]:
+    """Return the distance of each of the mask's pixels to the nearest one outside in its column.
+
+    It is `FAR` in a column that has none.
+    """
+    height = mask.shape[0]
+    place = np.flatnonzero(mask.T)  # a run of pixels in a column has places one after the other
+    first = np.flatnonzero((np.diff(place, prepend=-2) > 1) | (place % height == 0))
+    length = np.diff(first, append=len(place))
+    begin, end = place[first], place[first] + length
+    before = np.where(begin % height == 0, -FAR, begin - 1)
+    after = np.where(end % height == 0, FAR, end)
+    nearest = np.minimum(place - np.repeat(before, length), np.repeat(after, length) - place)
+    by_column = np.zeros(mask.size, np.int32)
+    by_column[place] = np.minimum(nearest, FAR)
+    return np.asarray(by_column.reshape(mask.T.shape).T[mask])

@@ -76,6 +76,18 @@ def erythrocyte_diameter(
     return best
 
 
+def clear_diameter(
+    density: Floats, nuclei: NDArray[np.bool_], erythrocyte_density: float
+) -> float | None:
+    """Return the diameter of erythrocytes that are sharp, and clear without doubt.
+
+    The parameters and the result are those of `erythrocyte_diameter`; there is no search in reduced
+    copies.
+    """
+    diameter, prominence = _clearest_diameter(density, nuclei, erythrocyte_density)
+    return diameter if prominence >= CLEAR else None
+
+
 def _half(plane: Floats) -> Floats:
     return np.asarray(Image.fromarray(plane).reduce(2))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .basins import find_basins
-from .components import label_components
+from .components import fill_holes, label_components
 from .distance import distance_transform
 from .erythrocyte_scale import mean_of_nine
 from .nucleus_joining import join_parts
@@ -65,9 +65,7 @@ def find_nuclei(stain: Floats, unit: float, min_stain: float) -> Nuclei:
     if not stained.any():
         return Nuclei(*(np.zeros(0, int),) * 3, 0)
     reference = _mean_around(stain, stained, unit)
-    masks = [
-        _without_holes(stained & (stain > share * reference), HOLE * unit**2) for share in LEVELS
-    ]
+    masks = [fill_holes(stained & (stain > share * reference), HOLE * unit**2) for share in LEVELS]
     limit = int(np.ceil(MAX_DISTANCE * unit))
     height = mean_of_nine(
         np.mean([distance_transform(mask, limit) for mask in masks], axis=0, dtype=np.float32)
@@ -112,12 +110,3 @@ def _box_sum(plane: Floats, half: int) -> Floats:
     side = 2 * half + 1
     sums = total[side:, side:] - total[:-side, side:] - total[side:, :-side]
     return (sums + total[:-side, :-side]).astype(np.float32)
-
-
-def _without_holes(mask: Mask, area: float) -> Mask:
-    """Return the mask with its holes below an area filled."""
-    labels, count = label_components(~mask)
-    size = np.bincount(labels.ravel(), minlength=count + 1)
-    hole = size < area
-    hole[0] = True
-    return hole[labels]

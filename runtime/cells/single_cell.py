@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..imaging import Header, load_field
+from ..imaging.sources import resolve_source
 from .crops import WHITE, crop_cells
 from .detection import NUCLEUS_DIAMETER, detect_cells
-from .field_cells import FieldCells
+from .field_cells import FieldCells, with_resolved_cells
 from .one_cell import is_about_square, is_on_black, is_one_cell, searched_pixels
 from .settings import CellSettings
 from .types import Cell, Detection, TakenAs
@@ -50,13 +51,17 @@ def find_image_cells(
     ImageError
         As `load_rgb`.
     """
-    return image_cells(*load_field(source, settings.field_pixels), settings, taken_as)
+    source = resolve_source(source)
+    kind, found = image_cells(*load_field(source, settings.field_pixels), settings, taken_as)
+    return kind, with_resolved_cells(found, source, settings) if kind == "field" else found
 
 
 def image_cells(
     rgb: RGB, header: Header, scale: float, settings: CellSettings, taken_as: TakenAs = "auto"
 ) -> tuple[Kind, FieldCells]:
     """Find and cut out the cells of a loaded image, one way for training and the device.
+
+    A field that was reduced too much for its cells is searched again by `with_resolved_cells`.
 
     Only a field that is black along its edges, and for which `is_one_cell` has to decide, is
     searched twice: with the black replaced as for one cell, its scale would be wrong.

@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import DataError
+import numpy as np
 
+from ...errors import DataError
+from .label_spelling import label_key
+
+LEAST_DISTANCE = 2.0  # pixels between the positions of two cells
+SAME_CELL = 0.7  # least intersection over union of two boxes of one cell
 LEAST_SIDE = 2.0  # pixels: a narrower box is a slip of the mouse
 
 
@@ -64,11 +69,11 @@ def check_positions(
     Raises
     ------
     DataError
-        If a position lies outside the image, or is there twice.
+        If a position lies outside the image, or is there twice, also one pixel apart.
     """
     for number, (x, y) in enumerate(positions):
         _check_inside(x, y, size, image, source)
-        if (x, y) in positions[:number]:
+        if any(math.dist((x, y), other) < LEAST_DISTANCE for other in positions[:number]):
             raise DataError(
                 f"{source} names the position {x:g} {y:g} for a cell of {image} twice",
                 allowed="each cell once",
@@ -92,7 +97,8 @@ def cells_of_boxes(
 ) -> tuple[tuple[TrueCell, ...], int]:
     """Return the cells of an image in pixels, and the number of boxes that are too narrow.
 
-    A box that is there twice is one cell: some tools store a box again when it is saved again.
+    Boxes of one class that overlap nearly wholly are one cell, the first of them: some tools store
+    a box again when it is saved again.
 
     Parameters
     ----------
@@ -110,10 +116,11 @@ def cells_of_boxes(
     Raises
     ------
     DataError
-        If a box has no position or its centre lies outside the image, or the boxes were drawn on
-        an image of another size.
+        If a box has no position or its centre lies outside the image, the boxes were drawn on an
+        image of another size, or a cell has boxes of two classes.
     """
     cells: list[TrueCell] = []
+    narrow = 0
     for box in dict.fromkeys(boxes):
         if not all(map(math.isfinite, (box.x, box.y, box.width, box.height))):
             raise DataError(
@@ -140,4 +147,33 @@ def cells_of_boxes(
         _check_inside(cell.x, cell.y, size, source, "a box")
         if min(cell.width, cell.height) >= LEAST_SIDE:
             cells.append(cell)
-    return tuple(cells), len(set(boxes)) - len(cells)
+        else:
+            narrow += 1
+    return _distinct_cells(cells, source), narrow
+
+
+def _distinct_cells(cells: Sequence[TrueCell], source: object) -> tuple[TrueCell, ...]:
+    """Return the cells without those that have an earlier box; refuse two classes of one cell."""
+    if len(cells) < 2:
+        return tuple(cells)
+    x, y, width, height = np.array([cell[1:] for cell in cells], dtype=np.float64).T
+    distinct: list[int] = []
+    for number, cell in enumerate(cells):
+        own = np.array(distinct, dtype=int)
+        across = np.minimum((width[own] + width[number]) / 2 - abs(x[own] - x[number]), width[own])
+        down = np.minimum((height[own] + height[number]) / 2 - abs(y[own] - y[number]), height[own])
+        across, down = np.minimum(across, width[number]), np.minimum(down, height[number])
+        common = np.maximum(across, 0) * np.maximum(down, 0)
+        union = width[own] * height[own] + width[number] * height[number] - common
+        same = own[common >= SAME_CELL * union]
+        for other in same.tolist():
+            if label_key(cells[other].label) != label_key(cell.label):
+                raise DataError(
+                    f"{source} has boxes of two classes around one cell at {cell.x:.0f} "
+                    f"{cell.y:.0f}: {cells[other].label!r} and {cell.label!r}",
+                    allowed=f"one class for boxes of which {SAME_CELL:.0%} are common",
+                    fix="remove the wrong box",
+                )
+        if not len(same):
+            distinct.append(number)
+    return tuple(cells[number] for number in distinct)

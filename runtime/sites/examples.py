@@ -24,7 +24,7 @@ from .checked import CheckedRow, label_indices
 from .solver import Examples
 
 LEAST_EXAMPLES, LEAST_GROUPS = 20, 3  # groups of each side of the diagnosis
-SAME_PLACE = 0.5  # radii of a nucleus
+SAME_PLACE = 0.25  # radii of a nucleus
 
 Vector = NDArray[np.float32]
 
@@ -178,7 +178,7 @@ def _same_place(
 ) -> int | None:
     """Return the row that has the cell of a row, if both name the same place; None if none does.
 
-    Centres of two touching nuclei are further apart than `SAME_PLACE` radii.
+    Two nuclei that were taken for one are further apart than `SAME_PLACE` radii.
     """
     x, y = truth[number].x, truth[number].y
     for cell, partner in pairs.items():

@@ -25,7 +25,9 @@ from ..runs.predictions import Predictions
 from .plan import Plan
 from .pooled_sections import FoldScores
 
-SAME_SCORE = 0.5  # of every cell, where a field is judged by its number of cells
+# Of every cell, where a field is judged by its number of cells. A cell of one half or less is no
+# evidence for a blast, so that the field rule would not see the number.
+SAME_SCORE = 0.75
 
 
 def field_figures(plan: Plan, split: str, fits: Sequence[FoldScores]) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from alledge.runtime.cells.basins import find_basins
-from alledge.runtime.cells.components import label_components
+from alledge.runtime.cells.components import fill_holes, label_components
 from alledge.runtime.cells.distance import distance_transform
 
 masks = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
@@ -21,6 +21,14 @@ def test_components_are_those_of_scipy(mask: NDArray[np.bool_]) -> None:
     expected, expected_count = ndimage.label(mask, np.ones((3, 3)))
     assert count == expected_count
     assert np.array_equal(labels, expected)
+
+
+@given(masks, st.integers(0, 20))
+def test_holes_below_an_area_are_filled(mask: NDArray[np.bool_], area: int) -> None:
+    labels, count = ndimage.label(~mask, np.ones((3, 3)))
+    sizes = ndimage.sum_labels(~mask, labels, np.arange(count + 1))
+    expected = mask | ((labels > 0) & (sizes < area)[labels])
+    assert np.array_equal(fill_holes(mask, area), expected)
 
 
 @given(masks)

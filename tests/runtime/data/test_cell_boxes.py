@@ -71,12 +71,37 @@ def test_boxes_of_a_turned_image_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_box_that_is_there_twice_is_one_cell(tmp_path: Path) -> None:
-    boxes = voc_box("WBC", 20, 10, 60, 40) * 2 + voc_box("RBC", 20, 10, 60, 40)
+    boxes = voc_box("WBC", 20, 10, 60, 40) * 2 + voc_box("wbc", 21, 10, 62, 41)
+    boxes += voc_box("WBC", 30, 10, 70, 40)  # common to 60 %: a neighbour
     dataset = read_voc(tmp_path, voc_file(boxes))
     (sample,) = dataset.samples
     assert sample.cells is not None
-    assert [cell.label for cell in sample.cells] == ["WBC", "RBC"]
+    assert [(cell.label, cell.x) for cell in sample.cells] == [("WBC", 39.5), ("WBC", 49.5)]
     assert not any("narrower" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("sides", [(20, 10, 60, 40), (22, 12, 60, 42)])
+def test_two_classes_of_one_cell_are_refused(tmp_path: Path, sides: tuple[float, ...]) -> None:
+    boxes = voc_box("blast", 20, 10, 60, 40) + voc_box("lymphocyte", *sides)
+    with pytest.raises(DataError, match=r"two classes .* 'blast' and 'lymphocyte'") as error:
+        read_voc(tmp_path, voc_file(boxes))
+    assert "a.png" in error.value.what
+
+
+def test_two_classes_of_one_yolo_box_are_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (200, 100), "white").save(tmp_path / "a.png")
+    lines = "0 0.2 0.25 0.2 0.3\n1 0.2 0.25 0.2 0.3\n"
+    (tmp_path / "a.txt").write_text(lines, encoding="utf-8")
+    (tmp_path / "classes.txt").write_text("blast\nlymphocyte\n", encoding="utf-8")
+    with pytest.raises(DataError, match="two classes"):
+        read_dataset(tmp_path, CELLS)
+
+
+def test_boxes_that_overlap_in_part_are_two_cells(tmp_path: Path) -> None:
+    boxes = voc_box("WBC", 20, 10, 60, 40) + voc_box("Platelets", 25, 15, 40, 30)
+    (sample,) = read_voc(tmp_path, voc_file(boxes)).samples
+    assert sample.cells is not None
+    assert len(sample.cells) == 2
 
 
 def test_a_box_outside_its_image_is_refused(tmp_path: Path) -> None:

@@ -58,7 +58,12 @@ def test_a_damaged_file_of_centroids_is_named(lay: Callable[..., Path], text: by
 
 @pytest.mark.parametrize(
     ("position", "message"),
-    [("41 5", "outside its 40 × 30 pixels"), ("-2 5", "outside"), ("10 20", "twice")],
+    [
+        ("41 5", "outside its 40 × 30 pixels"),
+        ("-2 5", "outside"),
+        ("10 20", "twice"),
+        ("11 20", "twice"),
+    ],
 )
 def test_centroids_outside_their_image_and_repeated_ones_are_refused(
     lay: Callable[..., Path], position: str, message: str

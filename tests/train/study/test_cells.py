@@ -14,9 +14,13 @@ from alledge.cli import main
 from alledge.errors import DataError, UsageError
 from alledge.runtime.cells.field_cells import find_cells
 from alledge.runtime.cells.settings import CellSettings
+from alledge.train.data.cells.field_split import split_cells
+from alledge.train.study.field_figures import count_alone
 from alledge.train.study.field_rows import field_rows, field_words
 from alledge.train.study.options import StudyOptions
+from alledge.train.study.plan import Plan
 from alledge.train.study.whole_fields import sensitivity_on_curve, whole_field_figures
+from support.cell_examples import FieldPlan, cell_examples
 
 WAYS = ("phantom G → phantom C", "phantom C → phantom G")
 
@@ -83,6 +87,18 @@ def test_a_study_of_whole_fields_has_no_key_of_cells(of_fields: Path) -> None:
     for section in document["sections"]:
         assert "fields" not in section
         assert all("fields" not in row for row in section["rows"])
+
+
+def test_fields_with_more_cells_are_told_apart_by_the_number_alone() -> None:
+    """Also where blasts are the smaller part of the cells."""
+    ill = [FieldPlan(f"ill{n}", "blast", ("blast",) * 2 + ("healthy",) * 5) for n in range(9)]
+    well = [FieldPlan(f"well{n}", "healthy", ("healthy",) * (1 + n % 3)) for n in range(9)]
+    examples = cell_examples([*ill, *well])
+    split = split_cells(examples, "grouped", 3, 0)
+    options = StudyOptions(Path("data"), ("vgg16",), {}, cells=CellSettings())
+    plan = Plan(options, examples, {"grouped": split}, {})
+    (figures,) = count_alone(plan, "grouped").values()
+    assert figures["auc"]["value"] == 1.0
 
 
 def test_the_page_shows_fields_beside_whole_fields(of_cells: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ....runtime.cells.field_cells import FieldCells
+from ....runtime.cells.field_cells import FieldCells, with_resolved_cells
 from ....runtime.cells.settings import CellSettings
 from ....runtime.cells.single_cell import image_cells
 from ....runtime.data.boxes import VOC, YOLO
@@ -91,6 +91,7 @@ def read_image(
     kind, found = image_cells(*loaded, settings, taken_as)
     field = None
     if kind == "field":
+        found = with_resolved_cells(found, sample.path, settings)
         boxed = dataset.layout in BOXED and table is None
         field = read_field(
             found,
