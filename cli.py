@@ -43,6 +43,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Say whether a bundle covers a microscope.",
     ),
     "adopt": ("runtime.sites.commands:adopt", "Refit the last layer to checked cells of a site."),
+    "watch": ("runtime.station.commands:watch", "Classify what a camera saves into folders."),
+    "serve": ("runtime.station.commands:serve", "Serve the local page and a REST interface."),
+    "history": (
+        "runtime.station.history.commands:history",
+        "List, show, export and verify past results.",
+    ),
     "benchmark": (
         "benchmarks.commands:benchmark",
         "Measure accuracy, latency and memory of bundles.",

@@ -13,6 +13,7 @@
     ├── BackendError             an engine failed on this machine
     ├── MissingPackageError      a package is not installed; the message names the extra to install
     ├── SiteError                a site profile is damaged, in use, or of another bundle
+    ├── HistoryError             the history of a workstation cannot be read or written
     ├── RunError                 a training run is missing, unfinished or does not fit
     └── ExportError              a conversion failed, or its artifact is not the same model
 """
@@ -129,6 +130,10 @@ class MissingPackageError(AlledgeError):
 
 class SiteError(AlledgeError):
     """A site profile is damaged, in use by another process, or belongs to another bundle."""
+
+
+class HistoryError(AlledgeError):
+    """The history of a workstation cannot be read or written."""
 
 
 class RunError(AlledgeError):

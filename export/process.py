@@ -119,10 +119,12 @@ def planned_steps(prepared: Preparation, done: int) -> int:
     steps = done + len(formats) * per_format
     if options.precision in INTEGER and "tflite" in formats:
         steps += 1  # the scores by other kernels
-    needs_onnx = {"onnx", "openvino"} & set(formats)
-    if needs_onnx or options.precision == "int8":
+    is_int8 = options.precision == "int8"
+    needs_onnx = is_int8 or {"onnx", "openvino"} & set(formats)
+    if needs_onnx:
         steps += folds  # float graphs; that of the model itself is done
-    return steps + (folds + 1 if needs_onnx else 0)
+        steps += folds + 1  # ONNX graphs
+    return steps + (folds + 1 if is_int8 and {"tflite", "onnx"} & set(formats) else 0)  # biases
 
 
 @contextmanager

@@ -35,7 +35,9 @@ from .watchdog import (
 
 if TYPE_CHECKING:
     from .cells.cell_task import CellTask, PreparedCells
+    from .imaging import Header
     from .overlay.pictures import Pictures
+    from .previews import Preview
     from .sites.profile import SiteProfile
     from .types import RGB, ImageSource
 
@@ -55,6 +57,7 @@ class _PreparedImage:
     flags: tuple[str, ...]
     seconds: float
     key: int  # of the source, among the images in work
+    preview: Preview | None
 
 
 class Classifier:
@@ -77,6 +80,8 @@ class Classifier:
     site : SiteProfile, optional
         Of this bundle. If it has a refitted last layer, `backend` is of its format and was opened
         with features.
+    previews : bool
+        Whether each result has a preview of its image.
 
     Examples
     --------
@@ -96,9 +101,11 @@ class Classifier:
         crop_workers: int = 1,
         features: bool = False,
         site: SiteProfile | None = None,
+        previews: bool = False,
     ) -> None:
         self.bundle, self.backend, self.site = bundle, backend, site
         self._workers, self._crop_workers = workers, crop_workers
+        self._previews = previews
         self._watchdog = Watchdog(validate_limit(timeout_s))
         self._features = features
         artifact, layer = bundle.formats[backend.name], None
@@ -140,6 +147,7 @@ class Classifier:
         *,
         features: bool = False,
         site: SiteProfile | None = None,
+        previews: bool = False,
     ) -> Classifier:
         """Open a bundle, check the artifact's hash and load it.
 
@@ -164,6 +172,8 @@ class Classifier:
         site : SiteProfile, optional
             From `open_site`: the profile of the microscope. With a refitted last layer, ``"auto"``
             is the backend that it was fitted with.
+        previews : bool
+            Give each result a preview of its image, `Result.preview`.
 
         Returns
         -------
@@ -211,6 +221,7 @@ class Classifier:
             crop_workers=crop_workers,
             features=features,
             site=site,
+            previews=previews,
         )
 
     @overload
@@ -479,18 +490,28 @@ class Classifier:
         started = time.perf_counter()
         key, name = id(source), _image_name(source)
         content: RGB | PreparedCells
+        preview = None
         try:
             with _first_image.alone():
                 source = resolve_source(source)  # a stream can be read only once
                 if self._judge.cells is not None:
-                    content = self._judge.cells.prepare(source, taken_as)
-                    flags = content.flags
+                    content = self._judge.cells.prepare(source, taken_as, preview=self._previews)
+                    flags, preview = content.flags, content.preview
                 else:
                     content, header = load_image(source, self.bundle.image_settings)
                     flags = self._judge.flags(content, header)
+                    preview = self._preview(content, header)
         except AlledgeError as error:
             return self._judge.error_result(name, error.one_line, time.perf_counter() - started)
-        return _PreparedImage(source, name, content, flags, time.perf_counter() - started, key)
+        seconds = time.perf_counter() - started
+        return _PreparedImage(source, name, content, flags, seconds, key, preview)
+
+    def _preview(self, rgb: RGB, header: Header) -> Preview | None:
+        if not self._previews:
+            return None
+        from .previews import preview_of_square
+
+        return preview_of_square(rgb, header, self.bundle.image_settings.geometry)
 
     def _predict(self, image: _PreparedImage | Result, pictures: Pictures | None) -> Result:
         if isinstance(image, Result):
@@ -508,7 +529,7 @@ class Classifier:
             scores = [row.scores for row in outputs]
             result = self._judge.judge_cells(image.name, image.content, scores)
         ms = (image.seconds + time.perf_counter() - started) * 1000
-        result = replace(result, ms=ms)
+        result = replace(result, ms=ms, preview=image.preview)
         if self._features:
             rows = [row.features for row in outputs if row.features is not None]
             result = replace(result, features=np.stack(rows) if rows else None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 # Full-width signs are computed too, after a spreadsheet has normalised them.
@@ -74,23 +75,60 @@ def text_of_cell(cell: str) -> str:
     return text[1:] if QUOTED.match(text) else text
 
 
-def csv_row(values: Iterable[object]) -> str:
+@dataclass(frozen=True)
+class CsvForm:
+    """How the cells of a CSV file are separated, and how its numbers are written.
+
+    Parameters
+    ----------
+    separator : str
+    decimal : str
+        The sign before the decimals of a number.
+    mark : str
+        The first character of the file: the mark by which a spreadsheet recognizes UTF-8.
+    """
+
+    separator: str = ","
+    decimal: str = "."
+    mark: str = ""
+
+
+PLAIN = CsvForm()
+# Excel takes separator and decimal sign from the language of the system. Where the comma is the
+# decimal sign, as in German and French, it reads 22.5 as 22 May, and separates by semicolons.
+COMMA_SPREADSHEET = CsvForm(";", ",", "\ufeff")
+POINT_SPREADSHEET = CsvForm(",", ".", "\ufeff")
+
+
+def csv_row(values: Iterable[object], form: CsvForm = PLAIN) -> str:
     """Return values as one record of CSV, without the end of the line.
 
     Parameters
     ----------
     values : iterable of str, number, bool or None
         None is an empty cell.
+    form : CsvForm
 
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> csv_row(["a;b", 22.5], COMMA_SPREADSHEET)
+    '"a;b";22,5'
     """
     import csv
 
     text = io.StringIO()
-    csv.writer(text).writerow(map(cell_of, values))
+    cells = (_number_in(form, cell_of(value)) for value in values)
+    csv.writer(text, delimiter=form.separator).writerow(cells)
     return text.getvalue().removesuffix("\r\n")
+
+
+def _number_in(form: CsvForm, value: object) -> object:
+    is_number = isinstance(value, float) and form.decimal != "."
+    return repr(value).replace(".", form.decimal) if is_number else value
 
 
 def csv_document(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:

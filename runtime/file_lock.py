@@ -1,14 +1,49 @@
-"""A lock that one process holds and that ends with it, also if it is killed; standard library."""
+"""A lock between processes that the operating system releases when its owner ends."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ..errors import AlledgeError
+
+
+class ProcessLock:
+    """A file that one process at a time has locked.
+
+    Parameters
+    ----------
+    path : Path
+        Created if it does not exist; never removed, because another process may wait for it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: int | None = None
+
+    def acquire(self) -> bool:
+        """Try to lock the file, and return whether this process has it now."""
+        if self._handle is not None:
+            return True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(handle)
+        except OSError:
+            os.close(handle)
+            return False
+        self._handle = handle
+        return True
+
+    def release(self) -> None:
+        """Unlock the file, if this process has it."""
+        if self._handle is not None:
+            os.close(self._handle)  # releases the lock
+            self._handle = None
 
 
 @contextlib.contextmanager
@@ -18,7 +53,7 @@ def exclusive_lock(path: Path, busy: AlledgeError) -> Iterator[None]:
     Parameters
     ----------
     path : Path
-        Created, in a folder that exists, and never removed: another process may wait for it.
+        As of `ProcessLock`.
     busy : AlledgeError
         Raised if another process holds the lock.
 
@@ -27,19 +62,20 @@ def exclusive_lock(path: Path, busy: AlledgeError) -> Iterator[None]:
     AlledgeError
         `busy`, at once.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = ProcessLock(path)
+    if not lock.acquire():
+        raise busy
     try:
-        try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise busy from None
         yield
     finally:
-        os.close(handle)  # which frees the lock
+        lock.release()
+
+
+def _lock(handle: int) -> None:
+    """Lock a file without waiting; raise OSError if another process has it."""
+    if os.name == "nt":
+        msvcrt: Any = importlib.import_module("msvcrt")
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl: Any = importlib.import_module("fcntl")
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .cells.field_rule import CellCounts
     from .cells.results import CellResult
+    from .previews import Preview
 
 Status = Literal["ok", "review", "error"]
 Task = Literal["field", "cell"]
@@ -85,6 +86,8 @@ class Result:
         What the model has under its last dense layer, if the classifier was loaded with
         ``features=True``: one row for each cell of `cells`, one row for an image that is judged as
         a whole. Not a part of the record.
+    preview : Preview or None
+        The image for people, if one was asked for; no part of the record.
     """
 
     image: str | None
@@ -109,6 +112,7 @@ class Result:
     gallery: tuple[str, ...] | None = None
     gallery_error: str | None = None
     features: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    preview: Preview | None = field(default=None, repr=False, compare=False)
 
     @property
     def probability_of_label(self) -> float | None:

@@ -40,6 +40,8 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("ALLEDGE_BUNDLE", raising=False)
         patch.setenv("ALLEDGE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("ALLEDGE_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("ALLEDGE_TOKEN", raising=False)
         yield
 
 

@@ -38,6 +38,14 @@ def test_importing_the_command_line_and_the_runtime_loads_no_large_package():
     assert not loaded & LARGE_PACKAGES
 
 
+def test_watching_and_the_history_need_no_package_of_the_page():
+    """A device without the extra ``station`` watches folders; classifying opens no database."""
+    modules = "alledge.runtime.station.watching.run_watch, alledge.runtime.station.history.export"
+    page = {"anyio", "h11", "python_multipart", "starlette", "uvicorn"}
+    assert not loaded_by(f"import alledge.runtime.station.commands, {modules}") & page
+    assert "sqlite3" not in loaded_by("import alledge.runtime.batch, alledge.runtime.commands")
+
+
 def test_help_imports_no_command():
     code = "from click.testing import CliRunner; from alledge.cli import main\n"
     code += "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"

@@ -16,6 +16,7 @@ from alledge.errors import (
     BundleError,
     DataError,
     ExportError,
+    HistoryError,
     ImageError,
     MissingPackageError,
     RunError,
@@ -34,6 +35,7 @@ from alledge.runtime.data.datasets import read_dataset
 from alledge.runtime.imaging import load_rgb
 from alledge.runtime.metrics.bundle_evaluation import evaluate_bundle
 from alledge.runtime.sites.profile import read_version
+from alledge.runtime.station.history.store import History
 from alledge.train.runs.run_folder import load_run
 from support.bundles import edit
 
@@ -77,6 +79,7 @@ CAUSES: dict[type[AlledgeError], Callable[[Path, Path], object]] = {
     UntrustedError: lambda bundle, missing: trusted_keys(missing),
     BackendError: lambda bundle, missing: load_backend("onnx", missing),
     MissingPackageError: lambda bundle, missing: load_backend("onnx", bundle / "model.onnx"),
+    HistoryError: lambda bundle, missing: History(missing, must_exist=True),
     RunError: lambda bundle, missing: load_run(missing),
     SiteError: lambda bundle, missing: read_version(missing, 1),
     ExportError: lambda bundle, missing: serving_model(without_probabilities()),

@@ -46,9 +46,12 @@ def test_the_range_of_an_option_is_finite(words, option):
 @pytest.mark.parametrize(("words", "option"), OPTIONS, ids=IDS)
 def test_a_number_out_of_range_is_wrong_usage(words, option):
     for value in (*WRONG, *(["0"] if option.type.min or option.type.min_open else [])):
-        result = CliRunner().invoke(main, [*words, f"{option.opts[0]}={value}"])
+        is_argument = isinstance(option, click.Argument)
+        given = ["--", value] if is_argument else [f"{option.opts[0]}={value}"]
+        name = option.opts[0].upper() if is_argument else option.opts[0]
+        result = CliRunner().invoke(main, [*words, *given])
         assert result.exit_code == 2, (value, result.output)
-        assert f"Invalid value for '{option.opts[0]}'" in result.output, value
+        assert f"Invalid value for '{name}'" in result.output, value
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1,nan", "1e309", str(10**30), "9" * 5000, "1025"])

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from alledge.cli import COMMANDS, main
+from alledge.runtime.station.history.store import History
 from alledge.train.runs.run_folder import Run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,9 @@ READS_ONLY = {
     "verify": ["verify", "bundle"],
     "devices": ["devices", "detect"],
     "doctor": ["doctor", "bundle"],
+    # these write only into the folder of the workstation, which is not here
+    "watch": ["watch", "data", "--bundle", "bundle", "--once", "--settle", "0"],
+    "serve": ["serve", "--bundle", "bundle", "--host", "0.0.0.0"],
 }
 
 
@@ -112,6 +116,9 @@ WRITERS = {
         ("README.html", "README.md", "README.csv", "README.svg"),
         forced=True,
     ),
+    "history": Writer(
+        ["history", "export", "--csv", "--out", OUT], "a.csv", ("a.csv",), forced=True
+    ),
     "demo": Writer(
         ["demo", "--force", "--out", OUT],
         "project",
@@ -132,6 +139,9 @@ def place(tmp_path: Path, bundle: Path, finished_run: Run, monkeypatch: pytest.M
     shutil.copytree(bundle, folder / "bundle")
     shutil.copytree(finished_run.path, folder / "finished")
     (folder / "result.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("ALLEDGE_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    History(tmp_path / "home").close()
     monkeypatch.chdir(folder)
     return folder
 

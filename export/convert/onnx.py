@@ -22,7 +22,7 @@ from ...runtime.files import replace_file
 from ...runtime.machine import has_vnni
 from ..types import Images, Scores
 from . import json_cache
-from .bias_correction import Biases, correct_onnx
+from .bias_correction import DENSE, Biases, correct_onnx
 from .last_layer import LastLayer, refit
 from .quantization_recipes import MIN_MAX, PERCENTILE, Recipe
 from .serving_graph import INPUT_NAME, OUTPUT_NAME
@@ -33,7 +33,6 @@ PERCENTILE_INSIDE = 99.99
 RANKING_IMAGES = 8
 FLOAT, PREPARED, CORRECTED = "float.onnx", "prepared.onnx", "corrected.onnx"
 RANKED = "ranked-onnx-{}.json"
-DENSE = ("MatMul", "Gemm")
 LAYERS = frozenset({*DENSE, "Conv", "Add", "Mul", "Concat", "GlobalAveragePool"})
 ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish"})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from .types import Cell, TakenAs
 
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle, Format
+    from ..previews import Preview
     from ..types import GuardsRecord, ImageSource
     from .field_cells import FieldCells
     from .field_rule import FieldRule
@@ -48,6 +49,8 @@ class PreparedCells:
         Which crops the guards do not know.
     more : int
         Number of cells that were left out because there are too many.
+    preview : Preview or None
+        If one was asked for.
     """
 
     kind: Kind
@@ -56,6 +59,7 @@ class PreparedCells:
     flags: tuple[str, ...]
     unfamiliar: tuple[bool, ...] = ()
     more: int = 0
+    preview: Preview | None = None
 
 
 class CellTask:
@@ -118,7 +122,9 @@ class CellTask:
         """Whether images are compared with those of training."""
         return self._field_guards.active or self._cell_guards.active
 
-    def prepare(self, source: ImageSource, taken_as: TakenAs = "auto") -> PreparedCells:
+    def prepare(
+        self, source: ImageSource, taken_as: TakenAs = "auto", *, preview: bool = False
+    ) -> PreparedCells:
         """Return what the model sees of an image.
 
         Parameters
@@ -127,6 +133,8 @@ class CellTask:
             No stream that can be read only once.
         taken_as : {"auto", "field", "cell"}
             ``auto``: `is_one_cell` decides.
+        preview : bool
+            Make a preview of the image too.
 
         Raises
         ------
@@ -134,9 +142,14 @@ class CellTask:
             As `load_rgb`.
         """
         kind, image = find_image_cells(source, self._settings, taken_as)
+        picture = None
+        if preview:
+            from ..previews import preview_of_field
+
+            picture = preview_of_field(image.rgb, image.header)
         if kind == "cell":
-            return self._prepared_cell(image)
-        return self._prepared_field(image)
+            return replace(self._prepared_cell(image), preview=picture)
+        return replace(self._prepared_field(image), preview=picture)
 
     def prepare_field(self, source: ImageSource) -> tuple[FieldCells, PreparedCells]:
         """Return a field, and what the model sees of it; as `prepare`."""

@@ -45,6 +45,7 @@ IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
 WINDOW = 320  # pixels on the sides of a window of it
 # Most pixels of an erythrocyte in a window; the overview would show a larger one.
 LARGEST_MISSED = 24.0
+SEARCHED_WHOLE = 1_500_000  # most pixels of a field whose erythrocytes are searched in one piece
 MIN_SIDE = 8  # pixels of a picture that may show a cell
 MAX_PIXELS = 4_000_000  # of the image in which nuclei are searched: it bounds time and memory
 
@@ -103,15 +104,19 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
 def _measure_field(image: Image.Image) -> tuple[FieldStain, _Scale, Image.Image, int]:
     """Return the colours and the scale of a field, the reduced copy they are from and its step.
 
-    Erythrocytes that are small in the overview are looked for in windows of the field, less and
-    less reduced: the votes are of a limited number of edge pixels, too few for each of the many
-    erythrocytes of the whole field.
+    Erythrocytes that are too small in the overview are looked for in the field itself. In a large
+    one that is done in windows, less and less reduced: the votes are of a limited number of edge
+    pixels, too few for each of thousands of erythrocytes, and would meet anywhere.
     """
     step = max(1, round(max(image.size) / OVERVIEW))
     overview = image.reduce(step) if step > 1 else image
     stain, scale = _measure_overview(np.asarray(overview), step)
+    if scale.source == "erythrocytes" or step == 1:
+        return stain, scale, overview, step
+    if image.width * image.height <= SEARCHED_WHOLE:
+        return *_measure_overview(np.asarray(image), 1), image, 1
     finer = step
-    while scale.source != "erythrocytes" and finer > 1:
+    while finer > 1:
         finer = max(1, finer // 2)
         for window in _windows(image.size, WINDOW * finer):
             part = image.crop(window)
@@ -119,11 +124,14 @@ def _measure_field(image: Image.Image) -> tuple[FieldStain, _Scale, Image.Image,
             colours, small = _measure_overview(seen, finer, clear_diameter)
             if small.source == "erythrocytes" and small.unit <= LARGEST_MISSED * finer:
                 return colours, small, overview, step
-    if scale.source != "erythrocytes" and step > 1:  # the nuclei may be small, too
-        step = int(np.ceil((image.width * image.height / MAX_PIXELS) ** 0.5))
-        overview = image.reduce(step) if step > 1 else image
-        stain, scale = _measure_overview(np.asarray(overview), step, lambda *_: None)
-    return stain, scale, overview, step
+    # the nuclei may be small, too
+    step = int(np.ceil((image.width * image.height / MAX_PIXELS) ** 0.5))
+    overview = image.reduce(step) if step > 1 else image
+    return *_measure_overview(np.asarray(overview), step, _no_diameter), overview, step
+
+
+def _no_diameter(*_: object) -> None:
+    """Measure no erythrocyte."""
 
 
 def _windows(size: tuple[int, int], side: int) -> list[tuple[int, int, int, int]]:

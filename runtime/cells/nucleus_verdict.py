@@ -21,14 +21,6 @@ RADIUS, TEXTURE, STAIN, CONSTANT = 9.0, -16.5, 4.26, 6.2
 SMUDGE_HUE = 0.28
 REFERENCE_RADIUS = 0.45  # of nuclei that give the stain of the field
 REFERENCE_QUANTILE = 0.75
-# Where smudges are most or all of a field, they have no intact nucleus to be compared with. Their
-# red density, hue times stain, tells them in absolute terms, because nuclei absorb red and smudges
-# hardly do. The least of an intact nucleus is 0.91 in ALL-IDB1 (1.64 of a blast) and 1.2 in the
-# Barcelona set; the median of the smudges of ALL-IDB1's Canon is 0.7, of its Olympus 1.8.
-LEAST_REFERENCE = 2.8  # stain of the darker nuclei of a field
-LEAST_MEAN_RED = 0.85  # geometric mean over a field with an intact nucleus
-INTACT_RED = 1.6  # no smudge of a field of smudges only
-MIN_RED = 0.1  # of one nucleus in the mean
 
 
 def is_nucleus(measures: NucleusMeasures, settings: DetectionSettings) -> Mask:
@@ -41,28 +33,15 @@ def is_nucleus(measures: NucleusMeasures, settings: DetectionSettings) -> Mask:
 
 
 def is_smudge(measures: NucleusMeasures) -> Mask:
-    """Return which nuclei are broken, by their hue and their stain beside the field's others.
-
-    Where no nucleus of the field looks intact, all are.
-    """
-    if has_smudges_only(measures):
-        return np.ones(len(measures.stain), dtype=bool)
+    """Return which nuclei are broken, by their hue and their stain beside the field's others."""
     return np.asarray(measures.hue * relative_stain(measures) < SMUDGE_HUE)
-
-
-def has_smudges_only(measures: NucleusMeasures) -> bool:
-    """Return whether all nuclei of a field are broken, by their red density."""
-    red = (measures.hue * measures.stain)[_gives_reference(measures)]
-    if not len(red) or red.max() >= INTACT_RED:
-        return False
-    return bool(np.log(np.maximum(red, MIN_RED)).mean() < np.log(LEAST_MEAN_RED))
 
 
 def relative_stain(measures: NucleusMeasures) -> NDArray[np.float64]:
     """Return each nucleus' stain over that of the field's darker nuclei."""
     large = measures.stain[_gives_reference(measures)]
-    reference = np.quantile(large, REFERENCE_QUANTILE) if len(large) else LEAST_REFERENCE
-    return np.asarray(measures.stain / max(float(reference), LEAST_REFERENCE))
+    reference = np.quantile(large, REFERENCE_QUANTILE) if len(large) else 1.0
+    return np.asarray(measures.stain / max(float(reference), 1e-6))
 
 
 def _gives_reference(measures: NucleusMeasures) -> Mask:

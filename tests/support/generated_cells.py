@@ -83,18 +83,3 @@ def cut_out_on_black(rgb: RGB, radius: float) -> RGB:
     y, x = np.mgrid[:height, :width]
     outside = np.hypot(x - (width - 1) / 2, y - (height - 1) / 2) > radius
     return np.where(outside[..., np.newaxis], np.uint8(0), rgb)
-
-
-def with_smudges(rgb: RGB, places: Places, radius: float) -> RGB:
-    """Return a field with smudges of the stain that those of ALL-IDB1's Canon have.
-
-    They are paler and redder than those of `draw_smear`: their median optical density is 0.12 in
-    red and 0.40 in green, that of the nuclei of the same fields about 0.55 and 1.1.
-    """
-    y, x = np.mgrid[: rgb.shape[0], : rgb.shape[1]]
-    density = np.zeros(rgb.shape[:2])
-    for _, column, row in places:
-        distance = np.hypot(x - column, y - row) / radius
-        density = np.maximum(density, np.clip((1 - distance) * 4, 0, 1))
-    stained = rgb * np.exp(-density[..., np.newaxis] * np.array([0.12, 0.65, 0.1]))
-    return np.asarray(stained.astype(np.uint8))

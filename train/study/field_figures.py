@@ -26,8 +26,9 @@ from .plan import Plan
 from .pooled_sections import FoldScores
 
 # Of every cell, where a field is judged by its number of cells. A cell of one half or less is no
-# evidence for a blast, so that the field rule would not see the number.
-SAME_SCORE = 0.75
+# evidence for a blast, so that the field rule would not see the number; of three classes, only so
+# high a score stays above one half at every temperature.
+SAME_SCORE = 1.0
 
 
 def field_figures(plan: Plan, split: str, fits: Sequence[FoldScores]) -> dict[str, Json]:

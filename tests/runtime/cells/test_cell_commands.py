@@ -16,7 +16,6 @@ from PIL import Image
 from alledge import runtime
 from alledge.cli import main
 from alledge.runtime.csv_cells import read_csv
-from support.generated_cells import draw_smear, grid_places, with_smudges
 
 SCHEMAS = Path(runtime.__file__).parent / "schemas"
 
@@ -210,22 +209,3 @@ def test_a_record_of_a_bundle_of_fields_has_no_key_of_cells(
 ) -> None:
     record = lines(run("classify", fields[0], "--bundle", bundle, "--json"))[0]
     assert not {"as", "site", "cells", "counts"} & set(record)
-
-
-def test_a_field_of_smudges_only_is_no_healthy_field(cell_bundle: Path, tmp_path: Path) -> None:
-    image, table = tmp_path / "field.png", tmp_path / "cells.csv"
-    smear = with_smudges(draw_smear([], seed=2, erythrocytes=0.2), grid_places(["s"] * 4, 2), 45)
-    Image.fromarray(smear).save(image)
-    options = ("--bundle", cell_bundle, "--smear", "--as", "field")
-    pictures = ("--overlay", tmp_path / "out", "--cells", tmp_path / "out", "--cells-csv", table)
-    for record in lines(run("classify", image, *options, *pictures, "--json")):
-        assert (record["status"], record["label"], record["probability"]) == ("review", None, None)
-        assert record["counts"]["leucocytes"] == 0
-        assert "too_few_cells" in record["flags"]
-    assert [row["flags"] for row in csv.DictReader(io.StringIO(table.read_text("utf-8")))] == [
-        "smudge"
-    ] * 4
-    rows = csv.DictReader(io.StringIO(run("classify", image, *options, "--csv").stdout))
-    assert [row["label"] for row in rows] == ["", ""]
-    assert "no leucocyte found" in run("classify", image, *options).stdout
-    assert len(list((tmp_path / "out").iterdir())) == 2

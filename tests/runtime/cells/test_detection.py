@@ -8,7 +8,7 @@ from alledge.runtime.cells.detection import detect_cells
 from alledge.runtime.cells.detection_settings import DetectionSettings
 from alledge.runtime.cells.nuclei import find_nuclei
 from alledge.runtime.cells.types import Detection
-from support.generated_cells import RGB, Places, draw_smear, grid_places, with_smudges
+from support.generated_cells import RGB, Places, draw_smear, grid_places
 
 KINDS = ["blast", "lymphocyte", "neutrophil"] * 3
 PLACES = grid_places(KINDS, 3)
@@ -198,11 +198,3 @@ def test_cells_above_the_limit_are_counted(field: RGB) -> None:
     detection = detect_cells(field, DetectionSettings(max_cells=4))
     assert len(detection.cells) == 4
     assert detection.more == 5
-
-
-def test_a_field_of_smudges_only_has_no_cell_that_counts() -> None:
-    places = grid_places(["smudge"] * 4, 2)
-    smear = draw_smear([], seed=2, erythrocytes=0.2)
-    detection = detect_cells(with_smudges(smear, places, 45))
-    assert detection.cells
-    assert {cell.flags for cell in detection.cells} == {("smudge",)}

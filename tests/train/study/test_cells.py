@@ -89,9 +89,10 @@ def test_a_study_of_whole_fields_has_no_key_of_cells(of_fields: Path) -> None:
         assert all("fields" not in row for row in section["rows"])
 
 
-def test_fields_with_more_cells_are_told_apart_by_the_number_alone() -> None:
+@pytest.mark.parametrize("others", [("healthy",) * 5, ("healthy", "other") * 3])
+def test_fields_with_more_cells_are_told_apart_by_the_number_alone(others: tuple[str, ...]) -> None:
     """Also where blasts are the smaller part of the cells."""
-    ill = [FieldPlan(f"ill{n}", "blast", ("blast",) * 2 + ("healthy",) * 5) for n in range(9)]
+    ill = [FieldPlan(f"ill{n}", "blast", ("blast",) * 2 + others) for n in range(9)]
     well = [FieldPlan(f"well{n}", "healthy", ("healthy",) * (1 + n % 3)) for n in range(9)]
     examples = cell_examples([*ill, *well])
     split = split_cells(examples, "grouped", 3, 0)

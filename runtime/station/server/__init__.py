@@ -1,0 +1,1 @@
+"""The local page and the REST interface; needs the extra ``station``."""

@@ -1,0 +1,1 @@
+"""Watched folders: which files are finished, what they hold, and their results."""

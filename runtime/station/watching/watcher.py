@@ -1,0 +1,274 @@
+"""Classifies what a camera saves into folders, each content once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...file_lock import ProcessLock
+from ...interrupts import held
+from ..history.entries import FileName, NewEntry, SeenFile
+from ..locks import folder_lock
+from .folder_poll import FinishedFile, FolderPoll
+from .intake import Intake, read_finished
+
+if TYPE_CHECKING:
+    from ...classifier import Classifier
+    from ...records import Result
+    from ...types import ImageSource
+    from ..history.store import History
+    from ..recording import Recorder
+
+BATCH = 64  # files between two looks at the folders
+SHORTEST_PAUSE_S = 0.05
+PATIENCE = 10  # an image that does not decode is read again when it was still this much longer
+SCAN_SHARE = 10  # a scan takes at most one part in so many of the time
+
+Announce = Callable[[int, str], object]  # gets the number of a row, and the path of its file
+Notice = Callable[[str], object]
+
+
+class Watcher:
+    """Watches folders, and writes each new result into the history.
+
+    Parameters
+    ----------
+    folders : sequence of str
+    classifier : Classifier
+        With previews, in throughput mode.
+    recorder : Recorder
+    history : History
+    home : Path
+        Of the workstation: it has the locks of the folders.
+    settle_s : float
+        Seconds for which the size and time of a file must be still.
+    interval_s : float
+        Seconds between two looks at the folders.
+    recursive : bool
+    announce : callable
+        Gets each new row when it is on the disk.
+    notice : callable
+        Gets lines for people: a folder that cannot be read, or that another process watches.
+
+    Attributes
+    ----------
+    counts : Counter of str
+        Number of files: ``new``, ``known``, ``unreadable``, ``foreign``.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        classifier: Classifier,
+        recorder: Recorder,
+        history: History,
+        home: Path,
+        *,
+        settle_s: float,
+        interval_s: float,
+        recursive: bool = False,
+        announce: Announce,
+        notice: Notice,
+    ) -> None:
+        self._locks: dict[str, ProcessLock] = {
+            folder: folder_lock(home, Path(folder)) for folder in dict.fromkeys(folders)
+        }
+        self._classifier, self._recorder, self._history = classifier, recorder, history
+        self._poll = FolderPoll(settle_s, recursive=recursive)
+        self._settle_s, self._interval_s = settle_s, interval_s
+        self._announce, self._notice = announce, notice
+        self._problems: dict[str, str] = {}
+        # Another thread reads the files; this one alone writes what it could not read.
+        self._unread: deque[Intake] = deque()
+        self._once, self._stop = False, threading.Event()
+        self._next_scan_s = 0.0
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Folders that cannot be watched now, and why."""
+        return dict(self._problems)
+
+    @property
+    def waiting(self) -> int:
+        """Number of files that are not finished, or not classified yet."""
+        return self._poll.waiting
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Have `run` return after the image in work; any thread may call it."""
+        self._stop.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but not longer than until `stop`."""
+        self._stop.wait(seconds)
+
+    def run(self, *, once: bool = False) -> None:
+        """Watch the folders until `stop` or a signal.
+
+        Parameters
+        ----------
+        once : bool
+            Work off the files that are there, and return.
+
+        Raises
+        ------
+        HistoryError
+            If a result cannot be written; its file is classified again by the next run.
+        BackendError
+            If the engine fails.
+        """
+        self._once = once
+        try:
+            while not self.is_stopped:
+                now_s = time.monotonic()
+                if now_s >= self._next_scan_s:
+                    self._scan(now_s)
+                finished = self._poll.take(now_s, BATCH)
+                if finished:
+                    self._work(finished)
+                elif once and not self._poll.waiting:
+                    return
+                else:
+                    time.sleep(min(max(self._interval_s / 4, SHORTEST_PAUSE_S), 0.25))
+        finally:
+            for lock in self._locks.values():
+                lock.release()
+
+    def _scan(self, now_s: float) -> None:
+        own = [folder for folder, lock in self._locks.items() if lock.acquire()]
+        self._poll.scan(own, now_s)
+        busy = dict.fromkeys(self._locks, "another process watches it")
+        problems = {**{f: busy[f] for f in self._locks if f not in own}, **self._poll.problems}
+        for folder, problem in problems.items():
+            if self._problems.get(folder) != problem:
+                again = "" if self._once else "; trying again"
+                self._notice(f"{folder} is not watched: {problem}{again}")
+        for folder in self._problems:
+            if folder not in problems:
+                self._notice(f"{folder} is watched again")
+        self._problems = problems
+        took_s = time.monotonic() - now_s  # a network disk may take seconds
+        self._next_scan_s = now_s + max(self._interval_s, SCAN_SHARE * took_s)
+
+    def _work(self, finished: Sequence[FinishedFile]) -> None:
+        intakes: deque[Intake] = deque()
+        is_main_thread = threading.current_thread() is threading.main_thread()  # it gets signals
+
+        def sources() -> Iterator[ImageSource]:
+            contents: set[str] = set()
+            for file in finished:
+                if self.is_stopped:
+                    self._poll.retry(file, 0.0)
+                    continue
+                intake = self._take(file, contents)
+                if intake is not None and intake.source is not None:
+                    contents.add(intake.content)
+                    intakes.append(intake)
+                    yield intake.source
+
+        try:
+            for result in self._classifier.classify(sources()):
+                intake = intakes.popleft()
+                with held() if is_main_thread else nullcontext():
+                    self._finish(intake, result)
+                    self._record_unread_files()
+                intake.close()
+            self._record_unread_files()
+        except BaseException:  # what has no result is classified by the next run
+            self._unread.clear()
+            for file in finished:
+                self._poll.retry(file, 0.0)
+            raise
+        finally:
+            for intake in intakes:
+                intake.close()
+
+    def _take(self, file: FinishedFile, contents: set[str]) -> Intake | None:
+        """Read a file, and return it if it is an image that has no result yet."""
+        seen = SeenFile(file.path, file.size, file.modified)
+        content = self._history.content_of_file(seen)
+        if content is not None and self._has_result(content):
+            self.counts["known"] += 1
+            return None
+        intake = read_finished(file)
+        if intake.outcome == "image":
+            if self._has_result(intake.content):
+                self._history.remember_file(seen, intake.content)
+            elif intake.content not in contents:
+                return intake
+            intake.close()
+            self.counts["known"] += 1
+        elif intake.outcome != "ignored":
+            self._unread.append(intake)
+        return None
+
+    def _has_result(self, content: str) -> bool:
+        recorder = self._recorder
+        return self._history.find_result(content, recorder.bundle, recorder.site) is not None
+
+    def _finish(self, intake: Intake, result: Result) -> None:
+        file = intake.file
+        if not file.is_unchanged():  # written again meanwhile: what was read may be half of it
+            self._poll.retry(file, self._settle_s)
+        elif result.status == "error":
+            self._wait_or_record(intake, result.error)
+        else:
+            name = FileName(Path(file.path).name, str(Path(file.path).parent))
+            seen = SeenFile(file.path, file.size, file.modified)
+            self._write(
+                self._recorder.result(
+                    result, intake.content, file.size, source="folder", name=name, seen=seen
+                ),
+                "new",
+                file.path,
+            )
+
+    def _record_unread_files(self) -> None:
+        while self._unread:
+            intake = self._unread.popleft()
+            if intake.outcome == "unfinished":
+                self._wait_or_record(intake, None)
+            else:
+                self._record_unread(intake)
+
+    def _wait_or_record(self, intake: Intake, error: str | None) -> None:
+        """Wait longer for a file that may become whole; record one that has been still for long."""
+        patience_s = PATIENCE * self._settle_s
+        if self._once or intake.file.still_s >= patience_s:
+            if error is not None:
+                intake.reason = error
+            self._record_unread(intake)
+        else:
+            self._poll.retry(intake.file, patience_s)
+
+    def _record_unread(self, intake: Intake) -> None:
+        file = intake.file
+        name = FileName(Path(file.path).name, str(Path(file.path).parent))
+        seen = SeenFile(file.path, file.size, file.modified)
+        entry = self._recorder.unread(
+            intake.reason,
+            source="folder",
+            foreign=intake.outcome == "foreign",
+            content=intake.content or None,
+            state=intake.state or None,
+            name=name,
+            seen=seen if intake.content else None,
+        )
+        what = "foreign" if intake.outcome == "foreign" else "unreadable"
+        self._write(entry, what, file.path)
+
+    def _write(self, entry: NewEntry, what: str, path: str) -> None:
+        number, is_new = self._history.add(entry)
+        self.counts[what if is_new or entry.kind == "unread" else "known"] += 1
+        if is_new:
+            self._announce(number, path)
