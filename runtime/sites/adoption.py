@@ -11,7 +11,6 @@ from typing import Any, TypedDict
 import numpy as np
 
 from ... import __version__
-from ...errors import SiteError
 from ..bundle.bundle import Bundle, open_bundle
 from ..bundle.last_layers import read_last_layer
 from ..classifier import Classifier
@@ -19,9 +18,9 @@ from ..metrics.decisions import is_positive
 from .checked import read_checked
 from .examples import CheckedExamples, read_examples
 from .judgement import Differences, Figures, Judgement, judge_refit, learning_curve
-from .profile import EXAMPLES, HEAD, SiteProfile, current_version, read_version, site_folder
+from .profile import EXAMPLES, HEAD, SiteProfile, site_folder, usable_profile
 from .refit import SiteHead, fit_head, rounded
-from .store import Arrays, add_version, site_lock
+from .store import Arrays, add_version, load_signer, site_lock
 from .store import revert as revert_site
 
 SCHEMA, SCHEMA_VERSION = "alledge/adoption", 1
@@ -64,6 +63,7 @@ def adopt_site(
     threads: int | None = None,
     images: Path | None = None,
     home: str | Path | None = None,
+    key: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> AdoptionDocument:
     """Refit the last layer to checked cells or images, and take it into use if it is better.
@@ -80,6 +80,8 @@ def adopt_site(
         As `read_checked`.
     home : str or Path, optional
         As `device_home`.
+    key : Path, optional
+        The secret key that signs the new version.
     progress : callable, optional
         As `read_examples`.
 
@@ -99,6 +101,8 @@ def adopt_site(
         If another process holds the site.
     BundleError, BackendError
         As `Classifier.load`.
+    UntrustedError
+        As `load_signer`.
 
     Examples
     --------
@@ -109,6 +113,7 @@ def adopt_site(
     started = time.perf_counter()
     site = site_folder(name, home)
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    signer = load_signer(key)
     rows = read_checked(checked, images)
     with site_lock(site), Classifier.load(opened, backend, threads, features=True) as classifier:
         given = read_examples(rows, classifier, checked, progress)
@@ -121,7 +126,9 @@ def adopt_site(
             document["version"] = 1 + _last_number(site)
         document["seconds"] = round(time.perf_counter() - started, 2)
         if judgement.adopted:
-            add_version(site, _record(opened, document, head, site), _arrays(given, head))
+            before = usable_profile(name, home, opened)
+            record = _record(opened, document, head, before)
+            add_version(site, record, _arrays(given, head), signer)
     return document
 
 
@@ -210,15 +217,8 @@ def _document(
 
 
 def _record(
-    bundle: Bundle, document: AdoptionDocument, head: SiteHead, site: Path
+    bundle: Bundle, document: AdoptionDocument, head: SiteHead, before: SiteProfile | None
 ) -> dict[str, Any]:
-    commission = None
-    try:
-        before = read_version(site, current_version(site))
-        if before.record and before.record["bundle"]["digest"] == bundle.digest:
-            commission = before.record["commission"]
-    except SiteError:  # damaged: the new version stands alone
-        pass
     return {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "alledge": __version__,
@@ -227,7 +227,7 @@ def _record(
         "backend": document["backend"],
         "head": document["head"],
         "adoption": document,
-        "commission": commission,
+        "commission": None if before is None else before.record["commission"],
     }
 
 

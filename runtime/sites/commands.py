@@ -46,6 +46,12 @@ from ..terminal import echo, printable, show
     metavar="DIR",
     help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
 )
+@click.option(
+    "--sign",
+    type=FilePath(),
+    metavar="KEY",
+    help="Secret key of `alledge keygen`; needed where this device trusts keys.",
+)
 @click.option("--html", type=FilePath(), metavar="FILE", help="Write a page.")
 @click.option("--force", is_flag=True, help="Replace the page if it exists.")
 @click.option("--revert", "to_revert", is_flag=True, help="Go back to the version before.")
@@ -58,6 +64,7 @@ def adopt(
     backend: str,
     threads: int | None,
     home: str | None,
+    sign: str | None,
     html: str | None,
     force: bool,
     to_revert: bool,
@@ -107,6 +114,7 @@ def adopt(
         threads=threads,
         images=None if images is None else Path(images),
         home=home,
+        key=None if sign is None else Path(sign),
     )
     if html is not None:
         from .page import adoption_page
@@ -126,6 +134,12 @@ def adopt(
     metavar="DIR",
     help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
 )
+@click.option(
+    "--sign",
+    type=FilePath(),
+    metavar="KEY",
+    help="Secret key of `alledge keygen`; needed where this device trusts keys.",
+)
 @click.option("--html", type=FilePath(), metavar="FILE", help="Write a page.")
 @click.option("--force", is_flag=True, help="Replace the page if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -134,6 +148,7 @@ def commission(
     name: str,
     bundle: str | None,
     home: str | None,
+    sign: str | None,
     html: str | None,
     force: bool,
     as_json: bool,
@@ -156,7 +171,9 @@ def commission(
 
     if html is not None:
         check_outputs([Path(html)], inputs=[folder], force=force, option="--html")
-    document = commission_site(name, folder, bundle=bundle, home=home)
+    document = commission_site(
+        name, folder, bundle=bundle, home=home, key=None if sign is None else Path(sign)
+    )
     if html is not None:
         from .page import commission_page
 

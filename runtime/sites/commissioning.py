@@ -11,14 +11,24 @@ from typing import Any, TypedDict
 import numpy as np
 
 from ... import __version__
-from ...errors import DataError, SiteError
+from ...errors import DataError
 from ..bundle.bundle import Bundle, open_bundle
 from ..data.inputs import find_images
 from ..guards.guards import Guards
 from ..guards.site_setup import SiteSetup, site_setup, with_setup
 from ..metrics.intervals import wilson
-from .profile import SiteProfile, current_version, read_version, site_folder
-from .store import add_version, site_lock
+from .profile import (
+    CORRECTED,
+    COVERED,
+    EXAMPLES,
+    HEAD,
+    NOT_COVERED,
+    SiteProfile,
+    site_folder,
+    usable_profile,
+    version_folder,
+)
+from .store import add_version, load_signer, site_lock
 from .survey import FieldSurvey, survey_fields
 
 SCHEMA, SCHEMA_VERSION = "alledge/commission", 1
@@ -26,7 +36,6 @@ LEAST_FIELDS, LEAST_CELLS = 10, 20
 # Guards flag 3 % of the fields of the training microscopes and 6 % of their cells (docs/guards.md)
 MOST_FLAGGED, MOST_UNFAMILIAR, MOST_UNFAMILIAR_END = 0.2, 0.1, 0.2
 FOREIGN = 0.5  # share of fields that are no smears of this stain
-COVERED, CORRECTED, NOT_COVERED = "covered", "covered after correction", "not covered"
 BY_HAND = {
     "blurred": "focus the microscope, and clean the optics and the slide",
     "exposure": "set the exposure so that the background is bright and not white",
@@ -73,6 +82,7 @@ def commission_site(
     *,
     bundle: str | Path | Bundle | None = None,
     home: str | Path | None = None,
+    key: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CommissionDocument:
     """Measure unlabelled fields of a microscope, and write a site profile.
@@ -87,6 +97,8 @@ def commission_site(
         As `Classifier.load`.
     home : str or Path, optional
         As `device_home`.
+    key : Path, optional
+        The secret key that signs the new version.
     progress : callable, optional
         As `survey_fields`.
 
@@ -106,9 +118,12 @@ def commission_site(
         If another process holds the site.
     BundleError
         If the bundle cannot be read.
+    UntrustedError
+        As `load_signer`.
     """
     site = site_folder(name, home)
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    signer = load_signer(key)
     guards = opened.record.get("field_guards" if opened.task == "cell" else "guards")
     if guards is None:
         raise DataError(
@@ -119,7 +134,7 @@ def commission_site(
     _check_fields(surveys, errors, folder)
     document = _judged(name, surveys, len(errors), opened, guards)
     with site_lock(site):
-        head, arrays = _kept(site, opened)
+        head, arrays = _kept(usable_profile(name, home, opened))
         record = {
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "alledge": __version__,
@@ -128,7 +143,7 @@ def commission_site(
             **head,
             "commission": document,
         }
-        profile = add_version(site, record, arrays)
+        profile = add_version(site, record, arrays, signer)
     document["version"] = profile.version
     return document
 
@@ -253,20 +268,16 @@ def _portion(count: int, total: int) -> Portion:
     return {"value": count / total, "low": low, "high": high, "count": total}
 
 
-def _kept(site: Path, bundle: Bundle) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the adopted layer of the version in use, if it belongs to the bundle."""
+def _kept(profile: SiteProfile | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the adopted layer of the version in use."""
     none: dict[str, Any] = {"backend": None, "head": None, "adoption": None}
-    try:
-        profile: SiteProfile = read_version(site, current_version(site))
-    except SiteError:  # damaged: the new version stands alone
+    if profile is None or profile.head is None:
         return none, {}
-    if profile.head is None or profile.record["bundle"]["digest"] != bundle.digest:
-        return none, {}
-    from .profile import EXAMPLES, HEAD, version_folder
-
     arrays = {}
     for name in (HEAD, EXAMPLES):
-        with np.load(version_folder(site, profile.version) / name, allow_pickle=False) as archive:
+        with np.load(
+            version_folder(profile.folder, profile.version) / name, allow_pickle=False
+        ) as archive:
             arrays[name] = dict(archive)
     return {key: profile.record[key] for key in none}, arrays
 

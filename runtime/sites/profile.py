@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...errors import BundleError, SiteError, UsageError
+from ...errors import BundleError, SiteError, UntrustedError, UsageError
 from ..bundle.bundle import Bundle
 from ..bundle.feature_output import MAX_FEATURES
 from ..bundle.last_layers import LastLayer
 from ..bundle.npz import read_arrays
 from ..bundle.record_file import record_text
+from ..bundle.signing import check_signature, trusted_keys
 from ..bundle.validation import FORMATS, LARGEST_TEMPERATURE, LEAST_TEMPERATURE, SHA256_DIGITS
 from ..device_home import device_home
 from ..digests import file_digest
@@ -42,6 +44,7 @@ from .refit import SiteHead
 SCHEMA, SCHEMA_VERSION = "alledge/site", 1
 SITE_VARIABLE = "ALLEDGE_SITE"
 SITES, RECORD, HEAD, EXAMPLES = "sites", "site.json", "head.npz", "examples.npz"
+SIGNATURE = "site.sig"
 CURRENT = "current"
 MAX_BYTES, MAX_VERSION = 4 << 20, 9999
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -50,6 +53,9 @@ KEYS = (
     "schema", "schema_version", "name", "version", "previous", "created", "alledge", "bundle",
     "task", "backend", "head", "adoption", "commission", "files", "checksum",
 )  # fmt: skip
+UNUSABLE = (SiteError, UntrustedError)  # what `read_version` raises
+COVERED, CORRECTED, NOT_COVERED = "covered", "covered after correction", "not covered"
+VERDICTS = (COVERED, CORRECTED, NOT_COVERED)
 FIX = "go back with `alledge adopt --site NAME --revert`, or adopt again"
 
 
@@ -80,6 +86,17 @@ class SiteProfile:
     def label(self) -> str:
         """Name and version, as records name the site."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def digest(self) -> str | None:
+        """What identifies the profile in the history; None for the shipped model."""
+        return f"sha256:{self.record['checksum']}" if self.record else None
+
+    @property
+    def coverage(self) -> str | None:
+        """The verdict of `alledge commission`; None for a site that was not commissioned."""
+        commission = self.record.get("commission")
+        return None if commission is None else str(commission["verdict"])
 
     @property
     def backend(self) -> str | None:
@@ -150,6 +167,14 @@ def site_folder(name: str, home: str | Path | None = None) -> Path:
     return device_home(home) / SITES / name
 
 
+def installed_sites() -> Path:
+    """Return the folder of the site profiles that a pack installed, whether or not it exists.
+
+    They are only read; a profile of the same name in the device's own folder goes first.
+    """
+    return Path(sys.prefix) / "share" / "alledge" / SITES
+
+
 def version_folder(site: Path, version: int) -> Path:
     """Return the folder of a version of a site."""
     return site / f"v{version:04d}"
@@ -191,16 +216,34 @@ def open_site(name: str, home: str | Path | None = None) -> SiteProfile:
         If the name is no name of a site, or there is no such site.
     SiteError
         If the profile is incomplete, was changed, or has a value that cannot be meant.
+    UntrustedError
+        If this device trusts keys, and none of them signed the profile.
     """
-    site = site_folder(name, home)
-    if not site.is_dir():
-        others = sorted(path.name for path in site.parent.glob("*") if path.is_dir())
-        raise UsageError(
-            f"there is no site {name!r} in {site.parent}",
-            allowed=others or None,
-            fix="alledge adopt --site NAME --checked FILE",
-        )
-    return read_version(site, current_version(site))
+    own, installed = site_folder(name, home), installed_sites() / name
+    if installed.is_dir() and not (own / CURRENT).is_file():
+        return read_version(installed, current_version(installed))
+    if own.is_dir():
+        return read_version(own, current_version(own))
+    folders = (own.parent, installed_sites())
+    others = sorted({path.name for folder in folders for path in folder.glob("*") if path.is_dir()})
+    raise UsageError(
+        f"there is no site {name!r} in {own.parent}",
+        allowed=others or None,
+        fix="alledge adopt --site NAME --checked FILE",
+    )
+
+
+def usable_profile(name: str, home: str | Path | None, bundle: Bundle) -> SiteProfile | None:
+    """Return the profile in use that a new version builds on; None if it is of another bundle.
+
+    Also None if there is none yet, or it is damaged or not trusted: the new version stands alone.
+    """
+    try:
+        profile = open_site(name, home)
+    except (UsageError, *UNUSABLE):
+        return None
+    is_own = profile.record and profile.record["bundle"]["digest"] == bundle.digest
+    return profile if is_own else None
 
 
 def read_version(site: Path, version: int) -> SiteProfile:
@@ -209,6 +252,9 @@ def read_version(site: Path, version: int) -> SiteProfile:
         return SiteProfile(site.name, 0, site, {})
     folder = version_folder(site, version)
     content = read_regular_file(folder / RECORD, limit_bytes=MAX_BYTES, error=SiteError, fix=FIX)
+    if keys := trusted_keys():
+        what = f"the profile {site.name}@{version}"
+        check_signature(content, folder / SIGNATURE, "site", keys, what)
     record = parse_json(content, folder / RECORD, error=SiteError, fix=FIX)
     try:
         _check_record(record, site.name, version)
@@ -249,9 +295,12 @@ def _check_record(record: object, name: str, version: int) -> None:
     if row["adoption"] is not None:
         check_object(row["adoption"], "adoption")
     if row["commission"] is not None:
-        commission = check_object(row["commission"], "commission", ["setup", "known_setup"])
+        commission = check_object(
+            row["commission"], "commission", ["setup", "known_setup", "verdict"]
+        )
         check_setup(commission["setup"], "commission.setup")
         check_boolean(commission["known_setup"], "commission.known_setup")
+        check_choice(commission["verdict"], "commission.verdict", VERDICTS)
     names = [RECORD] if row["head"] is None else [RECORD, HEAD, EXAMPLES]
     for file, digest in check_object(row["files"], "files", names[1:]).items():
         check_choice(file, "the name of a file", names)

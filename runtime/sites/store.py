@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import SiteError, UsageError
+from ...errors import SiteError, UntrustedError, UsageError
 from ..bundle.record_file import record_text
+from ..bundle.signer import Signer
+from ..bundle.signing import trusted_keys
 from ..digests import file_digest
 from ..file_lock import exclusive_lock
 from ..files import flush_folder, replace_file
@@ -24,6 +26,8 @@ from .profile import (
     RECORD,
     SCHEMA,
     SCHEMA_VERSION,
+    SIGNATURE,
+    UNUSABLE,
     SiteProfile,
     current_version,
     read_version,
@@ -58,7 +62,35 @@ def site_lock(site: Path) -> Iterator[None]:
         yield
 
 
-def add_version(site: Path, record: dict[str, Any], arrays: Arrays) -> SiteProfile:
+def load_signer(key: Path | None) -> Signer | None:
+    """Return the key that signs a new version; None if no version needs a signature.
+
+    Parameters
+    ----------
+    key : Path or None
+        The value of ``--sign``.
+
+    Raises
+    ------
+    UsageError
+        If the file is no secret key.
+    UntrustedError
+        If this device trusts keys, and this is none of them.
+    MissingPackageError
+        If cryptography is not installed.
+    """
+    signer, keys = None if key is None else Signer(key), trusted_keys()
+    if keys and (signer is None or signer.public not in keys.values()):
+        raise UntrustedError(
+            f"this device uses only site profiles that are signed with {', '.join(keys)}",
+            fix="--sign KEY with the secret key of one of them",
+        )
+    return signer
+
+
+def add_version(
+    site: Path, record: dict[str, Any], arrays: Arrays, signer: Signer | None = None
+) -> SiteProfile:
     """Write a new version and take it into use; call it inside `site_lock`.
 
     Parameters
@@ -69,6 +101,8 @@ def add_version(site: Path, record: dict[str, Any], arrays: Arrays) -> SiteProfi
         ``site.json`` without what this function knows: schema, name, numbers, hashes, checksum.
     arrays : mapping
         Arrays by the name of their file.
+    signer : Signer, optional
+        From `load_signer`.
 
     Returns
     -------
@@ -107,8 +141,12 @@ def add_version(site: Path, record: dict[str, Any], arrays: Arrays) -> SiteProfi
             **record,
             "files": {name: file_digest(part / name) for name in arrays},
         }
+        content = record_text(document)
         with replace_file(part / RECORD) as temporary:
-            temporary.write_bytes(record_text(document))
+            temporary.write_bytes(content)
+        if signer is not None:
+            with replace_file(part / SIGNATURE) as temporary:
+                temporary.write_text(signer.sign(content, "site"), encoding="ascii")
         part.rename(folder)
         flush_folder(site)
     finally:
@@ -141,7 +179,7 @@ def revert(site: Path) -> SiteProfile:
         )
     try:
         before = int(read_version(site, version).record["previous"])
-    except SiteError:  # damaged: the version with the next lower number
+    except UNUSABLE:  # the version with the next lower number
         before = version - 1
     profile = read_version(site, before)
     _use(site, before)
@@ -152,7 +190,7 @@ def _usable_previous(site: Path) -> int:
     """Return the version in use; 0 if it is damaged, so that `revert` finds one that is not."""
     try:
         return read_version(site, current_version(site)).version
-    except SiteError:
+    except UNUSABLE:
         return 0
 
 

@@ -29,6 +29,11 @@ def classifier_options(command: F) -> F:
                 "--threads", type=Count(1, MOST_THREADS), metavar="N",
                 help="Number of threads.  [default: physical cores within the CPU quota]",
             ),
+            click.option(
+                "--site", metavar="NAME",
+                help="Profile of this microscope, from `alledge commission` or `alledge adopt`.  "
+                "[default: $ALLEDGE_SITE, else none]",
+            ),
             home_option,
             click.option(
                 "--recursive", is_flag=True, help="Watch the folders inside a folder too."
@@ -64,6 +69,7 @@ def watch(
     bundle: str | None,
     backend: str,
     threads: int | None,
+    site: str | None,
     home: str | None,
     recursive: bool,
     settle_s: float,
@@ -92,6 +98,7 @@ def watch(
         bundle=bundle,
         backend=backend,
         threads=threads,
+        site=site,
         timeout_s=timeout_s,
         settle_s=settle_s,
         interval_s=interval_s,
@@ -160,6 +167,7 @@ def serve(
     bundle: str | None,
     backend: str,
     threads: int | None,
+    site: str | None,
     home: str | None,
     recursive: bool,
     settle_s: float,
@@ -184,7 +192,7 @@ def serve(
     serve_station(
         ServeOptions(
             folders=folders, host=host, port=port, token=token, names=names, home=home,
-            bundle=bundle, backend=backend, threads=threads, timeout_s=timeout_s,
+            bundle=bundle, backend=backend, threads=threads, site=site, timeout_s=timeout_s,
             settle_s=settle_s, interval_s=interval_s, recursive=recursive, max_mib=max_mib,
             max_megapixels=max_megapixels,
         )

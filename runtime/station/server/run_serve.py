@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ....errors import AlledgeError, MissingPackageError, UsageError
 from ...machine import usable_cores
+from ...sites.profile import site_in_use
 from ...terminal import echo, printable
 from ...watchdog import FreezeTimer
 from ..history.store import History
@@ -44,6 +45,7 @@ class ServeOptions:
     bundle: str | None
     backend: str
     threads: int | None
+    site: str | None
     timeout_s: float
     settle_s: float
     interval_s: float
@@ -79,7 +81,12 @@ def serve_station(options: ServeOptions) -> None:
         timer = stack.enter_context(FreezeTimer(options.timeout_s))
         classifier = stack.enter_context(
             load_classifier(
-                timer, options.bundle, options.backend, options.threads, options.timeout_s
+                timer,
+                options.bundle,
+                options.backend,
+                options.threads,
+                options.timeout_s,
+                site_in_use(options.site, place),
             )
         )
         services = stack.enter_context(_services(options, classifier, history, reading, place))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ....errors import UsageError
 from ...classifier import Classifier
+from ...sites.profile import SiteProfile, site_in_use
 from ...terminal import echo, printable
 from ...watchdog import FreezeTimer
 from ..history.documents import entry_document, entry_line
@@ -27,6 +28,7 @@ def watch_folders(
     bundle: str | None,
     backend: str,
     threads: int | None,
+    site: str | None,
     timeout_s: float,
     settle_s: float,
     interval_s: float,
@@ -39,7 +41,7 @@ def watch_folders(
     Parameters
     ----------
     folders : sequence of str
-    home, bundle, backend, threads, timeout_s
+    home, bundle, backend, threads, site, timeout_s
         As the options of ``alledge watch``.
     settle_s, interval_s, recursive, once
         As `Watcher`.
@@ -63,7 +65,9 @@ def watch_folders(
     with (
         History(place) as history,
         FreezeTimer(timeout_s) as timer,
-        load_classifier(timer, bundle, backend, threads, timeout_s) as classifier,
+        load_classifier(
+            timer, bundle, backend, threads, timeout_s, site_in_use(site, place)
+        ) as classifier,
     ):
 
         def announce(number: int, path: str) -> None:
@@ -90,7 +94,12 @@ def watch_folders(
 
 
 def load_classifier(
-    timer: FreezeTimer, bundle: str | None, backend: str, threads: int | None, timeout_s: float
+    timer: FreezeTimer,
+    bundle: str | None,
+    backend: str,
+    threads: int | None,
+    timeout_s: float,
+    site: SiteProfile | None,
 ) -> Classifier:
     """Load a bundle for a workstation: throughput mode, with previews.
 
@@ -98,14 +107,16 @@ def load_classifier(
     ----------
     timer : FreezeTimer
         Gets more time while an engine loads.
-    bundle, backend, threads, timeout_s
+    bundle, backend, threads, timeout_s, site
         As `Classifier.load`.
     """
     from ...batch import LOAD_LIMIT_S
 
     timer.limit_s = LOAD_LIMIT_S
     try:
-        return Classifier.load(bundle, backend, threads, "throughput", timeout_s, previews=True)
+        return Classifier.load(
+            bundle, backend, threads, "throughput", timeout_s, site=site, previews=True
+        )
     finally:
         timer.limit_s = timeout_s
 
