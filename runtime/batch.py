@@ -45,6 +45,7 @@ def classify_to(
     cells_csv: str | None = None,
     gallery: str | None = None,
     site: SiteProfile | None = None,
+    others: Sequence[str | Bundle] = (),
 ) -> int:
     """Classify the named images and print a record for each.
 
@@ -80,6 +81,8 @@ def classify_to(
         As `Classifier.classify`.
     site : SiteProfile, optional
         As `Classifier.load`.
+    others : sequence of str or Bundle
+        As `Classifier.load`.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def classify_to(
     if mode == "throughput" or (mode is None and len(first_images) > 1):
         chosen = "throughput"
     with FreezeTimer(LOAD_LIMIT_S) as timer:
-        classifier = _load(bundle, backend, threads, chosen, timeout_s, site)
+        classifier = _load(bundle, backend, threads, chosen, timeout_s, site, others)
         timer.limit_s = timeout_s
         with classifier:
             if not gc.isenabled():  # `cli.run` switched it off; what is loaded now stays
@@ -163,10 +166,13 @@ def _load(
     mode: Mode,
     timeout_s: float,
     site: SiteProfile | None,
+    others: Sequence[str | Bundle],
 ) -> Classifier:
     try:
         return Watchdog(LOAD_LIMIT_S).run(
-            lambda: Classifier.load(bundle, backend, threads, mode, timeout_s, site=site)
+            lambda: Classifier.load(
+                bundle, backend, threads, mode, timeout_s, site=site, others=others
+            )
         )
     except StepTimeoutError:
         raise BackendError(
@@ -184,7 +190,8 @@ def _print(out: Print, classifier: Classifier, results: Iterable[Result], style:
         out(csv_header(bundle.labels, bundle.task, site))
     elif style == "text":
         guarded = classifier.guarded
-        out(table.header(bundle.name, bundle.digest, engine, guarded=guarded, site=site))
+        name, digest, _ = classifier.identity
+        out(table.header(name, digest, engine, guarded=guarded, site=site))
         out(table.legend(bundle.positive, classifier.threshold, bundle.task))
     for result in results:
         errors += result.status == "error"

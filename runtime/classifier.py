@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AlledgeError, unknown_name
+from ..errors import AlledgeError, UsageError, unknown_name
 from .backends import AUTO, Backend, open_backend
 from .bundle.bundle import Bundle, open_bundle
 from .cells.types import TAKEN_AS, TakenAs
 from .engine_scores import EngineScores
+from .ensemble import Identity, MeanScores, check_members, mean_rule
 from .first_use import FirstUse
 from .image_judge import ImageJudge
 from .imaging import is_one_image, load_image, resolve_source
@@ -82,6 +83,8 @@ class Classifier:
         with features.
     previews : bool
         Whether each result has a preview of its image.
+    others : sequence of (Bundle, Backend)
+        Models that answer together with this one, as `check_members` allows.
 
     Examples
     --------
@@ -102,8 +105,11 @@ class Classifier:
         features: bool = False,
         site: SiteProfile | None = None,
         previews: bool = False,
+        others: Sequence[tuple[Bundle, Backend]] = (),
     ) -> None:
         self.bundle, self.backend, self.site = bundle, backend, site
+        self.identity = Identity.of_bundles([bundle, *(row for row, _ in others)])
+        self._others = tuple(others)
         self._workers, self._crop_workers = workers, crop_workers
         self._previews = previews
         self._watchdog = Watchdog(validate_limit(timeout_s))
@@ -117,10 +123,18 @@ class Classifier:
                 threshold=head.threshold,
                 band=head.band,
             )
-        self._scores = EngineScores(
+        scores = EngineScores(
             backend, bundle.labels, artifact.temperature, features=features, last_layer=layer
         )
-        self._judge = ImageJudge(bundle, artifact, site)
+        self._scores: EngineScores | MeanScores = scores
+        if others:
+            formats = [(row, engine, row.formats[engine.name]) for row, engine in others]
+            more = [
+                EngineScores(engine, row.labels, own.temperature) for row, engine, own in formats
+            ]
+            self._scores = MeanScores([scores, *more])
+            artifact = mean_rule([artifact, *(own for _, _, own in formats)])
+        self._judge = ImageJudge(bundle, artifact, site, self.identity)
         self._without_pictures: dict[int, Result] = {}  # while they are drawn, by source
 
     @property
@@ -148,6 +162,7 @@ class Classifier:
         features: bool = False,
         site: SiteProfile | None = None,
         previews: bool = False,
+        others: Sequence[str | Path | Bundle] = (),
     ) -> Classifier:
         """Open a bundle, check the artifact's hash and load it.
 
@@ -174,6 +189,10 @@ class Classifier:
             is the backend that it was fitted with.
         previews : bool
             Give each result a preview of its image, `Result.preview`.
+        others : sequence of str, Path or Bundle
+            Bundles that answer together with `bundle`: the mean of their calibrated scores, with
+            the mean of their thresholds. Detection, guards and the rule of fields are those of
+            `bundle`.
 
         Returns
         -------
@@ -210,6 +229,13 @@ class Classifier:
             requests = crop_workers
         engine_threads = threads if requests == 1 else 1
         needs_features = features or (site is not None and site.head is not None)
+        if others and needs_features:
+            raise UsageError(
+                "features and adopted layers are those of one bundle",
+                fix="name one bundle, or leave --site out",
+            )
+        members = [row if isinstance(row, Bundle) else open_bundle(row) for row in others]
+        check_members([bundle, *members])
         if site is not None:
             backend = site.check_use(bundle, backend)
         engine = open_backend(bundle, backend, engine_threads, requests, features=needs_features)
@@ -222,6 +248,9 @@ class Classifier:
             features=features,
             site=site,
             previews=previews,
+            others=[
+                (row, open_backend(row, engine.name, engine_threads, requests)) for row in members
+            ],
         )
 
     @overload
@@ -381,7 +410,9 @@ class Classifier:
 
         task = self.check_judges_cells("a smear is counted")
         smear = pool_fields(results, task.rule, self.bundle, self.backend.name)
-        return replace(smear, site=None if self.site is None else self.site.label)
+        name, digest, members = self.identity
+        site = None if self.site is None else self.site.label
+        return replace(smear, site=site, bundle=name, digest=digest, members=members)
 
     @property
     def cell_task(self) -> CellTask | None:
@@ -413,6 +444,8 @@ class Classifier:
         """Free the engine."""
         self._watchdog.close()
         self.backend.close()
+        for _, engine in self._others:
+            engine.close()
 
     def __enter__(self) -> Classifier:
         return self

@@ -18,7 +18,14 @@ SITE_VARIABLE = "ALLEDGE_SITE"
 
 @click.command(short_help="Classify images of blood smears.")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--bundle", type=FilePath(), metavar="B", help="Bundle to use.  [default: see below]")
+@click.option(
+    "--bundle",
+    "bundles",
+    multiple=True,
+    type=FilePath(),
+    metavar="B",
+    help="Bundle to use; several answer together.  [default: see below]",
+)
 @click.option(
     "--backend",
     default="auto",
@@ -98,7 +105,7 @@ SITE_VARIABLE = "ALLEDGE_SITE"
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
 def classify(
     images: tuple[str, ...],
-    bundle: str | None,
+    bundles: tuple[str, ...],
     backend: str,
     threads: int | None,
     mode: str | None,
@@ -124,7 +131,8 @@ def classify(
     an error record; the others are classified, and the exit code is 1.
 
     A bundle of whole fields judges each image at once. A cell bundle finds the leucocytes of each
-    field, judges them one by one, and counts the blasts.
+    field, judges them one by one, and counts the blasts. Several bundles of the same labels and
+    settings give the mean of their calibrated probabilities.
 
     \b
     Example:
@@ -137,7 +145,7 @@ def classify(
     from .backends import choose_backend
     from .bundle.bundle import open_bundle
 
-    opened = open_bundle(bundle)
+    opened = open_bundle(bundles[0] if bundles else None)
     profile = None
     if site or os.environ.get(SITE_VARIABLE):
         from .sites.profile import site_in_use
@@ -162,6 +170,7 @@ def classify(
         cells_csv=cells_csv,
         gallery=gallery,
         site=profile,
+        others=bundles[1:],
         force=force,
         recursive=recursive,
         style=style or "text",

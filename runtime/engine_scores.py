@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -96,16 +97,7 @@ class EngineScores:
         workers : int
             Number of cells that are in work at once.
         """
-        workers = min(workers, len(crops))
-        if workers < 2:
-            return [self.of_image(crop) for crop in crops]
-        from .pipeline import in_order
-
-        scores = []
-        for row in in_order(crops, lambda crop: crop, self.of_image, workers):
-            scores.append(row)
-            report_progress()  # of this thread, which has the time limit
-        return scores
+        return outputs_of_crops(self.of_image, crops, workers)
 
     def all_hang(self, requests: int, limit_s: float | None) -> bool:
         """Return whether every request of the engine runs for longer than the time limit."""
@@ -114,3 +106,19 @@ class EngineScores:
         latest_start_s = time.monotonic() - limit_s
         starts = list(self._starts.values())
         return sum(start_s <= latest_start_s for start_s in starts) >= requests
+
+
+def outputs_of_crops(
+    of_image: Callable[[RGB], Outputs], crops: NDArray[np.uint8], workers: int
+) -> list[Outputs]:
+    """Return the outputs of crops, (N, S, S, 3), some of which are in work at once."""
+    workers = min(workers, len(crops))
+    if workers < 2:
+        return [of_image(crop) for crop in crops]
+    from .pipeline import in_order
+
+    outputs = []
+    for row in in_order(crops, lambda crop: crop, of_image, workers):
+        outputs.append(row)
+        report_progress()  # of this thread, which has the time limit
+    return outputs

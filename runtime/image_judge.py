@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .ensemble import Identity
 from .guards.guards import Guards
 from .guards.image_statistics import image_statistics
 from .guards.site_setup import with_setup
@@ -39,6 +40,8 @@ class ImageJudge:
         What computes the scores, with the thresholds to use: each format has its own, and a site.
     site : SiteProfile, optional
         Named in every result.
+    identity : Identity, optional
+        How results name what answered; by default the bundle.
 
     Attributes
     ----------
@@ -46,8 +49,15 @@ class ImageJudge:
         How a cell bundle judges images; None for a bundle that judges whole fields.
     """
 
-    def __init__(self, bundle: Bundle, artifact: Format, site: SiteProfile | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        artifact: Format,
+        site: SiteProfile | None = None,
+        identity: Identity | None = None,
+    ) -> None:
         self._bundle, self._backend = bundle, artifact.name
+        self._identity = identity or Identity.of_bundles([bundle])
         self._site = None if site is None else site.label
         self._thresholds = Thresholds(artifact.threshold, artifact.band)
         setup = None if site is None else site.setup
@@ -145,8 +155,9 @@ class ImageJudge:
             scores=None,
             threshold=self.threshold,
             flags=flags,
-            bundle=self._bundle.name,
-            digest=self._bundle.digest,
+            bundle=self._identity.name,
+            digest=self._identity.digest,
+            members=self._identity.members,
             backend=self._backend,
             ms=0.0,
             task=self._bundle.task,

@@ -82,6 +82,8 @@ class Result:
         The files of the pictures of its cells, if they were asked for.
     gallery_error : str or None
         As `overlay_error`.
+    members : tuple of (str, str)
+        Name and digest of each bundle, if several answered together.
     features : (N, D) ndarray of float32 or None
         What the model has under its last dense layer, if the classifier was loaded with
         ``features=True``: one row for each cell of `cells`, one row for an image that is judged as
@@ -111,6 +113,7 @@ class Result:
     counts: CellCounts | None = None
     gallery: tuple[str, ...] | None = None
     gallery_error: str | None = None
+    members: tuple[tuple[str, str], ...] = ()
     features: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     preview: Preview | None = field(default=None, repr=False, compare=False)
 
@@ -137,6 +140,7 @@ class Result:
             "error": self.error,
             **(self._cells_to_json() if self.task == "cell" else {}),
             **({"site": self.site} if self.task == "field" and self.site else {}),
+            **self._members_to_json(),
             **self._pictures_to_json(),
         }
 
@@ -147,6 +151,10 @@ class Result:
             for key, value in values.items()
             if value is not None
         }
+
+    def _members_to_json(self) -> dict[str, Any]:
+        rows = [{"bundle": name, "digest": digest} for name, digest in self.members]
+        return {"members": rows} if rows else {}
 
     def _cells_to_json(self) -> dict[str, Any]:
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypedDict
@@ -15,7 +15,7 @@ from ..bundle.bundle import Bundle, open_bundle
 from ..bundle.last_layers import read_last_layer
 from ..classifier import Classifier
 from ..metrics.decisions import is_positive
-from .checked import read_checked
+from .checked import CheckedRow, read_checked
 from .examples import CheckedExamples, read_examples
 from .judgement import Differences, Figures, Judgement, judge_refit, learning_curve
 from .profile import EXAMPLES, HEAD, SiteProfile, site_folder, usable_profile
@@ -56,7 +56,7 @@ class AdoptionDocument(TypedDict):
 
 def adopt_site(
     name: str,
-    checked: Path,
+    checked: Path | Sequence[CheckedRow],
     *,
     bundle: str | Path | Bundle | None = None,
     backend: str = "auto",
@@ -72,8 +72,8 @@ def adopt_site(
     ----------
     name : str
         Of the site.
-    checked : Path
-        As `read_checked`.
+    checked : Path or sequence of CheckedRow
+        As `read_checked`, or what it returns.
     bundle, backend, threads
         As `Classifier.load`.
     images : Path, optional
@@ -114,9 +114,10 @@ def adopt_site(
     site = site_folder(name, home)
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
     signer = load_signer(key)
-    rows = read_checked(checked, images)
+    source = checked if isinstance(checked, Path) else Path("the history")
+    rows = read_checked(checked, images) if isinstance(checked, Path) else checked
     with site_lock(site), Classifier.load(opened, backend, threads, features=True) as classifier:
-        given = read_examples(rows, classifier, checked, progress)
+        given = read_examples(rows, classifier, source, progress)
         used = classifier.backend.name
         shipped = shipped_head(opened, used)
         judgement = judge_refit(given.examples, shipped, opened.labels, opened.positive)

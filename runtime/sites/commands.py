@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..option_types import MOST_THREADS, Count, FilePath
 from ..terminal import echo, printable, show
+
+if TYPE_CHECKING:
+    from .checked import CheckedRow
 
 
 @click.command(short_help="Refit the last layer to checked cells of a site.")
@@ -19,6 +23,11 @@ from ..terminal import echo, printable, show
     metavar="FILE",
     help="CSV file with the columns image,x,y,label for cells, or image,label for fields; a column "
     "smear says which images belong together.",
+)
+@click.option(
+    "--corrections",
+    is_flag=True,
+    help="Take the verdicts of people in the history of the workstation instead of FILE.",
 )
 @click.option(
     "--images",
@@ -59,6 +68,7 @@ from ..terminal import echo, printable, show
 def adopt(
     site: str,
     checked: str | None,
+    corrections: bool,
     images: str | None,
     bundle: str | None,
     backend: str,
@@ -82,6 +92,7 @@ def adopt(
     \b
     Example:
       alledge adopt --site room-3 --checked checked.csv --html room-3.html
+      alledge adopt --site room-3 --corrections
       alledge adopt --site room-3 --revert
     """
     # before numpy is loaded: the matrices are small, and threads would wait for each other
@@ -90,12 +101,12 @@ def adopt(
     from .adoption import adopt_site, adoption_text
     from .adoption import revert as revert_site
 
-    if to_revert == (checked is not None):
+    if [checked is not None, corrections, to_revert].count(True) != 1:
         raise UsageError(
-            "adopt needs either --checked or --revert",
-            fix="--checked FILE to adopt, --revert to go back",
+            "adopt needs either --checked, --corrections or --revert",
+            fix="--checked FILE or --corrections to adopt, --revert to go back",
         )
-    if checked is None:
+    if to_revert:
         profile = revert_site(site, home)
         state = "the shipped model" if profile.version == 0 else f"version {profile.version}"
         echo(f"{printable(site)}: {state} is in use")
@@ -104,11 +115,11 @@ def adopt(
     from ..outputs import check_outputs, output_file
 
     if html is not None:
-        inputs = [checked, *([images] if images else [])]
+        inputs = [name for name in (checked, images) if name is not None]
         check_outputs([Path(html)], inputs=inputs, force=force, option="--html")
     document = adopt_site(
         site,
-        Path(checked),
+        _corrections(home) if checked is None else Path(checked),
         bundle=bundle,
         backend=backend,
         threads=threads,
@@ -122,6 +133,13 @@ def adopt(
         with output_file(Path(html), force=force, option="--html") as temporary:
             temporary.write_text(adoption_page(document, __version__), encoding="utf-8")
     show(document, as_json, adoption_text)
+
+
+def _corrections(home: str | None) -> list[CheckedRow]:
+    from ..device_home import device_home
+    from ..station.corrections import checked_rows
+
+    return checked_rows(device_home(home), lambda text: echo(text, err=True))
 
 
 @click.command(short_help="Say whether a bundle covers a microscope.")

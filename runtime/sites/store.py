@@ -141,12 +141,12 @@ def add_version(
             **record,
             "files": {name: file_digest(part / name) for name in arrays},
         }
-        content = record_text(document)
+        text = record_text(document)
         with replace_file(part / RECORD) as temporary:
-            temporary.write_bytes(content)
+            temporary.write_bytes(text)
         if signer is not None:
             with replace_file(part / SIGNATURE) as temporary:
-                temporary.write_text(signer.sign(content, "site"), encoding="ascii")
+                temporary.write_text(signer.sign(text, "site"), encoding="ascii")
         part.rename(folder)
         flush_folder(site)
     finally:

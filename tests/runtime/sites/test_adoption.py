@@ -180,7 +180,7 @@ def test_the_command_writes_the_page_and_the_document(table, float32_bundle, tmp
     for options in ([], ["--revert", "--checked", str(table)]):
         result = CliRunner().invoke(main, ["adopt", "--site", "lab", *options])
         assert result.exit_code == 2
-        assert "either --checked or --revert" in result.stderr
+        assert "either --checked, --corrections or --revert" in result.stderr
 
 
 def test_a_profile_of_another_bundle_is_refused(own_home, own_tiny_bundle, images):
