@@ -119,7 +119,7 @@ def _chosen(examples: Examples, size: int, seed: int) -> NDArray[np.int64]:
     random, chosen = np.random.default_rng(seed), list[int]()
     for name in random.permutation(np.unique(examples.groups)):
         own = random.permutation(np.flatnonzero(examples.groups == name))
-        chosen += own[: max(MOST_OF_A_GROUP, size // 20)].tolist()
+        chosen += own[: max(MOST_OF_A_GROUP, size // 10)].tolist()
         if len(chosen) >= size:
             break
     return np.array(chosen[:size])
