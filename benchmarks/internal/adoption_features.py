@@ -75,7 +75,7 @@ def _other_camera(run: Run, fold: int, arrays: dict[str, NDArray[Any]]) -> Other
     record, layer = run.record, LastLayer(arrays["weights"], arrays["bias"])
     shipped = SiteHead(layer, record["temperature"], record["threshold"], tuple(record["band"]))
     examples = Examples(arrays["features"], arrays["truth"], arrays["groups"])
-    return OtherCamera(str(arrays["camera"]), fold, examples, shipped)
+    return OtherCamera(str(arrays["camera"].item()), fold, examples, shipped)
 
 
 def _fold_arrays(run: Run) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ...runtime.metrics.decisions import is_positive
 from ...runtime.metrics.intervals import auc, wilson
 from ...runtime.metrics.metrics import brier, ece
-from ...runtime.sites.judgement import judge_refit
+from ...runtime.sites.judgement import answers, cross_validated, judge_refit
 from ...runtime.sites.refit import SiteHead, fit_head
 from ...runtime.sites.solver import Examples
 from ...train.runs.run_folder import load_run
@@ -53,6 +53,7 @@ def main() -> None:
         print(f"{name}: {len(networks)} networks that have not seen it")
         for size in SIZES:
             trials(networks, labels, positive, size, arguments.repeats)
+        all_cells(networks[0], labels, positive)
 
 
 def shuffles(
@@ -93,6 +94,20 @@ def trials(
         print(
             f"    {name:9}" + "".join(f"  {k} {v:.3f}" for k, v in zip(COLUMNS, row, strict=True))
         )
+
+
+def all_cells(camera: OtherCamera, labels: Labels, positive: Labels) -> None:
+    """Print the AUC after adopting all cells, cross-validated by field, against each other label."""
+    sides, examples = is_positive(labels, positive), camera.examples
+    before = answers(camera.shipped, examples, sides).p
+    after = cross_validated(examples, camera.shipped, labels, positive).p
+    truth = sides[examples.truth]
+    print(f"  all {len(examples)} cells, cross-validated by field: ECE {_ece(truth, after):.3f}")
+    for name in ("all", *(label for label in labels if label not in positive)):
+        rows = truth | (~truth if name == "all" else examples.truth == labels.index(name))
+        areas = [auc(truth[rows], p[rows]) for p in (before, after)]
+        others = int((~truth[rows]).sum())
+        print(f"    against {others} {name}: AUC {areas[0]:.3f} shipped, {areas[1]:.3f} refitted")
 
 
 def _figures(head: SiteHead, examples: Examples, sides: NDArray[np.bool_]) -> list[float]:

@@ -326,6 +326,20 @@ def test_two_adoptions_at_once_are_refused(own_home, table, float32_bundle):
         pass
 
 
+def test_two_commands_at_once_leave_whole_versions(own_home, table, float32_bundle):
+    words = ["adopt", "--site", "room-3", "--checked", str(table), "--home", str(own_home)]
+    words += ["--bundle", str(float32_bundle.path), "--backend", "tflite"]
+    command = [sys.executable, "-m", "alledge", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as two:
+        results = [(*process.communicate(), process.returncode) for process in (one, two)]
+    done = [out for out, _, code in results if code == 0]
+    refused = [err for _, err, code in results if code != 0]
+    assert done
+    assert all("another process" in text for text in refused)
+    assert open_site("room-3", own_home).version == 1 + len(done)
+
+
 KILLED = """
 import sys
 from pathlib import Path
