@@ -97,7 +97,7 @@ def trials(
 
 
 def all_cells(camera: OtherCamera, labels: Labels, positive: Labels) -> None:
-    """Print the AUC after adopting all cells, cross-validated by field, against each other label."""
+    """Print the cross-validated AUC after adopting all cells, against each other label."""
     sides, examples = is_positive(labels, positive), camera.examples
     before = answers(camera.shipped, examples, sides).p
     after = cross_validated(examples, camera.shipped, labels, positive).p
