@@ -40,7 +40,7 @@ def write_page(out: Path, outputs: dict[str, str], commands: list[str]) -> Path:
         The page.
     """
     before, after = (_records(outputs[name]) for name in ("builtin", "classify"))
-    fields = [
+    fields: list[dict[str, Any]] = [
         {"name": Path(one["image"]).name, "blasts": _blasts(Path(one["image"]))}
         | {"before": one, "after": two}
         for one, two in zip(before, after, strict=True)
