@@ -49,6 +49,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "runtime.station.history.commands:history",
         "List, show, export and verify past results.",
     ),
+    "station": (
+        "runtime.station.service.commands:station",
+        "Run the workstation as a service.",
+    ),
     "benchmark": (
         "benchmarks.commands:benchmark",
         "Measure accuracy, latency and memory of bundles.",

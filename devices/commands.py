@@ -162,10 +162,10 @@ def _cells_of_field(task: str, cells: int | None) -> int | None:
 def doctor(bundle: str | None, as_json: bool) -> None:
     """Check this machine, and a bundle on it.
 
-    Checks Python, engines, instruction sets, memory, disk, container limits, cache and trusted
-    keys. With BUNDLE, also checks its files, loads it with every engine, and compares its
-    operators with those that each TFLite runtime supports. Names a fix for every problem. The
-    exit code is 1 if something does not work.
+    Checks Python, engines, instruction sets, memory, disk, container limits, cache, trusted keys
+    and the service of the workstation. With BUNDLE, also checks its files, loads it with every
+    engine, and compares its operators with those that each TFLite runtime supports. Names a fix
+    for every problem. The exit code is 1 if something does not work.
 
     \b
     Example:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import AlledgeError, UsageError, unknown_name
 from .backends import AUTO, Backend, open_backend
-from .bundle.bundle import Bundle, open_bundle
+from .bundle.bundle import Bundle
+from .bundle.finding import open_bundle
 from .cells.types import TAKEN_AS, TakenAs
 from .engine_scores import EngineScores
 from .ensemble import Identity, MeanScores, check_members, mean_rule

@@ -126,9 +126,10 @@ def classify(
     IMAGE is a file, a folder or a glob. Of a folder, all image files are classified; their content
     decides, not their names. A picture in a folder that cannot be read here (another format, an
     empty or half-transferred file) is an error; the other files are counted by kind on standard
-    error. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one
-    installed on this device, else the only one under bundles/. An image that cannot be read gives
-    an error record; the others are classified, and the exit code is 1.
+    error. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one installed on this device,
+    else the only one under bundles/, else the one that alledge contains (--bundle builtin). An
+    image that cannot be read gives an error record; the others are classified, and the exit code
+    is 1.
 
     A bundle of whole fields judges each image at once. A cell bundle finds the leucocytes of each
     field, judges them one by one, and counts the blasts. Several bundles of the same labels and
@@ -136,6 +137,7 @@ def classify(
 
     \b
     Example:
+      alledge classify field.jpg
       alledge classify slides/ --bundle bundles/mobilenetv2-int8
       alledge classify smear-12/ --bundle bundles/mobilenetv2-cell-int8 --smear
       alledge classify -- "-odd name.jpg"
@@ -143,9 +145,11 @@ def classify(
     from functools import partial
 
     from .backends import choose_backend
-    from .bundle.bundle import open_bundle
+    from .bundle.finding import builtin_notice, open_bundle
 
     opened = open_bundle(bundles[0] if bundles else None)
+    if not bundles and (line := builtin_notice(opened)):
+        echo(line, err=True)
     profile = None
     if site or os.environ.get(SITE_VARIABLE):
         from .sites.profile import site_in_use

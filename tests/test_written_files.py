@@ -29,6 +29,8 @@ READS_ONLY = {
     # these write only into the folder of the workstation, which is not here
     "watch": ["watch", "data", "--bundle", "bundle", "--once", "--settle", "0"],
     "serve": ["serve", "--bundle", "bundle", "--host", "0.0.0.0"],
+    # without --dry-run it writes the files of the system's services
+    "station": ["station", "install", "data", "--dry-run"],
 }
 
 

@@ -11,7 +11,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from ... import __version__
-from ..bundle.bundle import Bundle, open_bundle
+from ..bundle.bundle import Bundle
+from ..bundle.finding import open_bundle
 from ..bundle.last_layers import read_last_layer
 from ..classifier import Classifier
 from ..metrics.decisions import is_positive

@@ -12,7 +12,8 @@ import numpy as np
 
 from ... import __version__
 from ...errors import DataError
-from ..bundle.bundle import Bundle, open_bundle
+from ..bundle.bundle import Bundle
+from ..bundle.finding import open_bundle
 from ..data.inputs import find_images
 from ..guards.guards import Guards
 from ..guards.site_setup import SiteSetup, site_setup, with_setup

@@ -18,6 +18,7 @@ from ..history.queries import EntryQuery
 
 if TYPE_CHECKING:
     from ...classifier import Classifier
+    from ..camera.grabber import CameraGrabber
     from ..history.store import History
     from ..watching.watcher import Watcher
     from .access import AccessRules
@@ -56,6 +57,7 @@ class StateDocument(TypedDict):
     positive: list[str]
     threshold: float
     folders: list[str]
+    camera: bool  # whether ``/v1/camera`` has one
     problems: list[str]
     waiting: int  # files and uploads
     max_bytes: int  # of an upload
@@ -78,7 +80,7 @@ class Services:
     reader : UploadReader
     feed : EventFeed
     rules : AccessRules
-    folders : tuple of str
+    camera : CameraGrabber or None
     watcher : Watcher or None
     watching : threading.Thread or None
         In which the watcher runs.
@@ -92,9 +94,9 @@ class Services:
     reader: UploadReader
     feed: EventFeed
     rules: AccessRules
-    folders: tuple[str, ...] = ()
     watcher: Watcher | None = None
     watching: threading.Thread | None = None
+    camera: CameraGrabber | None = None
     failure: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
 
@@ -129,7 +131,8 @@ class Services:
             "labels": list(bundle.labels),
             "positive": list(bundle.positive),
             "threshold": self.classifier.threshold,
-            "folders": list(self.folders),
+            "folders": [] if self.watcher is None else self.watcher.folders,
+            "camera": self.camera is not None,
             "problems": self.problems(),
             "waiting": waiting,
             "max_bytes": self.reader.limit,
