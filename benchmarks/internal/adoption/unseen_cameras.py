@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import RunError
-from ...export.bundle.writer import write_arrays
-from ...export.source_run import RunImages, read_run_images
-from ...runtime.bundle.last_layers import LastLayer
-from ...runtime.sites.refit import SiteHead
-from ...runtime.sites.solver import Examples
-from ...train.networks.saved_network import load_network
-from ...train.runs.run_folder import Run, load_run
+from ....errors import RunError
+from ....export.bundle.writer import write_arrays
+from ....export.source_run import RunImages, read_run_images
+from ....runtime.bundle.last_layers import LastLayer
+from ....runtime.sites.refit import SiteHead
+from ....runtime.sites.solver import Examples
+from ....train.networks.saved_network import load_network
+from ....train.runs.run_folder import Run, load_run
 
 KEYS = ("camera", "features", "truth", "groups", "weights", "bias")
 
@@ -79,8 +79,8 @@ def _other_camera(run: Run, fold: int, arrays: dict[str, NDArray[Any]]) -> Other
 
 
 def _fold_arrays(run: Run) -> Iterator[tuple[str, NDArray[Any]]]:
-    from ...train.fitting.training_loop import forward
-    from ...train.networks.network import HEAD, features_of
+    from ....train.fitting.training_loop import forward
+    from ....train.networks.network import HEAD, features_of
 
     images = read_run_images(run)
     groups = np.unique(images.groups, return_inverse=True)[1].astype(np.int64)

@@ -1,6 +1,6 @@
 """Measures adoption on the camera that the networks of a camera-split run have not seen.
 
-python -m alledge.benchmarks.internal.adoption_trials RUN --features FILE.npz [--shuffles 200]
+python -m alledge.benchmarks.internal.adoption.trials RUN --features FILE.npz [--shuffles 200]
 
 Some cells of the other camera are adopted, and the cells of all other fields of that camera are
 judged, so that no figure is of a field that took part.
@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.metrics.decisions import is_positive
-from ...runtime.metrics.intervals import auc, wilson
-from ...runtime.metrics.metrics import brier, ece
-from ...runtime.sites.judgement import answers, cross_validated, judge_refit
-from ...runtime.sites.refit import SiteHead, fit_head
-from ...runtime.sites.solver import Examples
-from ...train.runs.run_folder import load_run
-from .adoption_features import OtherCamera, other_cameras
+from ....runtime.metrics.decisions import is_positive
+from ....runtime.metrics.intervals import auc, wilson
+from ....runtime.metrics.metrics import brier, ece
+from ....runtime.sites.judgement import answers, cross_validated, judge_refit
+from ....runtime.sites.refit import SiteHead, fit_head
+from ....runtime.sites.solver import Examples
+from ....train.runs.run_folder import load_run
+from .unseen_cameras import OtherCamera, other_cameras
 
 SIZES, REPEATS, MOST_OF_A_GROUP = (25, 50, 100, 200), 4, 6
 CALIBRATED_DRAWS = 20
