@@ -86,6 +86,7 @@ def _blasts(image: Path) -> int:
 
 def _right(fields: list[dict[str, Any]], key: str) -> str:
     """Return how many fields have the label of what was drawn, with its 95 % interval."""
-    count = sum((field[key]["label"] == "blast") == (field["blasts"] > 0) for field in fields)
+    drawn = ("healthy", "blast")
+    count = sum(field[key]["label"] == drawn[field["blasts"] > 0] for field in fields)
     low, high = wilson(count, len(fields))
     return f"{count} of {len(fields)} ({100 * low:.0f}–{100 * high:.0f} %)"
