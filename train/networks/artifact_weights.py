@@ -122,11 +122,11 @@ def _constant(schema: Any, model: Any, tensor: Any) -> Floats:
     stored = model.Buffers(tensor.Buffer()).DataAsNumpy().view(kind).reshape(shape)
     quantization = tensor.Quantization()
     if kind is np.float32 or quantization is None or not quantization.ScaleLength():
-        return stored.astype(np.float32)
+        return np.asarray(stored, np.float32)
     axis = quantization.QuantizedDimension()
     sides = [1] * len(shape)
     if quantization.ScaleLength() > 1:
         sides[axis] = shape[axis]
     scale = quantization.ScaleAsNumpy().reshape(sides)
     zero = quantization.ZeroPointAsNumpy().reshape(sides)
-    return ((stored.astype(np.float64) - zero) * scale).astype(np.float32)
+    return np.asarray((stored.astype(np.float64) - zero) * scale, np.float32)
