@@ -98,6 +98,7 @@ def examine(bundle: Path | None = None) -> DoctorDocument:
         check_disk(Path(sys.prefix)),
         *check_cache_disk(),
         check_keys(),
+        *check_service(),
         *check_formats(),
         check_builtin(),
     ]
@@ -243,6 +244,18 @@ def check_keys() -> Finding:
     if not keys:
         return Finding("trusted keys", OK, "none: bundles need no signature here")
     return Finding("trusted keys", OK, f"only bundles signed by {', '.join(keys)}")
+
+
+def check_service() -> list[Finding]:
+    """Check the workstation that runs as a service, if one is installed."""
+    from ..runtime.station.service.checking import service_problems
+
+    problems = service_problems()
+    if problems is None:
+        return [Finding("service", OK, "not installed (alledge station install)")]
+    if not problems:
+        return [Finding("service", OK, "runs, and starts with this machine")]
+    return [Finding("service", FAIL, problem.what, problem.fix) for problem in problems]
 
 
 def check_formats() -> list[Finding]:

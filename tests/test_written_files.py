@@ -30,6 +30,8 @@ READS_ONLY = {
     # these write only into the folder of the workstation, which is not here
     "watch": ["watch", "data", "--bundle", "bundle", "--once", "--settle", "0"],
     "serve": ["serve", "--bundle", "bundle", "--host", "0.0.0.0"],
+    # without --dry-run it writes the files of the system's services
+    "station": ["station", "install", "data", "--dry-run"],
 }
 
 
@@ -85,6 +87,18 @@ WRITERS = {
         "b",
         ("b/thesis.txt", "b.log.json", "b.rejected/thesis.txt"),
         is_folder=True,
+    ),
+    "commission": Writer(
+        ["commission", "data", "--name", "a", "--home", "home", "--html", OUT],
+        "a.html",
+        ("a.html",),
+        forced=True,
+    ),
+    "adopt": Writer(
+        ["adopt", "--site", "a", "--checked", "data/t.csv", "--home", "home", "--html", OUT],
+        "a.html",
+        ("a.html",),
+        forced=True,
     ),
     "benchmark": Writer(
         ["benchmark", "bundle", "--out", OUT],

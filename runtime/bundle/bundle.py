@@ -18,6 +18,7 @@ from ..cells.settings import CellSettings
 from ..digests import SMALL_BYTES, file_digest, sha256
 from ..image_settings import ImageSettings
 from .builtin import BUILTIN_NAME, builtin_folder
+from .feature_output import FeatureOutput
 from .record_file import COPY_FIX, RECORD, parse_record, read_content
 from .signing import check_bundle
 from .validation import CELL, format_files
@@ -48,6 +49,8 @@ class Format:
         Versions of the packages that converted it.
     field : dict or None
         The field rule of a cell model, as JSON.
+    features : FeatureOutput or None
+        Where the artifact has the features under its last dense layer, if the export recorded it.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Format:
     band: tuple[float, float]
     produced_by: dict[str, str]
     field: dict[str, Any] | None = None
+    features: FeatureOutput | None = None
 
     @property
     def field_rule(self) -> FieldRule | None:
@@ -291,4 +295,5 @@ def _read_format(name: str, row: dict[str, Any], is_cell: bool) -> Format:
         band=(float(low), float(high)),
         produced_by=row["produced_by"],
         field=row.get("field") if is_cell else None,
+        features=FeatureOutput.from_json(row["features"]) if "features" in row else None,
     )

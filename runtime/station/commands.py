@@ -13,7 +13,7 @@ from .history.commands import home_option
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def classifier_options(command: F) -> F:
+def station_options(command: F) -> F:
     """Add the options that say how images are classified and folders are watched."""
     for option in reversed(
         (
@@ -28,6 +28,11 @@ def classifier_options(command: F) -> F:
             click.option(
                 "--threads", type=Count(1, MOST_THREADS), metavar="N",
                 help="Number of threads.  [default: physical cores within the CPU quota]",
+            ),
+            click.option(
+                "--site", metavar="NAME",
+                help="Profile of this microscope, from `alledge commission` or `alledge adopt`.  "
+                "[default: $ALLEDGE_SITE, else none]",
             ),
             home_option,
             click.option(
@@ -48,6 +53,31 @@ def classifier_options(command: F) -> F:
                 show_default=True, metavar="SECONDS",
                 help="Time limit for reading an image, and for one prediction.",
             ),
+            click.option(
+                "--camera", metavar="CAMERA",
+                help="Take pictures with a camera: its number, a device such as /dev/video0, pi, "
+                "or a recording.",
+            ),
+            click.option(
+                "--grab", default="focus", show_default=True, metavar="focus|key|SECONDS",
+                help="Take a picture of each field when it is in focus, at the Enter key, or "
+                "every so many seconds.",
+            ),
+            click.option(
+                "--camera-folder", type=FilePath(), metavar="DIR",
+                help="Where the pictures of the camera are kept.  [default: camera, in the folder "
+                "of the workstation]",
+            ),
+            click.option(
+                "--mqtt", envvar="ALLEDGE_MQTT", metavar="URL",
+                help="Publish each result to this MQTT broker: mqtt://HOST[:PORT][/TOPIC], or "
+                "mqtts:// for TLS. User and password: in the URL, or ALLEDGE_MQTT_USER and "
+                "ALLEDGE_MQTT_PASSWORD.",
+            ),
+            click.option(
+                "--mqtt-ca", type=FilePath(), metavar="FILE",
+                help="Certificates that prove the broker, in PEM.  [default: the system's]",
+            ),
         )
     ):  # fmt: skip
         command = option(command)
@@ -55,50 +85,29 @@ def classifier_options(command: F) -> F:
 
 
 @click.command(short_help="Classify what a camera saves into folders.")
-@click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=FilePath())
-@classifier_options
+@click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=FilePath())
+@station_options
 @click.option("--once", is_flag=True, help="Work off the files that are there, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def watch(
-    folders: tuple[str, ...],
-    bundle: str | None,
-    backend: str,
-    threads: int | None,
-    home: str | None,
-    recursive: bool,
-    settle_s: float,
-    interval_s: float,
-    timeout_s: float,
-    once: bool,
-    as_json: bool,
-) -> None:
+def watch(once: bool, as_json: bool, **options: Any) -> None:
     """Classify what a camera saves into folders.
 
     Each image is classified once: when it is whole, whatever its name is, also after a restart
     and with a network disk that comes and goes. A second image under the same name is a second
     result. Each result is in the history before it is printed. Files that cannot be read are
-    recorded with the reason. With --once, the exit code is 1 if there are any.
+    recorded with the reason. With --once, the exit code is 1 if there are any. With --camera, no
+    camera software is needed.
 
     \b
     Example:
       alledge watch "D:/Camera/Pictures"
       alledge watch /mnt/camera --recursive --once --json
+      alledge watch --camera 0 --mqtt mqtt://lab-server
     """
+    from .options import StationOptions
     from .watching.run_watch import watch_folders
 
-    failures = watch_folders(
-        folders,
-        home=home,
-        bundle=bundle,
-        backend=backend,
-        threads=threads,
-        timeout_s=timeout_s,
-        settle_s=settle_s,
-        interval_s=interval_s,
-        recursive=recursive,
-        once=once,
-        as_json=as_json,
-    )
+    failures = watch_folders(StationOptions(**options), once=once, as_json=as_json)
     if failures:
         click.get_current_context().exit(1)
 
@@ -134,7 +143,7 @@ def watch(
     metavar="NAME",
     help="Further name by which browsers call this machine; may be repeated.",
 )
-@classifier_options
+@station_options
 @click.option(
     "--max-mib",
     type=Count(1, 1024),
@@ -152,21 +161,13 @@ def watch(
     help="Largest image that is accepted.",
 )
 def serve(
-    folders: tuple[str, ...],
     host: str,
     port: int,
     token: str | None,
     names: tuple[str, ...],
-    bundle: str | None,
-    backend: str,
-    threads: int | None,
-    home: str | None,
-    recursive: bool,
-    settle_s: float,
-    interval_s: float,
-    timeout_s: float,
     max_mib: int,
     max_megapixels: float,
+    **options: Any,
 ) -> None:
     """Serve the local page and a REST interface, and watch folders.
 
@@ -179,13 +180,10 @@ def serve(
       alledge serve "D:/Camera/Pictures"
       alledge serve --port 0 --bundle bundles/mobilenetv2-cell-int8
     """
-    from .server.run_serve import ServeOptions, serve_station
+    from .options import StationOptions
+    from .server.run_serve import ServerOptions, serve_station
 
     serve_station(
-        ServeOptions(
-            folders=folders, host=host, port=port, token=token, names=names, home=home,
-            bundle=bundle, backend=backend, threads=threads, timeout_s=timeout_s,
-            settle_s=settle_s, interval_s=interval_s, recursive=recursive, max_mib=max_mib,
-            max_megapixels=max_megapixels,
-        )
-    )  # fmt: skip
+        StationOptions(**options),
+        ServerOptions(host, port, token, names, max_mib, max_megapixels),
+    )

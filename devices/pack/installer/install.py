@@ -62,9 +62,16 @@ def main() -> int:
         default=[],
         help="accept only packs signed with this .pub key, now and later",
     )
+    parser.add_argument(
+        "--watch",
+        type=Path,
+        action="append",
+        default=[],
+        help="install a service that classifies what a camera saves into this folder",
+    )
     options = parser.parse_args()
     try:
-        return install(options.prefix.expanduser().absolute(), options.trust)
+        return install(options.prefix.expanduser().absolute(), options.trust, options.watch)
     except (Refused, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
         print(f"not installed: {printable(str(error))}", file=sys.stderr)
         print("the previous installation is unchanged", file=sys.stderr)
@@ -85,8 +92,11 @@ def default_prefix() -> Path:
     return Path.home() / ".local" / "share" / "alledge"
 
 
-def install(prefix: Path, trust: list[Path]) -> int:
-    """Check the pack, install it beside the previous one, verify it, and switch to it."""
+def install(prefix: Path, trust: list[Path], watch: list[Path]) -> int:
+    """Check the pack, install it beside the previous one, verify it, and switch to it.
+
+    With folders to watch, the installed command then installs its service.
+    """
     content = (HERE / "pack.json").read_bytes()
     keys = check_signature(content, read_keys(prefix / "trusted"), trust)
     pack = read_pack(content)
@@ -97,8 +107,15 @@ def install(prefix: Path, trust: list[Path]) -> int:
         folder = find_working_installation(prefix / "versions", digest)
         folder = folder or create_installation(prefix, digest, pack, keys)
         command = switch_command(prefix, folder, keys)
-    print(f"installed. Type: {command} classify IMAGE")
-    return 0
+    print(f"installed. Type: {command} classify IMAGE", flush=True)
+    return install_service(command, watch) if watch else 0
+
+
+def install_service(command: Path, folders: list[Path]) -> int:
+    """Have the installed command watch folders as a service; return the exit code."""
+    names = [str(folder.absolute()) for folder in folders]
+    words = ["station", "install", "--no-page", "--command", str(command), *names]
+    return subprocess.run([str(command), *words], check=False).returncode
 
 
 def read_pack(content: bytes) -> dict[str, Any]:
@@ -157,7 +174,7 @@ def check_files(pack: dict[str, Any]) -> None:
         path = HERE / name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             raise Refused(f"{name} is damaged: unpack the tar again, or copy it again")
-    for folder in ("wheels", "bundle", "tools"):
+    for folder in ("wheels", "bundle", "tools", "sites"):
         for path in (HERE / folder).rglob("*"):
             name = path.relative_to(HERE).as_posix()
             if path.is_file() and name not in pack["files"]:
@@ -265,7 +282,9 @@ def fill_installation(folder: Path, pack: dict[str, Any], keys: dict[str, str]) 
     )
     leave_out(folder, pack["leave_out"])
     run(python, "-I", "-c", COMPILE)
-    shutil.copytree(HERE / "bundle", folder / "share" / "alledge" / "bundle")
+    for name in ("bundle", "sites"):
+        if (HERE / name).is_dir():
+            shutil.copytree(HERE / name, folder / "share" / "alledge" / name)
     if keys:
         (folder / "share" / "alledge" / "trusted").mkdir()
     for name, text in keys.items():

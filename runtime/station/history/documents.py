@@ -184,6 +184,6 @@ def _local(time: str) -> str:
     """Return a time in the zone of this machine, to the second."""
     import datetime
 
-    moment = datetime.datetime.strptime(time, "%Y-%m-%dT%H:%M:%S.%fZ")
+    moment = datetime.datetime.fromisoformat(time.removesuffix("Z"))
     local = moment.replace(tzinfo=datetime.timezone.utc).astimezone()
     return local.strftime("%Y-%m-%d %H:%M:%S")

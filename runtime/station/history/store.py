@@ -25,6 +25,8 @@ INSERT = (
     f"VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
 )
 
+STATION_DIGITS = 12  # of the name of a workstation
+
 
 def utc_now() -> str:
     """Return the time as the history has it: ``2026-01-31T12:00:00.000Z``."""
@@ -176,6 +178,33 @@ class History:
         with self._using() as connection:  # the log still has what was removed
             is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         return Removal(count, not is_busy)
+
+    @property
+    def station(self) -> str:
+        """Short name of this workstation: random, made with the history."""
+        return str(self._first_link)[:STATION_DIGITS]
+
+    def delivered(self, receiver: str) -> int:
+        """Return the number of the last row that a receiver has confirmed.
+
+        A receiver that is new begins with what comes after this call.
+        """
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO deliveries SELECT ?, coalesce(max(number), 0) FROM entries",
+                (receiver,),
+            )
+            row = connection.execute(
+                "SELECT number FROM deliveries WHERE receiver = ?", (receiver,)
+            ).fetchone()
+        return int(row[0])
+
+    def set_delivered(self, receiver: str, number: int) -> None:
+        """Note that a receiver has confirmed all rows up to a number."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO deliveries VALUES (?, ?)", (receiver, number)
+            )
 
     def find_result(self, content: str, bundle: str, site: str | None = None) -> int | None:
         """Return the number of the result of a content, or None."""

@@ -14,6 +14,7 @@ from ..history.agreement import agreement
 from ..history.documents import entry_document
 from ..history.entries import Entry
 from .access import COOKIE
+from .camera_api import camera_routes
 from .classify_queue import QueueFullError
 from .event_feed import TooManyPagesError
 from .openapi import openapi_document
@@ -44,6 +45,7 @@ def routes() -> list[Route]:
         Route("/v1/history/{number:int}/verdicts", add_verdict, methods=["POST"]),
         Route("/v1/cells", list_cells, methods=["GET"]),
         Route("/v1/agreement", show_agreement, methods=["GET"]),
+        *camera_routes(),
         Route("/v1/events", events, methods=["GET"]),
         Route("/v1/login", login, methods=["POST"]),
         Route("/metrics", metrics, methods=["GET"]),

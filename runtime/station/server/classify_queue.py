@@ -64,7 +64,7 @@ class ClassifyQueue:
         workers: int,
         max_megapixels: float,
     ) -> None:
-        self._classifier, self._recorder, self._history = classifier, recorder, history
+        self._classifier, self.recorder, self._history = classifier, recorder, history
         self._max_megapixels = max_megapixels
         self._workers = workers
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="alledge-upload")
@@ -129,7 +129,7 @@ class ClassifyQueue:
     def _work(self, upload: Upload) -> Entry:
         started = time.perf_counter()
         content = digest_of(upload.content)
-        recorder, history = self._recorder, self._history
+        recorder, history = self.recorder, self._history
         number = history.find_result(content, recorder.bundle, recorder.site)
         if number is None:
             number = self._classify(upload, content)
@@ -144,7 +144,7 @@ class ClassifyQueue:
 
     def _classify(self, upload: Upload, content: str) -> int:
         name = None if upload.name is None else FileName(upload.name)
-        recorder = self._recorder
+        recorder = self.recorder
         reason = self._too_many_pixels(upload.content)
         if reason is None:
             result = self._classifier.classify(upload.content)

@@ -83,6 +83,18 @@ def _paths() -> dict[str, Any]:
             parameters=[*_filters(), _parameter("entry", COUNT), _parameter("judged", {})],
         ),
         "/v1/agreement": _get("How often people agree", {"type": "object"}, 503),
+        "/v1/camera": _get("Focus and exposure of the camera", {"type": "object"}, 404),
+        "/v1/camera/frame": _get("The last frame of the camera, small", JPEG, 404),
+        "/v1/camera/grab": {
+            "post": {
+                "summary": "Take a picture; its result comes with the events",
+                "requestBody": _json_body({"type": "object"}),
+                "responses": {
+                    "202": _json("The picture is taken", {"type": "object"}),
+                    **_errors(400, 404, 408, 413, 415, 422),
+                },
+            }
+        },
         "/v1/events": _get("Server-sent events", {"text/event-stream": {}}, 503),
         "/v1/login": {
             "post": {

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....errors import AlledgeError, MissingPackageError, UsageError
 from ...machine import usable_cores
-from ...terminal import echo, printable
+from ...terminal import echo
 from ...watchdog import FreezeTimer
+from ..camera.session import camera_settings, grabbing
 from ..history.store import History
 from ..home import station_home
+from ..mqtt.broker import parse_broker
+from ..mqtt.publisher import publishing
+from ..options import StationOptions
 from ..recording import Recorder
-from ..watching.run_watch import check_folders, load_classifier
+from ..watching.run_watch import check_folders, load_classifier, new_watcher, notice
 from ..watching.watcher import Watcher
 from .access_options import check_access
 
@@ -27,63 +30,62 @@ if TYPE_CHECKING:
     from .services import Services
 
 SHUTDOWN_S = 3  # for answers that are under way
+SWITCH_S = 0.0005
 RETRY_S = 15.0  # after an error of the watching: a full disk, an engine that failed
-notice = partial(echo, err=True)
 
 
 @dataclass(frozen=True)
-class ServeOptions:
-    """The options of ``alledge serve``; the names and meanings are those of the command."""
+class ServerOptions:
+    """The options of ``alledge serve`` alone; the names and meanings are those of the command."""
 
-    folders: tuple[str, ...]
     host: str
     port: int
     token: str | None
     names: tuple[str, ...]
-    home: str | None
-    bundle: str | None
-    backend: str
-    threads: int | None
-    timeout_s: float
-    settle_s: float
-    interval_s: float
-    recursive: bool
     max_mib: int
     max_megapixels: float
 
 
-def serve_station(options: ServeOptions) -> None:
+def serve_station(options: StationOptions, server: ServerOptions) -> None:
     """Serve the page and the REST interface until a signal comes.
 
     Parameters
     ----------
-    options : ServeOptions
+    options : StationOptions
+    server : ServerOptions
 
     Raises
     ------
     UsageError
-        If the address is not allowed without a token, cannot be used, or a folder is no folder.
+        If the address is not allowed without a token, cannot be used, or a folder is no folder;
+        or as `parse_broker` and `camera_settings`.
     MissingPackageError
         If Starlette, uvicorn or python-multipart is not installed.
     HistoryError
         As `History`.
     """
-    check_access(options.host, options.token)
+    check_access(server.host, server.token)
     check_packages()
+    broker = None if options.mqtt is None else parse_broker(options.mqtt, options.mqtt_ca)
     place = station_home(options.home)
     check_folders(options.folders, place)
+    camera = camera_settings(options, place)
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(contextlib.closing(listen(options.host, options.port)))
-        history = stack.enter_context(History(place))
-        reading = stack.enter_context(History(place))
-        timer = stack.enter_context(FreezeTimer(options.timeout_s))
-        classifier = stack.enter_context(
-            load_classifier(
-                timer, options.bundle, options.backend, options.threads, options.timeout_s
+        enter = stack.enter_context
+        listener = enter(contextlib.closing(listen(server.host, server.port)))
+        history, reading = enter(History(place)), enter(History(place))
+        timer = enter(FreezeTimer(options.timeout_s))
+        classifier = enter(load_classifier(timer, options, place))
+        enter(publishing(broker, classifier.bundle, place, notice))
+        services = enter(_services(options, server, classifier, history, reading))
+        services.camera = enter(grabbing(camera, notice))
+        recorder = services.queue.recorder
+        if options.folders or camera is not None:
+            services.watcher = new_watcher(
+                options, camera, classifier, recorder, history, place, lambda number, path: None
             )
-        )
-        services = stack.enter_context(_services(options, classifier, history, reading, place))
-        _run(options, services, listener)
+            enter(_watching(services))
+        _run(server, services, listener)
 
 
 def check_packages() -> None:
@@ -125,7 +127,11 @@ def address_of(listener: socket.socket, host: str) -> str:
 
 @contextlib.contextmanager
 def _services(
-    options: ServeOptions, classifier: Classifier, history: History, reading: History, home: Path
+    options: StationOptions,
+    server: ServerOptions,
+    classifier: Classifier,
+    history: History,
+    reading: History,
 ) -> Iterator[Services]:
     from .access import access_rules
     from .classify_queue import ClassifyQueue
@@ -133,27 +139,27 @@ def _services(
     from .services import Services
     from .uploads import UploadReader
 
-    recorder = Recorder(classifier)
     workers = usable_cores() if options.threads is None else options.threads
-    queue = ClassifyQueue(classifier, recorder, history, workers, options.max_megapixels)
-    services = Services(
-        classifier, reading, queue, UploadReader(options.max_mib), EventFeed(reading),
-        access_rules(options.host, options.token, options.names), folders=options.folders,
-    )  # fmt: skip
-    if options.folders:
-        services.watcher = Watcher(
-            options.folders, classifier, recorder, history, home, settle_s=options.settle_s,
-            interval_s=options.interval_s, recursive=options.recursive,
-            announce=lambda number, path: None, notice=lambda text: notice(printable(text)),
-        )  # fmt: skip
-        services.watching = _watch(services.watcher, services.failure)
+    queue = ClassifyQueue(classifier, Recorder(classifier), history, workers, server.max_megapixels)
     try:
-        yield services
+        yield Services(
+            classifier, reading, queue, UploadReader(server.max_mib), EventFeed(reading),
+            access_rules(server.host, server.token, server.names),
+        )  # fmt: skip
     finally:
-        if services.watcher is not None and services.watching is not None:
-            services.watcher.stop()
-            services.watching.join()
         queue.close()
+
+
+@contextlib.contextmanager
+def _watching(services: Services) -> Iterator[None]:
+    watcher = services.watcher
+    assert watcher is not None
+    services.watching = _watch(watcher, services.failure)
+    try:
+        yield
+    finally:
+        watcher.stop()
+        services.watching.join()
 
 
 def _watch(watcher: Watcher, failure: list[str]) -> threading.Thread:
@@ -168,7 +174,7 @@ def _watch(watcher: Watcher, failure: list[str]) -> threading.Thread:
             except Exception as error:  # the page must show it, whatever it is
                 said = error.one_line if isinstance(error, AlledgeError) else repr(error)
                 if said != last:
-                    notice(printable(f"error: the folders are not watched: {said}; trying again"))
+                    notice(f"error: the folders are not watched: {said}; trying again")
                 failure[:] = [last := said]
                 watcher.wait(RETRY_S)
 
@@ -177,7 +183,7 @@ def _watch(watcher: Watcher, failure: list[str]) -> threading.Thread:
     return thread
 
 
-def _run(options: ServeOptions, services: Services, listener: socket.socket) -> None:
+def _run(options: ServerOptions, services: Services, listener: socket.socket) -> None:
     import uvicorn
 
     from .application import application
@@ -196,4 +202,6 @@ def _run(options: ServeOptions, services: Services, listener: socket.socket) -> 
             "anybody who knows the token can read the history here; the connection is not "
             "encrypted: use it in a trusted network, or behind a proxy with TLS"
         )
+    # The threads that classify give the event loop its turn sooner than after the usual 5 ms.
+    sys.setswitchinterval(SWITCH_S)
     server.run(sockets=[listener])

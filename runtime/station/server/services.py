@@ -18,6 +18,7 @@ from ..history.queries import EntryQuery
 
 if TYPE_CHECKING:
     from ...classifier import Classifier
+    from ..camera.grabber import CameraGrabber
     from ..history.store import History
     from ..watching.watcher import Watcher
     from .access import AccessRules
@@ -36,7 +37,9 @@ class CoverageDocument(TypedDict):
     """Whether the microscope is covered, as far as is known."""
 
     commissioned: bool
-    site: str | None
+    site: str | None  # name and version
+    verdict: str | None  # covered, covered after correction, or not covered
+    adopted: bool  # whether the site has a layer of its own
     guarded: bool  # whether the bundle has guards
     recent: int  # results that were looked at
     unfamiliar: int  # of these, with a flag of the guards against the microscope or the domain
@@ -54,6 +57,7 @@ class StateDocument(TypedDict):
     positive: list[str]
     threshold: float
     folders: list[str]
+    camera: bool  # whether ``/v1/camera`` has one
     problems: list[str]
     waiting: int  # files and uploads
     max_bytes: int  # of an upload
@@ -76,7 +80,7 @@ class Services:
     reader : UploadReader
     feed : EventFeed
     rules : AccessRules
-    folders : tuple of str
+    camera : CameraGrabber or None
     watcher : Watcher or None
     watching : threading.Thread or None
         In which the watcher runs.
@@ -90,9 +94,9 @@ class Services:
     reader: UploadReader
     feed: EventFeed
     rules: AccessRules
-    folders: tuple[str, ...] = ()
     watcher: Watcher | None = None
     watching: threading.Thread | None = None
+    camera: CameraGrabber | None = None
     failure: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
 
@@ -127,7 +131,8 @@ class Services:
             "labels": list(bundle.labels),
             "positive": list(bundle.positive),
             "threshold": self.classifier.threshold,
-            "folders": list(self.folders),
+            "folders": [] if self.watcher is None else self.watcher.folders,
+            "camera": self.camera is not None,
             "problems": self.problems(),
             "waiting": waiting,
             "max_bytes": self.reader.limit,
@@ -139,10 +144,13 @@ class Services:
 
     def _coverage(self) -> CoverageDocument:
         recent = self.history.entries(EntryQuery(unread=False, limit=RECENT))
+        site = self.classifier.site
         flags = [(entry.record or {}).get("flags") or () for entry in recent]
         return {
-            "commissioned": False,
-            "site": None,
+            "commissioned": site is not None and site.coverage is not None,
+            "site": None if site is None else site.label,
+            "verdict": None if site is None else site.coverage,
+            "adopted": site is not None and site.head is not None,
             "guarded": self.classifier.guarded,
             "recent": len(recent),
             "unfamiliar": sum(any(flag in UNFAMILIAR for flag in row) for row in flags),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,8 @@ class FolderPoll:
         Seconds for which a file must be still.
     recursive : bool
         Read the folders inside a folder too.
+    whole : collection of str
+        Folders whose files are finished when they appear.
 
     Attributes
     ----------
@@ -82,8 +84,10 @@ class FolderPoll:
         Folders that could not be read in the last scan, and why.
     """
 
-    def __init__(self, settle_s: float, *, recursive: bool = False) -> None:
-        self.settle_s, self._recursive = settle_s, recursive
+    def __init__(
+        self, settle_s: float, *, recursive: bool = False, whole: Collection[str] = ()
+    ) -> None:
+        self.settle_s, self._recursive, self._whole = settle_s, recursive, whole
         self._files: dict[str, _File] = {}
         self._scans = 0
         self.problems: dict[str, str] = {}
@@ -101,13 +105,14 @@ class FolderPoll:
         self.problems = {}
         present: dict[str, _File] = {}
         for folder in folders:
+            settle_s = 0.0 if folder in self._whole else self.settle_s
             for path, stamp in self._listed(folder):
                 file = self._files.get(path)
                 if file is None:
-                    file = _File(folder, stamp, now_s, self._scans, self.settle_s)
+                    file = _File(folder, stamp, now_s, self._scans, settle_s)
                 elif file.stamp != stamp:
                     file.stamp, file.since_s = stamp, now_s
-                    file.scan, file.retry_still_s = self._scans, self.settle_s
+                    file.scan, file.retry_still_s = self._scans, settle_s
                 present[path] = file
         self._files = present  # a file that is gone is forgotten; its content is in the history
 

@@ -4,46 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from ....errors import UsageError
 from ...bundle.finding import builtin_notice, open_bundle
 from ...classifier import Classifier
+from ...sites.profile import site_in_use
 from ...terminal import echo, printable
 from ...watchdog import FreezeTimer
+from ..camera.session import CameraSettings, camera_settings, grab_on_enter, grabbing
 from ..history.documents import entry_document, entry_line
 from ..history.store import History
 from ..home import station_home
+from ..mqtt.broker import parse_broker
+from ..mqtt.publisher import drain_all, publishing
+from ..options import StationOptions
 from ..recording import Recorder
-from .watcher import Watcher
-
-notice = partial(echo, err=True)
+from .watcher import Announce, Watcher
 
 
-def watch_folders(
-    folders: Sequence[str],
-    *,
-    home: str | None,
-    bundle: str | None,
-    backend: str,
-    threads: int | None,
-    timeout_s: float,
-    settle_s: float,
-    interval_s: float,
-    recursive: bool,
-    once: bool,
-    as_json: bool,
-) -> int:
-    """Watch folders and print each new result; return the number of failures.
+def notice(text: str) -> None:
+    """Print a line for people, on standard error."""
+    echo(printable(text), err=True)
+
+
+def watch_folders(options: StationOptions, *, once: bool, as_json: bool) -> int:
+    """Watch folders and a camera, print each new result, and return the number of failures.
 
     Parameters
     ----------
-    folders : sequence of str
-    home, bundle, backend, threads, timeout_s
-        As the options of ``alledge watch``.
-    settle_s, interval_s, recursive, once
-        As `Watcher`.
+    options : StationOptions
+    once : bool
+        Work off the files that are there, or a recording, and return.
     as_json : bool
         Print documents of the history, one a line.
 
@@ -55,16 +47,25 @@ def watch_folders(
     Raises
     ------
     UsageError
-        If a folder is no folder, or as `station_home` and `Classifier.load`.
+        If there is nothing to watch, a folder is no folder, or `once` is asked of a live camera;
+        or as `station_home`, `parse_broker`, `camera_settings` and `Classifier.load`.
     HistoryError
         As `History`.
     """
-    place = station_home(home)
-    check_folders(folders, place)
+    broker = None if options.mqtt is None else parse_broker(options.mqtt, options.mqtt_ca)
+    if not options.folders and options.camera is None:
+        raise UsageError("there is nothing to watch", fix="name a folder, or --camera 0")
+    place = station_home(options.home)
+    check_folders(options.folders, place)
+    camera = camera_settings(options, place)
+    if camera is not None and camera.is_live and once:
+        raise UsageError("--once with a camera that never ends", fix="leave --once out")
     with (
         History(place) as history,
-        FreezeTimer(timeout_s) as timer,
-        load_classifier(timer, bundle, backend, threads, timeout_s) as classifier,
+        FreezeTimer(options.timeout_s) as timer,
+        load_classifier(timer, options, place) as classifier,
+        publishing(broker, classifier.bundle, place, notice) as publisher,
+        grabbing(camera, notice) as grabber,
     ):
 
         def announce(number: int, path: str) -> None:
@@ -72,15 +73,18 @@ def watch_folders(
             if entry is not None:
                 echo(json.dumps(entry_document(entry)) if as_json else entry_line(entry))
 
-        watcher = Watcher(
-            folders, classifier, Recorder(classifier), history, place, settle_s=settle_s,
-            interval_s=interval_s, recursive=recursive, announce=announce,
-            notice=lambda text: notice(printable(text)),
-        )  # fmt: skip
+        recorder = Recorder(classifier)
+        watcher = new_watcher(options, camera, classifier, recorder, history, place, announce)
+        if grabber is not None and once:
+            grabber.join()
+        elif grabber is not None:
+            grab_on_enter(grabber)
         if not once:
-            names = ", ".join(map(printable, folders))
-            notice(f"watching {names} with {printable(classifier.bundle.name)}; Ctrl-C ends it")
+            names = ", ".join(watcher.folders)
+            notice(f"watching {names} with {classifier.bundle.name}; Ctrl-C ends it")
         watcher.run(once=once)
+        if publisher is not None:
+            drain_all(publisher, notice)
         counts = watcher.counts
         notice(
             f"{counts['new']} new, {counts['known']} known already, "
@@ -90,28 +94,48 @@ def watch_folders(
         return counts["unreadable"] + len(watcher.problems)
 
 
-def load_classifier(
-    timer: FreezeTimer, bundle: str | None, backend: str, threads: int | None, timeout_s: float
-) -> Classifier:
+def new_watcher(
+    options: StationOptions,
+    camera: CameraSettings | None,
+    classifier: Classifier,
+    recorder: Recorder,
+    history: History,
+    home: Path,
+    announce: Announce,
+) -> Watcher:
+    """Return the watcher of the folders of the options, and of that of the camera."""
+    own = () if camera is None else (str(camera.folder),)
+    return Watcher(
+        (*options.folders, *own), classifier, recorder, history, home, settle_s=options.settle_s,
+        interval_s=options.interval_s, recursive=options.recursive, whole=own, announce=announce,
+        notice=notice,
+    )  # fmt: skip
+
+
+def load_classifier(timer: FreezeTimer, options: StationOptions, home: Path) -> Classifier:
     """Load a bundle for a workstation: throughput mode, with previews.
 
     Parameters
     ----------
     timer : FreezeTimer
         Gets more time while an engine loads.
-    bundle, backend, threads, timeout_s
-        As `Classifier.load`.
+    options : StationOptions
+    home : Path
+        Has the profile of the site of the options.
     """
     from ...batch import LOAD_LIMIT_S
 
-    opened = open_bundle(bundle)
-    if bundle is None and (line := builtin_notice(opened)):
+    opened = open_bundle(options.bundle)
+    if options.bundle is None and (line := builtin_notice(opened)):
         notice(line)
     timer.limit_s = LOAD_LIMIT_S
     try:
-        return Classifier.load(opened, backend, threads, "throughput", timeout_s, previews=True)
+        return Classifier.load(
+            opened, options.backend, options.threads, "throughput", options.timeout_s,
+            site=site_in_use(options.site, home), previews=True,
+        )  # fmt: skip
     finally:
-        timer.limit_s = timeout_s
+        timer.limit_s = options.timeout_s
 
 
 def check_folders(folders: Sequence[str], home: Path) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...file_lock import ProcessLock
 from ...interrupts import held
 from ..history.entries import FileName, NewEntry, SeenFile
-from ..locks import ProcessLock, folder_lock
+from ..locks import folder_lock
 from .folder_poll import FinishedFile, FolderPoll
 from .intake import Intake, read_finished
 
@@ -49,6 +50,8 @@ class Watcher:
     interval_s : float
         Seconds between two looks at the folders.
     recursive : bool
+    whole : collection of str
+        Folders whose files are finished when they appear: that of a camera.
     announce : callable
         Gets each new row when it is on the disk.
     notice : callable
@@ -71,6 +74,7 @@ class Watcher:
         settle_s: float,
         interval_s: float,
         recursive: bool = False,
+        whole: Collection[str] = (),
         announce: Announce,
         notice: Notice,
     ) -> None:
@@ -78,7 +82,7 @@ class Watcher:
             folder: folder_lock(home, Path(folder)) for folder in dict.fromkeys(folders)
         }
         self._classifier, self._recorder, self._history = classifier, recorder, history
-        self._poll = FolderPoll(settle_s, recursive=recursive)
+        self._poll = FolderPoll(settle_s, recursive=recursive, whole=whole)
         self._settle_s, self._interval_s = settle_s, interval_s
         self._announce, self._notice = announce, notice
         self._problems: dict[str, str] = {}
@@ -92,6 +96,11 @@ class Watcher:
     def problems(self) -> dict[str, str]:
         """Folders that cannot be watched now, and why."""
         return dict(self._problems)
+
+    @property
+    def folders(self) -> list[str]:
+        """The watched folders."""
+        return list(self._locks)
 
     @property
     def waiting(self) -> int:
@@ -138,7 +147,7 @@ class Watcher:
                 elif once and not self._poll.waiting:
                     return
                 else:
-                    time.sleep(min(max(self._interval_s / 4, SHORTEST_PAUSE_S), 0.25))
+                    self.wait(min(max(self._interval_s / 4, SHORTEST_PAUSE_S), 0.25))
         finally:
             for lock in self._locks.values():
                 lock.release()

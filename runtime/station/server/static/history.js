@@ -56,7 +56,17 @@ function isUnfiltered() {
 export function select(number) {
   chosen = number;
   show();
-  byId("list").querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
+  const row = byId("list").querySelector('[aria-current="true"]');
+  if (row) reveal(row);
+}
+
+// Scrolls the list, and never the page: on a tablet the list is below the picture.
+function reveal(row) {
+  const list = byId("list");
+  const top = row.offsetTop - list.offsetTop;
+  const bottom = top + row.offsetHeight;
+  if (top < list.scrollTop) list.scrollTop = top;
+  else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
 }
 
 // Returns the entry `step` rows below the chosen one.

@@ -1,5 +1,6 @@
 // The page: connects the history, the verdict, the picture and the keys.
 
+import { showCamera, takePicture } from "./camera.js";
 import { element, byId } from "./elements.js";
 import * as history from "./history.js";
 import { labelText, loadLanguage, share, text, usualLanguage } from "./messages.js";
@@ -98,15 +99,27 @@ async function refreshState() {
   showState();
 }
 
+function coverageText(coverage) {
+  const site = { site: coverage.site };
+  const verdicts = {
+    covered: text("covered", site),
+    "covered after correction": text("covered", site),
+    "not covered": text("not_covered", site),
+  };
+  const verdict = verdicts[coverage.verdict] ?? text("not_commissioned");
+  return coverage.adopted ? text("adopted", site) : verdict;
+}
+
 function showState() {
   if (!known) return;
   const { coverage, agreement } = known;
   const place = byId("coverage");
-  place.classList.toggle("unsure", !coverage.commissioned);
+  const isCovered = coverage.adopted || ["covered", "covered after correction"].includes(coverage.verdict);
+  place.classList.toggle("unsure", !isCovered);
   const guards = coverage.guarded
     ? text("guards", { unfamiliar: coverage.unfamiliar, recent: coverage.recent })
     : text("no_guards");
-  byId("coverage-text").textContent = `${text("not_commissioned")} ${guards}`;
+  byId("coverage-text").textContent = `${coverageText(coverage)} ${guards}`;
   const rates = ["images", "cells"].map((kind) => {
     const a = agreement[kind];
     if (!a.judged) return text(`${kind}_unjudged`);
@@ -117,6 +130,7 @@ function showState() {
   byId("agreement").textContent = `${text("agreement")} ${rates.join(" ")} ${text("bias")}`;
   byId("versions").textContent = `alledge ${known.version} · ${known.bundle} · ${known.engine}.`;
   showAlarm();
+  showCamera(known.camera);
 }
 
 function showLive(isOn) {
@@ -220,7 +234,7 @@ function moveEntry(step) {
 
 const KEYS = {
   ArrowRight: () => moveCell(1), ArrowLeft: () => moveCell(-1),
-  j: () => moveEntry(1), k: () => moveEntry(-1),
+  g: () => takePicture(complain), j: () => moveEntry(1), k: () => moveEntry(-1),
   Escape: () => show(shown), "/": () => byId("search").focus(), "?": showHelp, 0: () => judge(null),
 };
 
@@ -230,13 +244,14 @@ function onKey(event) {
   if (document.querySelector("dialog[open]")) return;
   const label = classesOf(shown)[Number(event.key) - 1];
   const action = label ? () => judge(label) : KEYS[event.key];
-  if (!action || (event.key !== "/" && event.key !== "?" && !shown)) return;
+  if (!action || (!["/", "?", "g"].includes(event.key) && !shown)) return;
   event.preventDefault();
   action();
 }
 
 function showHelp() {
   const rows = ["key_class", "key_withdraw", "key_cell", "key_entry", "key_image", "key_search"];
+  if (known?.camera) rows.push("key_grab");
   byId("keys").replaceChildren(...rows.map((key) => {
     const [keys, meaning] = text(key).split(": ");
     return element("div", {}, element("dt", {}, element("kbd", {}, keys)), element("dd", {}, meaning));
@@ -284,6 +299,7 @@ async function start() {
   await loadLanguage(language);
   startLogin();
   startDropping();
+  byId("grab").addEventListener("click", () => takePicture(complain));
   history.startHistory((entry) => show(entry));
   document.addEventListener("keydown", onKey);
   await begin();

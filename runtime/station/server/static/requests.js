@@ -28,6 +28,9 @@ export const state = () => get("/v1/state");
 export const entry = (number) => get(`/v1/history/${number}`);
 export const login = (token) => send("/v1/login", { token });
 
+export const camera = () => get("/v1/camera");
+export const grab = () => send("/v1/camera/grab", {});
+
 export async function entries(filters) {
   const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
   return (await get(`/v1/history?${query}`)).entries;

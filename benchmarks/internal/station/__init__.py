@@ -1,0 +1,1 @@
+"""Faults and load of the workstation, on real processes; each command takes a bundle."""

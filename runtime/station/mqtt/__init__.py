@@ -1,0 +1,1 @@
+"""Publishes the results of a workstation to an MQTT broker; needs the extra ``mqtt``."""
