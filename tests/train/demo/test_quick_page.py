@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from alledge.errors import UsageError
+from alledge.runtime.bundle import builtin
+from alledge.train.demo.quick_demo import run_quick_demo
 from alledge.train.demo.quick_page import write_page
 from alledge.train.runs.run_folder import Run
 from support.markup import MARKUP, injected, poison
@@ -60,3 +63,13 @@ def test_markup_in_every_text_stays_text(demo: Path) -> None:
     html = write_page(demo, texts, [MARKUP]).read_text(encoding="utf-8")
     assert html.count("&lt;img src=x onerror=alert(1)&gt;") >= 5
     assert not injected(html)
+
+
+def test_a_quick_demo_without_a_built_in_bundle_says_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builtin, "FOLDER", tmp_path / "not built")
+    with pytest.raises(UsageError, match="contains no bundle") as caught:
+        run_quick_demo(tmp_path / "demo")
+    assert "alledge demo --full" in str(caught.value)
+    assert not (tmp_path / "demo").exists()
