@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from alledge.cli import COMMANDS, main
+from alledge.errors import UsageError
 from alledge.runtime.station.history.store import History
 from alledge.train.runs.run_folder import Run
 
@@ -283,6 +284,8 @@ def test_force_deletes_nothing_but_the_results_in_the_folder_of_a_demo(place: Pa
         path.write_bytes(USERS)
     prepare_folder(demo)
     assert (demo / "run" / "run.json").exists()
+    with pytest.raises(UsageError, match="the results of a quick demo, not of a full one"):
+        prepare_folder(demo, kind="full")
     prepare_folder(demo, force=True)
     assert not (demo / "run").exists()
     assert all(path.read_bytes() == USERS for path in kept)

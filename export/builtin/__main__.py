@@ -19,6 +19,7 @@ from ...runtime.bundle.builtin import BUILTIN_NAME
 from ...runtime.bundle.record_file import RECORD
 from ...runtime.option_types import FilePath
 from ...runtime.terminal import echo
+from ...train.command_options import seed_option
 from .assembly import assemble_builtin
 
 MODEL = "mobilenetv2"
@@ -34,7 +35,7 @@ OVERLAPS, CELLS = ROOT / "docs" / "all-idb1-overlaps.csv", ROOT / "docs" / "all-
     help="A folder per kind of cell: the cells of PBC that may be trained on.",
 )
 @click.option("--weights", default="imagenet", help="As of `alledge train`.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
+@seed_option
 @click.option(
     "--work",
     default="build/builtin",

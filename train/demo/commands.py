@@ -34,7 +34,7 @@ Your own data (fields with the places of their cells, or a folder for each kind 
   alledge classify field.jpg --bundle bundles/mobilenetv2-cell-int8"""
 
 
-@click.command(short_help="Run every step on generated smears, in minutes.")
+@click.command(short_help="Run everything on generated smears, in minutes.")
 @click.option(
     "--out",
     default="demo",
@@ -54,7 +54,7 @@ Your own data (fields with the places of their cells, or a folder for each kind 
 def demo(
     out: Path, full: bool, weights: str | None, force: bool, images: int | None, epochs: int | None
 ) -> None:
-    """Run every step on generated smears, in minutes.
+    """Run everything on generated smears, in minutes.
 
     Draws blood smears, classifies them with the bundle that alledge contains, fits a new last
     layer to the smears, quantizes the result to int8, verifies it, classifies again, and writes one

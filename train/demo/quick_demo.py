@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...runtime.bundle.builtin import BUILTIN_NAME
-from ..networks.base_weights import weights_file
+from ...errors import UsageError
+from ...runtime.bundle.builtin import BUILTIN_NAME, builtin_folder
 from .steps import MODEL, NEW_SEED, SEED, Step, draw_smears, run_step
 
 IMAGES, NEW_IMAGES = 32, 12
@@ -30,7 +30,11 @@ def run_quick_demo(out: Path, *, images: int = IMAGES) -> Path:
     RunError
         If a command fails.
     """
-    weights_file(BUILTIN_NAME)  # raises the error before anything is drawn
+    if not builtin_folder().is_dir():
+        raise UsageError(
+            "this installation contains no bundle to begin with",
+            fix="alledge demo --full, which trains one; or in a checkout: make builtin",
+        )
     draw_smears(out / "smears", images, SEED)
     draw_smears(out / "new-smears", NEW_IMAGES, NEW_SEED)
     steps = _steps(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,29 @@ from .full_page import thumbnail
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "quick.html.j2"
 PICTURE_PX = (720, 720)
 PICTURES = 4  # of the fields with the most blasts
+
+
+@dataclass(frozen=True)
+class NewField:
+    """A new smear: what was drawn, and the records of both bundles.
+
+    Parameters
+    ----------
+    name : str
+    blasts : int
+        That the program drew.
+    before, after : dict
+        Records of ``alledge classify --json``.
+    """
+
+    name: str
+    blasts: int
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    def records(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return both records."""
+        return self.before, self.after
 
 
 def write_page(out: Path, outputs: dict[str, str], commands: list[str]) -> Path:
@@ -40,27 +64,22 @@ def write_page(out: Path, outputs: dict[str, str], commands: list[str]) -> Path:
         The page.
     """
     before, after = (_records(outputs[name]) for name in ("builtin", "classify"))
-    fields: list[dict[str, Any]] = [
-        {"name": Path(one["image"]).name, "blasts": _blasts(Path(one["image"]))}
-        | {"before": one, "after": two}
+    fields = [
+        NewField(Path(one["image"]).name, _blasts(Path(one["image"])), one, two)
         for one, two in zip(before, after, strict=True)
     ]
-    shown = sorted(fields, key=lambda field: -field["blasts"])[:PICTURES]
+    shown = sorted(fields, key=lambda field: -field.blasts)[:PICTURES]
     run = read_json(out / "run" / "run.json", error=RunError, file_names=True)
     text = render_page(
         TEMPLATE,
         fields=fields,
-        right={key: _right(fields, key) for key in ("before", "after")},
-        reviewed={
-            key: sum(field[key]["status"] == "review" for field in fields)
-            for key in ("before", "after")
-        },
+        right=[_right(fields, number) for number in (0, 1)],
+        reviewed=[
+            sum(field.records()[number]["status"] == "review" for field in fields)
+            for number in (0, 1)
+        ],
         pictures=[
-            {
-                "name": field["name"],
-                "before": thumbnail(Path(field["before"]["overlay"]), PICTURE_PX),
-                "after": thumbnail(Path(field["after"]["overlay"]), PICTURE_PX),
-            }
+            (field.name, *(thumbnail(Path(row["overlay"]), PICTURE_PX) for row in field.records()))
             for field in shown
         ],
         verified=json.loads(outputs["verify"]),
@@ -84,8 +103,16 @@ def _blasts(image: Path) -> int:
         return len(read_centroids(image, opened.size))
 
 
-def _right(fields: list[dict[str, Any]], key: str) -> str:
-    """Return how many fields have the label of what was drawn, with its 95 % interval."""
-    count = sum((field[key]["label"] == "blast") == (field["blasts"] > 0) for field in fields)
+def _right(fields: list[NewField], number: int) -> str:
+    """Return how many fields have the label of what was drawn, with its 95 % interval.
+
+    Parameters
+    ----------
+    fields : list of NewField
+    number : {0, 1}
+        Of the record: before, after.
+    """
+    labels = ("healthy", "blast")
+    count = sum(field.records()[number]["label"] == labels[field.blasts > 0] for field in fields)
     low, high = wilson(count, len(fields))
     return f"{count} of {len(fields)} ({100 * low:.0f}–{100 * high:.0f} %)"
