@@ -38,6 +38,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export.commands:export", "Quantize a run and convert it into a bundle."),
     "verify": ("runtime.commands:verify", "Check that a bundle computes the same scores here."),
     "classify": ("runtime.commands:classify", "Classify images of blood smears."),
+    "commission": (
+        "runtime.sites.commands:commission",
+        "Say whether a bundle covers a microscope.",
+    ),
+    "adopt": ("runtime.sites.commands:adopt", "Refit the last layer to checked cells of a site."),
     "watch": ("runtime.station.commands:watch", "Classify what a camera saves into folders."),
     "serve": ("runtime.station.commands:serve", "Serve the local page and a REST interface."),
     "history": (

@@ -12,6 +12,7 @@
     │   └── UntrustedError       it is not signed by a key that this device trusts
     ├── BackendError             an engine failed on this machine
     ├── MissingPackageError      a package is not installed; the message names the extra to install
+    ├── SiteError                a site profile is damaged, in use, or of another bundle
     ├── HistoryError             the history of a workstation cannot be read or written
     ├── RunError                 a training run is missing, unfinished or does not fit
     └── ExportError              a conversion failed, or its artifact is not the same model
@@ -125,6 +126,10 @@ class MissingPackageError(AlledgeError):
             f"{purpose} needs the package {package}, which is not installed",
             fix=f'pip install "alledge[{extra}]"',
         )
+
+
+class SiteError(AlledgeError):
+    """A site profile is damaged, in use by another process, or belongs to another bundle."""
 
 
 class HistoryError(AlledgeError):

@@ -190,6 +190,13 @@ def doctor(bundle: str | None, as_json: bool) -> None:
     "--python", metavar="3.11", help="The board's Python.  [default: that of its usual system]"
 )
 @click.option("--sign", type=FilePath(), metavar="KEY", help="Secret key of `alledge keygen`.")
+@click.option("--site", metavar="NAME", help="Site profile to include, with what it adopted.")
+@click.option(
+    "--home",
+    type=FilePath(),
+    metavar="DIR",
+    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
+)
 @click.option("--check", type=FilePath(), metavar="FILE", help="Check a pack without unpacking it.")
 @click.option("--json", "as_json", is_flag=True, help="Print pack.json.")
 def pack(
@@ -199,14 +206,17 @@ def pack(
     force: bool,
     python: str | None,
     sign: str | None,
+    site: str | None,
+    home: str | None,
     check: str | None,
     as_json: bool,
 ) -> None:
     """Write an offline installer for a board.
 
     The tar file contains the wheels for that board with their hashes, alledge itself, the bundle
-    and an install script. Packing needs the network; installing does not. --check FILE checks all
-    hashes of a pack, and its signature if this machine has trusted keys.
+    and an install script; with --site also the profile of a microscope. Packing needs the network;
+    installing does not. --check FILE checks all hashes of a pack, and its signature if this
+    machine has trusted keys.
 
     \b
     Example:
@@ -216,6 +226,7 @@ def pack(
     from pathlib import Path
 
     from ..errors import UsageError
+    from ..runtime.sites.profile import open_site
     from .pack.pack_check import check_pack
     from .pack.packing import write_pack
     from .profiles import get_profile
@@ -242,6 +253,7 @@ def pack(
         Path(out),
         python=python,
         key=None if sign is None else Path(sign),
+        site=None if site is None else open_site(site, home),
         force=force,
         report=lambda line: echo(printable(line), err=True),
     )

@@ -11,9 +11,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import AlledgeError, MissingPackageError
+from ..errors import AlledgeError, MissingPackageError, UntrustedError
 from ..runtime.backends import BACKENDS, installed_packages, load_backend
+from ..runtime.bundle.builtin import builtin_folder
 from ..runtime.bundle.bundle import Bundle
+from ..runtime.bundle.record_file import RECORD
 from ..runtime.bundle.signing import trusted_keys
 from ..runtime.caches import cache_root
 from ..runtime.imaging.readers import EXTRA_FIX
@@ -98,6 +100,7 @@ def examine(bundle: Path | None = None) -> DoctorDocument:
         check_keys(),
         *check_service(),
         *check_formats(),
+        check_builtin(),
     ]
     if bundle is not None:
         findings += check_bundle(bundle)
@@ -266,6 +269,20 @@ def check_formats() -> list[Finding]:
         *findings,
         Finding("images of other formats", OK, f"{REFUSED}: the error names the export to use"),
     ]
+
+
+def check_builtin() -> Finding:
+    """Check the files of the bundle that alledge contains."""
+    if not (builtin_folder() / RECORD).is_file():
+        return Finding("built-in bundle", OK, "none in this installation: name one with --bundle")
+    try:
+        Bundle.open(builtin_folder()).check()
+    except UntrustedError:
+        return Finding("built-in bundle", OK, "not used: none of the trusted keys signed it")
+    except AlledgeError as error:
+        fix = "install alledge again, or name a bundle with --bundle"
+        return Finding("built-in bundle", FAIL, error.what, fix)
+    return Finding("built-in bundle", OK, "answers where no bundle is named (--bundle builtin)")
 
 
 def check_bundle(path: Path) -> list[Finding]:

@@ -29,7 +29,7 @@ from .gate.parity import (
     within_tolerance,
 )
 from .preparation import Preparation
-from .types import Artifact, AttemptRecord, DecisionRule, Json, References, Scores
+from .types import Artifact, AttemptRecord, DecisionRule, FeatureLayer, Json, References, Scores
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,7 @@ def convert_artifact(
         "variants": compare_variants(scores, variants, rule, labels, positives),
         "left_in_float": result["left_in_float"],
     }
+    features = result.get("features")
     return Artifact(
         format_name=format_name,
         recipe=recipe,
@@ -217,6 +218,7 @@ def convert_artifact(
             outputs_name(format_name, kernels): row[count:]
             for kernels, row in {"": all_scores, **all_variants}.items()
         },
+        features=None if features is None else FeatureLayer.from_json(features),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.bundle.feature_output import FeatureOutput
 from ..runtime.cells.field_rule import FieldRule
 from ..runtime.metrics.decisions import Thresholds
 from ..train.runs.run_folder import Run
@@ -39,12 +40,14 @@ class StepRecord(TypedDict, total=False):
 class ConversionResult(TypedDict):
     """The result of a step that made an artifact.
 
-    `produced_by` has the versions of packages by their name. `peak_mib` is missing where the
-    system does not report the memory of a process.
+    `produced_by` has the versions of packages by their name. `features` is a `FeatureLayer` as
+    JSON, None if the last dense layer is not in float. `peak_mib` is missing where the system does
+    not report the memory of a process.
     """
 
     produced_by: dict[str, str]
     left_in_float: list[str]
+    features: Json | None
     seconds: float
     peak_mib: int
 
@@ -176,6 +179,33 @@ class References:
 
 
 @dataclass(frozen=True)
+class FeatureLayer:
+    """The last dense layer of an artifact, and where its features are.
+
+    Parameters
+    ----------
+    output : FeatureOutput
+    weights : (D, C) ndarray of float32
+    bias : (C,) ndarray of float32
+    """
+
+    output: FeatureOutput
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def to_json(self) -> Json:
+        """Return the layer as JSON, for the result of a step."""
+        layer = {"weights": self.weights.tolist(), "bias": self.bias.tolist()}
+        return {"output": self.output.to_json(), **layer}
+
+    @classmethod
+    def from_json(cls, row: Json) -> FeatureLayer:
+        """Return the layer that a step found."""
+        weights, bias = (np.asarray(row[key], dtype=np.float32) for key in ("weights", "bias"))
+        return cls(FeatureOutput.from_json(row["output"]), weights, bias)
+
+
+@dataclass(frozen=True)
 class Artifact:
     """One converted model of one format, and how it compares with the float model.
 
@@ -202,6 +232,8 @@ class Artifact:
     picture_scores : dict of str to (K, C) ndarray of float32
         Raw scores of the cells of the test picture by this artifact, and by other kernels, by the
         name of the outputs; empty for a model of whole fields.
+    features : FeatureLayer, optional
+        Its last dense layer, and where its features are; None if that layer is not in float.
     """
 
     format_name: str
@@ -215,3 +247,4 @@ class Artifact:
     parity: Json
     gate: Json | None = None
     picture_scores: dict[str, Scores] = field(default_factory=dict)
+    features: FeatureLayer | None = None

@@ -6,7 +6,7 @@ import gc
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BackendError
 from .bundle.bundle import Bundle
@@ -16,6 +16,9 @@ from .data.inputs import find_images
 from .records import Result, TextTable, csv_header, csv_line, json_line
 from .terminal import echo, printable, use_utf8
 from .watchdog import DEFAULT_LIMIT_S, FreezeTimer, StepTimeoutError, Watchdog
+
+if TYPE_CHECKING:
+    from .sites.profile import SiteProfile
 
 # Time to load a bundle. TensorRT compiles a network for minutes.
 LOAD_LIMIT_S = 1800.0
@@ -41,6 +44,8 @@ def classify_to(
     smear: bool = False,
     cells_csv: str | None = None,
     gallery: str | None = None,
+    site: SiteProfile | None = None,
+    others: Sequence[str | Bundle] = (),
 ) -> int:
     """Classify the named images and print a record for each.
 
@@ -74,6 +79,10 @@ def classify_to(
         File for a row of every cell.
     gallery : str, optional
         As `Classifier.classify`.
+    site : SiteProfile, optional
+        As `Classifier.load`.
+    others : sequence of str or Bundle
+        As `Classifier.load`.
 
     Returns
     -------
@@ -98,7 +107,7 @@ def classify_to(
     if mode == "throughput" or (mode is None and len(first_images) > 1):
         chosen = "throughput"
     with FreezeTimer(LOAD_LIMIT_S) as timer:
-        classifier = _load(bundle, backend, threads, chosen, timeout_s)
+        classifier = _load(bundle, backend, threads, chosen, timeout_s, site, others)
         timer.limit_s = timeout_s
         with classifier:
             if not gc.isenabled():  # `cli.run` switched it off; what is loaded now stays
@@ -151,11 +160,19 @@ def _with_smear(classifier: Classifier, results: Iterable[Result]) -> Iterator[R
 
 
 def _load(
-    bundle: str | Bundle | None, backend: str, threads: int | None, mode: Mode, timeout_s: float
+    bundle: str | Bundle | None,
+    backend: str,
+    threads: int | None,
+    mode: Mode,
+    timeout_s: float,
+    site: SiteProfile | None,
+    others: Sequence[str | Bundle],
 ) -> Classifier:
     try:
         return Watchdog(LOAD_LIMIT_S).run(
-            lambda: Classifier.load(bundle, backend, threads, mode, timeout_s)
+            lambda: Classifier.load(
+                bundle, backend, threads, mode, timeout_s, site=site, others=others
+            )
         )
     except StepTimeoutError:
         raise BackendError(
@@ -168,10 +185,13 @@ def _print(out: Print, classifier: Classifier, results: Iterable[Result], style:
     bundle, engine = classifier.bundle, classifier.backend.engine
     started, errors = time.perf_counter(), 0
     table = TextTable(bundle.labels)
+    site = None if classifier.site is None else classifier.site.label
     if style == "csv":
-        out(csv_header(bundle.labels, bundle.task))
+        out(csv_header(bundle.labels, bundle.task, site))
     elif style == "text":
-        out(table.header(bundle.name, bundle.digest, engine, guarded=classifier.guarded))
+        guarded = classifier.guarded
+        name, digest, _ = classifier.identity
+        out(table.header(name, digest, engine, guarded=guarded, site=site))
         out(table.legend(bundle.positive, classifier.threshold, bundle.task))
     for result in results:
         errors += result.status == "error"

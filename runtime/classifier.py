@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AlledgeError, unknown_name
+from ..errors import AlledgeError, UsageError, unknown_name
 from .backends import AUTO, Backend, open_backend
-from .bundle.bundle import Bundle, open_bundle
+from .bundle.bundle import Bundle
+from .bundle.finding import open_bundle
 from .cells.types import TAKEN_AS, TakenAs
 from .engine_scores import EngineScores
+from .ensemble import Identity, MeanScores, check_members, mean_rule
 from .first_use import FirstUse
 from .image_judge import ImageJudge
 from .imaging import is_one_image, load_image, resolve_source
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from .imaging import Header
     from .overlay.pictures import Pictures
     from .previews import Preview
+    from .sites.profile import SiteProfile
     from .types import RGB, ImageSource
 
 _first_image = FirstUse()
@@ -74,8 +77,15 @@ class Classifier:
         As in `Classifier.load`.
     crop_workers : int
         Number of cells of one field that are in work at once.
+    features : bool
+        Whether each result has its features; `backend` was then opened with them.
+    site : SiteProfile, optional
+        Of this bundle. If it has a refitted last layer, `backend` is of its format and was opened
+        with features.
     previews : bool
         Whether each result has a preview of its image.
+    others : sequence of (Bundle, Backend)
+        Models that answer together with this one, as `check_members` allows.
 
     Examples
     --------
@@ -93,15 +103,39 @@ class Classifier:
         timeout_s: float | None = DEFAULT_LIMIT_S,
         *,
         crop_workers: int = 1,
+        features: bool = False,
+        site: SiteProfile | None = None,
         previews: bool = False,
+        others: Sequence[tuple[Bundle, Backend]] = (),
     ) -> None:
-        self.bundle, self.backend = bundle, backend
+        self.bundle, self.backend, self.site = bundle, backend, site
+        self.identity = Identity.of_bundles([bundle, *(row for row, _ in others)])
+        self._others = tuple(others)
         self._workers, self._crop_workers = workers, crop_workers
         self._previews = previews
         self._watchdog = Watchdog(validate_limit(timeout_s))
-        temperature = bundle.formats[backend.name].temperature
-        self._scores = EngineScores(backend, bundle.labels, temperature)
-        self._judge = ImageJudge(bundle, backend.name)
+        self._features = features
+        artifact, layer = bundle.formats[backend.name], None
+        if site is not None and site.head is not None:
+            head, layer = site.head, site.head.layer
+            artifact = replace(
+                artifact,
+                temperature=head.temperature,
+                threshold=head.threshold,
+                band=head.band,
+            )
+        scores = EngineScores(
+            backend, bundle.labels, artifact.temperature, features=features, last_layer=layer
+        )
+        self._scores: EngineScores | MeanScores = scores
+        if others:
+            formats = [(row, engine, row.formats[engine.name]) for row, engine in others]
+            more = [
+                EngineScores(engine, row.labels, own.temperature) for row, engine, own in formats
+            ]
+            self._scores = MeanScores([scores, *more])
+            artifact = mean_rule([artifact, *(own for _, _, own in formats)])
+        self._judge = ImageJudge(bundle, artifact, site, self.identity)
         self._without_pictures: dict[int, Result] = {}  # while they are drawn, by source
 
     @property
@@ -125,7 +159,11 @@ class Classifier:
         threads: int | None = None,
         mode: Mode = "latency",
         timeout_s: float | None = DEFAULT_LIMIT_S,
+        *,
+        features: bool = False,
+        site: SiteProfile | None = None,
         previews: bool = False,
+        others: Sequence[str | Path | Bundle] = (),
     ) -> Classifier:
         """Open a bundle, check the artifact's hash and load it.
 
@@ -145,8 +183,17 @@ class Classifier:
         timeout_s : float or None
             Seconds that reading an image or one prediction may take, > 0. An image that takes
             longer gives a result whose status is ``"error"``. None sets no limit.
+        features : bool
+            Give each result the features under the model's last dense layer, `Result.features`.
+        site : SiteProfile, optional
+            From `open_site`: the profile of the microscope. With a refitted last layer, ``"auto"``
+            is the backend that it was fitted with.
         previews : bool
             Give each result a preview of its image, `Result.preview`.
+        others : sequence of str, Path or Bundle
+            Bundles that answer together with `bundle`: the mean of their calibrated scores, with
+            the mean of their thresholds. Detection, guards and the rule of fields are those of
+            `bundle`.
 
         Returns
         -------
@@ -156,7 +203,9 @@ class Classifier:
         ------
         UsageError
             If the backend or the mode is unknown, no bundle is found, the number of threads is
-            not allowed, or `timeout_s` is not positive.
+            not allowed, `timeout_s` is not positive, or the bundle gives no features.
+        SiteError
+            If the site profile belongs to another bundle, or was adopted with another backend.
         BundleError
             If the bundle cannot be read, or its artifact is not the file that was exported.
         MissingPackageError
@@ -175,14 +224,35 @@ class Classifier:
             bundle = open_bundle(bundle)
         validate_limit(timeout_s)
         threads = usable_cores() if threads is None else validate_threads(threads)
-        if mode == "latency" and bundle.task == "cell":
-            engine = open_backend(bundle, backend, 1, threads)
-            return cls(bundle, engine, 1, timeout_s, crop_workers=threads, previews=previews)
+        workers, crop_workers, requests = threads, 1, threads
         if mode == "latency":
-            engine = open_backend(bundle, backend, threads)
-            return cls(bundle, engine, 1, timeout_s, previews=previews)
-        engine = open_backend(bundle, backend, 1, threads)
-        return cls(bundle, engine, threads, timeout_s, previews=previews)
+            workers, crop_workers = 1, threads if bundle.task == "cell" else 1
+            requests = crop_workers
+        engine_threads = threads if requests == 1 else 1
+        needs_features = features or (site is not None and site.head is not None)
+        if others and needs_features:
+            raise UsageError(
+                "features and adopted layers are those of one bundle",
+                fix="name one bundle, or leave --site out",
+            )
+        members = [row if isinstance(row, Bundle) else open_bundle(row) for row in others]
+        check_members([bundle, *members])
+        if site is not None:
+            backend = site.check_use(bundle, backend)
+        engine = open_backend(bundle, backend, engine_threads, requests, features=needs_features)
+        return cls(
+            bundle,
+            engine,
+            workers,
+            timeout_s,
+            crop_workers=crop_workers,
+            features=features,
+            site=site,
+            previews=previews,
+            others=[
+                (row, open_backend(row, engine.name, engine_threads, requests)) for row in members
+            ],
+        )
 
     @overload
     def classify(  # type: ignore[overload-overlap]
@@ -340,7 +410,10 @@ class Classifier:
         from .cells.smear import pool_fields
 
         task = self.check_judges_cells("a smear is counted")
-        return pool_fields(results, task.rule, self.bundle, self.backend.name)
+        smear = pool_fields(results, task.rule, self.bundle, self.backend.name)
+        name, digest, members = self.identity
+        site = None if self.site is None else self.site.label
+        return replace(smear, site=site, bundle=name, digest=digest, members=members)
 
     @property
     def cell_task(self) -> CellTask | None:
@@ -372,6 +445,8 @@ class Classifier:
         """Free the engine."""
         self._watchdog.close()
         self.backend.close()
+        for _, engine in self._others:
+            engine.close()
 
     def __enter__(self) -> Classifier:
         return self
@@ -396,7 +471,7 @@ class Classifier:
         BackendError
             As `classify`.
         """
-        return self._scores.of_image(rgb)
+        return self._scores.of_image(rgb).scores
 
     def _classify_many(
         self, sources: Iterator[ImageSource], pictures: Pictures | None, taken_as: TakenAs
@@ -481,13 +556,17 @@ class Classifier:
             return self._judge.error_result(image.name, error, image.seconds)
         started = time.perf_counter()
         if isinstance(image.content, np.ndarray):
-            scores = self._scores.of_image(image.content)
-            result = self._judge.judge(image.name, image.flags, scores)
+            outputs = [self._scores.of_image(image.content)]
+            result = self._judge.judge(image.name, image.flags, outputs[0].scores)
         else:
-            rows = self._scores.of_crops(image.content.crops, self._crop_workers)
-            result = self._judge.judge_cells(image.name, image.content, rows)
+            outputs = self._scores.of_crops(image.content.crops, self._crop_workers)
+            scores = [row.scores for row in outputs]
+            result = self._judge.judge_cells(image.name, image.content, scores)
         ms = (image.seconds + time.perf_counter() - started) * 1000
         result = replace(result, ms=ms, preview=image.preview)
+        if self._features:
+            rows = [row.features for row in outputs if row.features is not None]
+            result = replace(result, features=np.stack(rows) if rows else None)
         return result if pictures is None else self._with_pictures(image, result, pictures)
 
     def _with_pictures(self, image: _PreparedImage, result: Result, pictures: Pictures) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -12,10 +13,19 @@ from .terminal import echo, show
 if TYPE_CHECKING:
     from .cells.types import TakenAs
 
+SITE_VARIABLE = "ALLEDGE_SITE"
+
 
 @click.command(short_help="Classify images of blood smears.")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--bundle", type=FilePath(), metavar="B", help="Bundle to use.  [default: see below]")
+@click.option(
+    "--bundle",
+    "bundles",
+    multiple=True,
+    type=FilePath(),
+    metavar="B",
+    help="Bundle to use; several answer together.  [default: see below]",
+)
 @click.option(
     "--backend",
     default="auto",
@@ -68,6 +78,17 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write a row for every cell: place, label, probability and flags.",
 )
+@click.option(
+    "--site",
+    metavar="NAME",
+    help="Profile of this microscope, from `alledge adopt`.  [default: $ALLEDGE_SITE, else none]",
+)
+@click.option(
+    "--home",
+    type=FilePath(),
+    metavar="DIR",
+    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
+)
 @click.option("--force", is_flag=True, help="Replace pictures and files that exist.")
 @click.option("--recursive", is_flag=True, help="Read the folders inside a folder too.")
 @click.option(
@@ -84,7 +105,7 @@ if TYPE_CHECKING:
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
 def classify(
     images: tuple[str, ...],
-    bundle: str | None,
+    bundles: tuple[str, ...],
     backend: str,
     threads: int | None,
     mode: str | None,
@@ -93,6 +114,8 @@ def classify(
     smear: bool,
     cells_csv: str | None,
     gallery: str | None,
+    site: str | None,
+    home: str | None,
     force: bool,
     recursive: bool,
     timeout_s: float,
@@ -103,15 +126,18 @@ def classify(
     IMAGE is a file, a folder or a glob. Of a folder, all image files are classified; their content
     decides, not their names. A picture in a folder that cannot be read here (another format, an
     empty or half-transferred file) is an error; the other files are counted by kind on standard
-    error. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one
-    installed on this device, else the only one under bundles/. An image that cannot be read gives
-    an error record; the others are classified, and the exit code is 1.
+    error. Without --bundle, the bundle is $ALLEDGE_BUNDLE, else the one installed on this device,
+    else the only one under bundles/, else the one that alledge contains (--bundle builtin). An
+    image that cannot be read gives an error record; the others are classified, and the exit code
+    is 1.
 
     A bundle of whole fields judges each image at once. A cell bundle finds the leucocytes of each
-    field, judges them one by one, and counts the blasts.
+    field, judges them one by one, and counts the blasts. Several bundles of the same labels and
+    settings give the mean of their calibrated probabilities.
 
     \b
     Example:
+      alledge classify field.jpg
       alledge classify slides/ --bundle bundles/mobilenetv2-int8
       alledge classify smear-12/ --bundle bundles/mobilenetv2-cell-int8 --smear
       alledge classify -- "-odd name.jpg"
@@ -119,9 +145,17 @@ def classify(
     from functools import partial
 
     from .backends import choose_backend
-    from .bundle.bundle import open_bundle
+    from .bundle.finding import builtin_notice, open_bundle
 
-    opened = open_bundle(bundle)
+    opened = open_bundle(bundles[0] if bundles else None)
+    if not bundles and (line := builtin_notice(opened)):
+        echo(line, err=True)
+    profile = None
+    if site or os.environ.get(SITE_VARIABLE):
+        from .sites.profile import site_in_use
+
+        profile = site_in_use(site, home)
+        backend = backend if profile is None else profile.check_use(opened, backend)
     chosen = choose_backend(list(opened.formats), backend)
     if opened.is_large(files := opened.formats[chosen].files):
         opened.begin_check(files)  # while numpy and Pillow are imported
@@ -139,6 +173,8 @@ def classify(
         smear=smear,
         cells_csv=cells_csv,
         gallery=gallery,
+        site=profile,
+        others=bundles[1:],
         force=force,
         recursive=recursive,
         style=style or "text",

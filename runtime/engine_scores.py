@@ -1,10 +1,11 @@
-"""The calibrated scores that an engine computes, and whether all its requests hang."""
+"""What an engine computes of an image: calibrated scores, features; whether all requests hang."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,18 @@ from .watchdog import report_progress
 
 if TYPE_CHECKING:
     from .backends import Backend
+    from .bundle.last_layers import LastLayer
     from .types import RGB
 
 Scores = NDArray[np.float64]
+Features = NDArray[np.float32] | None
+
+
+class Outputs(NamedTuple):
+    """What a model says of an image or a cell: (C,) scores, and (D,) features if asked for."""
+
+    scores: Scores
+    features: Features = None
 
 
 class EngineScores:
@@ -30,18 +40,31 @@ class EngineScores:
         Of the bundle, in the order of the scores.
     temperature : float
         Of the bundle's format, > 0.
+    features : bool
+        Whether the features are wanted; `backend` was then opened with them.
+    last_layer : LastLayer, optional
+        Stands for the last layer of the artifact; needs the features.
     """
 
-    def __init__(self, backend: Backend, labels: tuple[str, ...], temperature: float) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        labels: tuple[str, ...],
+        temperature: float,
+        *,
+        features: bool = False,
+        last_layer: LastLayer | None = None,
+    ) -> None:
         self._backend, self._labels, self._temperature = backend, labels, temperature
+        self._features, self._last_layer = features or last_layer is not None, last_layer
         self._starts: dict[int, float] = {}  # by thread, of the predictions that run
 
-    def of_image(self, rgb: RGB) -> Scores:
-        """Return the scores of an image or a cell, (C,); as `Classifier.scores`."""
+    def of_image(self, rgb: RGB) -> Outputs:
+        """Return scores and features of an image or a cell; as `Classifier.scores`."""
         thread = threading.get_ident()
         self._starts[thread] = time.monotonic()
         try:
-            raw = self._backend.predict(rgb[np.newaxis])
+            raw, features = self._predict(rgb[np.newaxis])
         finally:
             del self._starts[thread]
         report_progress()
@@ -52,10 +75,21 @@ class EngineScores:
                 fix="`alledge verify BUNDLE` shows which backends work on this machine",
             )
         calibrated: Scores = apply_temperature(raw, self._temperature)[0]
-        return calibrated
+        return Outputs(calibrated, features)
 
-    def of_crops(self, crops: NDArray[np.uint8], workers: int) -> list[Scores]:
-        """Return the scores of the cells of a field.
+    def _predict(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.floating], Features]:
+        """Return the raw scores of an image, (1, C), and its features."""
+        if not self._features:
+            return self._backend.predict(batch), None
+        raw, features = self._backend.predict_with_features(batch)
+        if not np.isfinite(features).all():
+            raise BackendError(f"{self._backend.engine} gives features that are not finite")
+        if self._last_layer is None:
+            return raw, features
+        return self._last_layer.scores(features[np.newaxis]), features
+
+    def of_crops(self, crops: NDArray[np.uint8], workers: int) -> list[Outputs]:
+        """Return scores and features of the cells of a field.
 
         Parameters
         ----------
@@ -63,16 +97,7 @@ class EngineScores:
         workers : int
             Number of cells that are in work at once.
         """
-        workers = min(workers, len(crops))
-        if workers < 2:
-            return [self.of_image(crop) for crop in crops]
-        from .pipeline import in_order
-
-        scores = []
-        for row in in_order(crops, lambda crop: crop, self.of_image, workers):
-            scores.append(row)
-            report_progress()  # of this thread, which has the time limit
-        return scores
+        return outputs_of_crops(self.of_image, crops, workers)
 
     def all_hang(self, requests: int, limit_s: float | None) -> bool:
         """Return whether every request of the engine runs for longer than the time limit."""
@@ -81,3 +106,19 @@ class EngineScores:
         latest_start_s = time.monotonic() - limit_s
         starts = list(self._starts.values())
         return sum(start_s <= latest_start_s for start_s in starts) >= requests
+
+
+def outputs_of_crops(
+    of_image: Callable[[RGB], Outputs], crops: NDArray[np.uint8], workers: int
+) -> list[Outputs]:
+    """Return the outputs of crops, (N, S, S, 3), some of which are in work at once."""
+    workers = min(workers, len(crops))
+    if workers < 2:
+        return [of_image(crop) for crop in crops]
+    from .pipeline import in_order
+
+    outputs = []
+    for row in in_order(crops, lambda crop: crop, of_image, workers):
+        outputs.append(row)
+        report_progress()  # of this thread, which has the time limit
+    return outputs

@@ -13,15 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .ensemble import Identity
 from .guards.guards import Guards
 from .guards.image_statistics import image_statistics
+from .guards.site_setup import with_setup
 from .metrics.decisions import Thresholds, decide
 from .records import Result
 
 if TYPE_CHECKING:
-    from .bundle.bundle import Bundle
+    from .bundle.bundle import Bundle, Format
     from .cells.cell_task import CellTask, PreparedCells
     from .imaging import Header
+    from .sites.profile import SiteProfile
     from .types import RGB
 
 Scores = NDArray[np.float64]
@@ -33,8 +36,12 @@ class ImageJudge:
     Parameters
     ----------
     bundle : Bundle
-    backend : str
-        The backend that computes the scores: each format has thresholds of its own.
+    artifact : Format
+        What computes the scores, with the thresholds to use: each format has its own, and a site.
+    site : SiteProfile, optional
+        Named in every result.
+    identity : Identity, optional
+        How results name what answered; by default the bundle.
 
     Attributes
     ----------
@@ -42,16 +49,26 @@ class ImageJudge:
         How a cell bundle judges images; None for a bundle that judges whole fields.
     """
 
-    def __init__(self, bundle: Bundle, backend: str) -> None:
-        self._bundle, self._backend = bundle, backend
-        artifact = bundle.formats[backend]
+    def __init__(
+        self,
+        bundle: Bundle,
+        artifact: Format,
+        site: SiteProfile | None = None,
+        identity: Identity | None = None,
+    ) -> None:
+        self._bundle, self._backend = bundle, artifact.name
+        self._identity = identity or Identity.of_bundles([bundle])
+        self._site = None if site is None else site.label
         self._thresholds = Thresholds(artifact.threshold, artifact.band)
-        self._guards = Guards(bundle.record.get("guards"))
+        setup = None if site is None else site.setup
+        is_cell = bundle.task == "cell"
+        record = bundle.record.get("guards")
+        self._guards = Guards(record if is_cell else with_setup(record, setup))
         self.cells: CellTask | None = None
-        if bundle.task == "cell":
+        if is_cell:
             from .cells.cell_task import CellTask  # a model of fields needs none of it
 
-            self.cells = CellTask.of_bundle(bundle, artifact)
+            self.cells = CellTask.of_bundle(bundle, artifact, setup)
 
     @property
     def guarded(self) -> bool:
@@ -138,11 +155,13 @@ class ImageJudge:
             scores=None,
             threshold=self.threshold,
             flags=flags,
-            bundle=self._bundle.name,
-            digest=self._bundle.digest,
+            bundle=self._identity.name,
+            digest=self._identity.digest,
+            members=self._identity.members,
             backend=self._backend,
             ms=0.0,
             task=self._bundle.task,
+            site=self._site,
         )
 
     def error_result(self, name: str | None, error: str, seconds: float) -> Result:

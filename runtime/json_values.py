@@ -145,6 +145,13 @@ def check_integer(value: object, key: str, low: int, high: int) -> int:
     return value
 
 
+def check_boolean(value: object, key: str) -> bool:
+    """Return true or false; 1 and 0 are neither."""
+    if not isinstance(value, bool):
+        raise invalid(key, value, "true or false")
+    return value
+
+
 def check_number(value: object, key: str, low: float = -LARGEST, high: float = LARGEST) -> float:
     """Return a finite number in [low, high]."""
     if not _is_number(value, low, high):

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from .terminal import printable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .cells.field_rule import CellCounts
     from .cells.results import CellResult
     from .previews import Preview
@@ -70,7 +73,7 @@ class Result:
         Of a cell bundle, what the image was taken as: a field, one cell, or all fields of a smear
         together. None for an error.
     site : str or None
-        The site profile; there is none yet.
+        Name and version of the site profile that was used, such as ``"room-3@2"``.
     cells : tuple of CellResult or None
         Of a cell bundle, every cell of the image; None for a smear.
     counts : CellCounts or None
@@ -79,6 +82,12 @@ class Result:
         The files of the pictures of its cells, if they were asked for.
     gallery_error : str or None
         As `overlay_error`.
+    members : tuple of (str, str)
+        Name and digest of each bundle, if several answered together.
+    features : (N, D) ndarray of float32 or None
+        What the model has under its last dense layer, if the classifier was loaded with
+        ``features=True``: one row for each cell of `cells`, one row for an image that is judged as
+        a whole. Not a part of the record.
     preview : Preview or None
         The image for people, if one was asked for; no part of the record.
     """
@@ -104,6 +113,8 @@ class Result:
     counts: CellCounts | None = None
     gallery: tuple[str, ...] | None = None
     gallery_error: str | None = None
+    members: tuple[tuple[str, str], ...] = ()
+    features: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     preview: Preview | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -128,6 +139,8 @@ class Result:
             "ms": round(self.ms, MS_DIGITS),
             "error": self.error,
             **(self._cells_to_json() if self.task == "cell" else {}),
+            **({"site": self.site} if self.task == "field" and self.site else {}),
+            **self._members_to_json(),
             **self._pictures_to_json(),
         }
 
@@ -138,6 +151,10 @@ class Result:
             for key, value in values.items()
             if value is not None
         }
+
+    def _members_to_json(self) -> dict[str, Any]:
+        rows = [{"bundle": name, "digest": digest} for name, digest in self.members]
+        return {"members": rows} if rows else {}
 
     def _cells_to_json(self) -> dict[str, Any]:
         return {
@@ -157,7 +174,7 @@ def json_line(result: Result) -> str:
     return json.dumps(result.to_json(), allow_nan=False)
 
 
-def csv_header(labels: Sequence[str], task: Task = "field") -> str:
+def csv_header(labels: Sequence[str], task: Task = "field", site: str | None = None) -> str:
     """Return the header of the CSV: the keys of the JSON, with one column of scores per label.
 
     The counts of a cell bundle are columns too. Its cells are rows of a file of their own.
@@ -171,6 +188,8 @@ def csv_header(labels: Sequence[str], task: Task = "field") -> str:
         from .cells.tables import COUNT_COLUMNS
 
         row += ["as", "site", *COUNT_COLUMNS]
+    elif site is not None:
+        row.append("site")
     return csv_row(row)
 
 
@@ -190,6 +209,8 @@ def csv_line(result: Result, labels: Sequence[str]) -> str:
         from .cells.tables import count_row
 
         row += [result.kind, result.site, *count_row(result.counts)]
+    elif result.site is not None:
+        row.append(result.site)
     return csv_row(row)
 
 
@@ -210,10 +231,13 @@ class TextTable:
     width: int = 28
     counts: dict[str, int] = field(default_factory=lambda: {"ok": 0, "review": 0, "error": 0})
 
-    def header(self, bundle: str, digest: str, engine: str, *, guarded: bool) -> str:
-        """Return the line with bundle and engine, and a warning if there are no guards."""
+    def header(
+        self, bundle: str, digest: str, engine: str, *, guarded: bool, site: str | None = None
+    ) -> str:
+        """Return the line with bundle, engine and site, and a warning if there are no guards."""
         bundle, engine = printable(bundle), printable(engine)
         line = f"{bundle}  {printable(digest[: len('sha256:') + DIGEST_SHOWN])}  {engine}"
+        line += "" if site is None else f"  site {site}"
         return line if guarded else f"{line}  no guards: any image gets an answer"
 
     def legend(self, positive: Sequence[str], threshold: float, task: Task = "field") -> str:

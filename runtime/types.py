@@ -113,12 +113,23 @@ class HereDistance(Distance, CellDistance):
     from_float: Distance
 
 
+class FeaturesRecord(TypedDict):
+    """Whether the features under the last dense layer lead to the scores."""
+
+    status: Literal["pass", "fail"]
+    size: int
+    max_dp: float  # of the scores with and without features, raw, in [0, 1]
+    max_dp_of_layer: float  # of the scores, and the last layer on the features
+    tolerance: float
+
+
 class BackendVerification(TypedDict):
     """The result of `verify_bundle` for one backend."""
 
     status: Literal["pass", "fail", "not installed"]
     engine: str | None
     here: HereDistance | None
+    features: FeaturesRecord | None  # None if the bundle records none, or nothing was run
     float: dict[str, Any]  # from parity.json: the artifact against the float model
     error: str | None
 

@@ -20,6 +20,7 @@ from alledge.errors import (
     ImageError,
     MissingPackageError,
     RunError,
+    SiteError,
     TamperedError,
     UntrustedError,
     UsageError,
@@ -33,6 +34,7 @@ from alledge.runtime.bundle.signing import trusted_keys
 from alledge.runtime.data.datasets import read_dataset
 from alledge.runtime.imaging import load_rgb
 from alledge.runtime.metrics.bundle_evaluation import evaluate_bundle
+from alledge.runtime.sites.profile import read_version
 from alledge.runtime.station.history.store import History
 from alledge.train.runs.run_folder import load_run
 from support.bundles import edit
@@ -79,6 +81,7 @@ CAUSES: dict[type[AlledgeError], Callable[[Path, Path], object]] = {
     MissingPackageError: lambda bundle, missing: load_backend("onnx", bundle / "model.onnx"),
     HistoryError: lambda bundle, missing: History(missing, must_exist=True),
     RunError: lambda bundle, missing: load_run(missing),
+    SiteError: lambda bundle, missing: read_version(missing, 1),
     ExportError: lambda bundle, missing: serving_model(without_probabilities()),
 }
 

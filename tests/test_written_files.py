@@ -87,6 +87,18 @@ WRITERS = {
         ("b/thesis.txt", "b.log.json", "b.rejected/thesis.txt"),
         is_folder=True,
     ),
+    "commission": Writer(
+        ["commission", "data", "--name", "a", "--home", "home", "--html", OUT],
+        "a.html",
+        ("a.html",),
+        forced=True,
+    ),
+    "adopt": Writer(
+        ["adopt", "--site", "a", "--checked", "data/t.csv", "--home", "home", "--html", OUT],
+        "a.html",
+        ("a.html",),
+        forced=True,
+    ),
     "benchmark": Writer(
         ["benchmark", "bundle", "--out", OUT],
         "measured",

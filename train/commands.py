@@ -118,8 +118,8 @@ def audit(
     "--weights",
     default="imagenet",
     show_default=True,
-    metavar="imagenet|none|FILE",
-    help="Weights that the base starts with.",
+    metavar="imagenet|none|builtin|FILE",
+    help="Weights that the base starts with; builtin: those of the bundle in alledge, for cells.",
 )
 @click.option("--epochs", type=Count(0), help="At most.  [default: 12; 40 with --weights none]")
 @click.option("--batch-size", type=Count(), help="Images per step.  [default: 16]")
@@ -249,10 +249,11 @@ def evaluate(
       alledge evaluate bundles/mobilenetv2-int8 --data ALL_IDB2
     """
     from ..errors import RunError
+    from ..runtime.bundle.finding import is_bundle
     from .runs.run_folder import RECORD, SETTINGS, load_run
     from .tables import evaluation_text
 
-    if (subject / "bundle.json").is_file():
+    if is_bundle(subject):
         from ..runtime.metrics.bundle_evaluation import evaluate_bundle
 
         document = evaluate_bundle(subject, data, read_options, include_seen=include_seen)

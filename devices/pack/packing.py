@@ -16,16 +16,18 @@ from ... import __version__, runtime
 from ...errors import AlledgeError, BundleError, UsageError
 from ...runtime.bundle.bundle import Bundle
 from ...runtime.bundle.record_file import RECORD
+from ...runtime.bundle.signer import Signer
 from ...runtime.bundle.signing import SIGNATURE
 from ...runtime.digests import file_digest
 from ...runtime.files import write_json
 from ...runtime.outputs import check_outputs, make_folder, output_file
+from ...runtime.sites.profile import SITES, SiteProfile
 from ..profiles import Profile
 from ..types import PackDocument
 from .dependency_closure import missing_requirements
 from .pack_check import PACK, PACK_SIGNATURE
 from .pack_tar import write_tar
-from .signing_keys import Signer
+from .packed_site import check_site, copy_site
 from .wheels import LEAVE_OUT, add_alledge_wheel, fetch_wheels, pinned_requirements, unpacked_bytes
 
 SCHEMA, SCHEMA_VERSION = "alledge/pack", 1
@@ -51,6 +53,7 @@ def write_pack(
     *,
     python: str | None = None,
     key: Path | None = None,
+    site: SiteProfile | None = None,
     force: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> PackDocument:
@@ -65,7 +68,9 @@ def write_pack(
     python : str, optional
         The board's Python, ``"3.11"``. By default that of the first system in the profile.
     key : Path, optional
-        The secret key that signs pack and bundle.
+        The secret key that signs pack, bundle and site profile.
+    site : SiteProfile, optional
+        From `open_site`: the profile to include.
     force : bool
         Replace the tar file if it exists.
     report : callable
@@ -83,6 +88,8 @@ def write_pack(
         exists or cannot be written.
     BundleError
         If the bundle cannot be read or has no artifact for the board's engine.
+    SiteError
+        If the site profile belongs to another bundle or engine.
     TamperedError
         If a file of the bundle was changed after export.
     AlledgeError
@@ -100,6 +107,8 @@ def write_pack(
     check_outputs([out], inputs=[bundle] if key is None else [bundle, key], force=force)
     signer = None if key is None else Signer(key)
     checked_bundle = _checked_bundle(bundle, profile)
+    if site is not None:
+        check_site(site, checked_bundle, profile)
     with tempfile.TemporaryDirectory(prefix="alledge-pack-") as parent:
         folder = Path(parent) / f"alledge-{profile.name}"
         folder.mkdir()
@@ -112,7 +121,7 @@ def write_pack(
                 f"the wheels for {profile.title} are incomplete: {'; '.join(missing)}",
                 fix=f"name the package under [pack] in devices/profiles/{profile.name}.toml",
             )
-        document = fill_folder(folder, profile, checked_bundle, python, signer)
+        document = fill_folder(folder, profile, checked_bundle, python, signer, site)
         make_folder(out.parent)
         with output_file(out, force=force) as beside:
             write_tar(folder, beside)
@@ -133,7 +142,12 @@ def _checked_bundle(path: Path, profile: Profile) -> Bundle:
 
 
 def fill_folder(
-    folder: Path, profile: Profile, bundle: Bundle, python: str, signer: Signer | None
+    folder: Path,
+    profile: Profile,
+    bundle: Bundle,
+    python: str,
+    signer: Signer | None,
+    site: SiteProfile | None = None,
 ) -> PackDocument:
     """Add bundle, scripts, hashes and signatures to a folder of wheels; return ``pack.json``.
 
@@ -146,6 +160,8 @@ def fill_folder(
     python : str
     signer : Signer or None
         None leaves the pack unsigned.
+    site : SiteProfile, optional
+        Of the bundle.
     """
     for name in (RECORD, *bundle.record["files"]):
         (folder / "bundle" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +173,8 @@ def fill_folder(
     if signer is not None:
         record = (folder / "bundle" / RECORD).read_bytes()
         (folder / "bundle" / SIGNATURE).write_text(signer.sign(record, "bundle"), encoding="ascii")
+    if site is not None:
+        copy_site(site, folder / SITES, signer)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     bundle_bytes = sum(
         path.stat().st_size for path in (folder / "bundle").rglob("*") if path.is_file()

@@ -1,27 +1,16 @@
-"""Secret keys that sign packs and bundles; created and used with the package cryptography."""
+"""Creates the keys that sign packs, bundles and site profiles, with the package cryptography."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
-from ...errors import MissingPackageError, UsageError
-from ...runtime.bundle.signing import ALGORITHM, PURPOSES, format_signature
+from ...errors import UsageError
+from ...runtime.bundle.signer import load_cryptography
+from ...runtime.bundle.signing import ALGORITHM
 from ...runtime.outputs import check_outputs, make_folder, output_file
 
 OWNER_ONLY = 0o600
-
-
-def _cryptography(purpose: str) -> tuple[Any, Any]:
-    try:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import ed25519
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").split(".")[0] != "cryptography":
-            raise
-        raise MissingPackageError("cryptography", "sign", purpose) from None
-    return serialization, ed25519
 
 
 def generate_keys(out: Path) -> tuple[Path, Path]:
@@ -46,7 +35,7 @@ def generate_keys(out: Path) -> tuple[Path, Path]:
     MissingPackageError
         If cryptography is not installed.
     """
-    serialization, ed25519 = _cryptography("making keys")
+    serialization, ed25519 = load_cryptography("making keys")
     if not out.name:
         raise UsageError(f"{str(out)!r} is no name of a file", fix="--out laboratory")
     secret, public = out.with_name(out.name + ".key"), out.with_name(out.name + ".pub")
@@ -69,43 +58,3 @@ def generate_keys(out: Path) -> tuple[Path, Path]:
         public.unlink(missing_ok=True)
         raise
     return secret, public
-
-
-class Signer:
-    """A loaded secret key.
-
-    Parameters
-    ----------
-    path : Path
-        A file that `generate_keys` wrote.
-
-    Raises
-    ------
-    UsageError
-        If the file is not an Ed25519 key.
-    MissingPackageError
-        If cryptography is not installed.
-    """
-
-    def __init__(self, path: Path) -> None:
-        serialization, ed25519 = _cryptography("signing")
-        try:
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        except (OSError, ValueError, TypeError) as error:
-            raise UsageError(
-                f"{path} is not a secret key: {error}", fix="name the .key file of alledge keygen"
-            ) from None
-        if not isinstance(key, ed25519.Ed25519PrivateKey):
-            raise UsageError(f"{path} is not an Ed25519 key", fix="create one with alledge keygen")
-        self._key = key
-        self.public: bytes = key.public_key().public_bytes_raw()
-
-    def sign(self, content: bytes, purpose: str) -> str:
-        """Return the text of a signature file for some content.
-
-        Parameters
-        ----------
-        content : bytes
-        purpose : {"bundle", "pack"}
-        """
-        return format_signature(self.public, self._key.sign(PURPOSES[purpose] + content))

@@ -25,8 +25,9 @@ PACKAGE = Path(__file__).resolve().parents[2]
 TOP_LEVEL_PACKAGES = ("runtime", "train", "export", "devices", "benchmarks")
 ROOT_FILES = (
     "__init__.py", "__main__.py", "cli.py", "errors.py", "py.typed", "setup.cfg",
-    "pyproject.toml", "README.md", "LICENSE",
+    "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE",
 )  # fmt: skip
+BUILTIN = "runtime/builtin/bundle"  # a pack has a bundle of its own, which goes first
 OLDEST_GLIBC, OLDEST_MACOS, NEWEST_MACOS = 17, 11, 15
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can store
 EPOCH = "315532800"  # the same time, for setuptools
@@ -170,6 +171,7 @@ def _build(folder: Path) -> Path:
         skip = shutil.ignore_patterns("__pycache__", "suite")
         for package in TOP_LEVEL_PACKAGES:
             shutil.copytree(PACKAGE / package, source / package, ignore=skip)
+        shutil.rmtree(source / BUILTIN, ignore_errors=True)
         process = subprocess.run(
             [*PIP_COMMAND, "wheel", *PIP_OPTIONS, f"--wheel-dir={out}", str(source)],
             capture_output=True,
@@ -196,7 +198,12 @@ def repack(installed: importlib.metadata.Distribution, folder: Path) -> Path:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
             pure = PurePosixPath(file.as_posix())
-            if ".." in pure.parts or "__pycache__" in pure.parts or pure.name in NOT_REPACKED:
+            if (
+                BUILTIN in pure.as_posix()
+                or ".." in pure.parts
+                or "__pycache__" in pure.parts
+                or pure.name in NOT_REPACKED
+            ):
                 continue
             content = Path(str(file.locate())).read_bytes()
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ... import __version__
 from ...runtime.bundle.answers import answers, guard_flags
+from ...runtime.bundle.feature_output import LAST_LAYERS
 from ...runtime.bundle.picture_cells import field_answer
 from ...runtime.bundle.record_file import RECORD, parse_record
 from ...runtime.bundle.record_file import SCHEMA as BUNDLE_SCHEMA
@@ -82,6 +84,8 @@ def assemble(
         for artifact in artifacts.values():
             for path in sorted(artifact.folder.iterdir()):
                 shutil.move(path, folder / path.name)  # the work folder may be on another disk
+        if layers := _last_layers(artifacts):
+            write_arrays(folder / LAST_LAYERS, layers)
         (folder / PICTURE).parent.mkdir()
         if picture is None:
             draw_picture(settings).save(folder / PICTURE, quality=PICTURE_QUALITY)
@@ -98,6 +102,15 @@ def assemble(
         )
         write_record(folder, record)
         parse_record(folder / RECORD, (folder / RECORD).read_bytes())  # as a device will
+
+
+def _last_layers(artifacts: Mapping[str, Artifact]) -> dict[str, NDArray[np.float32]]:
+    """Return the arrays of ``last_layers.npz``: weights and bias by the format."""
+    arrays: dict[str, NDArray[np.float32]] = {}
+    for name, artifact in artifacts.items():
+        if (layer := artifact.features) is not None:
+            arrays |= {f"{name}-weights": layer.weights, f"{name}-bias": layer.bias}
+    return arrays
 
 
 def parity_document(
@@ -222,4 +235,5 @@ def format_entry(
         "produced_by": artifact.produced_by,
         "gate": artifact.gate,
         **({} if artifact.rule.field is None else {"field": artifact.rule.field.to_json()}),
+        **({} if artifact.features is None else {"features": artifact.features.output.to_json()}),
     }

@@ -130,9 +130,15 @@ def _dynamic(sources: Path, out: Path, recipe: Recipe) -> list[str]:
     convolutions = [node.name for node in nodes if node.op_type == "Conv"]
     if not any(node.op_type in kinds and node.name not in last for node in nodes):
         raise ExportError("nothing is left to quantize: the last dense layer stays in float")
-    # ONNX Runtime has a ConvInteger kernel for unsigned weights only.
+    # ONNX Runtime has a ConvInteger kernel for unsigned weights only. It replaces a Gemm by a
+    # MatMul of this name before it looks which nodes are excluded.
+    excluded = [*last, *(f"{name}_MatMul" for name in last)]
     quantize_dynamic(
-        source, out, weight_type=QuantType.QUInt8, op_types_to_quantize=kinds, nodes_to_exclude=last
+        source,
+        out,
+        weight_type=QuantType.QUInt8,
+        op_types_to_quantize=kinds,
+        nodes_to_exclude=excluded,
     )
     return convolutions if recipe.dense_only else []
 
@@ -163,7 +169,7 @@ def _refit(artifact: Path, float_graph: Path, calibration: Images) -> None:
     layer, original = _dense_layer(proto), _dense_layer(onnx.load(float_graph))
     if layer is None or original is None:
         return
-    names, values = _stored_layer(proto), refit(layer, original, calibration)
+    names, values = stored_layer(proto), refit(layer, original, calibration)
     for tensor in proto.graph.initializer:
         for name, value in zip(names, values, strict=True):
             if tensor.name == name:
@@ -179,7 +185,7 @@ def _dense_layer(proto: Any) -> LastLayer | None:
     import onnx
 
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
-    weights_name, bias_name = _stored_layer(proto)
+    weights_name, bias_name = stored_layer(proto)
     if weights_name not in constants or bias_name not in constants:
         return None
     weights = onnx.numpy_helper.to_array(constants[weights_name])
@@ -191,11 +197,9 @@ def _dense_layer(proto: Any) -> LastLayer | None:
     return LastLayer(weights, bias, lambda images: _features(proto, images))
 
 
-def _stored_layer(proto: Any) -> tuple[str, str]:
+def stored_layer(proto: Any) -> tuple[str, str]:
     """Return the names of the weights and of the bias of the last dense layer."""
-    nodes = proto.graph.node
-    number = max(index for index, node in enumerate(nodes) if node.op_type in DENSE)
-    dense = nodes[number]
+    nodes, dense = proto.graph.node, last_dense(proto)
     if dense.op_type == "Gemm":
         return dense.input[1], dense.input[2] if len(dense.input) > 2 else ""
     bias = next(
@@ -205,6 +209,11 @@ def _stored_layer(proto: Any) -> tuple[str, str]:
     return dense.input[1], others[0]
 
 
+def last_dense(proto: Any) -> Any:
+    """Return the node of the last dense layer of a graph."""
+    return [node for node in proto.graph.node if node.op_type in DENSE][-1]
+
+
 def _features(proto: Any, images: Images) -> Scores:
     """Return the input of the last dense layer for each image, (N, D)."""
     import onnx
@@ -212,8 +221,7 @@ def _features(proto: Any, images: Images) -> Scores:
 
     observed = onnx.ModelProto()
     observed.CopyFrom(proto)
-    dense = [node for node in observed.graph.node if node.op_type in DENSE][-1]
-    name = dense.input[0]
+    name = last_dense(observed).input[0]
     observed.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

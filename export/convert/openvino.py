@@ -155,7 +155,7 @@ def _refit(model: Any, float_model: Any, calibration: Images) -> None:
     if layer is None or original is None:
         return
     weights, bias = refit(layer, original, calibration)
-    dense, add = _dense_nodes(model)
+    dense, add = dense_nodes(model)
     if dense.get_attributes()["transpose_b"]:
         weights = weights.T
     shape = add.input_value(1).get_node().data.shape
@@ -166,7 +166,7 @@ def _refit(model: Any, float_model: Any, calibration: Images) -> None:
 
 def _dense_layer(model: Any) -> LastLayer | None:
     """Return the last dense layer of a model; None if its weights are not constants in float."""
-    dense, add = _dense_nodes(model)
+    dense, add = dense_nodes(model)
     nodes = [dense.input_value(1).get_node(), add.input_value(1).get_node()]
     if add.get_type_name() != "Add" or any(row.get_type_name() != "Constant" for row in nodes):
         return None
@@ -176,7 +176,7 @@ def _dense_layer(model: Any) -> LastLayer | None:
     return LastLayer(weights, bias.ravel(), lambda images: _features(model, images))
 
 
-def _dense_nodes(model: Any) -> tuple[Any, Any]:
+def dense_nodes(model: Any) -> tuple[Any, Any]:
     """Return the operation of the last dense layer, and the one that takes its output."""
     dense = [node for node in model.get_ordered_ops() if node.get_type_name() == DENSE][-1]
     (after,) = dense.output(0).get_target_inputs()
@@ -188,7 +188,7 @@ def _features(model: Any, images: Images) -> Scores:
     import openvino
 
     observed = model.clone()
-    dense, _ = _dense_nodes(observed)
+    dense, _ = dense_nodes(observed)
     number = len(observed.outputs)
     observed.add_outputs([dense.input_value(0)])
     compiled = openvino.compile_model(observed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

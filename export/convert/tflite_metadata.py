@@ -35,29 +35,38 @@ FEATURE_PROPERTIES, IMAGE_PROPERTIES = 1, 2  # ContentProperties
 RGB = 1  # ColorSpaceType
 
 
-def with_labels(content: bytes, labels: list[str], name: str) -> bytes:
-    """Return a TFLite model with metadata about its input, its outputs and its labels.
+def with_metadata(content: bytes, name: str) -> bytes:
+    """Return a TFLite model with metadata about its input and its outputs.
 
     Parameters
     ----------
     content : bytes
         The flatbuffer.
-    labels : list of str
-        In the order of the outputs.
     name : str
         Name of the model.
 
     Returns
     -------
     bytes
-        The flatbuffer with a metadata buffer, followed by a zip archive with the labels.
+        The flatbuffer with a metadata buffer, which names the file of `labels_archive`.
+    """
+    return _with_buffer(content, _metadata(name))
+
+
+def labels_archive(labels: list[str]) -> bytes:
+    """Return a zip archive with the labels, which follows the flatbuffer in its file.
+
+    Parameters
+    ----------
+    labels : list of str
+        In the order of the outputs.
     """
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as appended:
         info = zipfile.ZipInfo(LABELS_FILE, ZIP_DATE)
         info.external_attr = 0o644 << 16
         appended.writestr(info, "\n".join(labels) + "\n")
-    return _with_buffer(content, _metadata(name)) + archive.getvalue()
+    return archive.getvalue()
 
 
 def _with_buffer(content: bytes, metadata: bytes) -> bytes:

@@ -22,7 +22,7 @@ from ...errors import AlledgeError, ExportError
 from ...runtime.files import replace_file, write_json
 from ...runtime.json_documents import read_json
 from ...runtime.process_memory import peak_mib
-from ..types import Json
+from ..types import FeatureLayer, Json
 from .bias_correction import Biases, read_biases
 from .quantization_recipes import Recipe
 from .tflite import FLOAT as FLOAT_TFLITE
@@ -160,6 +160,7 @@ def _run_without_xnnpack(job: Json) -> Json:
 def _tflite(job: Json) -> Json:
     """Convert to TFLite."""
     from . import tflite, tflite_metadata
+    from .feature_layer import add_feature_outputs
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
     sources, left_in_float = Path(job["sources"]), list[str]()
@@ -169,11 +170,14 @@ def _tflite(job: Json) -> Json:
         content, left_in_float = tflite.convert(
             Path(job["model"]), job["precision"], recipe, _calibration(job), sources, _biases(job)
         )
+    layer = None
     if job.get("labels"):
-        content = tflite_metadata.with_labels(content, job["labels"], job["name"])
+        content = tflite_metadata.with_metadata(content, job["name"])
+        content, layer = add_feature_outputs(content)
+        content += tflite_metadata.labels_archive(job["labels"])
     with replace_file(out) as partial:
         partial.write_bytes(content)
-    return _produced("tflite", job["precision"], left_in_float)
+    return _produced("tflite", job["precision"], left_in_float, layer)
 
 
 def _float_onnx(job: Json) -> Json:
@@ -202,6 +206,7 @@ def _onnx(job: Json) -> Json:
     import onnx as library
 
     from . import onnx
+    from .feature_layer import onnx_feature_layer
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
     proto, left_in_float = onnx.convert(
@@ -210,12 +215,14 @@ def _onnx(job: Json) -> Json:
     library.helper.set_model_props(proto, _properties(job))
     with replace_file(out) as partial:
         partial.write_bytes(proto.SerializeToString(deterministic=True))
-    return _produced("onnx", job["precision"], left_in_float)
+    layer = onnx_feature_layer(proto) if job.get("labels") else None
+    return _produced("onnx", job["precision"], left_in_float, layer)
 
 
 def _openvino(job: Json) -> Json:
     """Convert the float ONNX graph to OpenVINO IR."""
     from . import openvino
+    from .feature_layer import openvino_feature_layer
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
     model, left_in_float = openvino.convert(
@@ -223,7 +230,8 @@ def _openvino(job: Json) -> Json:
     )
     openvino.write_metadata(model, job.get("labels", []), _properties(job))
     openvino.save(model, job["precision"], out)
-    return _produced("openvino", job["precision"], left_in_float)
+    layer = openvino_feature_layer(out) if job.get("labels") else None
+    return _produced("openvino", job["precision"], left_in_float, layer)
 
 
 def _fit(job: Json) -> Json:
@@ -292,8 +300,10 @@ def _properties(job: Json) -> dict[str, str]:
     }
 
 
-def _produced(format_name: str, precision: str, left_in_float: list[str]) -> Json:
-    """Return the result of a conversion: package versions and the layers left in float."""
+def _produced(
+    format_name: str, precision: str, left_in_float: list[str], layer: FeatureLayer | None
+) -> Json:
+    """Return the result of a conversion: package versions, layers left in float, the last layer."""
     packages = PRODUCERS[format_name]
     if precision in ("int8", "dynamic"):
         packages += QUANTIZERS[format_name]
@@ -303,7 +313,8 @@ def _produced(format_name: str, precision: str, left_in_float: list[str]) -> Jso
             versions[package] = version(package)
         except PackageNotFoundError:  # only one of tensorflow and tensorflow-cpu is installed
             continue
-    return {"produced_by": versions, "left_in_float": left_in_float}
+    features = None if layer is None else layer.to_json()
+    return {"produced_by": versions, "left_in_float": left_in_float, "features": features}
 
 
 def _first_line(error: BaseException) -> str:

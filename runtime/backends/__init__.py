@@ -13,10 +13,11 @@ import os
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from ...errors import AlledgeError, BackendError, MissingPackageError, UsageError, unknown_name
 from ..bundle.bundle import Bundle
+from ..bundle.feature_output import FeatureOutput
 from ..machine import usable_cores, validate_threads
 
 if TYPE_CHECKING:
@@ -58,6 +59,28 @@ class Backend(Protocol):
         ------
         BackendError
             If the engine fails, or was closed.
+        """
+        ...
+
+    def predict_with_features(
+        self, batch: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the scores of one image, and the features under the last dense layer.
+
+        Parameters
+        ----------
+        batch : (1, S, S, 3) ndarray of uint8, RGB
+
+        Returns
+        -------
+        scores : (1, C) ndarray of float32
+            As `predict`.
+        features : (D,) ndarray of float32
+
+        Raises
+        ------
+        BackendError
+            As `predict`, and if the artifact was loaded without its features.
         """
         ...
 
@@ -201,7 +224,12 @@ def choose_backend(formats: list[str], wanted: str = AUTO) -> str:
 
 
 def open_backend(
-    bundle: Bundle, backend: str = AUTO, threads: int | None = None, requests: int = 1
+    bundle: Bundle,
+    backend: str = AUTO,
+    threads: int | None = None,
+    requests: int = 1,
+    *,
+    features: bool = False,
 ) -> Backend:
     """Check the hash of a bundle's artifact, and load it.
 
@@ -214,6 +242,8 @@ def open_backend(
         As `load_backend`.
     requests : int
         As `load_backend`.
+    features : bool
+        Whether `Backend.predict_with_features` will be called.
 
     Returns
     -------
@@ -222,20 +252,25 @@ def open_backend(
     Raises
     ------
     UsageError, MissingPackageError
-        As `choose_backend`.
+        As `choose_backend`; if the artifact gives no features, as `feature_output`.
     TamperedError
         If a file of the artifact does not have the hash that the bundle names.
     BackendError
         As `load_backend`.
     """
     name = choose_backend(list(bundle.formats), backend)
-    artifact = bundle.formats[name]
+    artifact, wanted = bundle.formats[name], None
+    if features:
+        from ..bundle.last_layers import feature_output
+
+        wanted = feature_output(bundle, name)
     with bundle.checking(artifact.files):  # hashing 60 MB takes as long as importing an engine
         for package in installed_packages(name)[:1]:
             with contextlib.suppress(ImportError):  # `load_backend` reports the error
                 importlib.import_module(package)
     key = bundle.digest.removeprefix("sha256:")
-    return load_backend(name, bundle.path / artifact.file, threads, requests, cache_key=key)
+    file = bundle.path / artifact.file
+    return load_backend(name, file, threads, requests, cache_key=key, features=wanted)
 
 
 def load_backend(
@@ -245,6 +280,7 @@ def load_backend(
     requests: int = 1,
     *,
     cache_key: str | None = None,
+    features: FeatureOutput | None = None,
 ) -> Backend:
     """Load an artifact.
 
@@ -260,6 +296,8 @@ def load_backend(
     cache_key : str, optional
         Identifies this exact artifact. An engine that compiles may store the result in the cache
         under this key.
+    features : FeatureOutput, optional
+        Where the artifact has its features, if `Backend.predict_with_features` will be called.
 
     Returns
     -------
@@ -284,7 +322,7 @@ def load_backend(
     threads = threads or max(1, usable_cores() // requests)
     try:
         backend_class = getattr(importlib.import_module(f".{module}", __name__), attribute)
-        backend: Backend = backend_class(Path(file), threads, requests, cache_key)
+        backend: Backend = backend_class(Path(file), threads, requests, cache_key, features)
     except ModuleNotFoundError as error:
         if error.name in [package for package, _ in spec.packages]:
             raise MissingPackageError(
@@ -311,15 +349,17 @@ def _leave_to_parent() -> None:
 
     for backend in list(_loaded):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(backend))  # never freed
-        vars(backend).update(close=_close_nothing, predict=_refuse_in_fork)
+        vars(backend).update(
+            close=_close_nothing, predict=_refuse_in_fork, predict_with_features=_refuse_in_fork
+        )
 
 
 def _close_nothing() -> None:
     """Stand for `Backend.close` in a fork."""
 
 
-def _refuse_in_fork(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Stand for `Backend.predict` in a fork."""
+def _refuse_in_fork(batch: NDArray[np.uint8]) -> NoReturn:
+    """Stand for the predictions of a backend in a fork."""
     raise BackendError(
         "this classifier was loaded before the process was forked, and its engine has no threads "
         "here",

@@ -18,11 +18,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ...errors import BackendError
+from ..bundle.feature_output import FeatureOutput
 from ..caches import with_cache
 from ..files import is_unicode
 from ..first_use import FirstUse
 from ..machine import ROOT, has_little_memory, has_vnni
 from ..terminal import echo
+from .feature_outputs import no_features, onnx_with_features
 
 ERRORS_ONLY = 3
 SAME_AS_REQUESTED = 1  # how an arena is extended
@@ -129,7 +131,15 @@ class OnnxBackend:
 
     name = "onnx"
 
-    def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        threads: int,
+        requests: int,
+        cache_key: str | None,
+        features: FeatureOutput | None = None,
+    ) -> None:
+        self._features = features
         self.engine = f"onnxruntime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -147,11 +157,13 @@ class OnnxBackend:
         self._session: Any
         available = list(onnxruntime.get_available_providers())
         if TENSORRT in available and cache_key is not None:
-            entry = engines_entry(cache_key, tensorrt_version(), gpu_name())
+            key = cache_key if features is None else f"{cache_key} features"
+            entry = engines_entry(key, tensorrt_version(), gpu_name())
             with_cache(entry, lambda folder: self._create_session(file, options, available, folder))
         else:
             self._create_session(file, options, available, None)
         self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
     def _create_session(
         self, file: Path, options: Any, available: list[str], engines: Path | None
@@ -171,6 +183,8 @@ class OnnxBackend:
         """
         try:
             model = str(file) if is_unicode(file) else file.read_bytes()
+            if self._features is not None:
+                model = onnx_with_features(file.read_bytes(), self._features)
             return onnxruntime.InferenceSession(
                 model, options, providers=requested, enable_fallback=0
             )
@@ -182,12 +196,24 @@ class OnnxBackend:
         return self._start_session(file, options, requested[1:])
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._run(batch, self._outputs[:1])[0]
+
+    def predict_with_features(
+        self, batch: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if self._features is None:
+            raise no_features(self.engine)
+        scores, features = self._run(batch, self._outputs)
+        return scores, features.ravel()
+
+    def _run(self, batch: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
+        """Return these outputs for an image."""
         if self._session is None:
             raise BackendError("this backend was closed")
         try:
             with _first_use.alone():
-                scores = self._session.run(None, {self._input: batch})[0]
-            return np.asarray(scores, dtype=np.float32)
+                values = self._session.run(outputs, {self._input: batch})
+            return [np.asarray(value, dtype=np.float32) for value in values]
         except Exception as error:  # as in _start_session
             raise BackendError(f"{self.engine} failed: {error}") from error
 

@@ -12,9 +12,11 @@ import openvino
 from numpy.typing import NDArray
 
 from ...errors import BackendError
+from ..bundle.feature_output import FeatureOutput
 from ..caches import with_cache
 from ..files import is_unicode
 from ..first_use import FirstUse
+from .feature_outputs import no_features
 from .pool import Pool
 
 # If the copies together are no larger than this, each thread gets its own compiled model and
@@ -24,8 +26,8 @@ COPIES_MIB = 64
 
 _first_use = FirstUse()
 
-# A request, and views of its input and output tensors.
-Request = tuple[Any, NDArray[np.uint8], NDArray[Any]]
+# A request, and views of its input and of its output tensors: scores, perhaps features.
+Request = tuple[Any, NDArray[np.uint8], list[NDArray[Any]]]
 
 
 class OpenvinoBackend:
@@ -33,7 +35,15 @@ class OpenvinoBackend:
 
     name = "openvino"
 
-    def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        threads: int,
+        requests: int,
+        cache_key: str | None,
+        features: FeatureOutput | None = None,
+    ) -> None:
+        self._features = features
         self.engine = f"openvino {openvino.__version__.split('-')[0]}"
         models = requests if requests * _mib(file.with_suffix(".bin")) <= COPIES_MIB else 1
         streams = requests // models
@@ -48,8 +58,9 @@ class OpenvinoBackend:
         if cache_key is None:
             self._compile(file, config, models)
         else:
+            key = cache_key if features is None else f"{cache_key} features"
             with_cache(
-                _cache_entry(file, cache_key, config),
+                _cache_entry(file, key, config),
                 lambda folder: self._compile(
                     file, config if folder is None else {**config, "CACHE_DIR": str(folder)}, models
                 ),
@@ -64,17 +75,32 @@ class OpenvinoBackend:
         if not is_unicode(file):
             weights = np.fromfile(file.with_suffix(".bin"), dtype=np.uint8)
             model = core.read_model(file.read_bytes(), openvino.Tensor(weights))
+        if self._features is not None:
+            model = core.read_model(file) if model is file else model
+            model.add_outputs([(self._features.tensor, 0)])
         self._models = [core.compile_model(model, "CPU", config) for _ in range(models)]
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._run(batch, 1)[0]
+
+    def predict_with_features(
+        self, batch: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if self._features is None:
+            raise no_features(self.engine)
+        scores, features = self._run(batch, 2)
+        return scores, features.ravel()
+
+    def _run(self, batch: NDArray[np.uint8], count: int) -> list[NDArray[np.float32]]:
+        """Return the first outputs for an image."""
         try:
-            with self._pool.lend() as (request, pixels, scores), _first_use.alone():
+            with self._pool.lend() as (request, pixels, outputs), _first_use.alone():
                 if (batch.shape, batch.dtype) != (pixels.shape, pixels.dtype):
                     raise ValueError(f"got {_describe(batch)}, the model takes {_describe(pixels)}")
                 # the fastest call: fill and read the request's own buffers
                 np.copyto(pixels, batch)
                 request.infer(share_outputs=True)
-                return np.array(scores, dtype=np.float32)
+                return [np.array(output, dtype=np.float32) for output in outputs[:count]]
         except (ValueError, RuntimeError) as error:
             raise BackendError(f"{self.engine} failed: {error}") from error
 
@@ -85,7 +111,8 @@ class OpenvinoBackend:
 
 def _create_request(model: Any) -> Request:
     request = model.create_infer_request()
-    return request, request.get_input_tensor(0).data, request.get_output_tensor(0).data
+    outputs = [request.get_output_tensor(number).data for number in range(len(model.outputs))]
+    return request, request.get_input_tensor(0).data, outputs
 
 
 def _mib(file: Path) -> float:

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BackendError
+from ..bundle.feature_output import FeatureOutput
 from ..files import is_unicode
 from ..first_use import FirstUse
+from .feature_outputs import no_features, tflite_with_features
 from .pool import Pool
 
 STDERR = 2
@@ -24,8 +26,8 @@ PIPE_BYTES = 2**16
 _stderr_lock = threading.Lock()
 _first_use = FirstUse()
 
-# An interpreter, and the index of its input and of its output.
-Interpreter = tuple[Any, int, int]
+# An interpreter, the index of its input, and those of its outputs: scores, perhaps features.
+Interpreter = tuple[Any, int, list[int]]
 
 
 def interpreter_class() -> tuple[Any, str]:
@@ -88,19 +90,42 @@ class TfliteBackend:
 
     name = "tflite"
 
-    def __init__(self, file: Path, threads: int, requests: int, cache_key: str | None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        threads: int,
+        requests: int,
+        cache_key: str | None,
+        features: FeatureOutput | None = None,
+    ) -> None:
         interpreter, self.engine = interpreter_class()
+        self._has_features = features is not None
         # no method of this object: with a circle of references, it would not be freed at once
         self._pool: Pool[Interpreter] = Pool(
-            lambda: _create_interpreter(interpreter, file, threads), requests
+            lambda: _create_interpreter(interpreter, file, threads, features), requests
         )
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with self._pool.lend() as (interpreter, image, scores), _first_use.alone():
+        return self._run(batch, 1)[0]
+
+    def predict_with_features(
+        self, batch: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if not self._has_features:
+            raise no_features(self.engine)
+        scores, features = self._run(batch, 2)
+        return scores, features.ravel()
+
+    def _run(self, batch: NDArray[np.uint8], outputs: int) -> list[NDArray[np.float32]]:
+        """Return the first outputs for an image."""
+        with self._pool.lend() as (interpreter, image, indices), _first_use.alone():
             try:
                 interpreter.set_tensor(image, batch)
                 interpreter.invoke()
-                return np.asarray(interpreter.get_tensor(scores), dtype=np.float32)
+                return [
+                    np.asarray(interpreter.get_tensor(index), dtype=np.float32)
+                    for index in indices[:outputs]
+                ]
             except (ValueError, RuntimeError) as error:
                 raise BackendError(f"{self.engine} failed: {error}") from error
 
@@ -108,15 +133,19 @@ class TfliteBackend:
         self._pool.close()
 
 
-def _create_interpreter(kind: Any, file: Path, threads: int) -> Interpreter:
+def _create_interpreter(
+    kind: Any, file: Path, threads: int, features: FeatureOutput | None
+) -> Interpreter:
     """Return an interpreter with the model loaded."""
     # Given by its path, so that the weights are mapped into memory and not copied. The engine
     # takes no path that is not UTF-8, and on Windows none that is not ASCII.
     model: dict[str, Any] = {"model_path": str(file)}
     if not is_unicode(file) or (os.name == "nt" and not str(file).isascii()):
         model = {"model_content": file.read_bytes()}
+    if features is not None:
+        model = {"model_content": bytes(tflite_with_features(file.read_bytes(), features))}
     with without_info_lines():
         interpreter = kind(**model, num_threads=threads)
         interpreter.allocate_tensors()
-    (image,), (scores,) = interpreter.get_input_details(), interpreter.get_output_details()
-    return interpreter, image["index"], scores["index"]
+    (image,), outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    return interpreter, image["index"], [output["index"] for output in outputs]

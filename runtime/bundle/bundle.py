@@ -1,4 +1,4 @@
-"""Opens, checks and finds a bundle, the folder that is copied to devices; standard library only.
+"""Opens and checks a bundle, the folder that is copied to devices; standard library only.
 
 `alledge.export` writes bundles. Nothing on a device writes into one.
 """
@@ -6,19 +6,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ...errors import BundleError, TamperedError, UsageError
+from ...errors import BundleError, TamperedError
 from ..cells.settings import CellSettings
 from ..digests import SMALL_BYTES, file_digest, sha256
 from ..image_settings import ImageSettings
+from .builtin import BUILTIN_NAME, builtin_folder
+from .feature_output import FeatureOutput
 from .record_file import COPY_FIX, RECORD, parse_record, read_content
 from .signing import check_bundle
 from .validation import CELL, format_files
@@ -26,14 +26,7 @@ from .validation import CELL, format_files
 if TYPE_CHECKING:
     from ..cells.field_rule import FieldRule
 
-BUNDLE_VARIABLE = "ALLEDGE_BUNDLE"
 FOREIGN_BYTES = 64 << 20  # a larger file is not read if its size is wrong
-BUNDLES = Path("bundles")  # the folder into which `alledge export` writes
-
-
-def installed_bundle() -> Path:
-    """Return the folder of the bundle that a pack installs, even if there is none."""
-    return Path(sys.prefix) / "share" / "alledge" / "bundle"
 
 
 @dataclass(frozen=True)
@@ -56,6 +49,8 @@ class Format:
         Versions of the packages that converted it.
     field : dict or None
         The field rule of a cell model, as JSON.
+    features : FeatureOutput or None
+        Where the artifact has the features under its last dense layer, if the export recorded it.
     """
 
     name: str
@@ -65,6 +60,7 @@ class Format:
     band: tuple[float, float]
     produced_by: dict[str, str]
     field: dict[str, Any] | None = None
+    features: FeatureOutput | None = None
 
     @property
     def field_rule(self) -> FieldRule | None:
@@ -146,7 +142,8 @@ class Bundle:
         Parameters
         ----------
         path : str or Path
-            The bundle's folder, or its `bundle.json`.
+            The bundle's folder, or its `bundle.json`. ``"builtin"`` is the bundle in the package,
+            unless a file or folder has that name.
 
         Returns
         -------
@@ -169,6 +166,8 @@ class Bundle:
         (('healthy', 'blast'), 0.699)
         """
         path = Path(path)
+        if path == Path(BUILTIN_NAME) and not path.exists():
+            path = builtin_folder()
         if path.name == RECORD and path.is_file():
             path = path.parent
         content = read_content(path / RECORD)
@@ -188,6 +187,11 @@ class Bundle:
             },
             signed_by=signed_by,
         )
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it is the bundle in the package."""
+        return self.path == builtin_folder()
 
     @property
     def task(self) -> Literal["field", "cell"]:
@@ -291,74 +295,5 @@ def _read_format(name: str, row: dict[str, Any], is_cell: bool) -> Format:
         band=(float(low), float(high)),
         produced_by=row["produced_by"],
         field=row.get("field") if is_cell else None,
-    )
-
-
-def open_bundle(named: str | Path | None = None) -> Bundle:
-    """Open the bundle to use.
-
-    Parameters
-    ----------
-    named : str or Path, optional
-        As `find_bundle`.
-
-    Raises
-    ------
-    UsageError
-        As `find_bundle`.
-    BundleError
-        As `Bundle.open`. The message names ``$ALLEDGE_BUNDLE`` where the path comes from it.
-    """
-    path = find_bundle(named)
-    try:
-        return Bundle.open(path)
-    except BundleError as error:
-        if named is not None or not os.environ.get(BUNDLE_VARIABLE):
-            raise
-        raise type(error)(
-            f"{error.what} (the variable {BUNDLE_VARIABLE} names it)",
-            allowed=error.allowed,
-            fix=f"{error.fix}; or correct {BUNDLE_VARIABLE}, or unset it",
-        ) from None
-
-
-def find_bundle(named: str | Path | None = None) -> Path:
-    """Return the bundle to use.
-
-    It is the named one, else that of the environment variable, else the one installed on this
-    device, else the only one under ``bundles``.
-
-    Parameters
-    ----------
-    named : str or Path, optional
-        The value of ``--bundle``.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    UsageError
-        If none was named, and there is none or more than one.
-    """
-    if named is not None:
-        return Path(named)
-    if from_environment := os.environ.get(BUNDLE_VARIABLE):
-        return Path(from_environment)
-    if (installed_bundle() / RECORD).is_file():
-        return installed_bundle()
-    # the folder of a killed export begins with a dot
-    bundles = sorted(record.parent for record in BUNDLES.glob(f"[!.]*/{RECORD}"))
-    if len(bundles) == 1:
-        return bundles[0]
-    if bundles:
-        raise UsageError(
-            f"there are {len(bundles)} bundles under {BUNDLES}, and none was named",
-            allowed=[path.as_posix() for path in bundles],
-            fix=f"--bundle {bundles[0].as_posix()}",
-        )
-    raise UsageError(
-        f"no bundle was named, {BUNDLE_VARIABLE} is not set, and there is none under {BUNDLES}",
-        fix="--bundle FOLDER, or make one: alledge export --model mobilenetv2 --int8",
+        features=FeatureOutput.from_json(row["features"]) if "features" in row else None,
     )

@@ -1,4 +1,4 @@
-"""Signatures of bundles and packs, and the public keys that this device trusts.
+"""Signatures of bundles, packs and site profiles, and the public keys that this device trusts.
 
 A device without trusted keys requires no signature.
 """
@@ -17,7 +17,11 @@ ALGORITHM = "ed25519"
 SIGNATURE = "bundle.sig"
 MAX_BYTES = 4096  # of a key or a signature
 # Signed before the content, so that the signature of a bundle is not valid for a pack.
-PURPOSES = {"bundle": b"alledge bundle\n", "pack": b"alledge pack\n"}
+PURPOSES = {
+    "bundle": b"alledge bundle\n",
+    "pack": b"alledge pack\n",
+    "site": b"alledge site\n",
+}
 
 
 def trusted_folder() -> Path:
@@ -169,7 +173,7 @@ def check_signature(
         The signed content.
     signature : Path
         The signature file.
-    purpose : {"bundle", "pack"}
+    purpose : {"bundle", "pack", "site"}
     keys : dict of str to bytes
         As `trusted_keys` returns them.
     what : str
@@ -180,7 +184,8 @@ def check_signature(
     UntrustedError
         If there is no signature, none of the keys made it, or the content was changed.
     """
-    fix = "ask the owner of a trusted key for a signed one: alledge pack --sign KEY"
+    command = "adopt" if purpose == "site" else "pack"
+    fix = f"ask the owner of a trusted key for a signed one: alledge {command} --sign KEY"
     try:
         algorithm, public, text = _read(signature).split()
         key, value = bytes.fromhex(public), bytes.fromhex(text)

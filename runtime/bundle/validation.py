@@ -24,6 +24,7 @@ from ..json_values import (
     invalid,
     is_hex,
 )
+from .feature_output import LAST_LAYERS, check_feature_output
 from .guard_validation import validate_guards
 
 SHA256_DIGITS, PIXEL_HASH_DIGITS = 64, 32
@@ -172,6 +173,10 @@ def _check_format(value: object, key: str, files: dict[str, Any]) -> None:
         raise invalid(f"{key}.band", row["band"], "the lower end first")
     for package, version in check_object(row["produced_by"], f"{key}.produced_by").items():
         check_text(version, f"{key}.produced_by.{package}")
+    if "features" in row:  # a bundle of an earlier version has none
+        check_feature_output(row["features"], f"{key}.features", key.split(".")[1])
+        if LAST_LAYERS not in files:
+            raise InvalidValueError(f"files.{LAST_LAYERS}", MISSING, "its SHA-256")
 
 
 def _check_seen(value: object) -> None:

@@ -25,6 +25,7 @@ from ..imaging import load_rgb
 from ..metrics.decisions import apply_temperature, assign_labels, positive_score
 from .answers import answers, differences, guard_flags
 from .bundle import Bundle, Format
+from .feature_check import check_features
 from .picture_cells import (
     CELL_MAX_DP,
     CellReplay,
@@ -199,6 +200,8 @@ def _verify_backend(
         backend = open_backend(bundle, name, threads)
         engine = backend.engine
         all_scores = _run(backend, inputs, len(bundle.labels))
+        own = all_scores[: len(references.inputs)]
+        features = check_features(bundle, name, references.inputs, own, threads)
     except BackendError as error:
         return {**_not_run("fail", desk), "engine": engine, "error": error.one_line}
     scores, of_cells = all_scores[: len(references.inputs)], all_scores[len(references.inputs) :]
@@ -223,10 +226,12 @@ def _verify_backend(
         stored = references.cells.outputs[names[nearest]][cells.matched]
         here["cells"] = _distance(bundle, name, of_cells, stored)
         passed = passed and here["cells"]["max_dp"] <= max(CELL_MAX_DP, tolerance)
+    passed = passed and (features is None or features["status"] == "pass")
     return {
         "status": "pass" if passed else "fail",
         "engine": engine,
         "here": here,
+        "features": features,
         "float": _desk_figures(desk),
         "error": None,
     }
@@ -273,6 +278,7 @@ def _not_run(status: Literal["fail", "not installed"], desk: dict[str, Any]) -> 
         "status": status,
         "engine": None,
         "here": None,
+        "features": None,
         "float": _desk_figures(desk),
         "error": None,
     }
@@ -317,6 +323,12 @@ def verify_text(document: VerifyDocument) -> str:
                     f"{max(CELL_MAX_DP, here['tolerance']):g}), "
                     f"{here['cells']['agreement']:.1%} of the labels agree"
                 )
+        if features := backend["features"]:
+            lines.append(
+                f"  features: {features['size']}; scores with and without them max |Δp| "
+                f"{features['max_dp']:.6f}, by the last layer {features['max_dp_of_layer']:.6f} "
+                f"(allowed {features['tolerance']:g})"
+            )
         if backend["float"]["max_dp"] is not None:
             lines.append(_cost_line(backend["float"]))
     absent = [n for n, row in document["backends"].items() if row["status"] == "not installed"]

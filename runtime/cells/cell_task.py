@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..guards.cell_guards import field_statistics, unfamiliar_crops
 from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
+from ..guards.site_setup import SiteSetup, with_setup
 from ..metrics.decisions import Thresholds
 from .field_rule import SMUDGE, count_cells
 from .results import CellResult, FieldVerdict, judge_cells, judge_field
@@ -96,8 +97,13 @@ class CellTask:
         self._cell_guards, self._field_guards = Guards(guards), Guards(field_guards)
 
     @classmethod
-    def of_bundle(cls, bundle: Bundle, artifact: Format) -> CellTask:
-        """Return the task of a bundle of the task ``"cell"``, with the thresholds of a format."""
+    def of_bundle(
+        cls, bundle: Bundle, artifact: Format, setup: SiteSetup | None = None
+    ) -> CellTask:
+        """Return the task of a bundle of the task ``"cell"``, with the thresholds of a format.
+
+        The guards of fields also know the imaging setup of a site, if one is given.
+        """
         settings, rule = bundle.cell_settings, artifact.field_rule
         assert settings is not None
         assert rule is not None
@@ -108,7 +114,7 @@ class CellTask:
             Thresholds(artifact.threshold, artifact.band),
             rule,
             bundle.record.get("guards"),
-            bundle.record.get("field_guards"),
+            with_setup(bundle.record.get("field_guards"), setup),
         )
 
     @property
@@ -143,9 +149,12 @@ class CellTask:
             picture = preview_of_field(image.rgb, image.header)
         if kind == "cell":
             return replace(self._prepared_cell(image), preview=picture)
-        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, image.crops))
-        flags, more = self._field_flags(image, unfamiliar), image.detection.more
-        return PreparedCells("field", image.cells, image.crops, flags, unfamiliar, more, picture)
+        return replace(self._prepared_field(image), preview=picture)
+
+    def prepare_field(self, source: ImageSource) -> tuple[FieldCells, PreparedCells]:
+        """Return a field, and what the model sees of it; as `prepare`."""
+        _, image = find_image_cells(source, self._settings, "field")
+        return image, self._prepared_field(image)
 
     def judge(
         self, prepared: PreparedCells, scores: ArrayLike
@@ -180,6 +189,11 @@ class CellTask:
         """Return the reasons why a person should look at an image."""
         flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
         return flags + ("too_few_cells",) * (verdict.label is None)
+
+    def _prepared_field(self, image: FieldCells) -> PreparedCells:
+        unfamiliar = tuple(unfamiliar_crops(self._cell_guards, image.crops))
+        flags, more = self._field_flags(image, unfamiliar), image.detection.more
+        return PreparedCells("field", image.cells, image.crops, flags, unfamiliar, more)
 
     def _prepared_cell(self, single: FieldCells) -> PreparedCells:
         flags = single.header.flags

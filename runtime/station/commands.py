@@ -29,6 +29,11 @@ def station_options(command: F) -> F:
                 "--threads", type=Count(1, MOST_THREADS), metavar="N",
                 help="Number of threads.  [default: physical cores within the CPU quota]",
             ),
+            click.option(
+                "--site", metavar="NAME",
+                help="Profile of this microscope, from `alledge commission` or `alledge adopt`.  "
+                "[default: $ALLEDGE_SITE, else none]",
+            ),
             home_option,
             click.option(
                 "--recursive", is_flag=True, help="Watch the folders inside a folder too."

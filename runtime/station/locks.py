@@ -1,48 +1,14 @@
-"""A lock between processes that the operating system releases when its owner ends."""
+"""The lock of a watched folder."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 from pathlib import Path
-from typing import Any
+
+from ..file_lock import ProcessLock
 
 LOCKS = "locks"  # the folder of the lock files
-
-
-class ProcessLock:
-    """A file that one process at a time has locked.
-
-    Parameters
-    ----------
-    path : Path
-        Created if it does not exist; never removed, because another process may wait for it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._handle: int | None = None
-
-    def acquire(self) -> bool:
-        """Try to lock the file, and return whether this process has it now."""
-        if self._handle is not None:
-            return True
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _lock(handle)
-        except OSError:
-            os.close(handle)
-            return False
-        self._handle = handle
-        return True
-
-    def release(self) -> None:
-        """Unlock the file, if this process has it."""
-        if self._handle is not None:
-            os.close(self._handle)  # releases the lock
-            self._handle = None
 
 
 def folder_lock(home: Path, folder: Path) -> ProcessLock:
@@ -50,13 +16,3 @@ def folder_lock(home: Path, folder: Path) -> ProcessLock:
     name = os.path.normcase(os.path.realpath(folder))
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
     return ProcessLock(home / LOCKS / f"{digest[:32]}.lock")
-
-
-def _lock(handle: int) -> None:
-    """Lock a file without waiting; raise OSError if another process has it."""
-    if os.name == "nt":
-        msvcrt: Any = importlib.import_module("msvcrt")
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl: Any = importlib.import_module("fcntl")
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

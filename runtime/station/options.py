@@ -12,7 +12,7 @@ class StationOptions:
     Parameters
     ----------
     folders : tuple of str
-    home, bundle : str or None
+    home, bundle, site : str or None
     backend : str
     threads : int or None
     timeout_s, settle_s, interval_s : float
@@ -27,6 +27,7 @@ class StationOptions:
     bundle: str | None
     backend: str
     threads: int | None
+    site: str | None
     timeout_s: float
     settle_s: float
     interval_s: float

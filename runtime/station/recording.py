@@ -26,7 +26,7 @@ class Recorder:
     def __init__(self, classifier: Classifier) -> None:
         bundle = classifier.bundle
         self.bundle = bundle.digest
-        self.site: str | None = None  # there are no site profiles yet
+        self.site = None if classifier.site is None else classifier.site.digest
         self._name = bundle.name
         self._facts: dict[str, Any] = {
             "labels": list(bundle.labels),

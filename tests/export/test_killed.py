@@ -13,7 +13,8 @@ import pytest
 
 from alledge.export.options import ExportOptions
 from alledge.export.process import export_run
-from alledge.runtime.bundle.bundle import Bundle, find_bundle
+from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.bundle.finding import find_bundle
 from alledge.runtime.bundle.record_file import RECORD
 from alledge.runtime.digests import file_digest
 

@@ -1,1 +1,1 @@
-"""Runs all commands on generated smears."""
+"""Runs all steps on generated smears, in a quick and in a full way."""

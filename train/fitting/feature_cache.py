@@ -24,6 +24,7 @@ from ...runtime.caches import cache_root
 from ...runtime.files import replace_file
 from ...runtime.regular_files import open_regular_file
 from ...runtime.sized_cache import evict, mark_as_used
+from ..networks.base_weights import NONE, weights_file
 from ..provenance import package_versions
 from .augmentation import NO_AUGMENTATION, Augmentation, augment
 from .damaged_arrays import DAMAGED
@@ -169,15 +170,16 @@ def weights_digest(model: str, weights: str, seed: int) -> str:
     ----------
     model : str
     weights : str
-        ``"imagenet"``, ``"none"``, or a file. A file is identified by its content.
+        ``"imagenet"``, ``"none"``, ``"builtin"`` or a file. A file is identified by its content.
     seed : int
         Seed of random weights.
     """
-    if weights == "imagenet":
-        return f"{model} imagenet"
-    if weights == "none":
+    if weights == NONE:
         return f"{model} random {seed}"
-    return f"{model} {hashlib.sha256(Path(weights).read_bytes()).hexdigest()}"
+    path = weights_file(weights)
+    if path is None:
+        return f"{model} {weights}"
+    return f"{model} {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def _key(

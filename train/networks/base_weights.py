@@ -1,13 +1,15 @@
-"""Names of a base's initial weights: ImageNet, none, or a file. Imports no keras."""
+"""Names of a base's initial weights: ImageNet, none, built-in, or a file. Imports no keras."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ...errors import UsageError
+from ...runtime.bundle.builtin import BUILTIN_NAME, builtin_folder
 
-IMAGENET, NONE = "imagenet", "none"
-SUFFIXES = (".weights.h5", ".h5")
+IMAGENET, NONE, BUILTIN = "imagenet", "none", BUILTIN_NAME
+ARTIFACT_SUFFIX = ".tflite"
+SUFFIXES = (".weights.h5", ".h5", ARTIFACT_SUFFIX)
 
 
 def weights_file(weights: str | Path) -> Path | None:
@@ -15,7 +17,8 @@ def weights_file(weights: str | Path) -> Path | None:
 
     Parameters
     ----------
-    weights : {"imagenet", "none"} or path
+    weights : {"imagenet", "none", "builtin"} or path
+        ``"builtin"`` is the TFLite artifact of the bundle that alledge contains.
 
     Returns
     -------
@@ -28,15 +31,16 @@ def weights_file(weights: str | Path) -> Path | None:
     """
     if weights in (IMAGENET, NONE):
         return None
-    path = Path(weights)
+    is_builtin = weights == BUILTIN and not Path(weights).exists()
+    path = builtin_folder() / f"model{ARTIFACT_SUFFIX}" if is_builtin else Path(weights)
     if not path.is_file():
         raise UsageError(
             f"there is no file of weights {str(weights)!r}",
-            allowed=f"{IMAGENET}, {NONE}, FILE",
+            allowed=f"{IMAGENET}, {NONE}, {BUILTIN} where alledge contains a bundle, FILE",
             fix=f"name a {SUFFIXES[0]} of the base, or --weights {IMAGENET}",
         )
     if not path.name.endswith(SUFFIXES):
         raise UsageError(
-            f"{path} is not a file of Keras weights by its name", allowed=", ".join(SUFFIXES)
+            f"{path} is not a file of weights by its name", allowed=", ".join(SUFFIXES)
         )
     return path

@@ -6,9 +6,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ...errors import RunError, UsageError
+from ...errors import MissingPackageError, RunError, UsageError
 from .architectures import INPUT_SIZE, Architecture, Head, architecture, head_row, trains_base
-from .base_weights import IMAGENET, NONE, weights_file
+from .artifact_weights import load_artifact_weights
+from .base_weights import ARTIFACT_SUFFIX, IMAGENET, NONE, weights_file
 from .tensorflow_import import keras
 
 # names of layers
@@ -37,8 +38,9 @@ def build(
         A key of `HEADS`.
     classes : int
         Number of labels, >= 2. Two labels share one sigmoid unit.
-    weights : {"imagenet", "none"} or path
-        Keras' own download, random weights, or a ``.weights.h5`` of the base without its top.
+    weights : {"imagenet", "none", "builtin"} or path
+        Keras' own download, random weights, those of the bundle that alledge contains, a
+        ``.weights.h5`` of the base without its top, or the ``.tflite`` of a bundle.
     seed : int
         Seed of the random weights. Sets Keras' global seeds too.
     size : int
@@ -177,12 +179,18 @@ def _load(base: keras.Model, path: Path, row: Architecture) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns about every layer before it raises
-            base.load_weights(path)
+            if path.suffix == ARTIFACT_SUFFIX:
+                load_artifact_weights(base, path)
+            else:
+                base.load_weights(path)
+    except MissingPackageError:
+        raise
     except Exception as error:  # h5py and Keras raise OSError, ValueError, KeyError and others
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UsageError(
             f"the weights in {path} do not fit {row.title}: {reason}",
-            allowed=f"those of keras.applications.{row.title}(include_top=False)",
+            allowed=f"those of keras.applications.{row.title}(include_top=False), "
+            f"or the {ARTIFACT_SUFFIX} of a bundle of this model",
             fix="name a file for this model, or --model with the model that the file belongs to",
         ) from None
 

@@ -174,7 +174,7 @@ def check_files(pack: dict[str, Any]) -> None:
         path = HERE / name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             raise Refused(f"{name} is damaged: unpack the tar again, or copy it again")
-    for folder in ("wheels", "bundle", "tools"):
+    for folder in ("wheels", "bundle", "tools", "sites"):
         for path in (HERE / folder).rglob("*"):
             name = path.relative_to(HERE).as_posix()
             if path.is_file() and name not in pack["files"]:
@@ -282,7 +282,9 @@ def fill_installation(folder: Path, pack: dict[str, Any], keys: dict[str, str]) 
     )
     leave_out(folder, pack["leave_out"])
     run(python, "-I", "-c", COMPILE)
-    shutil.copytree(HERE / "bundle", folder / "share" / "alledge" / "bundle")
+    for name in ("bundle", "sites"):
+        if (HERE / name).is_dir():
+            shutil.copytree(HERE / name, folder / "share" / "alledge" / name)
     if keys:
         (folder / "share" / "alledge" / "trusted").mkdir()
     for name, text in keys.items():

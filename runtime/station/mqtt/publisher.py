@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....errors import HistoryError, MissingPackageError, UsageError
+from ...file_lock import ProcessLock
 from ..history.entries import Entry
 from ..history.queries import EntryQuery
 from ..history.store import History
-from ..locks import LOCKS, ProcessLock
+from ..locks import LOCKS
 from .broker import Broker
 from .messages import OFFLINE, ONLINE, Topics, discovery_messages, result_message
 

@@ -75,7 +75,7 @@ def serve_station(options: StationOptions, server: ServerOptions) -> None:
         listener = enter(contextlib.closing(listen(server.host, server.port)))
         history, reading = enter(History(place)), enter(History(place))
         timer = enter(FreezeTimer(options.timeout_s))
-        classifier = enter(load_classifier(timer, options))
+        classifier = enter(load_classifier(timer, options, place))
         enter(publishing(broker, classifier.bundle, place, notice))
         services = enter(_services(options, server, classifier, history, reading))
         services.camera = enter(grabbing(camera, notice))

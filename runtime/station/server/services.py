@@ -37,7 +37,9 @@ class CoverageDocument(TypedDict):
     """Whether the microscope is covered, as far as is known."""
 
     commissioned: bool
-    site: str | None
+    site: str | None  # name and version
+    verdict: str | None  # covered, covered after correction, or not covered
+    adopted: bool  # whether the site has a layer of its own
     guarded: bool  # whether the bundle has guards
     recent: int  # results that were looked at
     unfamiliar: int  # of these, with a flag of the guards against the microscope or the domain
@@ -142,10 +144,13 @@ class Services:
 
     def _coverage(self) -> CoverageDocument:
         recent = self.history.entries(EntryQuery(unread=False, limit=RECENT))
+        site = self.classifier.site
         flags = [(entry.record or {}).get("flags") or () for entry in recent]
         return {
-            "commissioned": False,
-            "site": None,
+            "commissioned": site is not None and site.coverage is not None,
+            "site": None if site is None else site.label,
+            "verdict": None if site is None else site.coverage,
+            "adopted": site is not None and site.head is not None,
             "guarded": self.classifier.guarded,
             "recent": len(recent),
             "unfamiliar": sum(any(flag in UNFAMILIAR for flag in row) for row in flags),

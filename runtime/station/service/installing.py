@@ -77,7 +77,7 @@ def is_windows() -> bool:
 def default_home() -> PurePath:
     """Return the folder of a workstation that runs as a service."""
     if is_windows():
-        from ..home import FOLDER
+        from ...device_home import FOLDER
 
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / FOLDER
     return PurePath(HOME)

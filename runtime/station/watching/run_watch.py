@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ....errors import UsageError
+from ...bundle.finding import builtin_notice, open_bundle
 from ...classifier import Classifier
+from ...sites.profile import site_in_use
 from ...terminal import echo, printable
 from ...watchdog import FreezeTimer
 from ..camera.session import CameraSettings, camera_settings, grab_on_enter, grabbing
@@ -61,7 +63,7 @@ def watch_folders(options: StationOptions, *, once: bool, as_json: bool) -> int:
     with (
         History(place) as history,
         FreezeTimer(options.timeout_s) as timer,
-        load_classifier(timer, options) as classifier,
+        load_classifier(timer, options, place) as classifier,
         publishing(broker, classifier.bundle, place, notice) as publisher,
         grabbing(camera, notice) as grabber,
     ):
@@ -110,7 +112,7 @@ def new_watcher(
     )  # fmt: skip
 
 
-def load_classifier(timer: FreezeTimer, options: StationOptions) -> Classifier:
+def load_classifier(timer: FreezeTimer, options: StationOptions, home: Path) -> Classifier:
     """Load a bundle for a workstation: throughput mode, with previews.
 
     Parameters
@@ -118,14 +120,19 @@ def load_classifier(timer: FreezeTimer, options: StationOptions) -> Classifier:
     timer : FreezeTimer
         Gets more time while an engine loads.
     options : StationOptions
+    home : Path
+        Has the profile of the site of the options.
     """
     from ...batch import LOAD_LIMIT_S
 
+    opened = open_bundle(options.bundle)
+    if options.bundle is None and (line := builtin_notice(opened)):
+        notice(line)
     timer.limit_s = LOAD_LIMIT_S
     try:
         return Classifier.load(
-            options.bundle, options.backend, options.threads, "throughput", options.timeout_s,
-            previews=True,
+            opened, options.backend, options.threads, "throughput", options.timeout_s,
+            site=site_in_use(options.site, home), previews=True,
         )  # fmt: skip
     finally:
         timer.limit_s = options.timeout_s

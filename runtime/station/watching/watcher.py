@@ -10,9 +10,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...file_lock import ProcessLock
 from ...interrupts import held
 from ..history.entries import FileName, NewEntry, SeenFile
-from ..locks import ProcessLock, folder_lock
+from ..locks import folder_lock
 from .folder_poll import FinishedFile, FolderPoll
 from .intake import Intake, read_finished
 

@@ -14,9 +14,10 @@ import pytest
 
 from alledge.devices.detection import architecture
 from alledge.devices.pack.packing import write_pack
-from alledge.devices.pack.signing_keys import Signer, generate_keys
+from alledge.devices.pack.signing_keys import generate_keys
 from alledge.devices.profiles import get_profile
 from alledge.errors import AlledgeError
+from alledge.runtime.bundle.signer import Signer
 from alledge.runtime.digests import file_digest
 
 OFFLINE = ["unshare", "--net"]  # a new network namespace, which has no network

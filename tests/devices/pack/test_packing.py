@@ -20,11 +20,12 @@ from alledge.devices.pack.dependency_closure import missing_requirements
 from alledge.devices.pack.pack_check import check_pack
 from alledge.devices.pack.pack_tar import write_tar
 from alledge.devices.pack.packing import fill_folder, write_pack, write_scripts
-from alledge.devices.pack.signing_keys import Signer, generate_keys
+from alledge.devices.pack.signing_keys import generate_keys
 from alledge.devices.pack.wheels import pinned_requirements, platform_tags, repack
 from alledge.devices.profiles import Profile, get_profile
 from alledge.errors import AlledgeError, BundleError, TamperedError, UntrustedError, UsageError
 from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.bundle.signer import Signer
 from support.bundles import RECORD_KEYS, format_row, seal
 from support.changed_documents import tracebacks
 

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from alledge.cli import main
-from alledge.devices.pack.signing_keys import Signer, generate_keys
+from alledge.devices.pack.signing_keys import generate_keys
 from alledge.errors import UntrustedError, UsageError
+from alledge.runtime.bundle.signer import Signer
 from alledge.runtime.bundle.signing import (
     check_bundle,
     check_signature,

@@ -98,7 +98,7 @@ def test_an_openvino_model_gets_the_logits_of_its_float_graph_back(float32_bundl
     )
     original = openvino_conversion._dense_layer(float_model)
     changed = LastLayer(original.weights, original.bias + 1, original.features)
-    _, add = openvino_conversion._dense_nodes(model)
+    _, add = openvino_conversion.dense_nodes(model)
     shape = add.input_value(1).get_node().data.shape
     constant = openvino.opset13.constant(changed.bias.reshape(shape).astype(np.float32))
     add.input(1).replace_source_output(constant.output(0))

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 
 from alledge.cli import main
 from alledge.devices.pack.signing_keys import generate_keys
-from alledge.errors import BundleError, TamperedError, UsageError
+from alledge.errors import BundleError, TamperedError
 from alledge.runtime.bundle import bundle as module
-from alledge.runtime.bundle.bundle import Bundle, find_bundle
+from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.verify import verify_bundle
 from alledge.runtime.digests import SMALL_BYTES, file_digest
 
@@ -199,46 +199,6 @@ def test_a_record_without_one_of_its_keys_is_refused_without_a_traceback(own_bun
         file.write_text(json.dumps({k: v for k, v in record.items() if k != key}), encoding="utf-8")
         with pytest.raises(BundleError):
             Bundle.open(own_bundle)
-
-
-def test_the_bundle_named_comes_before_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALLEDGE_BUNDLE", "from-environment")
-    assert find_bundle("named") == Path("named")
-
-
-def test_the_environment_comes_before_the_installed_bundle(
-    monkeypatch: pytest.MonkeyPatch, own_bundle: Path
-) -> None:
-    monkeypatch.setattr(module, "installed_bundle", lambda: own_bundle)
-    assert find_bundle() == own_bundle
-    monkeypatch.setenv("ALLEDGE_BUNDLE", "from-environment")
-    assert find_bundle() == Path("from-environment")
-
-
-def test_the_only_bundle_is_taken(monkeypatch: pytest.MonkeyPatch, own_bundle: Path) -> None:
-    monkeypatch.chdir(own_bundle.parents[1])
-    assert find_bundle() == Path("bundles") / own_bundle.name
-
-
-def test_several_bundles_are_an_error_that_lists_them(
-    monkeypatch: pytest.MonkeyPatch, own_bundle: Path
-) -> None:
-    other = own_bundle.with_name("other")
-    other.mkdir()
-    (other / "bundle.json").touch()
-    monkeypatch.chdir(own_bundle.parents[1])
-    with pytest.raises(UsageError, match="2 bundles") as caught:
-        find_bundle()
-    assert "bundles/other" in str(caught.value)
-
-
-def test_no_bundle_at_all_says_what_to_type(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="--bundle FOLDER") as caught:
-        find_bundle()
-    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1])

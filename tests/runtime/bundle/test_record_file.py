@@ -10,7 +10,8 @@ from types import ModuleType
 import pytest
 
 from alledge.errors import BundleError, TamperedError, UntrustedError
-from alledge.runtime.bundle.bundle import Bundle, open_bundle
+from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.bundle.finding import open_bundle
 from alledge.runtime.bundle.record_file import MAX_BYTES, record_text
 from alledge.runtime.bundle.signing import read_public_key
 

@@ -99,15 +99,27 @@ async function refreshState() {
   showState();
 }
 
+function coverageText(coverage) {
+  const site = { site: coverage.site };
+  const verdicts = {
+    covered: text("covered", site),
+    "covered after correction": text("covered", site),
+    "not covered": text("not_covered", site),
+  };
+  const verdict = verdicts[coverage.verdict] ?? text("not_commissioned");
+  return coverage.adopted ? text("adopted", site) : verdict;
+}
+
 function showState() {
   if (!known) return;
   const { coverage, agreement } = known;
   const place = byId("coverage");
-  place.classList.toggle("unsure", !coverage.commissioned);
+  const isCovered = coverage.adopted || ["covered", "covered after correction"].includes(coverage.verdict);
+  place.classList.toggle("unsure", !isCovered);
   const guards = coverage.guarded
     ? text("guards", { unfamiliar: coverage.unfamiliar, recent: coverage.recent })
     : text("no_guards");
-  byId("coverage-text").textContent = `${text("not_commissioned")} ${guards}`;
+  byId("coverage-text").textContent = `${coverageText(coverage)} ${guards}`;
   const rates = ["images", "cells"].map((kind) => {
     const a = agreement[kind];
     if (!a.judged) return text(`${kind}_unjudged`);

@@ -13,8 +13,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.sites.profile import site_folder
 from alledge.runtime.station.history.store import History
 from alledge.runtime.station.history.verification import verify_history
+from support.site_profiles import write_profile
 from support.stations import TOKEN, Server, form, png, serving
 
 SCHEMAS = Path(__file__).resolve().parents[4] / "runtime" / "schemas"
@@ -339,3 +342,13 @@ def test_an_upload_whose_entry_was_removed_is_gone(tmp_path: Path, bundle: Path)
         again = server.ask("POST", "/v1/classify", png(1))
         assert (again.status, again.headers["location"]) == (410, first.headers["location"])
         schema("classify").validate(again.json)
+
+
+def test_the_state_says_what_is_known_of_the_microscope(home: Path, bundle: Path) -> None:
+    write_profile(site_folder("room-3", home), Bundle.open(bundle), backend="onnx")
+    with serving(home, bundle, "--site", "room-3") as server:
+        coverage = server.get("/v1/state").json["coverage"]
+    assert coverage["site"] == "room-3@1"
+    assert coverage["adopted"] is True
+    assert coverage["commissioned"] is False
+    assert coverage["verdict"] is None

@@ -19,10 +19,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.sites.profile import site_folder
 from alledge.runtime.station.history.entries import Entry
 from alledge.runtime.station.history.queries import EntryQuery
 from alledge.runtime.station.history.store import History
 from alledge.runtime.station.history.verification import verify_history
+from support.site_profiles import write_profile
 
 ALLEDGE = (sys.executable, "-m", "alledge")
 KILLS = int(os.environ.get("ALLEDGE_KILLS", "10"))
@@ -239,3 +242,15 @@ def test_wrong_folders_are_refused(camera: Path, home: Path, bundle: Path) -> No
         assert done.returncode == 2
         assert said in done.stderr
         assert "fix: " in done.stderr
+
+
+def test_a_site_is_used_and_recorded(camera: Path, home: Path, bundle: Path) -> None:
+    picture(camera / "0.png", 0)
+    assert once(camera, home, bundle, "--site", "room-3").returncode == 2
+    profile = write_profile(site_folder("room-3", home), Bundle.open(bundle))
+    done = once(camera, home, bundle, "--site", "room-3")
+    assert done.returncode == 0, done.stderr
+    [entry] = entries(home)
+    assert entry.site == profile.digest
+    assert entry.record is not None
+    assert entry.record["site"] == "room-3@1"

@@ -1,4 +1,4 @@
-"""Writes the summary page of a demo: measurements, pictures and commands in one HTML file."""
+"""Writes the page of a full demo: measurements, pictures and commands in one HTML file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...runtime.json_documents import read_json
 from ...runtime.pages.environment import image_uri, render_page
 from ..provenance import provenance_line
 
-TEMPLATE = Path(__file__).resolve().parent / "templates" / "summary.html.j2"
+TEMPLATE = Path(__file__).resolve().parent / "templates" / "full.html.j2"
 THUMBNAIL_PX = (300, 225)
 PLOTS = {
     "curves.png": "Learning curves",
@@ -49,7 +49,7 @@ def write_page(out: Path, outputs: dict[str, str], commands: list[str]) -> Path:
         run=run,
         measured=json.loads(outputs["evaluate"]),
         verified=json.loads(outputs["verify"]),
-        smears=[{**record, "picture": _thumbnail(Path(record["image"]))} for record in records],
+        smears=[{**record, "picture": thumbnail(Path(record["image"]))} for record in records],
         plots=[
             (title, image_uri((out / "run" / name).read_bytes(), "png"))
             for name, title in PLOTS.items()
@@ -69,9 +69,17 @@ def _percent(proportion: dict[str, Any]) -> str:
     return f"{100 * proportion['value']:.1f} % ({low:.0f}–{high:.0f})"
 
 
-def _thumbnail(path: Path) -> str:
+def thumbnail(path: Path, size: tuple[int, int] = THUMBNAIL_PX) -> str:
+    """Return a picture as a small JPEG, as a data URI.
+
+    Parameters
+    ----------
+    path : Path
+    size : (int, int)
+        Largest width and height, in pixels.
+    """
     with Image.open(path) as image:
-        image.thumbnail(THUMBNAIL_PX)
+        image.thumbnail(size)
         buffer = io.BytesIO()
         image.convert("RGB").save(buffer, "JPEG", quality=85)
     return image_uri(buffer.getvalue(), "jpeg")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from alledge.train.demo.summary_page import write_page
+from alledge.train.demo.full_page import write_page
 from alledge.train.runs.run_folder import Run
 from support.markup import MARKUP, injected, poison
 
