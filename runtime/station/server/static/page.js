@@ -3,7 +3,7 @@
 import { showCamera, takePicture } from "./camera.js";
 import { element, byId } from "./elements.js";
 import * as history from "./history.js";
-import { labelText, loadLanguage, share, text, usualLanguage } from "./messages.js";
+import { labelText, loadLanguage, text, usualLanguage } from "./messages.js";
 import { galleryOrder, showPicture } from "./picture.js";
 import * as requests from "./requests.js";
 import { showAgreement, showCoverage } from "./summary.js";
