@@ -3,9 +3,10 @@
 import { showCamera, takePicture } from "./camera.js";
 import { element, byId } from "./elements.js";
 import * as history from "./history.js";
-import { labelText, loadLanguage, share, text, usualLanguage } from "./messages.js";
+import { labelText, loadLanguage, text, usualLanguage } from "./messages.js";
 import { galleryOrder, showPicture } from "./picture.js";
 import * as requests from "./requests.js";
+import { showAgreement, showCoverage } from "./summary.js";
 import { personOf, showFacts, showVerdict } from "./verdict.js";
 
 let shown = null; // the entry on the page
@@ -99,35 +100,10 @@ async function refreshState() {
   showState();
 }
 
-function coverageText(coverage) {
-  const site = { site: coverage.site };
-  const verdicts = {
-    covered: text("covered", site),
-    "covered after correction": text("covered", site),
-    "not covered": text("not_covered", site),
-  };
-  const verdict = verdicts[coverage.verdict] ?? text("not_commissioned");
-  return coverage.adopted ? text("adopted", site) : verdict;
-}
-
 function showState() {
   if (!known) return;
-  const { coverage, agreement } = known;
-  const place = byId("coverage");
-  const isCovered = coverage.adopted || ["covered", "covered after correction"].includes(coverage.verdict);
-  place.classList.toggle("unsure", !isCovered);
-  const guards = coverage.guarded
-    ? text("guards", { unfamiliar: coverage.unfamiliar, recent: coverage.recent })
-    : text("no_guards");
-  byId("coverage-text").textContent = `${coverageText(coverage)} ${guards}`;
-  const rates = ["images", "cells"].map((kind) => {
-    const a = agreement[kind];
-    if (!a.judged) return text(`${kind}_unjudged`);
-    const [low, high] = a.interval;
-    const values = { agreed: a.agreed, judged: a.judged, share: share(a.share, 0) };
-    return text(`${kind}_agreement`, { ...values, low: share(low, 0), high: share(high, 0) });
-  });
-  byId("agreement").textContent = `${text("agreement")} ${rates.join(" ")} ${text("bias")}`;
+  showCoverage(known.coverage);
+  showAgreement(known.agreement);
   byId("versions").textContent = `alledge ${known.version} · ${known.bundle} · ${known.engine}.`;
   showAlarm();
   showCamera(known.camera);

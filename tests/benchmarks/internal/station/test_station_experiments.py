@@ -62,6 +62,7 @@ def test_clients_are_answered_and_the_answers_are_counted(bundle: Path) -> None:
     assert row["health_ms"]["max"] < float("inf")
 
 
+@pytest.mark.slow  # a slow body is given a minute
 def test_misuse_is_ended_and_the_server_lives(bundle: Path) -> None:
     words = ["--idle", "600", "--slow-seconds", "75", "--huge-mib", "100"]
     (row,) = rows(load.main, "misuse", str(bundle), *words)
