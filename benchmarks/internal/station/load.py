@@ -42,11 +42,14 @@ class Answers:
         Of the answers with status 200.
     health_s : list of float
         Of ``/v1/health``.
+    health_failures : int
+        Requests to it that got another answer, or none.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     health_s: list[float] = field(default_factory=list)
+    health_failures: int = 0
 
 
 async def ask(port: int, head: bytes, body: bytes = b"") -> tuple[int, float]:
@@ -77,7 +80,10 @@ async def watch_health(port: int, answers: Answers, end_s: float) -> None:
     """Ask ``/v1/health`` again and again."""
     while time.monotonic() < end_s:
         status, seconds = await ask(port, head_of("GET", "/v1/health"))
-        answers.health_s.append(seconds if status == 200 else float("inf"))
+        if status == 200:
+            answers.health_s.append(seconds)
+        else:
+            answers.health_failures += 1
         await asyncio.sleep(HEALTH_S)
 
 
@@ -142,7 +148,10 @@ async def slow_body(port: int, seconds: float) -> tuple[int, float]:
 
 
 async def huge_body(port: int, size: int) -> tuple[int, int]:
-    """Send a large body without naming its length; return status and the bytes that were sent."""
+    """Send a large body without naming its length; return status and the bytes that were sent.
+
+    The answer comes while the body is still sent, so it may be lost with the connection: status 0.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = head_of("POST", "/v1/classify")[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"
     writer.write(head)
@@ -207,7 +216,8 @@ def clients(bundle: Path, clients: int, seconds: float, threads: int | None) -> 
             "clients": clients, "seconds": seconds, "pictures": f"{SIZE[0]}x{SIZE[1]} JPEG",
             "answers_per_second": round(len(answers.seconds) / seconds, 1),
             "statuses": dict(answers.statuses), "classify_ms": milliseconds(answers.seconds),
-            "health_ms": milliseconds(answers.health_s), "memory_mib": [before, mib(process)],
+            "health_ms": milliseconds(answers.health_s),
+            "health_failures": answers.health_failures, "memory_mib": [before, mib(process)],
             "handles": process.num_fds() if hasattr(process, "num_fds") else None,
         }  # fmt: skip
         click.echo(json.dumps(row))
@@ -231,6 +241,7 @@ def misuse(bundle: Path, connections: int, slow_seconds: float, huge_mib: int) -
         row = {
             "idle_connections": connections, "refused": held.statuses[0],
             "health_ms_beside_idle": milliseconds(held.health_s),
+            "health_failures_beside_idle": held.health_failures,
             "memory_mib": {"before": before, "idle": after_idle, "end": mib(process)},
             "slow_body": {"status": slow_status, "seconds": round(slow_s, 1)},
             "huge_body": {"status": huge_status, "sent_mib": sent // BLOCK, "of_mib": huge_mib},

@@ -14,9 +14,11 @@ HEADER_TIMEOUT_S = 15.0
 
 
 class LimitedProtocol(H11Protocol):
-    """Closes a connection that sends no whole request header in time, or is one too many.
+    """Closes a connection that sends no whole request header in time.
 
-    uvicorn itself limits only the time between two requests.
+    Where there are too many, the one that has waited longest for a header gives its place to the
+    new one, so that idle connections keep nobody out. uvicorn itself limits only the time between
+    two requests.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -25,7 +27,7 @@ class LimitedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > MOST_CONNECTIONS and not self._replace_idle():
             self.transport.abort()
         else:
             self._wait_for_header()
@@ -40,6 +42,18 @@ class LimitedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def _replace_idle(self) -> bool:
+        """Close the connection that waited longest for a header; return whether there is one."""
+        waiting = [
+            (other._late.when(), id(other), other) for other in self.connections if other._late
+        ]
+        if not waiting:
+            return False
+        _, _, oldest = min(waiting)
+        oldest._stop_waiting()
+        oldest.transport.abort()
+        return True
 
     def _wait_for_header(self) -> None:
         if self._late is None and not self.transport.is_closing():

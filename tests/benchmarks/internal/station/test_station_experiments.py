@@ -59,7 +59,7 @@ def test_clients_are_answered_and_the_answers_are_counted(bundle: Path) -> None:
     (row,) = rows(load.main, "clients", str(bundle), "--clients", "4", "--seconds", "2")
     assert row["statuses"]["200"] > 0
     assert set(row["statuses"]) <= {"200", "429"}
-    assert row["health_ms"]["max"] < float("inf")
+    assert row["health_failures"] == 0
 
 
 @pytest.mark.slow  # a slow body is given a minute
@@ -67,9 +67,9 @@ def test_misuse_is_ended_and_the_server_lives(bundle: Path) -> None:
     words = ["--idle", "600", "--slow-seconds", "75", "--huge-mib", "100"]
     (row,) = rows(load.main, "misuse", str(bundle), *words)
     assert row["alive"]
-    assert row["health_ms_beside_idle"]["p50"] is not None
+    assert row["health_failures_beside_idle"] == 0
     assert row["slow_body"]["status"] == 408
-    assert row["huge_body"]["status"] == 413
+    assert row["huge_body"]["status"] in (0, 413)
     assert row["huge_body"]["sent_mib"] < 100
 
 
