@@ -20,11 +20,18 @@ from ....train.data.cells.unknown_cells import known_cells
 from ....train.data.examples import Examples
 from .base_features import BaseFeatures, Floats
 from .cell_source import CellSource, is_positive, is_smudge
-from .probe import fit_blast_probe
+from .probe import BlastProbe, fit_blast_probe
 from .scores import SectionScores, score_cameras, score_cells, score_fields
 from .variants import CAMERA, CELL, COUNT, MODELS, Variant
 
 EVEN = 0.5
+# The field rule counts cells above one half, so only a field's number of cells is left.
+EVERY_CELL_A_BLAST = BlastProbe(
+    centre=np.zeros(1, np.float32),
+    spread=np.ones(1, np.float32),
+    weights=np.zeros(1, np.float32),
+    bias=60.0,
+)
 
 
 @dataclass(frozen=True)
@@ -96,9 +103,10 @@ class RowRunner:
         return _document(settings, {}, (truth, examples.groups), scored, {})
 
     def _cell_document(self, variant: Variant, settings: dict[str, Any]) -> dict[str, Any]:
-        examples = self.source.cells(variant.crop)
+        examples, probe = self.source.cells(variant.crop), None
         if variant.unit == COUNT:
             passes = [np.zeros((len(examples.truth), 1), dtype=np.float32)]
+            probe = EVERY_CELL_A_BLAST
         else:
             passes = self._passes(examples, variant)
         # reading them takes long: only the rows that compare models and negatives do it
@@ -111,7 +119,7 @@ class RowRunner:
             fitted = in_training_half(extra.names)
             added = features[fitted] if variant.negatives else None
             called = _called_blasts(examples, passes, added, extra, features, ~fitted)
-        scored = [score_cells(examples, passes, added, seed) for seed in range(self.seeds)]
+        scored = [score_cells(examples, passes, added, seed, probe) for seed in range(self.seeds)]
         positive_fields = [field.label in examples.dataset.positive for field in examples.fields]
         groups = tuple(field.group for field in examples.fields)
         cells = {

@@ -62,7 +62,11 @@ def sections(examples: Examples, seed: int) -> dict[str, list[Fold]]:
 
 
 def score_cells(
-    examples: CellExamples, passes: Sequence[Floats], negatives: Floats | None, seed: int
+    examples: CellExamples,
+    passes: Sequence[Floats],
+    negatives: Floats | None,
+    seed: int,
+    probe: BlastProbe | None = None,
 ) -> dict[str, SectionScores]:
     """Return the scores of each section of a row that judges cells.
 
@@ -78,11 +82,13 @@ def score_cells(
         Features of cells that every training part is extended by.
     seed : int
         Of the folds.
+    probe : BlastProbe, optional
+        Judges all cells; by default one is fitted to the training part of each fold.
     """
     positive, known = is_positive(examples), known_cells(examples) & ~is_smudge(examples)
 
     def fit(rows: Ints) -> BlastProbe:
-        return fit_blast_probe(passes, rows[known[rows]], positive, negatives)
+        return probe or fit_blast_probe(passes, rows[known[rows]], positive, negatives)
 
     return {
         name: _pool_folds(examples, folds, passes[0], fit, known, seed)
