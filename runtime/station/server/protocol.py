@@ -16,7 +16,7 @@ HEADER_TIMEOUT_S = 15.0
 class LimitedProtocol(H11Protocol):
     """Closes a connection that sends no whole request header in time.
 
-    Where there are too many, the one that has waited longest for a header gives its place to the
+    Where there are too many, the idle one that was silent for longest gives its place to the
     new one, so that idle connections keep nobody out. uvicorn itself limits only the time between
     two requests.
     """
@@ -24,9 +24,11 @@ class LimitedProtocol(H11Protocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._late: asyncio.TimerHandle | None = None
+        self._heard_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._heard_s = self.loop.time()
         if len(self.connections) > MOST_CONNECTIONS and not self._replace_idle():
             self.transport.abort()
         else:
@@ -34,6 +36,7 @@ class LimitedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self._heard_s = self.loop.time()
         if self.cycle is None or self.cycle.response_complete:
             self._wait_for_header()
         else:
@@ -44,16 +47,18 @@ class LimitedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _replace_idle(self) -> bool:
-        """Close the connection that waited longest for a header; return whether there is one."""
-        waiting = [
-            (other._late.when(), id(other), other) for other in self.connections if other._late
-        ]
-        if not waiting:
+        """Close the connection that was silent for longest; return whether one is idle."""
+        others = [other for other in self.connections if isinstance(other, LimitedProtocol)]
+        idle = [other for other in others if other is not self and other._is_idle()]
+        if not idle:
             return False
-        _, _, oldest = min(waiting)
-        oldest._stop_waiting()
+        oldest = min(idle, key=lambda other: other._heard_s)
         oldest.transport.abort()
         return True
+
+    def _is_idle(self) -> bool:
+        has_answered = self.cycle is None or self.cycle.response_complete
+        return has_answered and not self.transport.is_closing()
 
     def _wait_for_header(self) -> None:
         if self._late is None and not self.transport.is_closing():
