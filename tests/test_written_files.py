@@ -331,6 +331,7 @@ FOLDERS_OF_THEIR_OWN = {
     "devices/pack/installer/install.py": "the installation",
     "devices/pack/packing.py": "a temporary folder",
     "devices/pack/pack_check.py": "a temporary folder",
+    "devices/pack/packed_site.py": "a temporary folder",
     "devices/pack/pack_tar.py": "the temporary file that its caller publishes",
     "devices/pack/wheels.py": "a temporary folder",
 }
