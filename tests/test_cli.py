@@ -118,7 +118,7 @@ def paths_of(command: click.Command) -> list[click.Parameter]:
 def test_an_empty_path_is_refused_instead_of_taken_for_the_current_folder(name):
     context = click.Context(main)
     paths = paths_of(main.get_command(context, name))
-    if name != "devices":
+    if name not in ("devices", "station"):  # station hands its words to serve or watch
         assert paths
     for path in paths:
         value = [""] if path.multiple or path.nargs == -1 else ""

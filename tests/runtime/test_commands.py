@@ -21,6 +21,7 @@ from PIL import Image
 
 from alledge import runtime
 from alledge.cli import main
+from alledge.runtime.bundle import builtin
 from alledge.runtime.digests import SMALL_BYTES
 from alledge.runtime.guards.fitting import fit_guards
 from alledge.runtime.guards.image_statistics import image_statistics
@@ -151,6 +152,7 @@ def test_without_a_bundle_the_exit_code_is_two(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(builtin, "FOLDER", folder / "not built")
     result = run("classify", folder)
     assert result.exit_code == 2
     assert "--bundle" in result.stderr

@@ -106,7 +106,7 @@ def test_weights_of_another_model_stop_training(
     for file, message in (
         (base_weights, "do not fit VGG19"),
         (tmp_path / "damaged.weights.h5", "do not fit VGG19"),
-        (tmp_path / "weights.txt", "not a file of Keras weights by its name"),
+        (tmp_path / "weights.txt", "not a file of weights by its name"),
         (tmp_path, "there is no file of weights"),
     ):
         result = alledge("train", "--model", "vgg19", "--weights", file, "--data", smears.root)

@@ -16,6 +16,7 @@ def station() -> None:
 
     \b
     Example:
+      alledge station install /mnt/camera --dry-run
       sudo alledge station install /mnt/camera --port 8750
       sudo alledge station uninstall
     """

@@ -54,7 +54,8 @@ def plan_service(
     """
     runs = serve if has_page else watch
     name = str(runs.name)
-    context = runs.make_context(name, list(words))
+    # as below `alledge`: click keeps the help option of a command from its first context on
+    context = runs.make_context(name, list(words), help_option_names=["-h", "--help"])
     named, arguments = _named(context), [name]
     values = {key: value for key, value in context.params.items() if _is_used(context, key)}
     _check(values, has_page)

@@ -116,7 +116,7 @@ def test_missing_or_misnamed_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file of weights"):
         build("vgg16", weights=tmp_path / "none.weights.h5")
     (tmp_path / "weights.txt").write_text("x", encoding="utf-8")
-    with pytest.raises(UsageError, match="not a file of Keras weights"):
+    with pytest.raises(UsageError, match="not a file of weights by its name"):
         build("vgg16", weights=tmp_path / "weights.txt")
 
 

@@ -345,10 +345,10 @@ def test_an_upload_whose_entry_was_removed_is_gone(tmp_path: Path, bundle: Path)
 
 
 def test_the_state_says_what_is_known_of_the_microscope(home: Path, bundle: Path) -> None:
-    write_profile(site_folder("room-3", home), Bundle.open(bundle), backend="onnx")
+    write_profile(site_folder("room-3", home), Bundle.open(bundle))
     with serving(home, bundle, "--site", "room-3") as server:
         coverage = server.get("/v1/state").json["coverage"]
     assert coverage["site"] == "room-3@1"
-    assert coverage["adopted"] is True
+    assert coverage["adopted"] is False
     assert coverage["commissioned"] is False
     assert coverage["verdict"] is None
