@@ -8,11 +8,31 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ... import __version__
 from ..option_types import MOST_THREADS, Count, FilePath
 from ..terminal import echo, printable, show
 
 if TYPE_CHECKING:
     from .checked import CheckedRow
+
+bundle_option = click.option(
+    "--bundle", type=FilePath(), metavar="B", help="As of `alledge classify`."
+)
+home_option = click.option(
+    "--home",
+    type=FilePath(),
+    metavar="DIR",
+    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
+)
+sign_option = click.option(
+    "--sign",
+    type=FilePath(),
+    metavar="KEY",
+    help="Secret key of `alledge keygen`; needed where this device trusts keys.",
+)
+html_option = click.option("--html", type=FilePath(), metavar="FILE", help="Write a page.")
+force_option = click.option("--force", is_flag=True, help="Replace the page if it exists.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.command(short_help="Refit the last layer to checked cells of a site.")
@@ -35,7 +55,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Folder of the images.  [default: that of FILE]",
 )
-@click.option("--bundle", type=FilePath(), metavar="B", help="As of `alledge classify`.")
+@bundle_option
 @click.option(
     "--backend",
     default="auto",
@@ -49,22 +69,12 @@ if TYPE_CHECKING:
     metavar="N",
     help="Number of threads.  [default: physical cores within the CPU quota]",
 )
-@click.option(
-    "--home",
-    type=FilePath(),
-    metavar="DIR",
-    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
-)
-@click.option(
-    "--sign",
-    type=FilePath(),
-    metavar="KEY",
-    help="Secret key of `alledge keygen`; needed where this device trusts keys.",
-)
-@click.option("--html", type=FilePath(), metavar="FILE", help="Write a page.")
-@click.option("--force", is_flag=True, help="Replace the page if it exists.")
+@home_option
+@sign_option
+@html_option
+@force_option
 @click.option("--revert", "to_revert", is_flag=True, help="Go back to the version before.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def adopt(
     site: str,
     checked: str | None,
@@ -111,8 +121,7 @@ def adopt(
         state = "the shipped model" if profile.version == 0 else f"version {profile.version}"
         echo(f"{printable(site)}: {state} is in use")
         return
-    from ... import __version__
-    from ..outputs import check_outputs, output_file
+    from ..outputs import check_outputs
 
     if html is not None:
         inputs = [name for name in (checked, images) if name is not None]
@@ -130,9 +139,15 @@ def adopt(
     if html is not None:
         from .page import adoption_page
 
-        with output_file(Path(html), force=force, option="--html") as temporary:
-            temporary.write_text(adoption_page(document, __version__), encoding="utf-8")
+        _write_page(html, adoption_page(document, __version__), force)
     show(document, as_json, adoption_text)
+
+
+def _write_page(html: str, page: str, force: bool) -> None:
+    from ..outputs import output_file
+
+    with output_file(Path(html), force=force, option="--html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _corrections(home: str | None) -> list[CheckedRow]:
@@ -145,22 +160,12 @@ def _corrections(home: str | None) -> list[CheckedRow]:
 @click.command(short_help="Say whether a bundle covers a microscope.")
 @click.argument("folder", type=FilePath())
 @click.option("--name", required=True, metavar="SITE", help="Name of the microscope or the room.")
-@click.option("--bundle", type=FilePath(), metavar="B", help="As of `alledge classify`.")
-@click.option(
-    "--home",
-    type=FilePath(),
-    metavar="DIR",
-    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
-)
-@click.option(
-    "--sign",
-    type=FilePath(),
-    metavar="KEY",
-    help="Secret key of `alledge keygen`; needed where this device trusts keys.",
-)
-@click.option("--html", type=FilePath(), metavar="FILE", help="Write a page.")
-@click.option("--force", is_flag=True, help="Replace the page if it exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@bundle_option
+@home_option
+@sign_option
+@html_option
+@force_option
+@json_option
 def commission(
     folder: str,
     name: str,
@@ -183,8 +188,7 @@ def commission(
     Example:
       alledge commission fields/ --name room-3 --html room-3.html
     """
-    from ... import __version__
-    from ..outputs import check_outputs, output_file
+    from ..outputs import check_outputs
     from .commissioning import commission_site, commission_text
 
     if html is not None:
@@ -195,7 +199,5 @@ def commission(
     if html is not None:
         from .page import commission_page
 
-        with output_file(Path(html), force=force, option="--html") as temporary:
-            page = commission_page(document, __version__)
-            temporary.write_text(page, encoding="utf-8")
+        _write_page(html, commission_page(document, __version__), force)
     show(document, as_json, commission_text)

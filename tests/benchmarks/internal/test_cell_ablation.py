@@ -16,8 +16,12 @@ from alledge.benchmarks.internal.cell_ablation.figures import (
     weighted_auc,
 )
 from alledge.benchmarks.internal.cell_ablation.probe import fit_blast_probe
-from alledge.benchmarks.internal.cell_ablation.row_store import in_training_half
+from alledge.benchmarks.internal.cell_ablation.row_store import (
+    EVERY_CELL_A_BLAST,
+    in_training_half,
+)
 from alledge.benchmarks.internal.cell_ablation.variants import variants
+from alledge.runtime.cells.field_rule import FieldRule
 from alledge.runtime.metrics.intervals import auc
 
 
@@ -80,6 +84,12 @@ def test_an_image_is_in_the_same_half_in_every_folder() -> None:
     half = in_training_half(names)
     assert 10 < half.sum() < 40
     assert np.array_equal(half, in_training_half(tuple(name.rpartition("/")[2] for name in names)))
+
+
+def test_the_number_of_cells_alone_tells_fields_apart() -> None:
+    few, many = (EVERY_CELL_A_BLAST.probability(np.zeros((n, 1), np.float32)) for n in (2, 9))
+    rule = FieldRule(total=1.0)
+    assert rule.probability(few) < rule.probability(many)
 
 
 def test_a_finished_row_is_read_and_not_computed(data: Path, tmp_path: Path) -> None:
