@@ -20,10 +20,12 @@ def write_profile(
     head, arrays = None, dict[str, dict[str, Any]]()
     if backend is not None:
         labels = len(bundle.labels)
+        features = bundle.formats[backend].features
+        size = SIZE if features is None else features.size
         rule = {"temperature": 1.0, "threshold": 0.5, "band": [0.4, 0.6], "penalty": None}
-        head = {"size": SIZE, "labels": labels, **rule}
-        weights, bias = np.ones((SIZE, labels), np.float32), np.zeros(labels, np.float32)
-        examples = {"features": np.ones((2, SIZE), np.float32), "truth": np.arange(2)}
+        head = {"size": size, "labels": labels, **rule}
+        weights, bias = np.ones((size, labels), np.float32), np.zeros(labels, np.float32)
+        examples = {"features": np.ones((2, size), np.float32), "truth": np.arange(2)}
         arrays = {
             HEAD: {"weights": weights, "bias": bias},
             EXAMPLES: {**examples, "groups": np.arange(2)},

@@ -13,6 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from alledge.runtime.bundle.builtin import builtin_folder
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.sites.profile import site_folder
 from alledge.runtime.station.history.store import History
@@ -356,5 +357,9 @@ def test_the_state_says_what_is_known_of_the_microscope(home: Path, bundle: Path
         coverage = server.get("/v1/state").json["coverage"]
     assert coverage["site"] == "room-3@1"
     assert coverage["adopted"] is False
+    builtin = builtin_folder()
+    write_profile(site_folder("room-4", home), Bundle.open(builtin), backend="onnx")
+    with serving(home, builtin, "--site", "room-4") as server:
+        assert server.get("/v1/state").json["coverage"]["adopted"] is True
     assert coverage["commissioned"] is False
     assert coverage["verdict"] is None
