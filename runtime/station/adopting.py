@@ -48,7 +48,6 @@ class SiteDocument(TypedDict):
     name: str | None
     version: int | None
     adopted: bool  # whether the model has a layer of this site
-    revertible: bool  # whether there is a version to go back to
     needs_key: bool  # whether profiles have to be signed: only the command line does that
     problem: str  # why the newest version is not in use; empty if it is
     checked: CheckedDocument
@@ -93,7 +92,6 @@ class Adopting:
             "name": model.site,
             "version": None if profile is None else profile.version,
             "adopted": profile is not None and profile.head is not None,
-            "revertible": profile is not None and profile.version > 0,
             "needs_key": bool(trusted_keys()),
             "problem": model.problem,
             "checked": self._count(),

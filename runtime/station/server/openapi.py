@@ -155,7 +155,6 @@ def _site() -> dict[str, Any]:
         name={"type": ["string", "null"]},
         version={"type": ["integer", "null"]},
         adopted=flag,
-        revertible=flag,
         needs_key=flag,
         problem=text,
         checked=_object(**checked),
