@@ -23,7 +23,7 @@ from ..bundle.npz import read_arrays
 from ..bundle.record_file import record_text
 from ..bundle.signing import check_signature, trusted_keys
 from ..bundle.validation import FORMATS, LARGEST_TEMPERATURE, LEAST_TEMPERATURE, SHA256_DIGITS
-from ..device_home import device_home
+from ..device_home import SITE_VARIABLE, device_home
 from ..digests import file_digest
 from ..guards.site_setup import SiteSetup, check_setup
 from ..json_documents import parse_json
@@ -42,7 +42,6 @@ from ..regular_files import read_regular_file
 from .refit import SiteHead
 
 SCHEMA, SCHEMA_VERSION = "alledge/site", 1
-SITE_VARIABLE = "ALLEDGE_SITE"
 SITES, RECORD, HEAD, EXAMPLES = "sites", "site.json", "head.npz", "examples.npz"
 SIGNATURE = "site.sig"
 CURRENT = "current"

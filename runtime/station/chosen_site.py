@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import SiteError
+from ..device_home import SITE_VARIABLE
 from ..files import replace_file
 from ..regular_files import read_regular_file
-from ..sites.profile import SITE_VARIABLE
 
 FILE = "site"
 MOST_BYTES = 1000

@@ -7,14 +7,17 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import AlledgeError
-from ..bundle.bundle import Bundle
-from ..classifier import Classifier
-from ..sites.profile import SiteProfile, open_site, version_in_use
 from .recording import Recorder
 
-Load = Callable[[SiteProfile | None], Classifier]
+if TYPE_CHECKING:
+    from ..bundle.bundle import Bundle
+    from ..classifier import Classifier
+    from ..sites.profile import SiteProfile
+
+    Load = Callable[[SiteProfile | None], Classifier]
 
 
 @dataclass
@@ -57,7 +60,7 @@ class StationModel:
         self._lock = threading.Lock()  # of `_current` and the numbers of users
         self._loading = threading.Lock()
         self._problem = ""
-        profile = None if site is None else open_site(site, home)
+        profile = None if site is None else _open_site(site, home)
         self._version = None if profile is None else (profile.folder, profile.version)
         self._current = self._loaded(profile)
 
@@ -111,8 +114,8 @@ class StationModel:
             return
         try:
             assert self._site is not None
-            self._version = version_in_use(self._site, self._home)
-            profile = open_site(self._site, self._home)
+            self._version = _version_in_use(self._site, self._home)
+            profile = _open_site(self._site, self._home)
             self._replace(self._loaded(profile))
             self._notice(f"the site {profile.label} is in use from now on")
             self._problem = ""
@@ -140,7 +143,7 @@ class StationModel:
         if self._site is None:
             return False
         try:
-            return self._version != version_in_use(self._site, self._home)
+            return self._version != _version_in_use(self._site, self._home)
         except AlledgeError as error:
             self._report(error)
             return False
@@ -160,3 +163,16 @@ class StationModel:
         if error.one_line != self._problem:
             self._problem = error.one_line
             self._notice(f"error: the new version of the site is not used: {error.one_line}")
+
+
+# Without a site, nothing of its profile is imported.
+def _open_site(name: str, home: Path) -> SiteProfile:
+    from ..sites.profile import open_site
+
+    return open_site(name, home)
+
+
+def _version_in_use(name: str, home: Path) -> tuple[Path, int]:
+    from ..sites.profile import version_in_use
+
+    return version_in_use(name, home)

@@ -187,13 +187,13 @@ def _run(options: ServerOptions, services: Services, listener: socket.socket) ->
     import uvicorn
 
     from .application import application
-    from .protocol import LimitedProtocol, StationServer
+    from .protocol import BACKLOG, LimitedProtocol, StationServer
 
     address = address_of(listener, options.host)
     config = uvicorn.Config(
         application(services), http=LimitedProtocol, ws="none", lifespan="on", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=15,
-        timeout_graceful_shutdown=SHUTDOWN_S, log_level="error",
+        timeout_graceful_shutdown=SHUTDOWN_S, backlog=BACKLOG, log_level="error",
     )  # fmt: skip
     server = StationServer(config, services.feed.end_streams)
     echo(address)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ....errors import UsageError
 from ...bundle.finding import builtin_notice, open_bundle
 from ...classifier import Classifier
-from ...sites.profile import SiteProfile
+from ...garbage import collect_from_now_on
 from ...terminal import echo, printable
 from ...watchdog import FreezeTimer
 from ..camera.session import CameraSettings, camera_settings, grab_on_enter, grabbing
@@ -22,6 +23,9 @@ from ..mqtt.broker import parse_broker
 from ..mqtt.publisher import drain_all, publishing
 from ..options import StationOptions
 from .watcher import Announce, Watcher
+
+if TYPE_CHECKING:
+    from ...sites.profile import SiteProfile
 
 
 def notice(text: str) -> None:
@@ -68,6 +72,7 @@ def watch_folders(options: StationOptions, *, once: bool, as_json: bool) -> int:
         publishing(broker, model.bundle, place, notice) as publisher,
         grabbing(camera, notice) as grabber,
     ):
+        collect_from_now_on()
 
         def announce(number: int, path: str) -> None:
             entry = history.entry(number)
