@@ -547,7 +547,7 @@ class Classifier:
                 else:
                     content, header = load_image(source, self.bundle.image_settings)
                     measurements = self._measured(content, header)
-                    statistics = measurements and measurements.statistics
+                    statistics = None if measurements is None else measurements.statistics
                     flags = self._judge.flags(content, header, statistics)
                     preview = self._preview(content, header)
         except AlledgeError as error:

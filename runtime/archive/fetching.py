@@ -19,7 +19,7 @@ FETCHED_AHEAD = 16  # objects of a store; the memory is theirs
 MOST_REFUSED = 32  # one behind the other; then it is not about one object
 
 
-class UnreadableImage(io.RawIOBase):
+class UnreadableImage(io.BytesIO):
     """Stands for a field that cannot be read; reading it raises the error.
 
     Parameters
@@ -37,7 +37,7 @@ class UnreadableImage(io.RawIOBase):
         """Raise the error."""
         raise ImageError(self._problem)
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         """Raise the error."""
         raise ImageError(self._problem)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from ..terminal import printable
 from ..watchdog import StepTimeoutError, Watchdog
 from .embedded import classify_entries
 from .options import FLUSH_S, ArchiveOptions
-from .results.driver_lock import Lease, driver_lock
+from .results.driver_lock import Lease, LeaseLostError, driver_lock
 from .results.identity import Identity
 from .results.result_set import PartWriter, ResultSet, read_done
 from .results.schema import ERROR
@@ -29,7 +29,6 @@ from .sources.sources import ArchiveSource
 
 if TYPE_CHECKING:
     from ..sites.profile import SiteProfile
-    from .sources.entries import Entry
 
 LOAD_LIMIT_S = 1800.0  # as of `classify`
 NOTICE_S = 10.0
@@ -187,8 +186,8 @@ def open_model(options: ArchiveOptions) -> Model:
         bundle=answerer.name,
         digest=answerer.digest,
         backend=backend,
-        site_profile=profile and profile.label,
-        site_digest=profile and profile.digest,
+        site_profile=None if profile is None else profile.label,
+        site_digest=None if profile is None else profile.digest,
         taken_as=options.taken_as,
     )
     return Model(bundles, backend, profile, identity)
@@ -229,11 +228,7 @@ def _write(
 
 def _write_rest(writer: PartWriter, error: BaseException) -> None:
     """Write what is classified before an error ends the command, unless nothing can be written."""
-    from .results.driver_lock import LeaseLostError
-
     if isinstance(error, LeaseLostError):
         return
-    try:
+    with suppress(AlledgeError):
         writer.flush()
-    except AlledgeError:
-        pass
