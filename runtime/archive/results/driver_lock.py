@@ -21,7 +21,7 @@ from .result_set import write_document
 
 LOCK, HOLDER = ".driver.lock", "_driver.json"
 SCHEMA = "alledge/archive-driver"
-LEASE_S, RENEWED_S, SETTLE_S = 120.0, 30.0, 2.0
+LEASE_S, RENEWED_S, SETTLE_S = 120.0, 30.0, 1.0
 
 
 class LeaseLostError(AlledgeError):

@@ -120,6 +120,18 @@ def row_of(entry: Entry, result: Result, identity: Identity, engine: str) -> dic
     }
 
 
+def error_row(entry: Entry, error: str, identity: Identity) -> dict[str, Any]:
+    """Return the row of a field that no classifier answered for; what is not known is null."""
+    return {
+        **_origin(entry, None, entry.taken),
+        "status": ERROR,
+        "flags": [],
+        "error": _text(error),
+        **identity.columns(),
+        "classified": datetime.now(timezone.utc),
+    }
+
+
 def _origin(entry: Entry, camera: str | None, taken: str | None) -> dict[str, Any]:
     return {
         "key": entry.key,

@@ -65,9 +65,7 @@ def test_parts_have_the_documented_schema_and_documents_keep_to_theirs(
     tmp_path: Path, bundle: Path
 ) -> None:
     write_fields(tmp_path / "fields", 5)
-    archive(
-        tmp_path / "fields", "--out", tmp_path / "out", "--bundle", bundle, "--part-rows", "2"
-    )
+    archive(tmp_path / "fields", "--out", tmp_path / "out", "--bundle", bundle, "--part-rows", "2")
     [partition] = (tmp_path / "out").glob("model=*")
     parts = sorted(partition.glob("*.parquet"))
     assert parquet.read_schema(parts[0]).equals(SCHEMA)
@@ -118,9 +116,7 @@ def test_a_field_that_cannot_be_read_is_a_row(tmp_path: Path, bundle: Path) -> N
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_manifest_gives_paths_sites_and_times(
-    tmp_path: Path, bundle: Path, suffix: str
-) -> None:
+def test_a_manifest_gives_paths_sites_and_times(tmp_path: Path, bundle: Path, suffix: str) -> None:
     first, second = write_fields(tmp_path / "fields", 2)
     columns = {
         "path": [str(first), f"fields/{second.name}", "fields/missing.png"],
