@@ -21,6 +21,7 @@ from pathlib import Path
 
 import click
 
+from ...runtime.bundle.bundle import Bundle
 from ...runtime.cells.field_rule import OTHER
 from ...runtime.cells.matching import match_cells
 from ...runtime.cells.types import Cell
@@ -85,18 +86,24 @@ def main(
             for name, images in sets
             for kind, row in sorted(_tally(classifier, list(images)).items())
         ]
-        document = {
-            "schema": "alledge/healthy-cells",
-            "schema_version": 1,
-            "model": classifier.bundle.record["model"],
-            "bundle": {"name": classifier.bundle.name, "digest": classifier.bundle.digest},
-            "data": [row["name"] for row in classifier.bundle.record["training"]["sources"]],
-            "auc": classifier.bundle.record["metrics"]["auc"],
-            "rows": rows,
-        }
     echo(healthy_table(rows))
     if document_file is not None:
-        write_json(document_file, document)
+        write_json(document_file, healthy_document(classifier.bundle, rows))
+
+
+def healthy_document(bundle: Bundle, rows: Sequence[Json]) -> Json:
+    """Return the figures of a bundle as a document (schema ``healthy-cells``)."""
+    record, training = bundle.record, bundle.record["training"]
+    sources = training.get("sources") or [training["data"]]
+    return {
+        "schema": "alledge/healthy-cells",
+        "schema_version": 1,
+        "model": record["model"],
+        "bundle": {"name": bundle.name, "digest": bundle.digest},
+        "data": [row["name"] for row in sources if "name" in row],
+        "auc": (record["metrics"] or {}).get("auc"),
+        "rows": list(rows),
+    }
 
 
 def healthy_table(rows: Sequence[Json]) -> str:
