@@ -16,7 +16,7 @@ from alledge.cli import main
 from alledge.runtime.data.datasets import Dataset
 from alledge.train.study.charts import interval_bar, lowest
 from alledge.train.study.model_comparison import compare, needed_disagreement
-from alledge.train.study.report_pages import sentence, write_pages
+from alledge.train.study.report_pages import write_pages
 from alledge.train.study.report_sentences import (
     CONTRADICTIONS,
     INDEPENDENT,
@@ -24,6 +24,7 @@ from alledge.train.study.report_sentences import (
     camera_words,
     code_words,
     random_words,
+    sentence,
     shortcut_words,
     strengths,
     weights_words,
