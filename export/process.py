@@ -124,7 +124,7 @@ def planned_steps(prepared: Preparation, done: int) -> int:
     if needs_onnx:
         steps += folds  # float graphs; that of the model itself is done
         steps += folds + 1  # ONNX graphs
-    return steps + (folds + 1 if is_int8 and {"tflite", "onnx"} & set(formats) else 0)  # biases
+    return steps + (folds + 1 if is_int8 and "tflite" in formats else 0)  # biases
 
 
 @contextmanager
