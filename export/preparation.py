@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from .convert.calibration_images import CalibrationImages, load_cell_folder, loa
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
 from .convert.jobs import MEMORY_BUDGET_MIB, JobRunner
+from .convert.quantization_recipes import ladder
 from .gate import reference_cells, reference_images
 from .gate.accuracy_gate import Gate
 from .gate.field_units import FieldUnits
@@ -31,6 +33,7 @@ from .source_cells import cell_settings, is_cell_run
 from .source_run import RunImages, current_guards, read_run_images
 from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
 
+MODEL_TITLE = "model"  # the beginning of the titles of the steps of the exported network
 # Memory to convert a network: what TensorFlow and the converters need, and a multiple of the file.
 TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
 
@@ -140,31 +143,33 @@ def prepare(
         jobs,
         run.model_path,
         folder / "model",
-        "model",
+        MODEL_TITLE,
         None if calibration is None else calibration.images,
         labels=run.labels,
         name=name,
     )
     rule, labels, positives = DecisionRule.from_run(run), list(run.labels), list(run.positive)
-    cells = cell_settings(run) if is_cell_run(run) else None
-    references = score_references(
-        conversion, rule, labels, positives, settings, options.reference, cells=cells
-    )
-    if not references.coverage["informative"]:
-        say("the references do not cover both labels and the threshold: not informative")
-    gate, check = None, None
+    gate, check, folds = None, None, None
     if run_images is not None and no_gate_reason is None:
         given_images = None if given is None else given.images
         folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given_images, say)
         predictions = OutOfFoldPredictions.from_run(run, run_images)
         at_once = folds_at_once(run.model_path)
         gate = Gate(predictions, folds.scores, precision, options.budget, at_once)
-        check = ShippedCheck(
-            images=run_images.images,
-            float_scores=conversion.float_scores(run_images.images),
-            is_positive=np.isin(run_images.labels, run.positive),
-            fields=run_images.field_units(),
+    with _first_scored_ahead(options, folds):
+        cells = cell_settings(run) if is_cell_run(run) else None
+        references = score_references(
+            conversion, rule, labels, positives, settings, options.reference, cells=cells
         )
+        if not references.coverage["informative"]:
+            say("the references do not cover both labels and the threshold: not informative")
+        if run_images is not None and gate is not None:
+            check = ShippedCheck(
+                images=run_images.images,
+                float_scores=conversion.float_scores(run_images.images),
+                is_positive=np.isin(run_images.labels, run.positive),
+                fields=run_images.field_units(),
+            )
     return Preparation(
         options=options,
         name=name,
@@ -180,6 +185,16 @@ def prepare(
         no_gate_reason=no_gate_reason,
         shipped_check=check,
     )
+
+
+def _first_scored_ahead(
+    options: ExportOptions, folds: FoldArtifacts | None
+) -> AbstractContextManager[None]:
+    """Score folds by the first recipe beside the code of a context, if memory suffices."""
+    if folds is None or folds_at_once(options.run.model_path) == 1:
+        return nullcontext()
+    format_name = options.formats[0]
+    return folds.scored_ahead(format_name, ladder(format_name, options.precision)[0])
 
 
 def folds_at_once(model: Path) -> int:

@@ -13,7 +13,7 @@ from alledge.cli import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGE_PACKAGES = {
-    "ai_edge_litert", "jinja2", "jsonschema", "keras", "matplotlib", "nncf", "onnx", "onnxruntime",
+    "ai_edge_litert", "jinja2", "jsonschema", "keras", "matplotlib", "onnx", "onnxruntime",
     "openvino", "rich", "scipy", "sklearn", "tensorflow", "tflite_runtime",
 }  # fmt: skip
 

@@ -104,7 +104,7 @@ class Conversion:
             source=source,
             sources=self._folder,
             calibration=self._calibration if precision == "int8" else None,
-            biases=self._biases() if format_name != "openvino" and recipe.correction else None,
+            biases=self._biases() if format_name == "tflite" and recipe.correction else None,
             labels=list(self._labels),
             name=self._name,
             out=out,
@@ -137,13 +137,14 @@ class Conversion:
         return out
 
     def _biases(self) -> Path:
-        """Return the corrected biases of the network, for TFLite and ONNX."""
+        """Return the corrected biases of the network, for TFLite."""
         source, out = self._float_onnx(), self._folder / BIASES
         if not out.is_file():
             self._jobs.run(
                 f"{self._title}: corrected biases",
                 "biases",
                 source=source,
+                sources=self._folder,
                 calibration=self._calibration,
                 out=out,
             )

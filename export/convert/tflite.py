@@ -161,7 +161,8 @@ def _refitted(content: bytes, float_graph: bytes, calibration: Images) -> bytes:
     layer, stored = _dense_layer(quantized), _stored_layer(quantized)
     if layer is None or stored is None or (float_layer := _dense_layer(original)) is None:
         return content
-    weights, bias = refit(layer, float_layer, calibration)
+    logits = float_layer.logits(float_layer.features(calibration))
+    weights, bias = refit(layer, logits, calibration)
     stored[0][:] = weights.T.ravel()
     stored[1][:] = bias
     return bytes(quantized)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from ...errors import ExportError
+from ...errors import AlledgeError, ExportError
 from ...train.runs.run_folder import Run
 from ..convert.conversion import Conversion
 from ..convert.jobs import JobRunner
@@ -18,6 +21,8 @@ from ..types import Images, Scores
 
 class FoldArtifacts:
     """Converts a fold's network when its scores are first needed, and keeps the scores.
+
+    Several threads may use it: what one of them converts, another waits for.
 
     Parameters
     ----------
@@ -47,6 +52,7 @@ class FoldArtifacts:
         self._precision, self._given, self._say = precision, given, say
         self._conversions: dict[int, Conversion] = {}
         self._scores: dict[tuple[str, Recipe, int], Scores] = {}
+        self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
     def scores(self, format_name: str, recipe: Recipe, fold: int) -> Scores:
         """Return the raw scores that a fold's artifact gives the images that test the fold.
@@ -62,17 +68,40 @@ class FoldArtifacts:
             If a conversion fails, or a score is not a finite number.
         """
         key = (format_name, recipe, fold)
-        if key not in self._scores:
-            conversion = self._conversion(fold)
-            folder = self._folder / f"fold{fold}" / "artifact"
-            artifact, _ = conversion.artifact(format_name, self._precision, recipe, folder)
-            images = self._run_images.images[self._run_images.tested_images(fold)]
-            self._scores[key] = conversion.scores(format_name, artifact, images)
+        with self._locks[fold]:
+            if key not in self._scores:
+                conversion = self._conversion(fold)
+                folder = self._folder / f"fold{fold}" / "artifact"
+                artifact, _ = conversion.artifact(format_name, self._precision, recipe, folder)
+                images = self._run_images.images[self._run_images.tested_images(fold)]
+                self._scores[key] = conversion.scores(format_name, artifact, images)
         if not np.isfinite(self._scores[key]).all():
             raise ExportError(
                 f"fold {fold}: {format_name} gives scores that are not finite numbers"
             )
         return self._scores[key]
+
+    @contextlib.contextmanager
+    def scored_ahead(self, format_name: str, recipe: Recipe) -> Iterator[None]:
+        """Score one fold after the other in a thread, beside what is done in the context.
+
+        The fold that the thread works on at the end of the context is finished. An error is
+        raised when these scores are asked for.
+        """
+        ended = threading.Event()
+
+        def score_folds() -> None:
+            for fold in self._run.fold_numbers:
+                if ended.is_set():
+                    return
+                with contextlib.suppress(AlledgeError):
+                    self.scores(format_name, recipe, fold)
+
+        threading.Thread(target=score_folds, daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
 
     def calibration_images(self, fold: int) -> Images:
         """Return the calibration images of a fold; none is related to an image that tests it.
