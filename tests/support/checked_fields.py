@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from .brokers import wait_until
 from .generated_cells import Places, draw_smear, grid_places
-from .stations import TIMEOUT_S, Server
+from .stations import Server
 
 FIELDS, SIZE = 10, (640, 480)
 KINDS = ("blast", "lymphocyte", "neutrophil") * 2
@@ -72,11 +71,3 @@ def _label(cell: dict[str, Any], places: Places) -> str | None:
     if math.dist((x, y), (cell["x"], cell["y"])) > 2 * cell["radius"]:
         return None
     return "blast" if kind == "blast" else "healthy"
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    end_s = time.monotonic() + 4 * TIMEOUT_S
-    while not is_so():
-        assert time.monotonic() < end_s, "it did not happen in time"
-        time.sleep(0.05)

@@ -74,7 +74,7 @@ class LimitedProtocol(H11Protocol):
     def _replace_idle(self) -> bool:
         """Close the connection that was silent for longest; return whether one is idle."""
         for other in self.connections:
-            if other is not self and other._is_idle():
+            if isinstance(other, LimitedProtocol) and other is not self and other._is_idle():
                 self.connections.discard(other)
                 other.transport.abort()
                 return True

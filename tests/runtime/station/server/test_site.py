@@ -22,7 +22,8 @@ from alledge.runtime.station.history.store import History
 from alledge.runtime.station.history.verification import verify_history
 from alledge.runtime.station.model import StationModel
 from alledge.runtime.station.server.openapi import openapi_document
-from support.checked_fields import FIELDS, draw_fields, entries_of, judge_all, wait_until
+from support.brokers import wait_until
+from support.checked_fields import FIELDS, draw_fields, entries_of, judge_all
 from support.generated_cells import Places
 from support.stations import TOKEN, Answer, Server, serving
 
