@@ -100,6 +100,12 @@ WRITERS = {
         ("a.html",),
         forced=True,
     ),
+    "archive": Writer(
+        ["archive", "data", "--bundle", "bundle", "--out", OUT],
+        "results",
+        ("results/thesis.txt",),
+        is_folder=True,
+    ),
     "benchmark": Writer(
         ["benchmark", "bundle", "--out", OUT],
         "measured",
