@@ -139,7 +139,9 @@ def find_changes(series: Series) -> list[Change]:
 
 
 def largest_change(microscope: str, measure: str, points: Sequence[Point]) -> Change | None:
-    """Return the change at the month that best parts the medians before and after it.
+    """Return the change at the month before and after which the months differ least.
+
+    That is the least sum of absolute deviations from the two medians.
 
     Parameters
     ----------
@@ -156,13 +158,19 @@ def largest_change(microscope: str, measure: str, points: Sequence[Point]) -> Ch
         return None
     spread = median((point.high - point.low) / IQR_OF_NORMAL for point in points)
     middles = [point.middle for point in points]
-    best = max(
+    best = min(
         range(1, len(points)),
-        key=lambda at: abs(median(middles[at:]) - median(middles[:at])),
+        key=lambda at: _deviation(middles[:at]) + _deviation(middles[at:]),
     )
     before, after = median(middles[:best]), median(middles[best:])
     steps = abs(after - before) / max(spread, LEAST_SPREAD)
     return Change(microscope, measure, points[best].month, before, after, steps)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """Return the sum of absolute deviations from the median."""
+    middle = median(values)
+    return sum(abs(value - middle) for value in values)
 
 
 def busiest(microscopes: dict[str, list[Point]]) -> dict[str, list[Point]]:
