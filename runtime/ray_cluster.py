@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from ..errors import MissingPackageError, UsageError
@@ -124,7 +125,7 @@ def workers_run(
             )
         count = max(count_places(ray, cpus, gpus) - 1, 1)
         task = ray.remote(work_once).options(num_cpus=cpus, num_gpus=gpus, max_retries=-1)
-        tasks = [task.remote(work) for _ in range(count)]
+        tasks = [task.remote(work, str(Path.cwd())) for _ in range(count)]
         say(f"{count} Ray workers")
         watcher = threading.Thread(target=_watch, args=(ray, tasks, ended, say), daemon=True)
         watcher.start()
@@ -140,8 +141,10 @@ def workers_run(
             ray.shutdown()
 
 
-def work_once(work: Callable[[], object]) -> None:
-    """Call the function that a worker got; its result is not sent back."""
+def work_once(work: Callable[[], object], folder: str) -> None:
+    """Call the function that a worker got; relative paths are relative to a folder."""
+    with contextlib.suppress(OSError):  # this machine may not have it
+        os.chdir(folder)
     work()
 
 

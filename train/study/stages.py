@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -228,7 +228,6 @@ def take_part(
     Parameters
     ----------
     options : StudyOptions
-        With absolute paths.
     storage : str
         As of `StudyLocation`.
     heartbeat_s : int
@@ -245,15 +244,9 @@ def _ray_workers(
     """Have Ray workers take part in a study, if the user asked for them."""
     if location.ray is None:
         return nullcontext()
-    paths = {
-        "data": options.data.resolve(),
-        "more_data": tuple(path.resolve() for path in options.more_data),
-        "beside": options.beside and options.beside.resolve(),
-    }
     url = location.storage or sqlite_url(location.out / DATABASE)
-    cache = None if location.cache is None else location.cache.resolve()
     return workers_run(
-        partial(take_part, replace(options, **paths), url, location.heartbeat_s, cache),
+        partial(take_part, options, url, location.heartbeat_s, location.cache),
         location.ray,
         cpus=location.worker_cpus,
         gpus=location.worker_gpus,
