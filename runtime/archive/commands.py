@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..option_types import MOST_THREADS, Count, FilePath, FiniteFloatRange
-from ..terminal import echo, show
+from ..terminal import echo, printable, show
 from .packages import require_packages
 
 if TYPE_CHECKING:
@@ -186,3 +187,33 @@ def diff(old: str, new: str, as_json: bool) -> None:
     from .reporting.difference import compare_results, difference_text
 
     show(compare_results(old, new), as_json, difference_text)
+
+
+@archive.command(short_help="Write one page about results.")
+@click.argument("results", metavar="RESULTS", type=FilePath())
+@click.option(
+    "--out",
+    default="archive.html",
+    show_default=True,
+    type=FilePath(path_type=Path),
+    metavar="FILE",
+    help="The page.",
+)
+@click.option("--force", is_flag=True, help="Replace a page that exists.")
+def report(results: str, out: Path, force: bool) -> None:
+    """Write one page about results: counts, rates, drift, and what to look at first.
+
+    RESULTS is a folder of results or one partition of it; of several partitions, the one that was
+    begun last. The page needs no other file, and no image is in it.
+
+    \b
+    Example:
+      alledge archive report results --out report.html
+    """
+    require_packages((*NEEDED, "duckdb"), "alledge archive report")
+    from ..outputs import check_outputs
+    from .reporting.report import write_report
+
+    check_outputs([out], force=force)
+    write_report(results, out, force=force)
+    echo(printable(str(out)))

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..classifier import Classifier
-from .fetching import fetch_ahead
+from .fetching import UnreadableImage, fetch_ahead
 from .results.identity import Identity
-from .results.schema import row_of, table_of
+from .results.schema import error_row, row_of, table_of
 from .sources.entries import Entry
 from .stores import StoreError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..types import ImageSource
 
 BLOCK_ROWS = 64
+UNREAD_TOGETHER = 256
 
 
 def classify_entries(
@@ -56,24 +57,42 @@ def classify_entries(
     BackendError
         If the engine fails.
     """
-    in_work: deque[Entry] = deque()
+    in_work: deque[tuple[Entry, list[dict[str, Any]]]] = deque()
+    unread: list[dict[str, Any]] = []
 
     def images() -> Iterator[ImageSource]:
+        nonlocal unread
         for entry, image in fetch_ahead(entries):
-            in_work.append(entry)
+            # A field that is known to be missing needs no thread; its row waits for the next one.
+            if isinstance(image, UnreadableImage) and len(unread) < UNREAD_TOGETHER:
+                unread.append(error_row(entry, image.problem, identity))
+                continue
+            in_work.append((entry, unread))
+            unread = []
             yield image
 
-    engine = classifier.backend.engine
-    rows: list[dict[str, Any]] = []
-    try:
+    def rows() -> Iterator[dict[str, Any]]:
         for result in classifier.classify(images(), taken_as=taken_as):
-            rows.append(row_of(in_work.popleft(), result, identity, engine))
-            if len(rows) == block_rows:
-                yield table_of(rows)
-                rows = []
+            entry, before = in_work.popleft()
+            yield from before
+            yield row_of(entry, result, identity, classifier.backend.engine)
+        yield from unread
+
+    return _tables(rows(), block_rows)
+
+
+def _tables(rows: Iterator[dict[str, Any]], block_rows: int) -> Iterator[pa.Table]:
+    """Yield rows as tables; those before an error too."""
+    block: list[dict[str, Any]] = []
+    try:
+        for row in rows:
+            block.append(row)
+            if len(block) == block_rows:
+                yield table_of(block)
+                block = []
     except StoreError:
-        if rows:
-            yield table_of(rows)
+        if block:
+            yield table_of(block)
         raise
-    if rows:
-        yield table_of(rows)
+    if block:
+        yield table_of(block)

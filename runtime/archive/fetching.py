@@ -31,15 +31,15 @@ class UnreadableImage(io.BytesIO):
 
     def __init__(self, problem: str, refusal: RefusedError | None = None) -> None:
         super().__init__()
-        self._problem, self.refusal = problem, refusal
+        self.problem, self.refusal = problem, refusal
 
     def seekable(self) -> bool:
         """Raise the error."""
-        raise ImageError(self._problem)
+        raise ImageError(self.problem)
 
     def read(self, size: int | None = -1) -> bytes:
         """Raise the error."""
-        raise ImageError(self._problem)
+        raise ImageError(self.problem)
 
 
 def fetch_ahead(

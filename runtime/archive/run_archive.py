@@ -82,8 +82,8 @@ def run_archive(options: ArchiveOptions, notice: Notice) -> Summary:
     if not options.bundles and (line := builtin_notice(model.bundles[0])):
         notice(line)
     results = ResultSet(options.out)
-    results.check_new_or_own()
     source = ArchiveSource(options.sources)
+    results.claim()
     bundle = model.bundles[0]
     about = {
         "labels": list(bundle.labels),

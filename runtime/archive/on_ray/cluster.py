@@ -7,13 +7,11 @@ ran twice is in the results once.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ....errors import UsageError
-from ...machine import usable_cores
+from ...ray_cluster import AUTO, connect
 from ..model import Model, Notice
 from ..options import ArchiveOptions
 from ..sources.entries import Entry
@@ -23,9 +21,7 @@ from .worker import Job, pack, without_folder
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LOCAL, AUTO = "local", "auto"
 BLOCK_FIELDS = 16  # sent to a worker at once; what a worker that ends has to do again
-OBJECT_STORE_BYTES = 512 << 20  # on one machine: the bundle, and two blocks a worker
 
 
 def classify_on_ray(
@@ -79,48 +75,6 @@ def classify_on_ray(
     finally:
         with suppress(Exception):  # the cluster may be gone
             ray.shutdown()
-
-
-def connect(address: str, threads: int | None) -> Any:
-    """Connect to a cluster, or begin one on this machine, and return the module ``ray``.
-
-    Parameters
-    ----------
-    address : str
-        ``"local"``, ``"auto"``, or an address.
-    threads : int or None
-        CPUs of a cluster on this machine; by default the physical cores within the quota.
-
-    Raises
-    ------
-    UsageError
-        If there is no such cluster.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import; it reports home
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray
-
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    try:
-        if address == LOCAL:
-            ray.init(
-                "local",
-                num_cpus=threads or usable_cores(),
-                object_store_memory=OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                **quiet,
-            )
-        else:
-            ray.init(address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"there is no Ray cluster at {address!r}: {' '.join(str(error).split())[:200]}",
-            allowed="local, auto, HOST:PORT",
-            fix="begin one: ray start --head; and on the other machines: ray start "
-            "--address HOST:6379",
-        ) from None
-    return ray
 
 
 def blocks(entries: Iterable[Entry], size: int = BLOCK_FIELDS) -> Iterator[list[Entry]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ....errors import AlledgeError
+from ...ray_cluster import count_places
 from ..model import Notice
 from ..sources.entries import Entry
 from .worker import FieldWorker, Job
@@ -126,7 +127,7 @@ class WorkerPool:
         if time.monotonic() - self._counted < COUNTED_S and self._workers:
             return
         self._counted = time.monotonic()
-        target = max(self._places() - self._refused, 0)
+        target = max(count_places(self._ray, self._cpus, self._gpus) - self._refused, 0)
         while len(self._workers) < target:
             actor = self._class.options(num_cpus=self._cpus, num_gpus=self._gpus).remote()
             worker = Worker(actor)
@@ -140,18 +141,6 @@ class WorkerPool:
         raise AlledgeError(
             f"no machine of the cluster has {wanted}", fix="--worker-cpus and --worker-gpus"
         )
-
-    def _places(self) -> int:
-        """Return the number of workers for which the machines have CPUs and GPUs."""
-        places = 0
-        for node in self._ray.nodes():
-            if node["Alive"]:
-                resources = node["Resources"]
-                fit = resources.get("CPU", 0) // self._cpus
-                if self._gpus:
-                    fit = min(fit, resources.get("GPU", 0) // self._gpus)
-                places += int(fit)
-        return places
 
     def _send(self, source: Iterator[Block]) -> bool:
         """Send blocks to the workers that take some; return whether all blocks were sent."""

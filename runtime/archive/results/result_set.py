@@ -69,8 +69,8 @@ class ResultSet:
     def __init__(self, name: str) -> None:
         self.place = open_place(name)
 
-    def check_new_or_own(self) -> None:
-        """Check that the folder is new, empty, or holds results of alledge.
+    def claim(self) -> None:
+        """Note that alledge owns the folder; it is new, empty, or holds results of alledge.
 
         Raises
         ------
@@ -79,20 +79,22 @@ class ResultSet:
         StoreError
             If the object store refuses, or does not answer.
         """
-        if self._exists(ARCHIVE):
-            if self.place.is_local:
-                make_folder(Path(self.place.path), OPTION)
-            return
+        is_own = self._exists(ARCHIVE)
         if self.place.is_local:
-            check_folder(Path(self.place.path), fix=f"{OPTION} ANOTHER-FOLDER; it has no {ARCHIVE}")
-        elif self._list(self.place.path):
+            folder = Path(self.place.path)
+            if not is_own and not _is_left_by_a_kill(folder):
+                check_folder(folder, fix=f"{OPTION} ANOTHER-FOLDER; it has no {ARCHIVE}")
+            make_folder(folder, OPTION)
+        elif not is_own and self._list(self.place.path):
             raise UsageError(
                 f"{self.place.name} exists already, and is not empty",
                 fix=f"{OPTION} ANOTHER-ADDRESS; it has no {ARCHIVE}",
             )
+        if not is_own:
+            write_document(self.place.child(ARCHIVE), {"schema": ARCHIVE_SCHEMA, **_head()})
 
     def create(self, identity: Identity, about: dict[str, Any]) -> Place:
-        """Return the place of a partition; the folder and the partition are made if need be.
+        """Return the place of a partition, which is made if need be; the caller holds the lock.
 
         Parameters
         ----------
@@ -100,14 +102,13 @@ class ResultSet:
         about : dict
             ``labels``, ``positive`` and ``task`` of the bundle.
         """
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        head = {"schema_version": SCHEMA_VERSION, "created": now, "alledge": __version__}
-        if not self._exists(ARCHIVE):
-            write_document(self.place.child(ARCHIVE), {"schema": ARCHIVE_SCHEMA, **head})
         partition = self.place.child(identity.partition)
         if not self._exists(identity.partition, PARTITION):
-            document = {"schema": PARTITION_SCHEMA, **head, **asdict(identity), **about}
+            document = {"schema": PARTITION_SCHEMA, **_head(), **asdict(identity), **about}
             write_document(partition.child(PARTITION), document)
+        if partition.is_local:
+            for path in Path(partition.path).glob(f".{PREFIX}*"):  # of a process that was killed
+                path.unlink(missing_ok=True)
         return partition
 
     def partitions(self) -> list[Place]:
@@ -144,6 +145,18 @@ class ResultSet:
             lambda: self.place.system.get_file_info(selector), self.place
         )
         return rows
+
+
+def _head() -> dict[str, Any]:
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {"schema_version": SCHEMA_VERSION, "created": now, "alledge": __version__}
+
+
+def _is_left_by_a_kill(folder: Path) -> bool:
+    """Return whether a process was killed while it wrote the first file of a folder."""
+    return folder.is_dir() and all(
+        path.name.startswith(f".{ARCHIVE}.") for path in folder.iterdir()
+    )
 
 
 def read_partition(partition: Place) -> PartitionDocument:

@@ -94,14 +94,16 @@ def file_entry(
     is_listed: bool = False,
 ) -> Entry:
     """Return the entry of a local file, with its size and time if it exists."""
-    size = modified_us = None
+    size = modified_us = problem = None
     try:
         status = os.stat(path)  # noqa: PTH116 - as Path, but quicker
         if stat.S_ISREG(status.st_mode):
             size, modified_us = status.st_size, status.st_mtime_ns // 1000
-    except (OSError, ValueError):  # the classifier says what is wrong
-        pass
-    return Entry(path, size, modified_us, site, microscope, taken, is_listed)
+    except FileNotFoundError:
+        problem = f"there is no file {path}"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        problem = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return Entry(path, size, modified_us, site, microscope, taken, is_listed, problem)
 
 
 def is_picture(entry: Entry, left_out: LeftOut) -> bool:

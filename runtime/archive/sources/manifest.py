@@ -97,7 +97,8 @@ class Manifest:
         return list(parquet.read_schema(self.place.path, filesystem=self.place.system).names)
 
     def _batches(self) -> Iterator[RecordBatch]:
-        names = [name for name in COLUMNS if name in self._read(self._column_names)]
+        known = self._read(self._column_names)
+        names = [name for name in COLUMNS if name in known]
         if self.place.path.lower().endswith(".csv"):
             with self._read(lambda: self._open_csv(names)) as reader:
                 while (batch := self._read(lambda: _next(reader))) is not None:

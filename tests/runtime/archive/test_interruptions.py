@@ -23,7 +23,7 @@ from alledge.runtime.archive.stores import open_place
 from alledge.runtime.data.inputs import LeftOut
 from support.archives import archive, rows, write_fields
 
-FIELDS = 300
+FIELDS = 200
 LIMITED = """
 import resource, signal, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
@@ -66,7 +66,7 @@ def test_a_killed_run_goes_on_and_loses_and_doubles_nothing(
     while True:
         before = parts(tmp_path / "out")
         with start(*words) as process:
-            while process.poll() is None and parts(tmp_path / "out") == before:
+            while process.poll() is None and (kills == 2 or parts(tmp_path / "out") == before):
                 time.sleep(0.005)
             if process.poll() is None:
                 process.kill()
@@ -161,7 +161,7 @@ class Refusing(http.server.BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(body)
 
-    do_HEAD = do_PUT = do_GET  # noqa: N815
+    do_HEAD = do_PUT = do_GET
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
