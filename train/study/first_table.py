@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...runtime.metrics.intervals import wilson
 from ...runtime.metrics.metrics import Json
 from ..data.split_types import CAMERA
-from ..networks.architectures import architecture
+from ..networks.architectures import ARCHITECTURES
 from .other_microscopes import ADOPTION, COMMANDS, LABORATORIES, OPTIONS
 from .plan import BASE, CELL_TASK, HEAD
 from .report_sentences import KINDS
@@ -55,6 +55,18 @@ def first_table(document: Json) -> Json:
 def _rows_of_models(document: Json) -> Iterator[Json]:
     home = [row for row in document["sections"] if row["split"] != CAMERA][:1]
     ways = [row for row in document["sections"] if row["split"] == CAMERA]
+    alone = [way["camera_alone"]["summary"]["auc"] for way in (*home, *ways)]
+    yield {
+        "title": "camera alone",
+        "words": "no look at a cell",
+        "figures": {
+            HOME: {"AUC": [{**area, "note": ""} for area in alone[: len(home)] if area]},
+            OTHER_CAMERA: {
+                _tested(way): [{**area, "note": ""}] if area else []
+                for way, area in zip(ways, alone[len(home) :], strict=True)
+            },
+        },
+    }
     for model in document["settings"]["models"]:
         for kind in KINDS:
             known = [row for row in (_row(way, model, kind) for way in (*home, *ways)) if row]
@@ -64,8 +76,8 @@ def _rows_of_models(document: Json) -> Iterator[Json]:
                     HOME: {"AUC": [area for way in home for area in _area(way, model, kind)]},
                     OTHER_CAMERA: {_tested(way): _area(way, model, kind) for way in ways},
                 }
-                title = architecture(model).title
-                yield {"title": title, "words": f"{KINDS[kind]}{random}", "figures": figures}
+                words = f"{KINDS[kind]}{random}"
+                yield {"title": known[0]["title"], "words": words, "figures": figures}
 
 
 def _tested(section: Json) -> str:
@@ -96,7 +108,7 @@ def _row_of_trials(document: Json) -> Json:
             adopted.setdefault(f"{row['cells']} cells", []).append(own)
     kind = KINDS[BASE if document["fine_tuned"] else HEAD]
     return {
-        "title": architecture(document["model"]).title,
+        "title": _title(document["model"]),
         "words": f"{kind}, run {document['run']}",
         "figures": {OTHER_CAMERA: shipped, ADOPTED: adopted},
     }
@@ -114,10 +126,15 @@ def _row_of_laboratories(document: Json) -> Json:
     home = [{**document["auc"], "note": ""}] if document["auc"] else []
     trained = " + ".join(document["data"])
     return {
-        "title": architecture(document["model"]).title,
+        "title": _title(document["model"]),
         "words": f"bundle {document['bundle']['name']}, trained on {trained}",
         "figures": {HOME: {"AUC": home}, OTHER_LABORATORIES: {"called blasts": figures}},
     }
+
+
+def _title(model: str) -> str:
+    """Return the title of an architecture; of a later version's model, the name in the file."""
+    return ARCHITECTURES[model].title if model in ARCHITECTURES else model
 
 
 def _figure(

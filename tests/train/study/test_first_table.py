@@ -57,7 +57,13 @@ def study(**more: Any) -> Any:
     def section(split: str, name: str, area: float) -> Any:
         auc = {"value": area, "low": area - 0.02, "high": area + 0.01}
         row = {"model": "vgg16", "kind": "head", "weights": "given", "summary": {"auc": auc}}
-        return {"split": split, "name": name, "rows": [row]}
+        alone = {"summary": {"auc": {"value": 0.5, "low": 0.5, "high": 0.5}}}
+        return {
+            "split": split,
+            "name": name,
+            "rows": [row | {"title": "VGG16"}],
+            "camera_alone": alone,
+        }
 
     return {
         "settings": {"models": ["vgg16"], "task": "cell", "left_out": {}},
@@ -72,7 +78,8 @@ def test_what_is_not_measured_says_what_to_type() -> None:
     titles = [group["title"] for group in table["groups"]]
     assert titles == ["at home", "other camera", "other laboratories", "after adopting"]
     assert table["groups"][3]["columns"] == ["25 cells", "50 cells", "100 cells", "200 cells"]
-    (row,) = table["rows"]
+    alone, row = table["rows"]
+    assert alone["figures"]["at home"]["AUC"][0]["value"] == 0.5
     assert row["figures"]["at home"]["AUC"][0]["value"] == 0.97
     assert row["figures"]["other camera"]["→ B"][0]["value"] == 0.91
     laboratories, adopted = table["missing"]
@@ -86,7 +93,7 @@ def test_the_files_of_other_commands_give_rows_of_their_own() -> None:
     documents = {"adoption-trials": TRIALS, "healthy-cells": LABORATORIES}
     table = first_table(study(other_microscopes=documents))
     assert table["missing"] == []
-    adopted, elsewhere, _ = table["rows"]
+    adopted, elsewhere = table["rows"][:2]
     assert adopted["words"] == "fine-tuned, run camera-run"
     assert adopted["figures"]["other camera"]["→ B"][0]["value"] == 0.912
     assert adopted["figures"]["after adopting"]["100 cells"][0] == {
