@@ -44,9 +44,9 @@ def compare_ensembles(
     Returns
     -------
     dict of str to dict
-        By `Section.key`: `examples` (cells or images) and `fields`, each a list of pairs; `fields`
-        is None in a study of whole fields, and where no rule of fields can be fitted. Empty with
-        fewer than two models.
+        By `Section.key`: `examples` (cells or images) and `fields`, each a list of pairs, and a
+        `verdict` in words. `fields` is None in a study of whole fields, and where no rule of
+        fields can be fitted. Empty with fewer than two models.
     """
     if len(fits) < 2:
         return {}
@@ -60,18 +60,16 @@ def compare_ensembles(
     places = defaultdict(list)
     for at, fold in enumerate(folds):
         places[fold.camera or split].append(at)
-    return {
-        key: {
-            "examples": _pairs(
-                {
-                    name: right_labels(plan, [own[at] for at in inside])
-                    for name, own in answers.items()
-                }
-            ),
-            "fields": _pairs_of_fields([(name, own.get(key)) for name, own in fields.items()]),
+    compared = {}
+    for key, inside in places.items():
+        rights = {
+            name: right_labels(plan, [own[at] for at in inside]) for name, own in answers.items()
         }
-        for key, inside in places.items()
-    }
+        examples = _pairs(rights)
+        of_fields = _pairs_of_fields([(name, own.get(key)) for name, own in fields.items()])
+        verdict = _verdict(examples, of_fields, "cells" if plan.options.cells else "images")
+        compared[key] = {"examples": examples, "fields": of_fields, "verdict": verdict}
+    return compared
 
 
 def calibrated(plan: Plan, split: str, fits: Sequence[FoldScores]) -> list[FoldScores]:
@@ -102,13 +100,11 @@ def calibrated(plan: Plan, split: str, fits: Sequence[FoldScores]) -> list[FoldS
     return result
 
 
-def ensemble_words(ensembles: Json | None, examples: str) -> str:
-    """Return whether an ensemble of two models pays, in sentences; empty without two models."""
-    if ensembles is None:
-        return ""
-    parts = [_words(ensembles["examples"], examples)]
-    if ensembles["fields"]:
-        parts.append(_words(ensembles["fields"], "fields"))
+def _verdict(examples: Sequence[Json], fields: Sequence[Json] | None, what: str) -> str:
+    """Return whether an ensemble of two models pays, in sentences."""
+    parts = [_words(examples, what)]
+    if fields:
+        parts.append(_words(fields, "fields"))
     return "The mean of two models beside the better of the two. " + " ".join(parts)
 
 

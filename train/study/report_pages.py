@@ -11,7 +11,6 @@ from ...runtime.files import replace_file
 from ...runtime.metrics.metrics import Json
 from ...runtime.pages.environment import render_page
 from .charts import COLOURS, interval_bar, learning_chart, lowest, roc_chart
-from .ensembles import ensemble_words
 from .field_rows import FIELD_COLUMNS, field_rows, field_words
 from .first_table import first_table
 from .report_sentences import (
@@ -40,7 +39,6 @@ FUNCTIONS = {
     "learning_chart": learning_chart,
     "interval_bar": interval_bar,
     "field_words": field_words,
-    "ensemble_words": ensemble_words,
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from alledge.runtime.cells.settings import CellSettings
 from alledge.train.data.cells.field_split import split_cells
-from alledge.train.study.ensembles import calibrated, compare_ensembles, ensemble_words
+from alledge.train.study.ensembles import calibrated, compare_ensembles
 from alledge.train.study.options import StudyOptions
 from alledge.train.study.plan import Plan
 from alledge.train.study.pooled_sections import FoldScores
@@ -52,9 +52,9 @@ def test_models_that_err_on_other_cells_are_better_together(plan: Plan) -> None:
     assert pair["only_better_right"] == 0
     assert pair["p_holm"] < 0.001
     assert len(ensembles["fields"]) == 1
-    words = ensemble_words(ensembles, "cells")
-    assert "Cells: better in 1 of 1 pairs (VGG16 with VGG19, 120 of 120 right" in words
-    assert "Fields: better in" in words
+    verdict = ensembles["verdict"]
+    assert "Cells: better in 1 of 1 pairs (VGG16 with VGG19, 120 of 120 right" in verdict
+    assert "Fields: better in" in verdict
 
 
 def test_the_mean_of_equal_models_changes_nothing(plan: Plan) -> None:
@@ -66,7 +66,7 @@ def test_the_mean_of_equal_models_changes_nothing(plan: Plan) -> None:
         (pair,) = ensembles["examples"]
         assert pair["only_ensemble_right"] == pair["only_better_right"] == 0
         assert pair["p"] == 1
-        assert "better in 0 of 1 pairs, worse in 0." in ensemble_words(ensembles, "cells")
+        assert "better in 0 of 1 pairs, worse in 0." in ensembles["verdict"]
 
 
 def test_one_model_is_no_ensemble(plan: Plan) -> None:
@@ -77,7 +77,6 @@ def test_one_model_is_no_ensemble(plan: Plan) -> None:
         )
         == {}
     )
-    assert ensemble_words(None, "cells") == ""
 
 
 @pytest.mark.parametrize("split", ["grouped", "camera"])

@@ -57,7 +57,13 @@ def study(**more: Any) -> Any:
     def section(split: str, name: str, area: float) -> Any:
         auc = {"value": area, "low": area - 0.02, "high": area + 0.01}
         row = {"model": "vgg16", "kind": "head", "weights": "given", "summary": {"auc": auc}}
-        return {"split": split, "name": name, "rows": [row]}
+        alone = {"summary": {"auc": {"value": 0.5, "low": 0.5, "high": 0.5}}}
+        return {
+            "split": split,
+            "name": name,
+            "rows": [row | {"title": "VGG16"}],
+            "camera_alone": alone,
+        }
 
     return {
         "settings": {"models": ["vgg16"], "task": "cell", "left_out": {}},
@@ -69,13 +75,13 @@ def study(**more: Any) -> Any:
 
 def test_what_is_not_measured_says_what_to_type() -> None:
     table = first_table(study())
-    assert [name for name, _ in table["columns"]] == [
-        "at home", "other camera", "other laboratories",
-        "adopted, 25", "adopted, 50", "adopted, 100", "adopted, 200",
-    ]  # fmt: skip
-    (row,) = table["rows"]
-    assert row["figures"]["at home"][0]["value"] == 0.97
-    assert row["figures"]["other camera"][0]["note"] == "→ B"
+    titles = [group["title"] for group in table["groups"]]
+    assert titles == ["at home", "other camera", "other laboratories", "after adopting"]
+    assert table["groups"][3]["columns"] == ["25 cells", "50 cells", "100 cells", "200 cells"]
+    alone, row = table["rows"]
+    assert alone["figures"]["at home"]["AUC"][0]["value"] == 0.5
+    assert row["figures"]["at home"]["AUC"][0]["value"] == 0.97
+    assert row["figures"]["other camera"]["→ B"][0]["value"] == 0.91
     laboratories, adopted = table["missing"]
     assert "healthy_cells BUNDLE" in laboratories
     assert "--laboratories FILE.json" in laboratories
@@ -87,21 +93,21 @@ def test_the_files_of_other_commands_give_rows_of_their_own() -> None:
     documents = {"adoption-trials": TRIALS, "healthy-cells": LABORATORIES}
     table = first_table(study(other_microscopes=documents))
     assert table["missing"] == []
-    _, adopted, elsewhere = table["rows"]
+    adopted, elsewhere = table["rows"][:2]
     assert adopted["words"] == "fine-tuned, run camera-run"
-    assert adopted["figures"]["other camera"][0]["value"] == 0.912
-    assert adopted["figures"]["adopted, 100"][0] == {
+    assert adopted["figures"]["other camera"]["→ B"][0]["value"] == 0.912
+    assert adopted["figures"]["after adopting"]["100 cells"][0] == {
         "value": 0.925, "low": 0.8, "high": 0.97, "note": "→ B",
     }  # fmt: skip
     assert elsewhere["words"] == "bundle builtin, trained on all-idb1 + folders"
-    (share,) = elsewhere["figures"]["other laboratories"]
+    (share,) = elsewhere["figures"]["other laboratories"]["called blasts"]
     assert (share["value"], share["note"]) == (0.02, "PBC: 2 of 100")
 
 
 def test_a_study_of_fields_points_to_cells_and_a_camera_split() -> None:
     settings = {"models": ["vgg16"], "left_out": {"camera": "one camera took all blasts"}}
     table = first_table(study(settings=settings, sections=study()["sections"][:1]))
-    assert [name for name, _ in table["columns"]] == ["at home", "other camera"]
+    assert [group["title"] for group in table["groups"]] == ["at home", "other camera"]
     camera, cells = table["missing"]
     assert camera == "other camera: one camera took all blasts"
     assert "--task cell" in cells

@@ -108,6 +108,10 @@ def test_the_row_of_the_camera_alone_is_above_the_models(study: tuple[Any, str, 
     alone = grouped["camera_alone"]
     assert alone["summary"]["images"] == 12
     assert grouped["both_labels"] == ["phantom G"]
+    html, text = (
+        html[html.index("paper") :],
+        text[text.index("| paper |") :],
+    )  # below the first table
     row = next(line for line in text.splitlines() if line.startswith("| camera alone"))
     assert f"| {alone['summary']['accuracy']['value']:.3f} (" in row
     assert f"| {alone['both_labels']['value']:.3f} (" in row
