@@ -2,8 +2,8 @@
 
 ``python -m alledge.benchmarks.internal.cell_compositions --all-idb1 ALL_IDB1 --pbc PBC --weights
 WEIGHTS``. A linear probe (healthy, other, blast) is fitted to the cells of all microscopes but one,
-in several compositions, and judges the cells of that one. No cell of BCCD,
-JTSC or CellaVision is used.
+in several compositions, and judges the cells of that one. No cell of BCCD, JTSC or CellaVision is
+used.
 """
 
 from __future__ import annotations
@@ -178,7 +178,12 @@ def _fit(cells: _Cells, trained: Mask) -> Callable[[Floats], NDArray[np.float64]
     truth = np.tile(cells.truth[trained], len(cells.passes))
     strength = INVERSE_STRENGTH / len(cells.passes)  # copies of a cell share its weight
     model = LogisticRegression(C=strength, max_iter=ITERATIONS, class_weight="balanced")
-    return make_pipeline(StandardScaler(), model).fit(rows, truth).predict_proba
+    probe = make_pipeline(StandardScaler(), model).fit(rows, truth)
+
+    def scores(features: Floats) -> NDArray[np.float64]:
+        return np.asarray(probe.predict_proba(features), dtype=np.float64)
+
+    return scores
 
 
 def _print_row(
