@@ -96,10 +96,10 @@ def _measure(graph: Path, images: Images) -> FloatStatistics:
         for value in (*proto.graph.value_info, *proto.graph.output)
         if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     }
-    nodes = [node for node in proto.graph.node if node.output[0] in tensors]
-    names = [node.output[0] for node in nodes]
+    nodes = proto.graph.node
+    names = [name for node in nodes for name in node.output if name in tensors]
     convolutions = {node.name: node.output[0] for node in nodes if node.op_type == "Conv"}
-    (*_, dense) = (node for node in nodes if node.op_type in DENSE)
+    dense = [node for node in nodes if node.op_type in DENSE][-1]
     del proto.graph.output[:]
     proto.graph.output.extend(tensors[name] for name in names)
     session = cpu_session(proto)

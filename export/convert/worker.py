@@ -190,19 +190,20 @@ def _float_onnx(job: Json) -> Json:
 
 
 def _correct_biases(job: Json) -> Json:
-    """Correct the biases of the float ONNX graph for quantization."""
+    """Correct the biases of the float ONNX graph for quantization; count those of TFLite."""
     import numpy as np
     import onnx
 
-    from .bias_correction import bias_pairs
+    from .bias_correction import bias_pairs, correct_tflite
     from .onnx_int8 import prepared, quantize
 
-    sources = Path(job["sources"])
+    sources, out = Path(job["sources"]), Path(job["out"])
     quantized, _ = quantize(sources, Recipe(correction="bias"), np.load(job["calibration"]))
-    biases = bias_pairs(onnx.load(prepared(sources)), onnx.load(quantized))
-    with replace_file(Path(job["out"])) as partial, partial.open("wb") as stream:
-        np.savez(stream, **biases)  # type: ignore[arg-type]
-    return {}
+    pairs = bias_pairs(onnx.load(prepared(sources)), onnx.load(quantized))
+    with replace_file(out) as partial, partial.open("wb") as stream:
+        np.savez(stream, **pairs)  # type: ignore[arg-type]
+    _, count = correct_tflite((sources / FLOAT_TFLITE).read_bytes(), read_biases(out))
+    return {"corrected_biases": count}
 
 
 def _onnx(job: Json) -> Json:
