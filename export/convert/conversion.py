@@ -12,7 +12,7 @@ from ..types import ConversionResult, Images, Scores
 from .bias_correction import BIASES
 from .capabilities import ARTIFACTS
 from .jobs import JobRunner
-from .onnx import FLOAT as FLOAT_ONNX
+from .onnx_int8 import FLOAT as FLOAT_ONNX
 from .quantization_recipes import Recipe
 from .tflite import FLOAT as FLOAT_TFLITE
 
