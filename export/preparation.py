@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +13,13 @@ from ..runtime.bundle.validation import validate_labels
 from ..runtime.cells.settings import CellSettings
 from ..runtime.image_settings import ImageSettings
 from ..runtime.json_values import InvalidValueError
-from ..runtime.machine import memory_mib, usable_cores
 from ..runtime.types import GuardsRecord
 from ..train.runs.run_folder import Run
+from .ahead import convert_ahead, folds_at_once
 from .convert.calibration_images import CalibrationImages, load_cell_folder, load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
-from .convert.jobs import MEMORY_BUDGET_MIB, JobRunner
-from .convert.quantization_recipes import ladder
+from .convert.jobs import JobRunner
 from .gate import reference_cells, reference_images
 from .gate.accuracy_gate import Gate
 from .gate.field_units import FieldUnits
@@ -33,9 +31,8 @@ from .source_cells import cell_settings, is_cell_run
 from .source_run import RunImages, current_guards, read_run_images
 from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
 
+ARTIFACTS = "artifacts"  # folder that holds one folder a format
 MODEL_TITLE = "model"  # the beginning of the titles of the steps of the exported network
-# Memory to convert a network: what TensorFlow and the converters need, and a multiple of the file.
-TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
 
 
 @dataclass(frozen=True)
@@ -156,20 +153,21 @@ def prepare(
         predictions = OutOfFoldPredictions.from_run(run, run_images)
         at_once = folds_at_once(run.model_path)
         gate = Gate(predictions, folds.scores, precision, options.budget, at_once)
-    with _first_scored_ahead(options, folds):
-        cells = cell_settings(run) if is_cell_run(run) else None
-        references = score_references(
-            conversion, rule, labels, positives, settings, options.reference, cells=cells
+    stop_ahead = convert_ahead(options, conversion, folds, folder / ARTIFACTS)
+    cells = cell_settings(run) if is_cell_run(run) else None
+    references = score_references(
+        conversion, rule, labels, positives, settings, options.reference, cells=cells
+    )
+    if not references.coverage["informative"]:
+        say("the references do not cover both labels and the threshold: not informative")
+    if run_images is not None and gate is not None:
+        check = ShippedCheck(
+            images=run_images.images,
+            float_scores=conversion.float_scores(run_images.images),
+            is_positive=np.isin(run_images.labels, run.positive),
+            fields=run_images.field_units(),
         )
-        if not references.coverage["informative"]:
-            say("the references do not cover both labels and the threshold: not informative")
-        if run_images is not None and gate is not None:
-            check = ShippedCheck(
-                images=run_images.images,
-                float_scores=conversion.float_scores(run_images.images),
-                is_positive=np.isin(run_images.labels, run.positive),
-                fields=run_images.field_units(),
-            )
+    stop_ahead()
     return Preparation(
         options=options,
         name=name,
@@ -177,7 +175,7 @@ def prepare(
         positives=positives,
         float_rule=rule,
         guards=guards,
-        folder=folder / "artifacts",
+        folder=folder / ARTIFACTS,
         conversion=conversion,
         references=references,
         calibration=_calibration_source(precision, calibration, given),
@@ -185,24 +183,6 @@ def prepare(
         no_gate_reason=no_gate_reason,
         shipped_check=check,
     )
-
-
-def _first_scored_ahead(
-    options: ExportOptions, folds: FoldArtifacts | None
-) -> AbstractContextManager[None]:
-    """Score folds by the first recipe beside the code of a context, if memory suffices."""
-    if folds is None or folds_at_once(options.run.model_path) == 1:
-        return nullcontext()
-    format_name = options.formats[0]
-    return folds.scored_ahead(format_name, ladder(format_name, options.precision)[0])
-
-
-def folds_at_once(model: Path) -> int:
-    """Return the number of folds that are converted side by side, by cores and memory."""
-    size_mib = model.stat().st_size / 2**20
-    needed_mib = TENSORFLOW_MIB + MEMORY_PER_SIZE * size_mib
-    available_mib = min(MEMORY_BUDGET_MIB, memory_mib() or MEMORY_BUDGET_MIB)
-    return max(1, min(usable_cores(), int(available_mib // needed_mib)))
 
 
 def _given_images(options: ExportOptions, settings: ImageSettings) -> CalibrationImages | None:

@@ -93,9 +93,7 @@ def export_run(
     ):
         try:
             prepared = prepare(options, jobs, folder, say)
-            # folds may have begun, too
-            done = sum(row["step"].startswith(MODEL_TITLE) for row in jobs.log)
-            on_plan(planned_steps(prepared, done))
+            on_plan(planned_steps(prepared, steps_of_references(jobs.log)))
             outcomes = {
                 format_name: convert_format(prepared, format_name, say)
                 for format_name in options.formats
@@ -127,6 +125,12 @@ def planned_steps(prepared: Preparation, done: int) -> int:
         steps += folds  # float graphs; that of the model itself is done
         steps += folds + 1  # ONNX graphs
     return steps + (folds + 1 if is_int8 and "tflite" in formats else 0)  # biases
+
+
+def steps_of_references(log: list[StepRecord]) -> int:
+    """Return how many steps chose the references; others may have been done ahead meanwhile."""
+    kinds = ("float graph", "scores")
+    return sum(row["step"].startswith(MODEL_TITLE) and row["step"].endswith(kinds) for row in log)
 
 
 @contextmanager

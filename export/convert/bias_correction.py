@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.tflite_graph import load_schema
-from ..types import Images
+from ..types import Floats, Images
 from .float_statistics import BIAS_IMAGES, CHANNEL_AXES, Floats32, cpu_session
 from .serving_graph import INPUT_NAME
 
-BIASES = "biases.npz"
+BIASES, LOGITS = "biases.npz", "logits"
 Biases = dict[bytes, Floats32]  # from the bytes of a bias to the corrected one
 Values = dict[str, list[NDArray[Any]]]  # the value of a tensor for every image, by its name
 
@@ -93,9 +93,16 @@ def read_biases(file: Path) -> Biases:
     """Return corrected biases from a file, by the bytes of the original ones."""
     with np.load(file) as arrays:
         return {
-            arrays[f"before {number}"].tobytes(): arrays[f"after {number}"]
-            for number in range(len(arrays.files) // 2)
+            arrays[name].tobytes(): arrays[name.replace("before", "after")]
+            for name in arrays.files
+            if name.startswith("before")
         }
+
+
+def read_logits(file: Path) -> Floats | None:
+    """Return the logits of the float graph from the file of the biases; None if it has none."""
+    with np.load(file) as arrays:
+        return arrays[LOGITS] if LOGITS in arrays.files else None
 
 
 def correct_tflite(content: bytes, biases: Biases) -> tuple[bytes, int]:

@@ -59,15 +59,15 @@ def float_statistics(graph: Path, calibration: Images) -> FloatStatistics:
     if not file.is_file():
         statistics = _measure(graph, calibration)
         with replace_file(file) as partial, partial.open("wb") as stream:
-            ranges = {f"range {name}": value for name, value in statistics.ranges.items()}
-            means = {f"mean {name}": value for name, value in statistics.means.items()}
-            np.savez(stream, features=statistics.features, **ranges, **means)
-    with np.load(file) as arrays:
-        named = {name: tuple(name.split(" ", 1)) for name in arrays.files if " " in name}
-        parts: dict[str, dict[str, Floats32]] = {"range": {}, "mean": {}}
-        for name, (kind, tensor) in named.items():
-            parts[kind][tensor] = arrays[name]
-        return FloatStatistics(parts["range"], parts["mean"], arrays["features"])
+            arrays = {f"range {name}": value for name, value in statistics.ranges.items()}
+            arrays |= {f"mean {name}": value for name, value in statistics.means.items()}
+            np.savez(stream, features=statistics.features, **arrays)  # type: ignore[arg-type]
+    with np.load(file) as stored:
+        kinds: dict[str, dict[str, Floats32]] = {"range": {}, "mean": {}, "features": {}}
+        for name in stored.files:
+            kind, _, tensor = name.partition(" ")
+            kinds[kind][tensor] = stored[name]
+    return FloatStatistics(kinds["range"], kinds["mean"], kinds["features"][""])
 
 
 def cpu_session(proto: Any) -> Any:
@@ -96,10 +96,10 @@ def _measure(graph: Path, images: Images) -> FloatStatistics:
         for value in (*proto.graph.value_info, *proto.graph.output)
         if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     }
-    nodes = [node for node in proto.graph.node if node.output[0] in tensors]
-    names = [node.output[0] for node in nodes]
+    nodes = proto.graph.node
+    names = [name for node in nodes for name in node.output if name in tensors]
     convolutions = {node.name: node.output[0] for node in nodes if node.op_type == "Conv"}
-    (*_, dense) = (node for node in nodes if node.op_type in DENSE)
+    dense = [node for node in nodes if node.op_type in DENSE][-1]
     del proto.graph.output[:]
     proto.graph.output.extend(tensors[name] for name in names)
     session = cpu_session(proto)

@@ -23,7 +23,7 @@ from ...runtime.files import replace_file, write_json
 from ...runtime.json_documents import read_json
 from ...runtime.process_memory import peak_mib
 from ..types import FeatureLayer, Json
-from .bias_correction import Biases, read_biases
+from .bias_correction import LOGITS, read_biases, read_logits
 from .quantization_recipes import Recipe
 from .tflite import FLOAT as FLOAT_TFLITE
 
@@ -168,7 +168,13 @@ def _tflite(job: Json) -> Json:
         content = (sources / FLOAT_TFLITE).read_bytes()
     else:
         content, left_in_float = tflite.convert(
-            Path(job["model"]), job["precision"], recipe, _calibration(job), sources, _biases(job)
+            Path(job["model"]),
+            job["precision"],
+            recipe,
+            _calibration(job),
+            sources,
+            read_biases(Path(job["biases"])) if job.get("biases") else None,
+            read_logits(Path(job["biases"])) if job.get("biases") else None,
         )
     layer = None
     if job.get("labels"):
@@ -190,19 +196,23 @@ def _float_onnx(job: Json) -> Json:
 
 
 def _correct_biases(job: Json) -> Json:
-    """Correct the biases of the float ONNX graph for quantization."""
+    """Measure for TFLite the corrected biases and the logits of the float ONNX graph."""
     import numpy as np
     import onnx
 
-    from .bias_correction import bias_pairs
+    from .bias_correction import bias_pairs, correct_tflite
+    from .onnx import float_logits
     from .onnx_int8 import prepared, quantize
 
-    sources = Path(job["sources"])
-    quantized, _ = quantize(sources, Recipe(correction="bias"), np.load(job["calibration"]))
-    biases = bias_pairs(onnx.load(prepared(sources)), onnx.load(quantized))
-    with replace_file(Path(job["out"])) as partial, partial.open("wb") as stream:
-        np.savez(stream, **biases)  # type: ignore[arg-type]
-    return {}
+    sources, out, calibration = Path(job["sources"]), Path(job["out"]), np.load(job["calibration"])
+    quantized, _ = quantize(sources, Recipe(correction="bias"), calibration)
+    arrays: Json = {**bias_pairs(onnx.load(prepared(sources)), onnx.load(quantized))}
+    if (logits := float_logits(sources, calibration)) is not None:
+        arrays[LOGITS] = logits
+    with replace_file(out) as partial, partial.open("wb") as stream:
+        np.savez(stream, **arrays)
+    _, count = correct_tflite((sources / FLOAT_TFLITE).read_bytes(), read_biases(out))
+    return {"corrected_biases": count}
 
 
 def _onnx(job: Json) -> Json:
@@ -285,10 +295,6 @@ def _calibration(job: Json) -> Any:
     import numpy as np
 
     return np.load(job["calibration"]) if job.get("calibration") else None
-
-
-def _biases(job: Json) -> Biases | None:
-    return read_biases(Path(job["biases"])) if job.get("biases") else None
 
 
 def _properties(job: Json) -> dict[str, str]:

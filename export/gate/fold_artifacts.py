@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ...errors import AlledgeError, ExportError
+from ...errors import ExportError
 from ...train.runs.run_folder import Run
 from ..convert.conversion import Conversion
 from ..convert.jobs import JobRunner
@@ -80,28 +79,6 @@ class FoldArtifacts:
                 f"fold {fold}: {format_name} gives scores that are not finite numbers"
             )
         return self._scores[key]
-
-    @contextlib.contextmanager
-    def scored_ahead(self, format_name: str, recipe: Recipe) -> Iterator[None]:
-        """Score one fold after the other in a thread, beside what is done in the context.
-
-        The fold that the thread works on at the end of the context is finished. An error is
-        raised when these scores are asked for.
-        """
-        ended = threading.Event()
-
-        def score_folds() -> None:
-            for fold in self._run.fold_numbers:
-                if ended.is_set():
-                    return
-                with contextlib.suppress(AlledgeError):
-                    self.scores(format_name, recipe, fold)
-
-        threading.Thread(target=score_folds, daemon=True).start()
-        try:
-            yield
-        finally:
-            ended.set()
 
     def calibration_images(self, fold: int) -> Images:
         """Return the calibration images of a fold; none is related to an image that tests it.
