@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from ..errors import AlledgeError
 from ..runtime.machine import memory_mib, usable_cores
 from .convert.conversion import Conversion
 from .convert.jobs import MEMORY_BUDGET_MIB
@@ -60,8 +59,8 @@ def run_in_background(tasks: Iterable[Callable[[], object]]) -> Callable[[], Non
     Parameters
     ----------
     tasks : iterable of callable
-        A task keeps its result. Its errors of alledge are ignored: whoever needs the result
-        repeats the task and gets the error.
+        A task keeps its result. Its errors are ignored: whoever needs the result repeats the task
+        and gets the error.
 
     Returns
     -------
@@ -74,7 +73,7 @@ def run_in_background(tasks: Iterable[Callable[[], object]]) -> Callable[[], Non
         for task in tasks:
             if stopped.is_set():
                 return
-            with contextlib.suppress(AlledgeError, OSError):  # OSError: the export has ended
+            with contextlib.suppress(Exception):  # also what fails because the export has ended
                 task()
 
     threading.Thread(target=work, daemon=True).start()

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from ...errors import AlledgeError, DataError, UsageError
+from ...errors import AlledgeError, DataError, SiteError, UsageError
 from ..bundle.signing import trusted_keys
 from ..sites.adoption import AdoptionDocument, adopt_site
 from ..sites.adoption import revert as revert_site
@@ -133,13 +133,17 @@ class Adopting:
         Raises
         ------
         UsageError
-            As `start`, and if there is nothing to go back to.
+            As `start`.
         SiteError
-            If another process holds the site, or the version to go back to is damaged.
+            If the shipped model is in use, another process holds the site, or the version to go
+            back to is damaged.
         BusyError
             If an adoption runs.
         """
         self._check_name(name)
+        profile = self._model.current.classifier.site
+        if profile is None or profile.version == 0:
+            raise SiteError("the shipped model is in use; there is nothing to go back to")
         if not self._busy.acquire(blocking=False):
             raise BusyError
         try:
@@ -175,9 +179,10 @@ class Adopting:
             self._run = {**self._run, "state": state, "done": done, "images": images}
 
         verdicts = checked_verdicts(self._history)
-        if not verdicts.rows:
+        if len(verdicts.rows) < LEAST_EXAMPLES:
             raise DataError(
-                "there is no verdict of a person on a file that is still there",
+                f"{len(verdicts.rows)} verdicts of people are on files that are still there",
+                allowed=f"{LEAST_EXAMPLES} or more",
                 fix="correct or confirm cells of pictures in the watched folder",
             )
         classifier = self._model.current.classifier

@@ -118,7 +118,8 @@ def _paths() -> dict[str, Any]:
 
 
 def _site_paths() -> dict[str, Any]:
-    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    text = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
+    name = {"name": "name", "in": "path", "required": True, "schema": text}
 
     def post(summary: str, status: str) -> dict[str, Any]:
         return {

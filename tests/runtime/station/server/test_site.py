@@ -70,7 +70,8 @@ def adopt(server: Server, name: str = "room-3") -> Answer:
 def test_verdicts_are_adopted_while_the_server_runs_and_reverted(station: Station) -> None:
     server, fresh = station.server, station.folder
     assert adopt(server).status == 202
-    assert "no verdict of a person" in outcome_of(server)["error"]
+    assert "0 verdicts of people" in outcome_of(server)["error"]
+    assert not (server.home / "sites").exists()
     entries = entries_of(server, FIELDS)
     count = judge_all(server, entries, station.truth, np.random.default_rng(3))
     assert site_of(server)["checked"] | {"labels": {}} == {
@@ -104,7 +105,7 @@ def test_verdicts_are_adopted_while_the_server_runs_and_reverted(station: Statio
         rows = [history.entry(row["number"]) for row in (entries[0], newest, last)]
         assert [row and row.site for row in rows] == [None, profile.digest, None]
         assert verify_history(history)["problems"] == []
-    assert server.post_json("/v1/sites/room-3/revert", {}).status == 422  # the shipped model
+    assert server.post_json("/v1/sites/room-3/revert", {}).status == 409  # the shipped model
 
 
 def test_a_site_that_was_chosen_on_the_page_is_kept_and_nothing_is_classified_twice(
