@@ -1,0 +1,87 @@
+"""The commands about cameras that a network has not seen: turns, halves, checked fields."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alledge.benchmarks.internal.adoption import checked_fields, commissioned_fields, turned_cells
+
+
+def test_the_eight_views_are_turns_and_mirrored_turns() -> None:
+    pixels = np.arange(2 * 3 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3, 3)
+    views = turned_cells.turned(pixels)
+    assert len({view.tobytes() for view in views}) == 8
+    assert (views[0] == pixels).all()
+    assert (views[4] == pixels[:, :, ::-1]).all()
+
+
+def test_the_gain_of_a_mean_is_paired() -> None:
+    truth = np.arange(80) % 2 == 0
+    plain = np.where(truth, 0.6, 0.4) + np.where(np.arange(80) % 5 == 0, 0.3, 0) * (~truth)
+    means = np.stack([plain, truth.astype(float), plain], axis=1)
+    text = turned_cells.figures(truth, means, [str(at // 4) for at in range(80)])
+    plain_area, better, same = text.split(" | ")
+    assert better.startswith("1.000 (+")
+    assert same == f"{plain_area} (+0.000, +0.000 to +0.000)"
+
+
+def test_fields_of_a_group_stay_in_one_half() -> None:
+    images = [f"fields/{number}.jpg" for number in range(8)]
+    groups = dict.fromkeys(("0.jpg", "3.jpg", "5.jpg"), "slide")
+    known, asked = commissioned_fields.halves(images, groups)
+    assert sorted(known + asked) == images
+    assert {"fields/0.jpg", "fields/3.jpg", "fields/5.jpg"} <= set(known)
+    assert abs(len(known) - len(asked)) <= 2
+
+
+def test_a_row_counts_answers_without_review() -> None:
+    results: Any = [
+        SimpleNamespace(status=status, flags=flags)
+        for status, flags in (("ok", ()), ("review", ("off_domain",)), ("review", ("blurred",)))
+    ]
+    row = commissioned_fields.table_row("Canon", "no", results)
+    assert row.startswith("| Canon | no | 3 | 1 (33.3%, ")
+    assert "1 off_domain, 1 blurred" in row
+
+
+def test_checked_cells_and_other_fields_share_no_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "set" / "im").mkdir(parents=True)
+    (tmp_path / "set" / "xyc").mkdir()
+    rows = ["image,x,y,label"]
+    for number in range(1, 9):
+        label = number % 2
+        name = f"Im{number:03}_{label}"
+        Image.new("RGB", (60, 40), (number, 0, 0)).save(tmp_path / "set" / "im" / f"{name}.jpg")
+        centroids = "10 10\n30 20\n" * label
+        (tmp_path / "set" / "xyc" / f"{name}.xyc").write_text(centroids, encoding="utf-8")
+        rows.append(f"{name}.jpg,50,30,leucocyte")
+    (tmp_path / "cells.csv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "groups.csv").write_text("image,group\nim/Im001_1.jpg,a\nim/Im003_1.jpg,a\n")
+    words = [
+        "checked_fields", str(tmp_path / "set"), "--cells", str(tmp_path / "cells.csv"),
+        "--groups", str(tmp_path / "groups.csv"), "--camera", "unknown", "--count", "7",
+        "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", words)
+    checked_fields.main()
+    with (tmp_path / "out" / "checked.csv").open(encoding="utf-8", newline="") as stream:
+        table = list(csv.DictReader(stream))
+    checked, others = (
+        {path.name for path in (tmp_path / "out" / name).iterdir()}
+        for name in ("checked", "others")
+    )
+    assert len(table) == 7
+    assert {row["image"] for row in table} <= checked
+    assert not checked & others
+    assert len(checked | others) == 8
+    assert ("Im001_1.jpg" in checked) == ("Im003_1.jpg" in checked)
