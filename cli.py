@@ -53,6 +53,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "runtime.station.service.commands:station",
         "Run the workstation as a service.",
     ),
+    "archive": (
+        "runtime.archive.commands:archive",
+        "Classify an archive into Parquet, and report.",
+    ),
     "benchmark": (
         "benchmarks.commands:benchmark",
         "Measure accuracy, latency and memory of bundles.",
