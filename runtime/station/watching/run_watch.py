@@ -109,8 +109,10 @@ def new_watcher(
 ) -> Watcher:
     """Return the watcher of the folders of the options, and of that of the camera."""
     own = () if camera is None else (str(camera.folder),)
+    # the history has the folders, and is read from elsewhere, too
+    folders = [str(Path(folder).absolute()) for folder in options.folders]
     return Watcher(
-        (*options.folders, *own), model, history, home, settle_s=options.settle_s,
+        (*folders, *own), model, history, home, settle_s=options.settle_s,
         interval_s=options.interval_s, recursive=options.recursive, whole=own, announce=announce,
         notice=notice,
     )  # fmt: skip

@@ -11,6 +11,8 @@ from alledge.runtime.classifier import Classifier
 from alledge.runtime.station.history.store import History
 from alledge.runtime.station.history.verification import verify_history
 from alledge.runtime.station.model import StationModel
+from alledge.runtime.station.options import StationOptions
+from alledge.runtime.station.watching.run_watch import new_watcher
 from alledge.runtime.station.watching.watcher import BATCH, Watcher
 from support.stations import png
 
@@ -43,6 +45,24 @@ def test_after_a_full_disk_the_same_watcher_records_the_rest(home: Path, bundle:
         assert announced == list(range(1, files + 1))
         assert watcher.waiting == 0
         assert verify_history(history)["problems"] == []
+
+
+def test_folders_are_absolute_in_the_history(
+    home: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home.parent / "camera").mkdir()
+    monkeypatch.chdir(home.parent)
+    options = StationOptions(
+        ("camera",), str(home), str(bundle), "onnx", 1, None, 60.0, 0.0, 0.01, False, None, None,
+        "focus", None, None,
+    )  # fmt: skip
+    with (
+        History(home) as history,
+        Classifier.load(bundle, "onnx", 1, "throughput", previews=True) as classifier,
+    ):
+        model = model_of(classifier, home)
+        watcher = new_watcher(options, None, model, history, home, lambda number, path: None)
+        assert watcher.folders == [str(home.parent / "camera")]
 
 
 def test_a_watcher_that_was_stopped_returns(home: Path, bundle: Path) -> None:
