@@ -21,7 +21,7 @@ from .bundle.bundle import Bundle
 from .bundle.finding import open_bundle
 from .cells.types import TAKEN_AS, TakenAs
 from .engine_scores import EngineScores
-from .ensemble import Identity, MeanScores, check_members, mean_rule
+from .ensemble import Identity, MeanScores, check_members, common_backend, mean_rule
 from .first_use import FirstUse
 from .image_judge import ImageJudge
 from .imaging import is_one_image, load_image, resolve_source
@@ -212,7 +212,8 @@ class Classifier:
         ------
         UsageError
             If the backend or the mode is unknown, no bundle is found, the number of threads is
-            not allowed, `timeout_s` is not positive, or the bundle gives no features.
+            not allowed, `timeout_s` is not positive, the bundle gives no features, or bundles
+            cannot answer together, as `check_members` and `common_backend`.
         SiteError
             If the site profile belongs to another bundle, or was adopted with another backend.
         BundleError
@@ -248,6 +249,8 @@ class Classifier:
         check_members([bundle, *members])
         if site is not None:
             backend = site.check_use(bundle, backend)
+        if members:
+            backend = common_backend([bundle, *members], backend)
         engine = open_backend(bundle, backend, engine_threads, requests, features=needs_features)
         return cls(
             bundle,

@@ -81,6 +81,18 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
     metavar="STUDY.json",
     help="Cells: a study of the same whole fields, to show beside.",
 )
+@click.option(
+    "--adoption",
+    type=FilePath(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE.json",
+    help="Cells: figures after adopting cells of another camera, for the first table.",
+)
+@click.option(
+    "--laboratories",
+    type=FilePath(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE.json",
+    help="Cells: figures of other laboratories, for the first table.",
+)
 @groups_option
 @geometry_option
 @dataset_options
@@ -142,7 +154,6 @@ def study(
     geometry: str,
     task: str,
     cells: CellSettings,
-    beside: Path | None,
     size: int,
     out: Path,
     storage: str | None,
@@ -174,8 +185,11 @@ def study(
     from .stages import StudyLocation
     from .stages import study as run_study
 
-    if beside is not None and task != CELL:
-        raise UsageError("--beside is an option of cells, and the task is field", fix="--task cell")
+    for name in ("beside", "adoption", "laboratories"):
+        if options[name] is not None and task != CELL:
+            raise UsageError(
+                f"--{name} is an option of cells, and the task is field", fix="--task cell"
+            )
     names = _split_names(models)
     size = cells.crop.size if task == CELL else size
     study_options = StudyOptions(
@@ -187,7 +201,6 @@ def study(
         fine_tune=_fine_tuned_models(fine_tune, names),
         image_settings=ImageSettings(size=size, geometry=geometry, draft=2 * size),
         cells=cells if task == CELL else None,
-        beside=beside,
         **options,
     )
     location = StudyLocation(

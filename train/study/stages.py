@@ -28,6 +28,7 @@ from ..progress import ProgressDisplay, TrainingProgress
 from .cell_tuning import StudyWorker
 from .frozen_features import Features
 from .options import StudyOptions
+from .other_microscopes import other_microscopes
 from .plan import BASE, Cell, Plan, make_plan
 from .trial_queue import HEARTBEAT_S, open_storage, sqlite_url
 from .whole_fields import whole_field_figures
@@ -200,6 +201,7 @@ def study(options: StudyOptions, location: StudyLocation, *, quiet: bool = False
         plan = make_plan(options, progress.show)
         if options.beside is not None:  # a wrong file is reported before anything is trained
             whole_field_figures(options.beside, plan.settings["data"])
+        other_microscopes(options.adoption, options.laboratories)
         for line in plan.settings["reading"]:
             progress.say(line)
         for name, reason in plan.settings["left_out"].items():
