@@ -121,6 +121,7 @@ def test_the_first_trial_is_the_default_and_the_best_is_no_worse(whole: Path) ->
         assert (row["loss"] == row["default_loss"]) == (row["slot"] == 0)
 
 
+@pytest.mark.slow
 def test_ray_workers_take_part_and_the_table_is_the_same(
     whole: Path, smears: Dataset, cache: Path, tmp_path: Path
 ) -> None:
