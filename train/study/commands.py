@@ -9,7 +9,7 @@ import click
 
 from ...errors import UsageError
 from ...runtime.data.command_options import dataset_options
-from ...runtime.option_types import Count, FilePath
+from ...runtime.option_types import MOST_THREADS, Count, FilePath, FiniteFloatRange
 from ...runtime.terminal import echo, printable
 from ..cell_options import CELL, cell_options
 from ..command_options import (
@@ -120,6 +120,28 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
     metavar="SECONDS",
     help="Between two heartbeats; a process that misses three is taken for dead.",
 )
+@click.option(
+    "--ray",
+    metavar="local|auto|ADDRESS",
+    help="Have Ray workers take part: on this machine, on the cluster of this machine, or at "
+    "HOST:PORT.",
+)
+@click.option(
+    "--worker-cpus",
+    type=Count(1, MOST_THREADS),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="CPUs of each Ray worker.",
+)
+@click.option(
+    "--worker-gpus",
+    type=FiniteFloatRange(0, 64),
+    default=0.0,
+    show_default=True,
+    metavar="X",
+    help="GPUs of each Ray worker, or a part of one.",
+)
 @click.option("--size", type=Count(32, 4096), default=224, hidden=True)
 @force_option
 @quiet_option
@@ -138,6 +160,9 @@ def study(
     cache: Path | None,
     resume: bool,
     heartbeat_s: int,
+    ray: str | None,
+    worker_cpus: int,
+    worker_gpus: float,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -179,7 +204,14 @@ def study(
         **options,
     )
     location = StudyLocation(
-        out=out, storage=storage, resume=resume, heartbeat_s=heartbeat_s, cache=cache
+        out=out,
+        storage=storage,
+        resume=resume,
+        heartbeat_s=heartbeat_s,
+        cache=cache,
+        ray=ray,
+        worker_cpus=worker_cpus,
+        worker_gpus=worker_gpus,
     )
     echo(printable(str(run_study(study_options, location, quiet=quiet))))
 
