@@ -34,9 +34,9 @@ def first_table(document: Json) -> Json:
         `note`. `missing`, for each empty group what to type.
     """
     documents = document["other_microscopes"]
-    rows = []
+    rows: list[Json] = []
     if ADOPTION in documents:
-        rows.append(_row_of_trials(documents[ADOPTION]))
+        rows += _rows_of_trials(documents[ADOPTION])
     if LABORATORIES in documents:
         rows.append(_row_of_laboratories(documents[LABORATORIES]))
     rows += _rows_of_models(document)
@@ -95,23 +95,21 @@ def _row(section: Json, model: str, kind: str) -> Json | None:
     return next((row for row in rows if (row["model"], row["kind"]) == (model, kind)), None)
 
 
-def _row_of_trials(document: Json) -> Json:
-    """Return the row of adoption trials, whose networks are not those of the study."""
-    shipped: dict[str, list[Json]] = {}
-    adopted: dict[str, list[Json]] = {}
+def _rows_of_trials(document: Json) -> Iterator[Json]:
+    """Yield a row for each camera of adoption trials, whose networks are not those of the study."""
+    kind = KINDS[BASE if document["fine_tuned"] else HEAD]
     for camera in document["cameras"]:
         way = f"→ {camera['camera']}"
-        shipped[way] = [_figure(camera["all_cells"]["against"][0]["shipped"])]
+        shipped = camera["all_cells"]["against"][0]["shipped"]
+        adopted = {}
         for row in camera["trials"]:
             low, high = row["auc_range"]
-            own = _figure(row["refitted"]["auc"], low, high, way)
-            adopted.setdefault(f"{row['cells']} cells", []).append(own)
-    kind = KINDS[BASE if document["fine_tuned"] else HEAD]
-    return {
-        "title": _title(document["model"]),
-        "words": f"{kind}, run {document['run']}",
-        "figures": {OTHER_CAMERA: shipped, ADOPTED: adopted},
-    }
+            adopted[f"{row['cells']} cells"] = [_figure(row["refitted"]["auc"], low, high)]
+        yield {
+            "title": _title(document["model"]),
+            "words": f"{kind}, run {document['run']}, {way}",
+            "figures": {OTHER_CAMERA: {way: [_figure(shipped)]}, ADOPTED: adopted},
+        }
 
 
 def _row_of_laboratories(document: Json) -> Json:

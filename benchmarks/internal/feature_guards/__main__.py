@@ -1,7 +1,7 @@
 """Compares guards of cells in feature space with those of image statistics, by one table.
 
 python -m alledge.benchmarks.internal.feature_guards GROUPED_RUN CAMERA_RUN --single-cells DIR
-    --features FILE.npz
+    --features FILE.npz [--networks N]
 
 Each network of GROUPED_RUN judges the cells of its test fold (false alarms), the cells of another
 laboratory, and what is found in pictures that are no smears. Each network of CAMERA_RUN judges the
@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("camera", type=Path)
     parser.add_argument("--single-cells", type=Path, required=True, help="of another laboratory")
     parser.add_argument("--features", type=Path, required=True, help="written if it is missing")
+    parser.add_argument("--networks", type=int, help="only the first networks of each run")
     arguments = parser.parse_args()
     runs = {name: load_run(getattr(arguments, name)) for name in ("grouped", "camera")}
     images = {name: read_run_images(run) for name, run in runs.items()}
@@ -68,12 +69,13 @@ def main() -> None:
         NO_SMEARS: cells_of_other_pictures(),
     }
     if not arguments.features.exists():
-        write_arrays(arguments.features, dict(all_features(runs, images, others)))
+        computed = all_features(runs, images, others, arguments.networks)
+        write_arrays(arguments.features, dict(computed))
     with np.load(arguments.features, allow_pickle=False) as archive:
         features = dict(archive)
     alarms: dict[tuple[str, str], list[NDArray[np.bool_]]] = {}
     ranks: dict[tuple[str, str], list[float]] = {}
-    for train, asked in comparisons(runs, images, others, features):
+    for train, asked in comparisons(runs, images, others, features, arguments.networks):
         for name, flagged, areas in judged(train, asked):
             for what, mask in flagged.items():
                 alarms.setdefault((name, what), []).append(mask)
@@ -109,11 +111,14 @@ def cells_of_other_pictures() -> NDArray[np.uint8]:
 
 
 def all_features(
-    runs: dict[str, Run], images: dict[str, RunImages], others: dict[str, NDArray[np.uint8]]
+    runs: dict[str, Run],
+    images: dict[str, RunImages],
+    others: dict[str, NDArray[np.uint8]],
+    networks: int | None,
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield the features of all cells by every network."""
     for name, run in runs.items():
-        for fold in run.fold_numbers:
+        for fold in run.fold_numbers[:networks]:
             network = load_network(run.fold_model_path(fold))
             yield f"{name}-{fold}-run", features_of_cells(network, images[name].images)
             if name == "grouped":
@@ -126,12 +131,13 @@ def comparisons(
     images: dict[str, RunImages],
     others: dict[str, NDArray[np.uint8]],
     features: dict[str, NDArray[np.float32]],
+    networks: int | None,
 ) -> Iterator[tuple[Part, dict[str, Part]]]:
     """Yield the training cells of each network, and the cells that its guards are asked about."""
     for name, run in runs.items():
         own = images[name]
         known = np.ones(len(own.names), bool) if own.known is None else own.known
-        for fold in run.fold_numbers:
+        for fold in run.fold_numbers[:networks]:
             cells = all_cells(run, own, features[f"{name}-{fold}-run"])
             trained = known & np.array([fold in folds for folds in own.trained_by])
             if name == "camera":

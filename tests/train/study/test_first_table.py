@@ -94,10 +94,10 @@ def test_the_files_of_other_commands_give_rows_of_their_own() -> None:
     table = first_table(study(other_microscopes=documents))
     assert table["missing"] == []
     adopted, elsewhere = table["rows"][:2]
-    assert adopted["words"] == "fine-tuned, run camera-run"
+    assert adopted["words"] == "fine-tuned, run camera-run, → B"
     assert adopted["figures"]["other camera"]["→ B"][0]["value"] == 0.912
     assert adopted["figures"]["after adopting"]["100 cells"][0] == {
-        "value": 0.925, "low": 0.8, "high": 0.97, "note": "→ B",
+        "value": 0.925, "low": 0.8, "high": 0.97, "note": "",
     }  # fmt: skip
     assert elsewhere["words"] == "bundle builtin, trained on all-idb1 + folders"
     (share,) = elsewhere["figures"]["other laboratories"]["called blasts"]
