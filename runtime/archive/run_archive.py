@@ -17,7 +17,8 @@ from .embedded import classify_entries
 from .model import Notice, open_model
 from .options import FLUSH_S, ArchiveOptions
 from .results.driver_lock import Lease, LeaseLostError, driver_lock
-from .results.result_set import PartWriter, ResultSet, read_done
+from .results.parts import PartWriter, read_done
+from .results.result_set import ResultSet
 from .results.schema import ERROR
 from .sources.sources import ArchiveSource
 

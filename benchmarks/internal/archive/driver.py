@@ -19,7 +19,8 @@ import numpy as np
 
 from ....runtime.archive.done_keys import DoneKeys
 from ....runtime.archive.on_ray.cluster import blocks
-from ....runtime.archive.results.result_set import PartWriter, ResultSet, read_done
+from ....runtime.archive.results.parts import PartWriter, read_done
+from ....runtime.archive.results.result_set import ResultSet
 from ....runtime.archive.sources.sources import ArchiveSource
 from .generated_results import ABOUT, IDENTITY, generated_rows
 

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from ....runtime.archive.results.identity import Identity
-from ....runtime.archive.results.result_set import PartWriter, ResultSet
+from ....runtime.archive.results.parts import PartWriter
+from ....runtime.archive.results.result_set import ResultSet
 from ....runtime.archive.results.schema import MEASURES, SCHEMA
 
 MONTHS, FIRST_YEAR, STAIN_MONTH = 30, 2022, 18

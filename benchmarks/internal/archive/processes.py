@@ -15,7 +15,8 @@ import psutil
 import pyarrow as pa
 from pyarrow import dataset
 
-from ....runtime.archive.results.result_set import ResultSet, part_paths
+from ....runtime.archive.results.parts import part_paths
+from ....runtime.archive.results.result_set import ResultSet
 
 ALLEDGE = (sys.executable, "-m", "alledge")
 SAMPLED_S = 0.5

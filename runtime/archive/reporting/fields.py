@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ....errors import UsageError
+from ..results.parts import part_paths
 from ..results.result_set import (
     PartitionDocument,
     ResultSet,
-    part_paths,
     read_partition,
 )
 from ..results.schema import SCHEMA

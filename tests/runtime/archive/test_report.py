@@ -17,7 +17,8 @@ from alledge.benchmarks.internal.archive.generated_results import (
 from alledge.runtime.archive.reporting.drift import Point, find_changes, largest_change
 from alledge.runtime.archive.reporting.fields import add_fields, open_partition
 from alledge.runtime.archive.reporting.figures import read_figures
-from alledge.runtime.archive.results.result_set import PartWriter, ResultSet
+from alledge.runtime.archive.results.parts import PartWriter
+from alledge.runtime.archive.results.result_set import ResultSet
 from support.archives import archive, rows, write_fields
 
 FIELDS = 2000
