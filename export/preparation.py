@@ -13,13 +13,13 @@ from ..runtime.bundle.validation import validate_labels
 from ..runtime.cells.settings import CellSettings
 from ..runtime.image_settings import ImageSettings
 from ..runtime.json_values import InvalidValueError
-from ..runtime.machine import memory_mib, usable_cores
 from ..runtime.types import GuardsRecord
 from ..train.runs.run_folder import Run
+from .ahead import convert_ahead, folds_at_once
 from .convert.calibration_images import CalibrationImages, load_cell_folder, load_folder
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
-from .convert.jobs import MEMORY_BUDGET_MIB, JobRunner
+from .convert.jobs import JobRunner
 from .gate import reference_cells, reference_images
 from .gate.accuracy_gate import Gate
 from .gate.field_units import FieldUnits
@@ -31,8 +31,8 @@ from .source_cells import cell_settings, is_cell_run
 from .source_run import RunImages, current_guards, read_run_images
 from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
 
-# Memory to convert a network: what TensorFlow and the converters need, and a multiple of the file.
-TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
+ARTIFACTS = "artifacts"  # folder that holds one folder a format
+MODEL_TITLE = "model"  # the beginning of the titles of the steps of the exported network
 
 
 @dataclass(frozen=True)
@@ -140,31 +140,34 @@ def prepare(
         jobs,
         run.model_path,
         folder / "model",
-        "model",
+        MODEL_TITLE,
         None if calibration is None else calibration.images,
         labels=run.labels,
         name=name,
     )
     rule, labels, positives = DecisionRule.from_run(run), list(run.labels), list(run.positive)
-    cells = cell_settings(run) if is_cell_run(run) else None
-    references = score_references(
-        conversion, rule, labels, positives, settings, options.reference, cells=cells
-    )
-    if not references.coverage["informative"]:
-        say("the references do not cover both labels and the threshold: not informative")
-    gate, check = None, None
+    gate, check, folds = None, None, None
     if run_images is not None and no_gate_reason is None:
         given_images = None if given is None else given.images
         folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given_images, say)
         predictions = OutOfFoldPredictions.from_run(run, run_images)
         at_once = folds_at_once(run.model_path)
         gate = Gate(predictions, folds.scores, precision, options.budget, at_once)
+    stop_ahead = convert_ahead(options, conversion, folds, folder / ARTIFACTS)
+    cells = cell_settings(run) if is_cell_run(run) else None
+    references = score_references(
+        conversion, rule, labels, positives, settings, options.reference, cells=cells
+    )
+    if not references.coverage["informative"]:
+        say("the references do not cover both labels and the threshold: not informative")
+    if run_images is not None and gate is not None:
         check = ShippedCheck(
             images=run_images.images,
             float_scores=conversion.float_scores(run_images.images),
             is_positive=np.isin(run_images.labels, run.positive),
             fields=run_images.field_units(),
         )
+    stop_ahead()
     return Preparation(
         options=options,
         name=name,
@@ -172,7 +175,7 @@ def prepare(
         positives=positives,
         float_rule=rule,
         guards=guards,
-        folder=folder / "artifacts",
+        folder=folder / ARTIFACTS,
         conversion=conversion,
         references=references,
         calibration=_calibration_source(precision, calibration, given),
@@ -180,14 +183,6 @@ def prepare(
         no_gate_reason=no_gate_reason,
         shipped_check=check,
     )
-
-
-def folds_at_once(model: Path) -> int:
-    """Return the number of folds that are converted side by side, by cores and memory."""
-    size_mib = model.stat().st_size / 2**20
-    needed_mib = TENSORFLOW_MIB + MEMORY_PER_SIZE * size_mib
-    available_mib = min(MEMORY_BUDGET_MIB, memory_mib() or MEMORY_BUDGET_MIB)
-    return max(1, min(usable_cores(), int(available_mib // needed_mib)))
 
 
 def _given_images(options: ExportOptions, settings: ImageSettings) -> CalibrationImages | None:

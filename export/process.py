@@ -33,7 +33,7 @@ from .convert.conversion import INTEGER
 from .convert.jobs import JobRunner
 from .convert.step_cache import StepCache
 from .options import ExportOptions, ExportOutcome
-from .preparation import Preparation, prepare
+from .preparation import MODEL_TITLE, Preparation, prepare
 from .types import Artifact, StepRecord
 
 WORK_FOLDER = "alledge-export-"  # prefix of the temporary folder that holds calibration images
@@ -93,7 +93,7 @@ def export_run(
     ):
         try:
             prepared = prepare(options, jobs, folder, say)
-            on_plan(planned_steps(prepared, len(jobs.log)))
+            on_plan(planned_steps(prepared, steps_of_references(jobs.log)))
             outcomes = {
                 format_name: convert_format(prepared, format_name, say)
                 for format_name in options.formats
@@ -124,7 +124,13 @@ def planned_steps(prepared: Preparation, done: int) -> int:
     if needs_onnx:
         steps += folds  # float graphs; that of the model itself is done
         steps += folds + 1  # ONNX graphs
-    return steps + (folds + 1 if is_int8 and {"tflite", "onnx"} & set(formats) else 0)  # biases
+    return steps + (folds + 1 if is_int8 and "tflite" in formats else 0)  # biases
+
+
+def steps_of_references(log: list[StepRecord]) -> int:
+    """Return how many steps chose the references; others may have been done ahead meanwhile."""
+    kinds = ("float graph", "scores")
+    return sum(row["step"].startswith(MODEL_TITLE) and row["step"].endswith(kinds) for row in log)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ class StepRecord(TypedDict, total=False):
 
     `peak_mib` is the most memory that the process of the step has used so far. `error` is there
     only where the step failed, `cached` only where an earlier export had done the same step.
+    `corrected_biases` is the number of biases that the TFLite graph takes from the step.
     """
 
     step: str
@@ -35,6 +36,7 @@ class StepRecord(TypedDict, total=False):
     peak_mib: int
     error: str
     cached: bool
+    corrected_biases: int
 
 
 class ConversionResult(TypedDict):

@@ -160,9 +160,21 @@ def has_vnni(root: Path = ROOT) -> bool:
     ----------
     root : Path
     """
-    text = _read(root / "proc/cpuinfo") or ""
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
-    return not {"avx512_vnni", "avx_vnni"}.isdisjoint(flags)
+    return not {"avx512_vnni", "avx_vnni"}.isdisjoint(cpu_flags(root))
+
+
+def cpu_flags(root: Path = ROOT) -> frozenset[str]:
+    """Return the instruction sets of the CPU, as /proc/cpuinfo spells them; empty without it.
+
+    Parameters
+    ----------
+    root : Path
+    """
+    for line in (_read(root / "proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):  # x86 and Arm
+            return frozenset(value.split())
+    return frozenset()
 
 
 def cpu_description(root: Path = ROOT) -> str:

@@ -54,7 +54,10 @@ CAPABILITIES: dict[tuple[str, str], Capability] = {
         refused="OpenVINO quantizes activations at run time only in the dense layers of language "
         "models; it has no such kernel for convolutions",
     ),
-    ("openvino", "int8"): Capability("NNCF post-training, the last dense layer in float"),
+    ("openvino", "int8"): Capability(
+        "from static QDQ ONNX, weights per channel in half their range, the last dense layer in "
+        "float"
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from ..types import ConversionResult, Images, Scores
 from .bias_correction import BIASES
 from .capabilities import ARTIFACTS
 from .jobs import JobRunner
-from .onnx import FLOAT as FLOAT_ONNX
+from .onnx_int8 import FLOAT as FLOAT_ONNX
 from .quantization_recipes import Recipe
 from .tflite import FLOAT as FLOAT_TFLITE
 
@@ -23,7 +24,8 @@ WITHOUT_XNNPACK = "without XNNPACK"
 class Conversion:
     """Converts one trained network to any format, precision and recipe.
 
-    Intermediate results, such as the float graphs, are computed once and kept in `folder`.
+    Intermediate results, such as the float graphs, are computed once and kept in `folder`. Several
+    threads may ask for artifacts: what one of them converts, another waits for.
 
     Parameters
     ----------
@@ -59,6 +61,7 @@ class Conversion:
             self._calibration = folder / "calibration.npy"
             with replace_file(self._calibration) as partial, partial.open("wb") as stream:
                 np.save(stream, calibration)
+        self._lock = threading.RLock()
         # what each file was last converted by, and the result
         self._results: dict[Path, tuple[str, Recipe, ConversionResult]] = {}
 
@@ -86,10 +89,17 @@ class Conversion:
             If a step fails.
         """
         out = folder / ARTIFACTS[format_name]
-        *latest, result = self._results.get(out, (None, None, None))
-        if latest == [precision, recipe] and result is not None:
-            return out, result
-        folder.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            *latest, result = self._results.get(out, (None, None, None))
+            if latest != [precision, recipe] or result is None:
+                folder.mkdir(parents=True, exist_ok=True)
+                result = self._convert(format_name, precision, recipe, out)
+                self._results[out] = (precision, recipe, result)
+        return out, result
+
+    def _convert(
+        self, format_name: str, precision: str, recipe: Recipe, out: Path
+    ) -> ConversionResult:
         source: Path | None = None
         if format_name != "tflite":
             source = self._float_onnx()
@@ -104,14 +114,12 @@ class Conversion:
             source=source,
             sources=self._folder,
             calibration=self._calibration if precision == "int8" else None,
-            biases=self._biases() if format_name != "openvino" and recipe.correction else None,
+            biases=self._biases() if format_name == "tflite" and recipe.correction else None,
             labels=list(self._labels),
             name=self._name,
             out=out,
         )
-        result = cast(ConversionResult, row)
-        self._results[out] = (precision, recipe, result)
-        return out, result
+        return cast(ConversionResult, row)
 
     def float_tflite(self) -> Path:
         """Return the float32 TFLite graph, the source of the ONNX and OpenVINO graphs."""
@@ -137,13 +145,14 @@ class Conversion:
         return out
 
     def _biases(self) -> Path:
-        """Return the corrected biases of the network, for TFLite and ONNX."""
+        """Return the corrected biases of the network, for TFLite."""
         source, out = self._float_onnx(), self._folder / BIASES
         if not out.is_file():
             self._jobs.run(
                 f"{self._title}: corrected biases",
                 "biases",
                 source=source,
+                sources=self._folder,
                 calibration=self._calibration,
                 out=out,
             )

@@ -76,7 +76,7 @@ def onnx_feature_layer(proto: Any) -> FeatureLayer | None:
     """Return the last dense layer of a ``ModelProto``; None if it is not constant and in float."""
     import onnx
 
-    from .bias_correction import DENSE
+    from .float_statistics import DENSE
     from .onnx import last_dense, stored_layer
 
     if not any(node.op_type in DENSE for node in proto.graph.node):

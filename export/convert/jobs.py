@@ -98,7 +98,7 @@ class JobRunner:
         result = self._do(base, step, job)
         with self._lock:
             record["seconds"] = result["seconds"]
-            for key in ("peak_mib", "error", "cached"):
+            for key in ("peak_mib", "error", "cached", "corrected_biases"):
                 if key in result:
                     record[key] = result[key]  # type: ignore[literal-required]
             self.on_log(self.log)

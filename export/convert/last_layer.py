@@ -42,13 +42,15 @@ class LastLayer:
         return logits
 
 
-def refit(quantized: LastLayer, original: LastLayer, images: Images) -> tuple[Floats, Floats]:
+def refit(quantized: LastLayer, logits: Floats, images: Images) -> tuple[Floats, Floats]:
     """Return weights and bias with which a quantized graph gives the logits of the float graph.
 
     Parameters
     ----------
-    quantized, original : LastLayer
-        Of the int8 artifact and of its float graph.
+    quantized : LastLayer
+        Of the int8 artifact.
+    logits : (N, C) ndarray of float64
+        Of the float graph for these images.
     images : (N, S, S, 3) ndarray of uint8
         The calibration images.
 
@@ -73,12 +75,11 @@ def refit(quantized: LastLayer, original: LastLayer, images: Images) -> tuple[Fl
     """
     unchanged = np.asarray(quantized.weights, float), np.asarray(quantized.bias, float)
     # of copies, one would be predicted from the other
-    images = np.stack(list({image.tobytes(): image for image in images}.values()))
-    count = len(images)
+    distinct = list({image.tobytes(): place for place, image in enumerate(images)}.values())
+    images, target, count = images[distinct], logits[distinct], len(distinct)
     if count < LEAST_IMAGES:
         return unchanged
     features = np.asarray(quantized.features(images), dtype=np.float64)
-    target = original.logits(original.features(images))
     missing = target - quantized.logits(features)
     centre = features.mean(axis=0)
     centred = features - centre

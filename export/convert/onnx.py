@@ -6,9 +6,6 @@ needs 5 GB instead of 11 for the largest model.
 
 from __future__ import annotations
 
-import collections
-import inspect
-import itertools
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -18,23 +15,15 @@ from typing import Any
 import numpy as np
 
 from ...errors import ExportError
-from ...runtime.files import replace_file
-from ...runtime.machine import has_vnni
-from ..types import Images, Scores
-from . import json_cache
-from .bias_correction import DENSE, Biases, correct_onnx
+from ..types import Floats, Images, Scores
+from .float_statistics import DENSE, cpu_session, float_statistics
 from .last_layer import LastLayer, refit
-from .quantization_recipes import MIN_MAX, PERCENTILE, Recipe
+from .onnx_int8 import FLOAT, last_layer, prepared, quantize
+from .quantization_recipes import Recipe
 from .serving_graph import INPUT_NAME, OUTPUT_NAME
 
 OPSET = 17
 IR_VERSION = 10  # the newest that the oldest supported ONNX Runtime (1.20) reads
-PERCENTILE_INSIDE = 99.99
-RANKING_IMAGES = 8
-FLOAT, PREPARED, CORRECTED = "float.onnx", "prepared.onnx", "corrected.onnx"
-RANKED = "ranked-onnx-{}.json"
-LAYERS = frozenset({*DENSE, "Conv", "Add", "Mul", "Concat", "GlobalAveragePool"})
-ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish"})
 
 
 def make_float(tflite: Path, out: Path) -> None:
@@ -59,11 +48,7 @@ def make_float(tflite: Path, out: Path) -> None:
 
 
 def convert(
-    precision: str,
-    recipe: Recipe,
-    calibration: Images | None,
-    sources: Path,
-    biases: Biases | None = None,
+    precision: str, recipe: Recipe, calibration: Images | None, sources: Path
 ) -> tuple[Any, list[str]]:
     """Return a model as an ONNX ``ModelProto``, and the layers left in float beside the last.
 
@@ -77,8 +62,6 @@ def convert(
     sources : Path
         Folder that holds the model's ``float.onnx``. It also keeps intermediate results of the
         model and its calibration images for the next recipe.
-    biases : dict, optional
-        The corrected biases of the model, for recipes with a correction.
 
     Returns
     -------
@@ -92,15 +75,17 @@ def convert(
     """
     import onnx
 
-    if precision == "int8" and (calibration is None or not len(calibration)):
-        raise ExportError("int8 needs calibration images", fix="--calibration DATA")
-    with tempfile.TemporaryDirectory(dir=sources) as folder:
-        out = Path(folder) / "converted.onnx"
-        if precision == "int8":
-            left_in_float = _int8(sources, out, recipe, calibration, biases or {})
-        else:
+    if precision == "int8":
+        if calibration is None or not len(calibration):
+            raise ExportError("int8 needs calibration images", fix="--calibration DATA")
+        file, left_in_float = quantize(sources, recipe, calibration)
+        proto = onnx.load(file)
+        _refit(proto, float_logits(sources, calibration), calibration)
+    else:
+        with tempfile.TemporaryDirectory(dir=sources) as folder:
+            out = Path(folder) / "converted.onnx"
             left_in_float = _CONVERTERS[precision](sources, out, recipe)
-        proto = onnx.load(out)
+            proto = onnx.load(out)
     proto.ir_version = min(proto.ir_version, IR_VERSION)
     onnx.checker.check_model(proto, full_check=True)
     return proto, left_in_float
@@ -124,8 +109,8 @@ def _dynamic(sources: Path, out: Path, recipe: Recipe) -> list[str]:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    source = _prepared(sources)
-    last, kinds = _last_layer(source), list(DENSE if recipe.dense_only else (*DENSE, "Conv"))
+    source = prepared(sources)
+    last, kinds = last_layer(source), list(DENSE if recipe.dense_only else (*DENSE, "Conv"))
     nodes = onnx.load(source, load_external_data=False).graph.node
     convolutions = [node.name for node in nodes if node.op_type == "Conv"]
     if not any(node.op_type in kinds and node.name not in last for node in nodes):
@@ -143,33 +128,24 @@ def _dynamic(sources: Path, out: Path, recipe: Recipe) -> list[str]:
     return convolutions if recipe.dense_only else []
 
 
-def _int8(
-    sources: Path, out: Path, recipe: Recipe, calibration: Images | None, biases: Biases
-) -> list[str]:
-    source = _prepared(sources, biases) if recipe.prepared else sources / FLOAT
-    last = _in_float(source)
-    chosen: list[list[str]] = []
-    if recipe.float_layers:
-        ranked = json_cache.cached_json(
-            sources / RANKED.format(recipe.ranges),
-            lambda: _costliest(source, out, recipe, calibration, last),
-        )
-        chosen = ranked[: recipe.float_layers]
-    _quantize(source, out, recipe, calibration, [*last, *itertools.chain(*chosen)])
-    if calibration is not None:
-        _refit(out, sources / FLOAT, calibration)
-    return [layer for layer, *_ in chosen]
+def float_logits(sources: Path, calibration: Images) -> Floats | None:
+    """Return the logits of the float graph, (N, C); None if its last layer is not constant."""
+    import onnx
+
+    layer = _dense_layer(onnx.load(sources / FLOAT))
+    if layer is None:
+        return None
+    return layer.logits(float_statistics(prepared(sources), calibration).features)
 
 
-def _refit(artifact: Path, float_graph: Path, calibration: Images) -> None:
+def _refit(proto: Any, logits: Floats | None, calibration: Images) -> None:
     """Refit the last dense layer of an artifact to the logits of the float graph."""
     import onnx
 
-    proto = onnx.load(artifact)
-    layer, original = _dense_layer(proto), _dense_layer(onnx.load(float_graph))
-    if layer is None or original is None:
+    layer = _dense_layer(proto)
+    if layer is None or logits is None:
         return
-    names, values = stored_layer(proto), refit(layer, original, calibration)
+    names, values = stored_layer(proto), refit(layer, logits, calibration)
     for tensor in proto.graph.initializer:
         for name, value in zip(names, values, strict=True):
             if tensor.name == name:
@@ -177,7 +153,6 @@ def _refit(artifact: Path, float_graph: Path, calibration: Images) -> None:
                 value = value.T if stored.shape != value.shape else value
                 fitted = onnx.numpy_helper.from_array(value.astype(stored.dtype), name)
                 tensor.CopyFrom(fitted)
-    onnx.save(proto, artifact)
 
 
 def _dense_layer(proto: Any) -> LastLayer | None:
@@ -217,19 +192,12 @@ def last_dense(proto: Any) -> Any:
 def _features(proto: Any, images: Images) -> Scores:
     """Return the input of the last dense layer for each image, (N, D)."""
     import onnx
-    import onnxruntime
 
     observed = onnx.ModelProto()
     observed.CopyFrom(proto)
     name = last_dense(observed).input[0]
     observed.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if not has_vnni():  # as the runtime does
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    session = onnxruntime.InferenceSession(
-        observed.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = cpu_session(observed)
     return np.stack([session.run([name], {INPUT_NAME: image[None]})[0].ravel() for image in images])
 
 
@@ -238,145 +206,6 @@ _CONVERTERS: dict[str, Callable[[Path, Path, Recipe], list[str]]] = {
     "float16": _float16,
     "dynamic": _dynamic,
 }
-
-
-def _prepared(sources: Path, biases: Biases | None = None) -> Path:
-    """Return the graph with shapes inferred, operations fused and corrected biases."""
-    import onnx
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    file = sources / (CORRECTED if biases else PREPARED)
-    if not file.is_file():
-        with replace_file(file) as partial:
-            quant_pre_process(str(sources / FLOAT), str(partial), skip_symbolic_shape=True)
-            if biases:
-                proto = onnx.load(partial)
-                correct_onnx(proto, biases)
-                onnx.save(proto, partial)
-    return file
-
-
-def _quantize(
-    source: Path, out: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
-) -> None:
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-
-    # ONNX Runtime 1.32 can keep the ranges in a file, for all recipes with the same method.
-    cache: dict[str, Any] = {}
-    if "calibration_cache_path" in inspect.signature(quantize_static).parameters:
-        cache["calibration_cache_path"] = source.with_name(f"{source.stem}.{recipe.ranges}.json")
-    methods = {
-        MIN_MAX: CalibrationMethod.MinMax,
-        PERCENTILE: CalibrationMethod.Percentile,
-    }
-    quantize_static(
-        str(source),
-        str(out),
-        _reader(calibration),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        # The sums of unsigned activations and signed weights saturate on CPUs without VNNI, unless
-        # the session computes at full precision; the runtime asks for that.
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=methods[recipe.ranges],
-        nodes_to_exclude=in_float,
-        # One image at a time: otherwise every activation of every image is in memory at once.
-        extra_options={"CalibPercentile": PERCENTILE_INSIDE, "CalibStridedMinMax": 1},
-        **cache,
-    )
-
-
-def _reader(calibration: Images | None) -> Any:
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self, images: Images) -> None:
-            self._images, self._remaining = images, iter(images)
-
-        def __len__(self) -> int:
-            return len(self._images)
-
-        def set_range(self, start_index: int, end_index: int) -> None:
-            self._remaining = iter(self._images[start_index:end_index])
-
-        def get_next(self) -> dict[str, Images] | None:
-            image = next(self._remaining, None)
-            return None if image is None else {INPUT_NAME: image[None]}
-
-    return Reader(np.zeros((0,), np.uint8) if calibration is None else calibration)
-
-
-def _last_layer(source: Path) -> list[str]:
-    """Return the nodes from the last dense layer on, which always stay in float."""
-    import onnx
-
-    nodes = onnx.load(source, load_external_data=False).graph.node
-    start = max(index for index, node in enumerate(nodes) if node.op_type in DENSE)
-    return [node.name for node in nodes[start:]]
-
-
-def _in_float(source: Path) -> list[str]:
-    """Return the nodes that always stay in float in int8: both ends of the graph.
-
-    Those before the first layer with weights scale the pixels, those after the last convolution
-    average its output. They cost little in float and much in int8.
-    """
-    import onnx
-
-    nodes = onnx.load(source, load_external_data=False).graph.node
-    weighted = [index for index, node in enumerate(nodes) if node.op_type in ("Conv", *DENSE)]
-    pooled = [node.name for node in nodes if node.op_type == "GlobalAveragePool"]
-    scaling = [node.name for node in nodes[: weighted[0]]]
-    return [*scaling, *pooled, *_last_layer(source)]
-
-
-def _costliest(
-    source: Path, out: Path, recipe: Recipe, calibration: Images | None, in_float: list[str]
-) -> list[list[str]]:
-    """Return the layers by the noise of quantization, as `_layers` does."""
-    from onnxruntime.quantization import qdq_loss_debug as debug
-
-    few = None if calibration is None else calibration[:RANKING_IMAGES]
-    trial, activations = out.with_name("trial.onnx"), []
-    _quantize(source, trial, recipe, calibration, in_float)
-    for number, model in enumerate((source, trial)):
-        observed = out.with_name(f"observed{number}.onnx")
-        debug.modify_model_output_intermediate_tensors(str(model), str(observed))
-        activations.append(debug.collect_activations(str(observed), _reader(few)))
-    matching = debug.create_activation_matching(activations[1], activations[0])
-    errors = debug.compute_activation_error(matching)
-    # The error is the ratio of signal to noise in dB.
-    noise = {name: -float(row["qdq_err"]) for name, row in errors.items()}
-    return _layers(source, noise, in_float)
-
-
-def _layers(source: Path, noise: dict[str, float], in_float: list[str]) -> list[list[str]]:
-    """Return the layers that give these tensors, the noisiest first, each with its activation.
-
-    A layer stays in float only together with the activation that is fused into it. An activation
-    alone would be separated from its layer, and the layer would stay quantized.
-    """
-    import onnx
-
-    nodes = onnx.load(source, load_external_data=False).graph.node
-    producers = {output: node for node in nodes for output in node.output}
-    consumers = collections.defaultdict(list)
-    for node in nodes:
-        for name in node.input:
-            consumers[name].append(node)
-    groups: dict[str, list[str]] = {}
-    for name in sorted(noise, key=lambda name: (-noise[name], name)):
-        node = producers.get(name)
-        while node is not None and node.op_type in ACTIVATIONS:
-            node = producers.get(node.input[0])
-        if node is None or node.op_type not in LAYERS or node.name in {*in_float, *groups}:
-            continue
-        groups[node.name] = group = [node.name]
-        while len(after := consumers[node.output[0]]) == 1 and after[0].op_type in ACTIVATIONS:
-            node = after[0]
-            group.append(node.name)
-    return list(groups.values())
 
 
 def _rename_by_position(proto: Any) -> None:

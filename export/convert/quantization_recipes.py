@@ -22,17 +22,17 @@ class Recipe:
     ----------
     ranges : {"min-max", "percentile"}
         How the range of an activation is measured on the calibration images.
-    correction : {"", "fast bias", "bias"}
-        How biases are corrected for what quantization adds, see `bias_correction`. OpenVINO has
-        both, as NNCF does it inside; the other formats have the slower one.
+    correction : {"", "bias"}
+        Whether biases are corrected for what quantization adds, see `bias_correction`.
     float_layers : int
         How many of the layers that lose the most accuracy are left in float, beside the last
         dense layer.
     dense_only : bool
         ONNX dynamic only: convolutions stay in float.
     prepared : bool
-        ONNX only: shapes are inferred and batch normalization is folded first. A graph that comes
-        from TFLite has both already; a test shows that False changes nothing there.
+        ONNX and OpenVINO only: shapes are inferred and batch normalization is folded first. A
+        graph that comes from TFLite has both already; a test shows that False changes nothing
+        there.
     """
 
     ranges: str = MIN_MAX
@@ -58,6 +58,12 @@ class Recipe:
 
 # In the order of the cost on the device: a calibration method costs nothing at run time, a layer
 # in float does. The first recipe that passes the gate is used.
+QUANTIZED_ONNX = (
+    Recipe(correction="bias"),
+    Recipe(ranges=PERCENTILE, correction="bias"),
+    Recipe(correction="bias", float_layers=4),
+    Recipe(correction="bias", float_layers=12),
+)
 INT8_LADDERS: dict[str, tuple[Recipe, ...]] = {
     # TFLite's calibrator measures minima and maxima only.
     "tflite": (
@@ -65,22 +71,9 @@ INT8_LADDERS: dict[str, tuple[Recipe, ...]] = {
         Recipe(correction="bias", float_layers=4),
         Recipe(correction="bias", float_layers=12),
     ),
-    "onnx": (
-        Recipe(correction="bias"),
-        Recipe(ranges=PERCENTILE, correction="bias"),
-        Recipe(correction="bias", float_layers=4),
-        Recipe(correction="bias", float_layers=12),
-    ),
-    "openvino": (
-        # The slower bias correction first: it gives a fifth of the Δp of the fast one on real
-        # fields. NNCF's channel alignment is left out: NNCF 3.4 raises a KeyError if it finds two
-        # layers to align.
-        Recipe(correction="bias"),
-        Recipe(correction="fast bias"),
-        Recipe(ranges=PERCENTILE, correction="bias"),
-        Recipe(correction="fast bias", float_layers=4),
-        Recipe(correction="fast bias", float_layers=12),
-    ),
+    "onnx": QUANTIZED_ONNX,
+    # It is converted from a quantized ONNX graph.
+    "openvino": QUANTIZED_ONNX,
 }
 # ONNX Runtime's dynamic convolution has one scale for all channels, which breaks some models; the
 # gate refuses those.

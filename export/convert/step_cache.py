@@ -33,7 +33,7 @@ RESULT, FILE = "result.json", "out"
 KEY_DIGITS = 64
 PACKAGES = (
     "tensorflow", "tensorflow-cpu", "keras", "numpy", "tf2onnx", "onnx", "onnxruntime", "openvino",
-    "nncf", "ai-edge-litert", "tflite-runtime", "flatbuffers",
+    "ai-edge-litert", "tflite-runtime", "flatbuffers",
 )  # fmt: skip
 CODE = ("export/convert", "runtime/backends")  # the folders whose code determines a result
 ROOT = Path(__file__).resolve().parents[2]

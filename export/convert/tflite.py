@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...errors import ExportError
 from ...runtime.files import replace_file
 from ...runtime.tflite_graph import load_schema, operator_codes, parse_operators
-from ..types import Images, Scores
+from ..types import Floats, Images, Scores
 from . import json_cache
 from .bias_correction import Biases, correct_tflite
 from .last_layer import LastLayer, refit
@@ -26,6 +26,8 @@ from .quantization_recipes import Recipe
 from .serving_graph import INPUT_NAME, OUTPUT_NAME, load_float, serving_model
 
 FLOAT, CALIBRATED, RANKED = "float.tflite", "calibrated.tflite", "ranked-tflite.json"
+# More make the conversion slower and no nearer to the float model (docs/export.md).
+RANGE_IMAGES = 32
 RANKING_IMAGES = 8
 DENSE = "FULLY_CONNECTED"
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE, "ADD", "MUL", "CONCATENATION", "MEAN"})
@@ -38,6 +40,7 @@ def convert(
     calibration: Images | None,
     sources: Path,
     biases: Biases | None = None,
+    logits: Floats | None = None,
 ) -> tuple[bytes, list[str]]:
     """Return a model as a TFLite flatbuffer, and the layers left in float beside the last layer.
 
@@ -55,6 +58,8 @@ def convert(
         next recipe. For int8 it holds the model's float graph.
     biases : dict, optional
         The corrected biases of the model, for recipes with a correction.
+    logits : (N, C) ndarray of float64, optional
+        Of the float graph for the calibration images. They are computed if they are not given.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def convert(
     if precision == "int8":
         if calibration is None or not len(calibration):
             raise ExportError("int8 needs calibration images", fix="--calibration DATA")
-        return _integer(recipe, calibration, sources, biases or {})
+        return _integer(recipe, calibration, sources, biases or {}, logits)
     converter = _converter(model)
     import tensorflow as tf
 
@@ -132,7 +137,7 @@ def _converter(model: Path) -> Any:
 
 
 def _integer(
-    recipe: Recipe, calibration: Images, sources: Path, biases: Biases
+    recipe: Recipe, calibration: Images, sources: Path, biases: Biases, logits: Floats | None
 ) -> tuple[bytes, list[str]]:
     # The float graph is calibrated once and quantized once a recipe. These are the two steps
     # inside tf.lite.TFLiteConverter and tf.lite.experimental.QuantizationDebugger.
@@ -141,7 +146,7 @@ def _integer(
     file = sources / CALIBRATED
     if not file.is_file():
         corrected, _ = correct_tflite((sources / FLOAT).read_bytes(), biases)
-        content = _calibrated(corrected, calibration)
+        content = _calibrated(corrected, calibration[:RANGE_IMAGES])
         with replace_file(file) as partial:
             partial.write_bytes(content)
     calibrated = file.read_bytes()
@@ -152,16 +157,18 @@ def _integer(
         )
         chosen = ranked[: recipe.float_layers]
     content = bytes(mlir_quantize(calibrated, denylisted_nodes=last + chosen))
-    return _refitted(content, (sources / FLOAT).read_bytes(), calibration), chosen
+    if logits is None and (layer := _dense_layer(bytearray((sources / FLOAT).read_bytes()))):
+        logits = layer.logits(layer.features(calibration))
+    return _refitted(content, logits, calibration), chosen
 
 
-def _refitted(content: bytes, float_graph: bytes, calibration: Images) -> bytes:
+def _refitted(content: bytes, logits: Floats | None, calibration: Images) -> bytes:
     """Return an int8 model whose last dense layer is refitted to the float graph's logits."""
-    quantized, original = bytearray(content), bytearray(float_graph)
+    quantized = bytearray(content)
     layer, stored = _dense_layer(quantized), _stored_layer(quantized)
-    if layer is None or stored is None or (float_layer := _dense_layer(original)) is None:
+    if layer is None or stored is None or logits is None:
         return content
-    weights, bias = refit(layer, float_layer, calibration)
+    weights, bias = refit(layer, logits, calibration)
     stored[0][:] = weights.T.ravel()
     stored[1][:] = bias
     return bytes(quantized)

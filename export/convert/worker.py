@@ -23,7 +23,7 @@ from ...runtime.files import replace_file, write_json
 from ...runtime.json_documents import read_json
 from ...runtime.process_memory import peak_mib
 from ..types import FeatureLayer, Json
-from .bias_correction import Biases, read_biases
+from .bias_correction import LOGITS, read_biases, read_logits
 from .quantization_recipes import Recipe
 from .tflite import FLOAT as FLOAT_TFLITE
 
@@ -33,7 +33,7 @@ PRODUCERS = {
     "onnx": ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx"),
     "openvino": ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "openvino"),
 }
-QUANTIZERS = {"tflite": ("nncf",), "onnx": ("onnxruntime", "nncf"), "openvino": ("nncf",)}
+QUANTIZER = ("onnx", "onnxruntime")  # measures the corrected biases of TFLite, too
 
 
 def serve() -> None:
@@ -168,7 +168,13 @@ def _tflite(job: Json) -> Json:
         content = (sources / FLOAT_TFLITE).read_bytes()
     else:
         content, left_in_float = tflite.convert(
-            Path(job["model"]), job["precision"], recipe, _calibration(job), sources, _biases(job)
+            Path(job["model"]),
+            job["precision"],
+            recipe,
+            _calibration(job),
+            sources,
+            read_biases(Path(job["biases"])) if job.get("biases") else None,
+            read_logits(Path(job["biases"])) if job.get("biases") else None,
         )
     layer = None
     if job.get("labels"):
@@ -190,15 +196,23 @@ def _float_onnx(job: Json) -> Json:
 
 
 def _correct_biases(job: Json) -> Json:
-    """Correct the biases of the float ONNX graph for quantization."""
+    """Measure for TFLite the corrected biases and the logits of the float ONNX graph."""
     import numpy as np
+    import onnx
 
-    from .bias_correction import correct_biases
+    from .bias_correction import bias_pairs, correct_tflite
+    from .onnx import float_logits
+    from .onnx_int8 import prepared, quantize
 
-    biases = correct_biases(Path(job["source"]), np.load(job["calibration"]))
-    with replace_file(Path(job["out"])) as partial, partial.open("wb") as stream:
-        np.savez(stream, **biases)  # type: ignore[arg-type]
-    return {}
+    sources, out, calibration = Path(job["sources"]), Path(job["out"]), np.load(job["calibration"])
+    quantized, _ = quantize(sources, Recipe(correction="bias"), calibration)
+    arrays: Json = {**bias_pairs(onnx.load(prepared(sources)), onnx.load(quantized))}
+    if (logits := float_logits(sources, calibration)) is not None:
+        arrays[LOGITS] = logits
+    with replace_file(out) as partial, partial.open("wb") as stream:
+        np.savez(stream, **arrays)
+    _, count = correct_tflite((sources / FLOAT_TFLITE).read_bytes(), read_biases(out))
+    return {"corrected_biases": count}
 
 
 def _onnx(job: Json) -> Json:
@@ -210,7 +224,7 @@ def _onnx(job: Json) -> Json:
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
     proto, left_in_float = onnx.convert(
-        job["precision"], recipe, _calibration(job), Path(job["sources"]), _biases(job)
+        job["precision"], recipe, _calibration(job), Path(job["sources"])
     )
     library.helper.set_model_props(proto, _properties(job))
     with replace_file(out) as partial:
@@ -226,7 +240,7 @@ def _openvino(job: Json) -> Json:
 
     recipe, out = Recipe(**job["recipe"]), Path(job["out"])
     model, left_in_float = openvino.convert(
-        job["precision"], recipe, _calibration(job), Path(job["source"])
+        job["precision"], recipe, _calibration(job), Path(job["sources"])
     )
     openvino.write_metadata(model, job.get("labels", []), _properties(job))
     openvino.save(model, job["precision"], out)
@@ -269,8 +283,8 @@ STEPS = {
     "run without xnnpack": Step(_run_without_xnnpack, ENGINES, ("artifact", "images")),
     "tflite": Step(_tflite, TENSORFLOW, ("model", "calibration", "biases")),
     "float onnx": Step(_float_onnx, TENSORFLOW, ("source",)),
-    "biases": Step(_correct_biases, OPENVINO, ("source", "calibration")),
-    "onnx": Step(_onnx, ONNXRUNTIME, ("source", "calibration", "biases")),
+    "biases": Step(_correct_biases, ONNXRUNTIME, ("source", "calibration")),
+    "onnx": Step(_onnx, ONNXRUNTIME, ("source", "calibration")),
     "openvino": Step(_openvino, OPENVINO, ("source", "calibration")),
     "fit": Step(_fit, TENSORFLOW, ("weights",)),
 }
@@ -281,10 +295,6 @@ def _calibration(job: Json) -> Any:
     import numpy as np
 
     return np.load(job["calibration"]) if job.get("calibration") else None
-
-
-def _biases(job: Json) -> Biases | None:
-    return read_biases(Path(job["biases"])) if job.get("biases") else None
 
 
 def _properties(job: Json) -> dict[str, str]:
@@ -306,7 +316,7 @@ def _produced(
     """Return the result of a conversion: package versions, layers left in float, the last layer."""
     packages = PRODUCERS[format_name]
     if precision in ("int8", "dynamic"):
-        packages += QUANTIZERS[format_name]
+        packages += QUANTIZER
     versions = {}
     for package in packages:
         try:

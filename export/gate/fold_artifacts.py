@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from ..types import Images, Scores
 
 class FoldArtifacts:
     """Converts a fold's network when its scores are first needed, and keeps the scores.
+
+    Several threads may use it: what one of them converts, another waits for.
 
     Parameters
     ----------
@@ -47,6 +51,7 @@ class FoldArtifacts:
         self._precision, self._given, self._say = precision, given, say
         self._conversions: dict[int, Conversion] = {}
         self._scores: dict[tuple[str, Recipe, int], Scores] = {}
+        self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
     def scores(self, format_name: str, recipe: Recipe, fold: int) -> Scores:
         """Return the raw scores that a fold's artifact gives the images that test the fold.
@@ -62,12 +67,13 @@ class FoldArtifacts:
             If a conversion fails, or a score is not a finite number.
         """
         key = (format_name, recipe, fold)
-        if key not in self._scores:
-            conversion = self._conversion(fold)
-            folder = self._folder / f"fold{fold}" / "artifact"
-            artifact, _ = conversion.artifact(format_name, self._precision, recipe, folder)
-            images = self._run_images.images[self._run_images.tested_images(fold)]
-            self._scores[key] = conversion.scores(format_name, artifact, images)
+        with self._locks[fold]:
+            if key not in self._scores:
+                conversion = self._conversion(fold)
+                folder = self._folder / f"fold{fold}" / "artifact"
+                artifact, _ = conversion.artifact(format_name, self._precision, recipe, folder)
+                images = self._run_images.images[self._run_images.tested_images(fold)]
+                self._scores[key] = conversion.scores(format_name, artifact, images)
         if not np.isfinite(self._scores[key]).all():
             raise ExportError(
                 f"fold {fold}: {format_name} gives scores that are not finite numbers"

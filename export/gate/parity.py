@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...runtime.machine import cpu_flags
 from ...runtime.metrics.decisions import apply_temperature
 from ...runtime.metrics.metrics import assign_labels, positive_score
 from ..convert.capabilities import GATED
@@ -278,17 +278,7 @@ def judge(
 
 def cpu_features() -> Json:
     """Return the machine and instruction sets that the references were scored with."""
-    flags: list[str] = []
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:  # not Linux: only the name of the machine is known
-        text = ""
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            flags = sorted(set(value.split()) & KERNEL_FLAGS)
-            break
-    return {"machine": platform.machine(), "flags": flags}
+    return {"machine": platform.machine(), "flags": sorted(cpu_flags() & KERNEL_FLAGS)}
 
 
 # The instruction sets that engines choose integer and half-precision kernels by.

@@ -71,5 +71,23 @@ def density_tables(background: Colour) -> NDArray[np.float32]:
 
 def optical_density(rgb: NDArray[np.uint8], background: Colour) -> NDArray[np.float32]:
     """Return the natural optical density of every pixel, (3, H, W) float32."""
-    tables = density_tables(background)
-    return np.stack([tables[i][rgb[..., i]] for i in range(3)])
+    return look_up(density_tables(background), rgb)
+
+
+def look_up(tables: NDArray[np.float32], rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the value of every grey level.
+
+    Parameters
+    ----------
+    tables : (3, 256) ndarray of float32
+        Value of each grey level of each channel.
+    rgb : (H, W, 3) ndarray of uint8
+
+    Returns
+    -------
+    (3, H, W) ndarray of float32
+    """
+    planes = np.empty((3, *rgb.shape[:2]), np.float32)
+    for table, levels, plane in zip(tables, np.moveaxis(rgb, -1, 0), planes, strict=True):
+        np.take(table, levels, out=plane, mode="clip")  # no level is clipped; "raise" is slower
+    return planes

@@ -48,10 +48,11 @@ class Runs:
 def connected_runs(mask: NDArray[np.bool_]) -> Runs:
     """Return the runs and the 8-connected components of a mask, (H, W)."""
     height, width = mask.shape
-    padded = np.zeros((height, width + 2), np.int8)  # a run ends before the next row begins
+    padded = np.zeros((height, width + 2), bool)  # a run ends before the next row begins
     padded[:, 1:-1] = mask
-    steps = np.diff(padded.ravel(), prepend=np.int8(0))
-    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    flat = padded.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    starts, ends = changes[::2], changes[1::2]
     roots = _roots(len(starts), *_touching_runs(starts, ends, width + 2))
     numbers, component = np.unique(roots, return_inverse=True)
     rows, first = np.divmod(starts, width + 2)

@@ -28,7 +28,7 @@ def distance_transform(mask: Mask, limit: int) -> NDArray[np.float32]:
     (H, W) ndarray of float32
         In pixels, 0 outside the mask.
     """
-    rows, columns = np.nonzero(mask)
+    rows, columns = np.divmod(np.flatnonzero(mask), mask.shape[1])
     along = np.minimum(_column_distances(mask), limit)
     # columns outside the image are part of the mask, so as far from its outside as can be
     squared = np.full((mask.shape[0], mask.shape[1] + 2 * limit), limit * limit, np.int32)

@@ -126,7 +126,7 @@ def _find_edges(density: Floats, nuclei: NDArray[np.bool_], level: float) -> Edg
     """Return the edge pixels of what is stained, without those of nuclei."""
     plane = mean_of_nine(np.clip(density, 0, level))
     gy, gx = np.gradient(plane)
-    magnitude = np.hypot(gx, gy)
+    magnitude = np.sqrt(gx * gx + gy * gy)
     places = np.flatnonzero((magnitude > MIN_EDGE * level) & ~nuclei)
     count = len(places)
     if count > MAX_EDGES:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from .background import Colour, density_tables
+from .background import Colour, density_tables, look_up
 from .components import label_components
 from .distance import distance_transform
 
@@ -90,7 +90,7 @@ def body_size(nuclei: NDArray[np.bool_]) -> BodySize | None:
         return None
     diameters = 2 * np.sqrt(sizes / np.pi)
     reduced = np.asarray(Image.fromarray(nuclei.astype(np.uint8) * 255).reduce(COARSE)) > 127
-    rows, columns = np.nonzero(reduced)
+    rows, columns = np.divmod(np.flatnonzero(reduced), reduced.shape[1])
     distance = distance_transform(reduced, int(diameters.max() / COARSE) + 1)[rows, columns]
     inscribed = np.full(count + 1, MIN_PIXELS**0.5)
     np.maximum.at(inscribed, labels[rows * COARSE, columns * COARSE], 2 * COARSE * distance)
@@ -173,5 +173,4 @@ def nuclear_stain(rgb: NDArray[np.uint8], stain: FieldStain) -> Floats:
     weights = NUCLEUS - (NUCLEUS @ erythrocyte) * erythrocyte
     weights *= NUCLEUS[1] / (NUCLEUS @ weights) / stain.density
     tables = density_tables(stain.background) * weights[:, None].astype(np.float32)
-    red, green, blue = (tables[i][rgb[..., i]] for i in range(3))
-    return np.asarray(red + green + blue, np.float32)
+    return np.asarray(look_up(tables, rgb).sum(axis=0), np.float32)

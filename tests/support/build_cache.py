@@ -22,7 +22,7 @@ SUPPORT = Path(__file__).resolve().parent
 CACHE = ROOT / ".cache"
 # The libraries whose versions change what is built.
 LIBRARIES = ("numpy", "pillow", "tensorflow", "tensorflow-cpu", "keras", "onnx", "onnxruntime",
-             "openvino", "nncf", "scikit-learn", "ai-edge-litert")  # fmt: skip
+             "openvino", "scikit-learn", "ai-edge-litert")  # fmt: skip
 
 
 def cached(name: str, sources: tuple[str, ...], build: Callable[[Path], object]) -> Path:

@@ -23,9 +23,10 @@ from typing import Any
 
 # Everything that a step may load. If one is not installed, the step that needs it reports that.
 LIBRARIES = ("tensorflow", "keras", "onnx", "onnxruntime", "onnxruntime.quantization", "tf2onnx",
-             "openvino", "nncf", "ai_edge_litert.interpreter")  # fmt: skip
+             "openvino", "ai_edge_litert.interpreter")  # fmt: skip
 STEPS = (
-    "worker", "tflite", "tflite_metadata", "onnx", "openvino", "serving_graph", "feature_layer",
+    "worker", "tflite", "tflite_metadata", "onnx", "onnx_int8", "openvino", "serving_graph",
+    "feature_layer",
 )  # fmt: skip
 
 

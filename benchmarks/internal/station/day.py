@@ -32,6 +32,8 @@ def main(bundle: Path, files: int, every_ms: float, keep: int) -> None:
         with place.watching() as process:
             watched, started = psutil.Process(process.pid), time.monotonic()
             for number in range(files):
+                if process.poll() is not None:
+                    raise click.ClickException(f"alledge watch ended: {process.communicate()[1]}")
                 path = place.camera / f"{number:06d}.jpg"
                 path.write_bytes(picture(number, (320, 240), "JPEG"))
                 if number >= keep:

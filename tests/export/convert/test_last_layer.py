@@ -32,13 +32,17 @@ def layers(rng: np.random.Generator, noise: float) -> tuple[LastLayer, LastLayer
     return LastLayer(weights, bias, quantized_features), original, images
 
 
+def float_logits(original: LastLayer, images: np.ndarray) -> np.ndarray:
+    return original.logits(original.features(images))
+
+
 def errors(seed: int, noise: float) -> tuple[float, float]:
     """Return the mean error of the logits of unseen images, without and with refitting."""
     quantized, original, images = layers(np.random.default_rng(seed), noise)
     unseen = images[IMAGES:]
     target = original.logits(original.features(unseen))
     features = quantized.features(unseen)
-    weights, bias = refit(quantized, original, images[:IMAGES])
+    weights, bias = refit(quantized, float_logits(original, images[:IMAGES]), images[:IMAGES])
     return (
         float(np.abs(target - quantized.logits(features)).mean()),
         float(np.abs(target - (features @ weights + bias)).mean()),
@@ -54,7 +58,7 @@ def test_the_logits_of_unseen_images_come_nearer(seed, noise):
 
 def test_a_layer_whose_features_did_not_change_stays_as_it_is():
     _, original, images = layers(np.random.default_rng(0), 0.0)
-    weights, bias = refit(original, original, images)
+    weights, bias = refit(original, float_logits(original, images), images)
     np.testing.assert_allclose(weights, original.weights, atol=1e-9)
     np.testing.assert_allclose(bias, original.bias, atol=1e-9)
 
@@ -63,7 +67,7 @@ def test_a_layer_whose_features_did_not_change_stays_as_it_is():
 def test_images_that_determine_nothing_change_nothing(case):
     quantized, original, images = layers(np.random.default_rng(0), 0.0)
     few = images[: LEAST_IMAGES - 1] if case == "few images" else np.repeat(images[:1], 20, axis=0)
-    weights, bias = refit(quantized, original, few)
+    weights, bias = refit(quantized, float_logits(original, few), few)
     assert np.array_equal(weights, quantized.weights)
     assert np.array_equal(bias, quantized.bias)
 
@@ -86,22 +90,22 @@ def test_a_tflite_model_gets_the_logits_of_its_float_graph_back(float32_bundle, 
     bias[:] += np.float32(1)
     original = tflite._dense_layer(bytearray(content))
     before = logit_error(tflite._dense_layer(changed), original, fields)
-    refitted = bytearray(tflite._refitted(bytes(changed), content, fields))
+    refitted = bytearray(tflite._refitted(bytes(changed), float_logits(original, fields), fields))
     assert logit_error(tflite._dense_layer(refitted), original, fields) < before / 5
 
 
 def test_an_openvino_model_gets_the_logits_of_its_float_graph_back(float32_bundle, fields):
     import openvino
 
-    float_model, model = (
+    original, model = (
         openvino.Core().read_model(float32_bundle.path / "model.xml") for _ in range(2)
     )
-    original = openvino_conversion._dense_layer(float_model)
+    original = openvino_conversion._dense_layer(original)
     changed = LastLayer(original.weights, original.bias + 1, original.features)
     _, add = openvino_conversion.dense_nodes(model)
     shape = add.input_value(1).get_node().data.shape
     constant = openvino.opset13.constant(changed.bias.reshape(shape).astype(np.float32))
     add.input(1).replace_source_output(constant.output(0))
     before = logit_error(openvino_conversion._dense_layer(model), original, fields)
-    openvino_conversion._refit(model, float_model, fields)
+    openvino_conversion._refit(model, float_logits(original, fields), fields)
     assert logit_error(openvino_conversion._dense_layer(model), original, fields) < before / 5
