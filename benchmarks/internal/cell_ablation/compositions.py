@@ -1,9 +1,9 @@
 """Compares what the built-in bundle could be trained on, by microscopes that were left out.
 
-``python -m alledge.benchmarks.internal.cell_compositions --all-idb1 ALL_IDB1 --pbc PBC --weights
-WEIGHTS``. A linear probe (healthy, other, blast) is fitted to the cells of all microscopes but one,
-in several compositions, and judges the cells of that one. No cell of BCCD, JTSC or CellaVision is
-used.
+``python -m alledge.benchmarks.internal.cell_ablation.compositions --all-idb1 ALL_IDB1 --pbc PBC
+--weights WEIGHTS``. A linear probe (healthy, other, blast) is fitted to the cells of all
+microscopes but one, in several compositions, and judges the cells of that one. No cell of BCCD,
+JTSC or CellaVision is used.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.cells.field_rule import OTHER
-from ...runtime.cells.settings import CellSettings
-from ...runtime.metrics.intervals import wilson
-from ...runtime.terminal import echo
-from ...train.data.cells.reading import read_cell_examples
-from ...train.data.cells.sources import read_cell_datasets
-from ...train.data.cells.types import CellExamples
-from ...train.data.cells.unknown_cells import known_cells
-from ...train.data.group_folds import group_folds
-from ...train.fitting.augmentation import CELL_AUGMENTATION
-from ...train.fitting.feature_cache import FeatureCache
-from .cell_ablation.base_features import BaseFeatures, Floats
-from .cell_ablation.cell_source import is_smudge
-from .cell_ablation.figures import Scores, measure_difference, measure_figure, weighted_auc
-from .cell_ablation.probe import INVERSE_STRENGTH, ITERATIONS
-from .cell_ablation.variants import MODEL
+from ....runtime.cells.field_rule import OTHER
+from ....runtime.cells.settings import CellSettings
+from ....runtime.metrics.intervals import wilson
+from ....runtime.terminal import echo
+from ....train.data.cells.reading import read_cell_examples
+from ....train.data.cells.sources import read_cell_datasets
+from ....train.data.cells.types import CellExamples
+from ....train.data.cells.unknown_cells import known_cells
+from ....train.data.group_folds import group_folds
+from ....train.fitting.augmentation import CELL_AUGMENTATION
+from ....train.fitting.feature_cache import FeatureCache
+from .base_features import BaseFeatures, Floats
+from .cell_source import is_smudge
+from .figures import Scores, measure_difference, measure_figure, weighted_auc
+from .probe import INVERSE_STRENGTH, ITERATIONS
+from .variants import MODEL
 
 HEALTHY, BLAST, PBC = "healthy", "blast", "PBC"
 LEUCOCYTES = ("basophil", "eosinophil", "ig", "lymphocyte", "monocyte", "neutrophil")
