@@ -53,6 +53,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "runtime.station.service.commands:station",
         "Run the workstation as a service.",
     ),
+    "archive": (
+        "runtime.archive.commands:archive",
+        "Classify an archive into Parquet, and report.",
+    ),
     "benchmark": (
         "benchmarks.commands:benchmark",
         "Measure accuracy, latency and memory of bundles.",
@@ -164,8 +168,9 @@ def run() -> None:
     """Run the command of this process; the entry of ``alledge`` and ``python -m alledge``.
 
     Whatever happens, the process ends with an exit code and at most one message; docs/runtime.md
-    lists the codes. `classify` starts without the garbage collector and exits without freeing the
-    engine, because both take longer than classifying an image. All other commands exit normally.
+    lists the codes. `classify` and `watch` start without the garbage collector and exit without
+    freeing the engine, because both take longer than classifying an image. All other commands exit
+    normally.
     """
     from .runtime import interrupts
     from .runtime.terminal import output_error, repair_streams
@@ -173,17 +178,17 @@ def run() -> None:
     repair_streams()
     interrupts.install()
     interrupts.keep_stderr()  # after the repair: the copy must not become standard output
-    is_classify = sys.argv[1:2] == ["classify"]
-    if is_classify:
-        gc.disable()  # `batch.classify_to` enables it when the bundle is loaded
-    else:
+    is_quick = sys.argv[1:2] in (["classify"], ["watch"])
+    if is_quick:
+        gc.disable()  # `collect_from_now_on` enables it when the bundle is loaded
+    if sys.argv[1:2] != ["classify"]:
         interrupts.end_at_once(False)
     code = _exit_code()
     interrupts.end_at_once(True)
     if (error := output_error()) is not None:
         code = code or 1
         _report_output_error(error)
-    if is_classify:
+    if is_quick:
         os._exit(code)
     sys.exit(code)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from .bundle.bundle import Bundle
 from .cells.types import TakenAs
 from .classifier import Classifier, Mode
 from .data.inputs import find_images
+from .garbage import collect_from_now_on
 from .records import Result, TextTable, csv_header, csv_line, json_line
 from .terminal import echo, printable, use_utf8
 from .watchdog import DEFAULT_LIMIT_S, FreezeTimer, StepTimeoutError, Watchdog
@@ -110,9 +110,7 @@ def classify_to(
         classifier = _load(bundle, backend, threads, chosen, timeout_s, site, others)
         timer.limit_s = timeout_s
         with classifier:
-            if not gc.isenabled():  # `cli.run` switched it off; what is loaded now stays
-                gc.freeze()
-                gc.enable()
+            collect_from_now_on()
             if smear:
                 classifier.check_judges_cells("a smear is counted")
             # The list of all images comes first: the names of their outputs are checked.

@@ -21,7 +21,7 @@ from .bundle.bundle import Bundle
 from .bundle.finding import open_bundle
 from .cells.types import TAKEN_AS, TakenAs
 from .engine_scores import EngineScores
-from .ensemble import Identity, MeanScores, check_members, mean_rule
+from .ensemble import Identity, MeanScores, check_members, common_backend, mean_rule
 from .first_use import FirstUse
 from .image_judge import ImageJudge
 from .imaging import is_one_image, load_image, resolve_source
@@ -37,6 +37,7 @@ from .watchdog import (
 
 if TYPE_CHECKING:
     from .cells.cell_task import CellTask, PreparedCells
+    from .guards.measurements import Measurements
     from .imaging import Header
     from .overlay.pictures import Pictures
     from .previews import Preview
@@ -60,6 +61,7 @@ class _PreparedImage:
     seconds: float
     key: int  # of the source, among the images in work
     preview: Preview | None
+    measurements: Measurements | None
 
 
 class Classifier:
@@ -84,6 +86,8 @@ class Classifier:
         with features.
     previews : bool
         Whether each result has a preview of its image.
+    measurements : bool
+        Whether each result has what the guards compare.
     others : sequence of (Bundle, Backend)
         Models that answer together with this one, as `check_members` allows.
 
@@ -106,13 +110,14 @@ class Classifier:
         features: bool = False,
         site: SiteProfile | None = None,
         previews: bool = False,
+        measurements: bool = False,
         others: Sequence[tuple[Bundle, Backend]] = (),
     ) -> None:
         self.bundle, self.backend, self.site = bundle, backend, site
         self.identity = Identity.of_bundles([bundle, *(row for row, _ in others)])
         self._others = tuple(others)
         self._workers, self._crop_workers = workers, crop_workers
-        self._previews = previews
+        self._previews, self._measurements = previews, measurements
         self._watchdog = Watchdog(validate_limit(timeout_s))
         self._features = features
         artifact, layer = bundle.formats[backend.name], None
@@ -163,6 +168,7 @@ class Classifier:
         features: bool = False,
         site: SiteProfile | None = None,
         previews: bool = False,
+        measurements: bool = False,
         others: Sequence[str | Path | Bundle] = (),
     ) -> Classifier:
         """Open a bundle, check the artifact's hash and load it.
@@ -190,6 +196,9 @@ class Classifier:
             is the backend that it was fitted with.
         previews : bool
             Give each result a preview of its image, `Result.preview`.
+        measurements : bool
+            Give each result what the guards compare, `Result.measurements`: light, stain and
+            sharpness of the field, and the header of its file.
         others : sequence of str, Path or Bundle
             Bundles that answer together with `bundle`: the mean of their calibrated scores, with
             the mean of their thresholds. Detection, guards and the rule of fields are those of
@@ -203,7 +212,8 @@ class Classifier:
         ------
         UsageError
             If the backend or the mode is unknown, no bundle is found, the number of threads is
-            not allowed, `timeout_s` is not positive, or the bundle gives no features.
+            not allowed, `timeout_s` is not positive, the bundle gives no features, or bundles
+            cannot answer together, as `check_members` and `common_backend`.
         SiteError
             If the site profile belongs to another bundle, or was adopted with another backend.
         BundleError
@@ -239,6 +249,8 @@ class Classifier:
         check_members([bundle, *members])
         if site is not None:
             backend = site.check_use(bundle, backend)
+        if members:
+            backend = common_backend([bundle, *members], backend)
         engine = open_backend(bundle, backend, engine_threads, requests, features=needs_features)
         return cls(
             bundle,
@@ -249,6 +261,7 @@ class Classifier:
             features=features,
             site=site,
             previews=previews,
+            measurements=measurements,
             others=[
                 (row, open_backend(row, engine.name, engine_threads, requests)) for row in members
             ],
@@ -524,21 +537,34 @@ class Classifier:
         started = time.perf_counter()
         key, name = id(source), _image_name(source)
         content: RGB | PreparedCells
-        preview = None
+        preview = measurements = None
         try:
             with _first_image.alone():
                 source = resolve_source(source)  # a stream can be read only once
                 if self._judge.cells is not None:
-                    content = self._judge.cells.prepare(source, taken_as, preview=self._previews)
+                    content = self._judge.cells.prepare(
+                        source, taken_as, preview=self._previews, measurements=self._measurements
+                    )
                     flags, preview = content.flags, content.preview
+                    measurements = content.measurements if self._measurements else None
                 else:
                     content, header = load_image(source, self.bundle.image_settings)
-                    flags = self._judge.flags(content, header)
+                    measurements = self._measured(content, header)
+                    statistics = None if measurements is None else measurements.statistics
+                    flags = self._judge.flags(content, header, statistics)
                     preview = self._preview(content, header)
         except AlledgeError as error:
             return self._judge.error_result(name, error.one_line, time.perf_counter() - started)
         seconds = time.perf_counter() - started
-        return _PreparedImage(source, name, content, flags, seconds, key, preview)
+        return _PreparedImage(source, name, content, flags, seconds, key, preview, measurements)
+
+    def _measured(self, rgb: RGB, header: Header) -> Measurements | None:
+        if not self._measurements:
+            return None
+        from .guards.image_statistics import image_statistics
+        from .guards.measurements import Measurements
+
+        return Measurements(header, image_statistics(rgb, header))
 
     def _preview(self, rgb: RGB, header: Header) -> Preview | None:
         if not self._previews:
@@ -563,7 +589,7 @@ class Classifier:
             scores = [row.scores for row in outputs]
             result = self._judge.judge_cells(image.name, image.content, scores)
         ms = (image.seconds + time.perf_counter() - started) * 1000
-        result = replace(result, ms=ms, preview=image.preview)
+        result = replace(result, ms=ms, preview=image.preview, measurements=image.measurements)
         if self._features:
             rows = [row.features for row in outputs if row.features is not None]
             result = replace(result, features=np.stack(rows) if rows else None)

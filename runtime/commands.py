@@ -13,8 +13,6 @@ from .terminal import echo, show
 if TYPE_CHECKING:
     from .cells.types import TakenAs
 
-SITE_VARIABLE = "ALLEDGE_SITE"
-
 
 @click.command(short_help="Classify images of blood smears.")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
@@ -146,6 +144,7 @@ def classify(
 
     from .backends import choose_backend
     from .bundle.finding import builtin_notice, open_bundle
+    from .device_home import SITE_VARIABLE
 
     opened = open_bundle(bundles[0] if bundles else None)
     if not bundles and (line := builtin_notice(opened)):

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import UsageError
 
 HOME_VARIABLE = "ALLEDGE_HOME"
+SITE_VARIABLE = "ALLEDGE_SITE"
 FOLDER = "alledge-station"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .backends import AUTO, BACKENDS, choose_backend
 from .digests import sha256
 from .engine_scores import EngineScores, Outputs, outputs_of_crops
 
@@ -68,6 +69,43 @@ def check_members(bundles: Sequence[Bundle]) -> None:
                     f"{bundle.name} and {first.name} cannot answer together: they differ in {what}",
                     fix="--bundle with bundles of runs that have the same data and settings",
                 )
+
+
+def common_backend(bundles: Sequence[Bundle], wanted: str = AUTO) -> str:
+    """Return the backend that runs every bundle.
+
+    Parameters
+    ----------
+    bundles : sequence of Bundle
+    wanted : str
+        As `choose_backend`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    UsageError
+        If the backend is unknown, a bundle has no artifact for it, or no format is in all bundles.
+    MissingPackageError
+        As `choose_backend`.
+    """
+    common = [name for name in BACKENDS if all(name in row.formats for row in bundles)]
+    if wanted in BACKENDS and wanted not in common:
+        lacking = [row.name for row in bundles if wanted not in row.formats]
+        raise UsageError(
+            f"{' and '.join(lacking)} {'has' if len(lacking) == 1 else 'have'} no artifact for "
+            f"{wanted}",
+            allowed=common,
+            fix=f"--backend {common[0]}" if common else f"export with --format {wanted}",
+        )
+    if not common:
+        formats = "; ".join(f"{row.name} has {', '.join(row.formats)}" for row in bundles)
+        raise UsageError(
+            f"no engine runs all bundles: {formats}", fix="export them again with the same --format"
+        )
+    return choose_backend(common, wanted)
 
 
 def mean_rule(artifacts: Sequence[Format]) -> Format:

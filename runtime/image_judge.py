@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .cells.cell_task import CellTask, PreparedCells
     from .imaging import Header
     from .sites.profile import SiteProfile
-    from .types import RGB
+    from .types import RGB, Statistics
 
 Scores = NDArray[np.float64]
 
@@ -90,11 +90,16 @@ class ImageJudge:
             )
         return self.cells
 
-    def flags(self, rgb: RGB, header: Header) -> tuple[str, ...]:
-        """Return the flags of the decoder and the guards for an image of a field bundle."""
+    def flags(
+        self, rgb: RGB, header: Header, statistics: Statistics | None = None
+    ) -> tuple[str, ...]:
+        """Return the flags of the decoder and the guards for an image of a field bundle.
+
+        The statistics are those of the image, if they are known already.
+        """
         if not self._guards.active:
             return header.flags
-        return (*header.flags, *self._guards.flags(image_statistics(rgb, header)))
+        return (*header.flags, *self._guards.flags(statistics or image_statistics(rgb, header)))
 
     def judge(self, name: str | None, flags: tuple[str, ...], scores: Scores) -> Result:
         """Return the result of an image that the model sees as a whole, without its time.

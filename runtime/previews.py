@@ -109,7 +109,7 @@ def _reduced(picture: Image.Image, longest: int) -> Image.Image:
         return picture
     scale = longest / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.1)
 
 
 def _jpeg(picture: Image.Image, quality: int) -> Picture:

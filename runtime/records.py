@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .cells.field_rule import CellCounts
     from .cells.results import CellResult
+    from .guards.measurements import Measurements
     from .previews import Preview
 
 Status = Literal["ok", "review", "error"]
@@ -90,6 +91,9 @@ class Result:
         a whole. Not a part of the record.
     preview : Preview or None
         The image for people, if one was asked for; no part of the record.
+    measurements : Measurements or None
+        What the guards compare, if the classifier was loaded with ``measurements=True``; no part
+        of the record.
     """
 
     image: str | None
@@ -116,6 +120,7 @@ class Result:
     members: tuple[tuple[str, str], ...] = ()
     features: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     preview: Preview | None = field(default=None, repr=False, compare=False)
+    measurements: Measurements | None = field(default=None, repr=False, compare=False)
 
     @property
     def probability_of_label(self) -> float | None:

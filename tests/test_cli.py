@@ -13,8 +13,9 @@ from alledge.cli import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGE_PACKAGES = {
-    "ai_edge_litert", "jinja2", "jsonschema", "keras", "matplotlib", "onnx", "onnxruntime",
-    "openvino", "rich", "scipy", "sklearn", "tensorflow", "tflite_runtime",
+    "ai_edge_litert", "duckdb", "fsspec", "jinja2", "jsonschema", "keras", "matplotlib", "onnx",
+    "onnxruntime", "openvino", "pyarrow", "ray", "rich", "scipy", "sklearn", "tensorflow",
+    "tflite_runtime",
 }  # fmt: skip
 
 

@@ -100,6 +100,12 @@ WRITERS = {
         ("a.html",),
         forced=True,
     ),
+    "archive": Writer(
+        ["archive", "data", "--bundle", "bundle", "--out", OUT],
+        "results",
+        ("results/thesis.txt",),
+        is_folder=True,
+    ),
     "benchmark": Writer(
         ["benchmark", "bundle", "--out", OUT],
         "measured",
@@ -334,6 +340,7 @@ FOLDERS_OF_THEIR_OWN = {
     "devices/pack/packed_site.py": "a temporary folder",
     "devices/pack/pack_tar.py": "the temporary file that its caller publishes",
     "devices/pack/wheels.py": "a temporary folder",
+    "runtime/archive/on_ray/worker.py": "a temporary folder",
 }
 WRITING: dict[str, Callable[[ast.Call], bool]] = {
     "write_text": lambda call: True,

@@ -50,6 +50,24 @@ image.draft(None, (448, 448))
 pixels = np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR))[None]
 """
 
+# The search for cells is alledge's own: what a whole process adds to it is measured.
+READ_CELLS = """
+import sys
+import numpy as np
+from PIL import Image
+from alledge.runtime.cells.crop_settings import CropSettings
+from alledge.runtime.cells.crops import crop_cells
+from alledge.runtime.cells.detection import detect_cells
+model, path, threads = sys.argv[1], sys.argv[2], %d
+image = Image.open(path)
+factor = next(factor for factor in (8, 4, 2, 1) if min(image.size) >= 800 * factor or factor == 1)
+size = [-(-side // factor) for side in image.size]
+image.draft(None, size)
+pixels = image.convert("RGB")
+pixels = np.asarray(pixels if factor == 1 else pixels.resize(size, Image.Resampling.BILINEAR))
+cells = crop_cells(pixels, detect_cells(pixels), CropSettings())
+"""
+
 READ_PIXELS = """
 import sys, time
 import numpy as np
@@ -82,6 +100,16 @@ for path in sys.argv[2:]:
 def classify_script(backend: str, threads: int) -> str:
     """Return a script that prints the scores of an image. Arguments: artifact, image."""
     return READ_IMAGE % threads + ENGINES[backend] + "print(predict(pixels))\n"
+
+
+def cells_script(backend: str, threads: int) -> str:
+    """Return a script that prints the scores of the cells of a field. Arguments: artifact, image.
+
+    It has the default settings of a cell bundle.
+    """
+    return (
+        READ_CELLS % threads + ENGINES[backend] + "for cell in cells: print(predict(cell[None]))\n"
+    )
 
 
 def timing_script(backend: str, threads: int) -> str:

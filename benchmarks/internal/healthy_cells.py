@@ -1,7 +1,8 @@
 """Counts the healthy leucocytes of other microscopes that a cell bundle calls blasts, by kind.
 
 ``python -m alledge.benchmarks.internal.healthy_cells BUNDLE [--folders NAME DIR]
-[--table NAME DIR CSV] [--boxes NAME DIR]``. Every option may be given several times.
+[--table NAME DIR CSV] [--boxes NAME DIR] [--json FILE]``. Every option but ``--json`` may be given
+several times.
 
 - ``--folders``: images of one cell each, in a folder for each kind (PBC).
 - ``--table``: images of one cell each, and a CSV file of image number and kind from 1 to 5
@@ -20,14 +21,17 @@ from pathlib import Path
 
 import click
 
+from ...runtime.bundle.bundle import Bundle
 from ...runtime.cells.field_rule import OTHER
 from ...runtime.cells.matching import match_cells
 from ...runtime.cells.types import Cell
 from ...runtime.classifier import Classifier
 from ...runtime.data.box_files import read_voc_boxes
 from ...runtime.data.cell_truth import TrueCell, cells_of_boxes
+from ...runtime.files import write_json
 from ...runtime.imaging import read_header
 from ...runtime.metrics.intervals import wilson
+from ...runtime.metrics.metrics import Json
 from ...runtime.option_types import FilePath
 from ...runtime.records import Result
 from ...runtime.terminal import echo
@@ -58,29 +62,65 @@ class _Image:
 @click.option("--table", "tables", nargs=3, multiple=True, type=str)
 @click.option("--boxes", nargs=2, multiple=True, type=str)
 @click.option("--backend", default="auto")
+@click.option(
+    "--json",
+    "document_file",
+    type=FilePath(path_type=Path),
+    help="Write the figures for `alledge study --laboratories`.",
+)
 def main(
     bundle: Path,
     folders: Sequence[tuple[str, str]],
     tables: Sequence[tuple[str, str, str]],
     boxes: Sequence[tuple[str, str]],
     backend: str,
+    document_file: Path | None,
 ) -> None:
     """Print a Markdown table with a row for each set and kind."""
-    echo("| set | kind | cells | answered | called blast | 95 % interval | other | in review |")
-    echo("|---|---|---:|---:|---:|---|---:|---:|")
     sets = [(name, _of_folders(Path(folder))) for name, folder in folders]
     sets += [(name, _of_table(Path(folder), Path(table))) for name, folder, table in tables]
     sets += [(name, _of_boxes(Path(folder))) for name, folder in boxes]
     with Classifier.load(bundle, backend, mode="throughput") as classifier:
-        for name, images in sets:
-            for kind, row in sorted(_tally(classifier, list(images)).items()):
-                low, high = wilson(row["blasts"], row["answered"])
-                share = row["blasts"] / row["answered"] if row["answered"] else 0.0
-                echo(
-                    f"| {name} | {kind} | {row['cells']} | {row['answered']} | "
-                    f"{row['blasts']} ({share:.1%}) | {low:.1%} to {high:.1%} | "
-                    f"{row[OTHER]} | {row['review']} |"
-                )
+        rows: list[Json] = [
+            {"set": name, "kind": kind, **row}
+            for name, images in sets
+            for kind, row in sorted(_tally(classifier, list(images)).items())
+        ]
+    echo(healthy_table(rows))
+    if document_file is not None:
+        write_json(document_file, healthy_document(classifier.bundle, rows))
+
+
+def healthy_document(bundle: Bundle, rows: Sequence[Json]) -> Json:
+    """Return the figures of a bundle as a document (schema ``healthy-cells``)."""
+    record, training = bundle.record, bundle.record["training"]
+    sources = training.get("sources") or [training["data"]]
+    return {
+        "schema": "alledge/healthy-cells",
+        "schema_version": 1,
+        "model": record["model"],
+        "bundle": {"name": bundle.name, "digest": bundle.digest},
+        "data": [row["name"] for row in sources if "name" in row],
+        "auc": (record["metrics"] or {}).get("auc"),
+        "rows": list(rows),
+    }
+
+
+def healthy_table(rows: Sequence[Json]) -> str:
+    """Return the figures of each set and kind as a Markdown table."""
+    lines = [
+        "| set | kind | cells | answered | called blast | 95 % interval | other | in review |",
+        "|---|---|---:|---:|---:|---|---:|---:|",
+    ]
+    for row in rows:
+        low, high = wilson(row["blasts"], row["answered"])
+        share = row["blasts"] / row["answered"] if row["answered"] else 0.0
+        lines.append(
+            f"| {row['set']} | {row['kind']} | {row['cells']} | {row['answered']} | "
+            f"{row['blasts']} ({share:.1%}) | {low:.1%} to {high:.1%} | "
+            f"{row[OTHER]} | {row['review']} |"
+        )
+    return "\n".join(lines)
 
 
 def _tally(classifier: Classifier, images: Sequence[_Image]) -> dict[str, dict[str, int]]:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from ...errors import UntrustedError
+from .builtin import builtin_folder
 
 ENVIRONMENT = "ALLEDGE_TRUSTED_KEYS"  # a folder of *.pub files
 ALGORITHM = "ed25519"
@@ -214,6 +215,8 @@ def check_signature(
 def check_bundle(folder: Path, content: bytes) -> str | None:
     """Refuse a bundle that no trusted key signed. Without trusted keys, accept every bundle.
 
+    The bundle in the package is no exception: whoever trusts keys decides which models may answer.
+
     Parameters
     ----------
     folder : Path
@@ -231,6 +234,13 @@ def check_bundle(folder: Path, content: bytes) -> str | None:
     UntrustedError
         As `check_signature` and `trusted_keys`.
     """
-    if keys := trusted_keys():
-        return check_signature(content, folder / SIGNATURE, "bundle", keys, str(folder))
-    return None
+    if not (keys := trusted_keys()):
+        return None
+    if folder == builtin_folder() and not (folder / SIGNATURE).exists():
+        raise UntrustedError(
+            f"the bundle that alledge contains is not signed, and this device trusts only "
+            f"{', '.join(keys)}",
+            fix="name a signed one with --bundle, or sign it for this device and install it: "
+            "alledge pack --device NAME --bundle builtin --out FILE --sign KEY",
+        )
+    return check_signature(content, folder / SIGNATURE, "bundle", keys, str(folder))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..guards.cell_guards import field_statistics, unfamiliar_crops
 from ..guards.guards import Guards
 from ..guards.image_statistics import image_statistics
+from ..guards.measurements import Measurements
 from ..guards.site_setup import SiteSetup, with_setup
 from ..metrics.decisions import Thresholds
 from .field_rule import SMUDGE, count_cells
@@ -22,7 +23,7 @@ from .types import Cell, TakenAs
 if TYPE_CHECKING:
     from ..bundle.bundle import Bundle, Format
     from ..previews import Preview
-    from ..types import GuardsRecord, ImageSource
+    from ..types import GuardsRecord, ImageSource, Statistics
     from .field_cells import FieldCells
     from .field_rule import FieldRule
     from .settings import CellSettings
@@ -51,6 +52,8 @@ class PreparedCells:
         Number of cells that were left out because there are too many.
     preview : Preview or None
         If one was asked for.
+    measurements : Measurements or None
+        Of a field, if they were asked for.
     """
 
     kind: Kind
@@ -60,6 +63,7 @@ class PreparedCells:
     unfamiliar: tuple[bool, ...] = ()
     more: int = 0
     preview: Preview | None = None
+    measurements: Measurements | None = None
 
 
 class CellTask:
@@ -123,7 +127,12 @@ class CellTask:
         return self._field_guards.active or self._cell_guards.active
 
     def prepare(
-        self, source: ImageSource, taken_as: TakenAs = "auto", *, preview: bool = False
+        self,
+        source: ImageSource,
+        taken_as: TakenAs = "auto",
+        *,
+        preview: bool = False,
+        measurements: bool = False,
     ) -> PreparedCells:
         """Return what the model sees of an image.
 
@@ -135,6 +144,8 @@ class CellTask:
             ``auto``: `is_one_cell` decides.
         preview : bool
             Make a preview of the image too.
+        measurements : bool
+            Give what the guards of fields compare too, also where the bundle has none.
 
         Raises
         ------
@@ -149,7 +160,7 @@ class CellTask:
             picture = preview_of_field(image.rgb, image.header)
         if kind == "cell":
             return replace(self._prepared_cell(image), preview=picture)
-        return replace(self._prepared_field(image), preview=picture)
+        return replace(self._prepared_field(image, measurements), preview=picture)
 
     def prepare_field(self, source: ImageSource) -> tuple[FieldCells, PreparedCells]:
         """Return a field, and what the model sees of it; as `prepare`."""
@@ -190,10 +201,20 @@ class CellTask:
         flags = prepared.flags + ("indeterminate",) * verdict.indeterminate
         return flags + ("too_few_cells",) * (verdict.label is None)
 
-    def _prepared_field(self, image: FieldCells) -> PreparedCells:
+    def _prepared_field(self, image: FieldCells, measure: bool = False) -> PreparedCells:
         unfamiliar = tuple(unfamiliar_crops(self._cell_guards, image.crops))
-        flags, more = self._field_flags(image, unfamiliar), image.detection.more
-        return PreparedCells("field", image.cells, image.crops, flags, unfamiliar, more)
+        statistics = None
+        if measure or self._field_guards.active:
+            statistics = field_statistics(image.rgb, image.header)
+        return PreparedCells(
+            "field",
+            image.cells,
+            image.crops,
+            self._field_flags(image, unfamiliar, statistics),
+            unfamiliar,
+            image.detection.more,
+            measurements=None if statistics is None else Measurements(image.header, statistics),
+        )
 
     def _prepared_cell(self, single: FieldCells) -> PreparedCells:
         flags = single.header.flags
@@ -203,10 +224,12 @@ class CellTask:
             flags += ("too_few_cells",)
         return PreparedCells("cell", single.cells, single.crops, flags)
 
-    def _field_flags(self, field: FieldCells, unfamiliar: Sequence[bool]) -> tuple[str, ...]:
+    def _field_flags(
+        self, field: FieldCells, unfamiliar: Sequence[bool], statistics: Statistics | None
+    ) -> tuple[str, ...]:
         flags = field.header.flags
-        if self._field_guards.active:
-            flags += self._field_guards.flags(field_statistics(field.rgb, field.header))
+        if self._field_guards.active and statistics is not None:
+            flags += self._field_guards.flags(statistics)
         elif 2 * sum(unfamiliar) > len(unfamiliar):  # a model of images of one cell
             flags += ("off_domain",)
         crop, detection = self._settings.crop, field.detection

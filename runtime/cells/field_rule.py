@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..json_values import check_stored
+from ..metrics.intervals import wilson
 from .field_rule_validation import check_field_rule
 
 OTHER = "other"  # the label of what is not a leucocyte
@@ -133,8 +134,6 @@ class CellCounts:
         """The 95 % Wilson interval of `blast_percent`; None without a leucocyte."""
         if not self.leucocytes:
             return None
-        from ..metrics.intervals import wilson  # loads `statistics`, which is slow
-
         low, high = wilson(self.blasts, self.leucocytes)
         return 100.0 * low, 100.0 * high
 

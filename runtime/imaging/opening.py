@@ -64,12 +64,15 @@ class Header:
     flags : tuple of str
         Why a person should look at the image, although it was decoded: the file leaves open what
         its pixels mean. Known only after decoding.
+    taken : str or None
+        When the picture was taken, as EXIF writes it: ``"2024:05:31 09:12:00"``.
     """
 
     width: int
     height: int
     camera: str
     flags: tuple[str, ...] = ()
+    taken: str | None = None
 
 
 def open_image(source: FileSource) -> Image.Image:
@@ -236,14 +239,20 @@ def read_header(source: FileSource) -> Header:
 
 
 def header_of(image: Image.Image) -> Header:
-    """Return size and camera of an opened image; its EXIF data may be damaged."""
+    """Return size, camera and time of an opened image; its EXIF data may be damaged."""
+    taken = None
     try:
         exif = image.getexif()
         model, make = exif.get(ExifTags.Base.Model), exif.get(ExifTags.Base.Make)
         turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        taken = exif.get(ExifTags.Base.DateTime)
+        if ExifTags.Base.ExifOffset in exif:
+            details = exif.get_ifd(ExifTags.Base.ExifOffset)
+            taken = details.get(ExifTags.Base.DateTimeOriginal) or taken
     except Exception:  # EXIF is damaged; the pixels may be intact
         model, make, turned = None, None, False
     camera = str(model or make or "").replace("\x00", " ").strip()
     # of a TIFF, Pillow gives the upright size already
     width, height = image.size[::-1] if turned and image.format != "TIFF" else image.size
-    return Header(width, height, camera or UNKNOWN_CAMERA)
+    text = taken if isinstance(taken, str) else None
+    return Header(width, height, camera or UNKNOWN_CAMERA, taken=text)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 CONFIDENCE = 0.95
+QUANTILE = 1.9599639845400536  # of the normal distribution, for CONFIDENCE
 RESAMPLES = 2000
 
 Floats = NDArray[np.float64]
@@ -209,6 +209,10 @@ def bootstrap_interval(
 
 def _normal_quantile(confidence: float) -> float:
     """Return how many standard deviations a two-sided normal interval has on each side."""
+    if confidence == CONFIDENCE:
+        return QUANTILE
+    from statistics import NormalDist  # slow to load: it would delay the first answer
+
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 

@@ -42,6 +42,7 @@ class AdoptionDocument(TypedDict):
     site: str
     version: int | None  # the new version; None if nothing was changed
     adopted: bool
+    finding: str  # of `FINDINGS`
     reason: str
     bundle: dict[str, str]
     backend: str
@@ -191,6 +192,7 @@ def _document(
         "site": name,
         "version": None,
         "adopted": judgement.adopted,
+        "finding": judgement.finding,
         "reason": judgement.reason,
         "bundle": {"name": bundle.name, "digest": bundle.digest},
         "backend": backend,

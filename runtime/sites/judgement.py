@@ -26,6 +26,9 @@ CURVE_SHARES, CURVE_REPEATS = (0.25, 0.5, 0.75), 8
 LEAST_AUC = 0.7  # a layer whose AUC may be lower than this is of no use
 MARGIN = 0.02  # an AUC or a mean of sensitivity and specificity may be so much lower at most
 SEED = 16
+# the first two are reasons to adopt
+FINDINGS = ("better", "calibrated", "useless", "worse", "undecided")
+BETTER, CALIBRATED, USELESS, WORSE, UNDECIDED = FINDINGS
 MOST_CELLS = 5000  # an answer beyond this is none
 
 Floats = NDArray[np.float64]
@@ -83,8 +86,10 @@ class Judgement:
     Parameters
     ----------
     adopted : bool
+    finding : str
+        Of `FINDINGS`.
     reason : str
-        In words, for people.
+        The finding in words, for people.
     before, after : Figures
         `after` is cross-validated by group.
     differences : Differences
@@ -94,6 +99,7 @@ class Judgement:
     """
 
     adopted: bool
+    finding: str
     reason: str
     before: Figures
     after: Figures
@@ -133,9 +139,11 @@ def judge_refit(
     after = cross_validated(examples, shipped, labels, positive)
     differences = _differences(truth, before, after, examples.groups)
     figures = _figures(truth, after, examples.groups)
-    adopted, reason = _verdict(figures, differences)
+    finding, reason = _verdict(figures, differences)
+    adopted = finding in (BETTER, CALIBRATED)
     return Judgement(
         adopted,
+        finding,
         reason,
         _figures(truth, before, examples.groups),
         figures,
@@ -226,28 +234,28 @@ def _difference(statistic: Callable[[Floats], float], groups: NDArray[np.int64])
     return {"value": statistic(np.ones(len(groups))), "low": low, "high": high}
 
 
-def _verdict(after: Figures, differences: Differences) -> tuple[bool, str]:
+def _verdict(after: Figures, differences: Differences) -> tuple[str, str]:
     area, balanced, calibration = (differences[key] for key in ("auc", "balanced", "brier"))  # type: ignore[literal-required]
     if not after["auc_interval"][0] >= LEAST_AUC:
-        return False, (
+        return USELESS, (
             f"the refitted layer may be of no use here: its AUC interval begins at "
             f"{after['auc_interval'][0]:.2f}, below {LEAST_AUC:g}"
         )
     if any(row["high"] < 0 or row["value"] < -MARGIN for row in (area, balanced)):
-        return False, "the refitted layer separates the labels less well than the shipped one"
+        return WORSE, "the refitted layer separates the labels less well than the shipped one"
     better = [
         name
         for name, row in (("AUC", area), ("mean of sensitivity and specificity", balanced))
         if row["low"] > 0
     ]
     if better:
-        return True, f"better: the interval of the difference of the {better[0]} lies above 0"
+        return BETTER, f"better: the interval of the difference of the {better[0]} lies above 0"
     if calibration["high"] < 0:
-        return True, (
+        return CALIBRATED, (
             "equal, and better calibrated: the interval of the difference of the Brier scores "
             "lies below 0"
         )
-    return False, "no difference to the shipped layer is shown"
+    return UNDECIDED, "no difference to the shipped layer is shown"
 
 
 def _more(count: int, after: Figures, differences: Differences) -> int | None:

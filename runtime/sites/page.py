@@ -54,7 +54,7 @@ def adoption_page(document: AdoptionDocument, version: str) -> str:
 <p class="lead">{examples["count"]} checked examples of {examples["groups"]} smears or images,
 {examples["positive"]} of them positive. Bundle {_text(document["bundle"]["name"])}
 <code>{_text(document["bundle"]["digest"][:19])}</code>, {_text(document["backend"])}.</p>
-<p class="box"><b>{verdict}.</b> {_text(document["reason"]).capitalize()}. {_hope(document)}</p>
+<p class="box"><b>{verdict}.</b> {_text(_sentence(document["reason"]))}. {_hope(document)}</p>
 <ul>{left_out}</ul>
 <h2>Before and after</h2>
 <p>After: each smear is judged by a layer that was fitted to the others. 95 % intervals; those of
@@ -109,6 +109,11 @@ def commission_page(document: CommissionDocument, version: str) -> str:
         body=body,
         version=_text(version),
     )
+
+
+def _sentence(text: str) -> str:
+    """Return a text with an upper-case first letter; ``str.capitalize`` would lower "AUC"."""
+    return text[:1].upper() + text[1:]
 
 
 def _text(value: object) -> str:

@@ -23,7 +23,7 @@ from ..bundle.npz import read_arrays
 from ..bundle.record_file import record_text
 from ..bundle.signing import check_signature, trusted_keys
 from ..bundle.validation import FORMATS, LARGEST_TEMPERATURE, LEAST_TEMPERATURE, SHA256_DIGITS
-from ..device_home import device_home
+from ..device_home import SITE_VARIABLE, device_home
 from ..digests import file_digest
 from ..guards.site_setup import SiteSetup, check_setup
 from ..json_documents import parse_json
@@ -42,7 +42,6 @@ from ..regular_files import read_regular_file
 from .refit import SiteHead
 
 SCHEMA, SCHEMA_VERSION = "alledge/site", 1
-SITE_VARIABLE = "ALLEDGE_SITE"
 SITES, RECORD, HEAD, EXAMPLES = "sites", "site.json", "head.npz", "examples.npz"
 SIGNATURE = "site.sig"
 CURRENT = "current"
@@ -219,11 +218,17 @@ def open_site(name: str, home: str | Path | None = None) -> SiteProfile:
     UntrustedError
         If this device trusts keys, and none of them signed the profile.
     """
+    return read_version(*version_in_use(name, home))
+
+
+def version_in_use(name: str, home: str | Path | None = None) -> tuple[Path, int]:
+    """Return the folder of a site and the number of the version in use; as `open_site`."""
     own, installed = site_folder(name, home), installed_sites() / name
-    if installed.is_dir() and not (own / CURRENT).is_file():
-        return read_version(installed, current_version(installed))
+    for site in (own, installed):
+        if (site / CURRENT).is_file():
+            return site, current_version(site)
     if own.is_dir():
-        return read_version(own, current_version(own))
+        return own, 0
     folders = (own.parent, installed_sites())
     others = sorted({path.name for folder in folders for path in folder.glob("*") if path.is_dir()})
     raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ def station_options(command: F) -> F:
             click.option(
                 "--site", metavar="NAME",
                 help="Profile of this microscope, from `alledge commission` or `alledge adopt`.  "
-                "[default: $ALLEDGE_SITE, else none]",
+                "[default: $ALLEDGE_SITE, else the one chosen on the page, else none]",
             ),
             home_option,
             click.option(
@@ -180,6 +181,8 @@ def serve(
       alledge serve "D:/Camera/Pictures"
       alledge serve --port 0 --bundle bundles/mobilenetv2-cell-int8
     """
+    # before numpy is loaded: an adoption has small matrices, and threads would wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from .options import StationOptions
     from .server.run_serve import ServerOptions, serve_station
 

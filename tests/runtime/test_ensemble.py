@@ -82,3 +82,21 @@ def test_bundles_that_do_not_fit_are_refused(float32_bundle, int8_cell_bundle, t
         two(float32_bundle, other)
     with pytest.raises(UsageError, match="those of one bundle"):
         Classifier.load(float32_bundle, "onnx", features=True, others=[other])
+
+
+def with_formats(bundle: Bundle, folder: Path, *names: str) -> Bundle:
+    """Return a copy of a bundle with some of its formats."""
+    shutil.copytree(bundle.path, folder)
+    formats = {name: read_record(folder)["formats"][name] for name in names}
+    return Bundle.open(edit(folder, name=folder.name, formats=formats))
+
+
+def test_the_bundle_that_lacks_an_engine_is_named(float32_bundle, int8_bundle, tmp_path):
+    first = with_formats(float32_bundle, tmp_path / "first", "tflite")
+    second = with_formats(int8_bundle, tmp_path / "second", "onnx")
+    with pytest.raises(UsageError, match="first has no artifact for onnx"):
+        Classifier.load(first, "onnx", others=[int8_bundle])
+    with pytest.raises(UsageError, match=r"no engine runs all.*first has tflite; second has onnx"):
+        Classifier.load(first, others=[second])
+    with Classifier.load(float32_bundle, others=[second]) as classifier:
+        assert classifier.backend.name == "onnx"  # tflite goes first where both have it

@@ -60,7 +60,7 @@ def is_open(port: int) -> bool:
 
 def wait_until(condition: Callable[[], object]) -> None:
     """Wait until something is true."""
-    end = time.monotonic() + TIMEOUT_S
+    end = time.monotonic() + 2 * TIMEOUT_S
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)

@@ -25,7 +25,8 @@ from typing import Any
 LIBRARIES = ("tensorflow", "keras", "onnx", "onnxruntime", "onnxruntime.quantization", "tf2onnx",
              "openvino", "ai_edge_litert.interpreter")  # fmt: skip
 STEPS = (
-    "worker", "tflite", "tflite_metadata", "onnx", "onnx_int8", "openvino", "serving_graph", "feature_layer",
+    "worker", "tflite", "tflite_metadata", "onnx", "onnx_int8", "openvino", "serving_graph",
+    "feature_layer",
 )  # fmt: skip
 
 

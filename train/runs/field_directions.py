@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...runtime.metrics.field_metrics import summarize_fields
+from ...runtime.metrics.field_metrics import JudgedFields, summarize_fields
 from ...runtime.metrics.metrics import Json
 from ..data.split_types import Split
 from .calibration_fitting import SENSITIVITY
@@ -63,9 +63,10 @@ def field_directions(
     for camera in sorted({fold.camera for fold in split.folds if fold.camera}):
         figures: dict[str, Json | None] = {"model": None, "probe": None}
         for name, source in sources.items():
-            figures[name] = _direction(
-                source, split, camera, table, labels, positive, sensitivity, seed
-            )
+            judged = judge_direction(source, split, camera, table, labels, positive, sensitivity)
+            summary = None if judged is None else summarize_fields(judged, seed=seed)
+            if summary is not None:
+                figures[name] = {key: summary[key] for key in FIELD_FIGURES}
         rows.append(
             {
                 "tested": camera,
@@ -77,16 +78,28 @@ def field_directions(
     return rows
 
 
-def _direction(
+def judge_direction(
     predictions: Predictions,
     split: Split,
     camera: str,
     table: FieldTable,
     labels: Sequence[str],
     positive: Sequence[str],
-    sensitivity: float,
-    seed: int,
-) -> Json | None:
+    sensitivity: float = SENSITIVITY,
+) -> JudgedFields | None:
+    """Return the verdicts on healthy fields and on the blast fields of a camera that is left out.
+
+    Parameters
+    ----------
+    predictions, split, table, labels, positive, sensitivity
+        As `field_directions`.
+    camera : str
+
+    Returns
+    -------
+    JudgedFields or None
+        None where the other directions cannot fit a rule.
+    """
     numbers = [fold.number for fold in split.folds if fold.camera == camera]
     groups = np.asarray(predictions.groups)
     elsewhere = ~np.isin(predictions.folds, numbers)
@@ -102,7 +115,4 @@ def _direction(
         judges.append((inside, judge))
     judged = judge_fields(predictions, table, judges, labels, positive)
     tested = ~judged.positive | (np.asarray(table.cameras) == camera)
-    summary = summarize_fields(judged.select(tested), seed=seed)
-    if summary is None:
-        return None
-    return {name: summary[name] for name in FIELD_FIGURES}
+    return judged.select(tested)

@@ -9,7 +9,7 @@ import click
 
 from ...errors import UsageError
 from ...runtime.data.command_options import dataset_options
-from ...runtime.option_types import Count, FilePath
+from ...runtime.option_types import MOST_THREADS, Count, FilePath, FiniteFloatRange
 from ...runtime.terminal import echo, printable
 from ..cell_options import CELL, cell_options
 from ..command_options import (
@@ -81,6 +81,18 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
     metavar="STUDY.json",
     help="Cells: a study of the same whole fields, to show beside.",
 )
+@click.option(
+    "--adoption",
+    type=FilePath(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE.json",
+    help="Cells: figures after adopting cells of another camera, for the first table.",
+)
+@click.option(
+    "--laboratories",
+    type=FilePath(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE.json",
+    help="Cells: figures of other laboratories, for the first table.",
+)
 @groups_option
 @geometry_option
 @dataset_options
@@ -108,6 +120,28 @@ FINE_TUNED_ON_CPU = "mobilenetv2"  # the only base that a CPU fine-tunes in minu
     metavar="SECONDS",
     help="Between two heartbeats; a process that misses three is taken for dead.",
 )
+@click.option(
+    "--ray",
+    metavar="local|auto|ADDRESS",
+    help="Have Ray workers take part: on this machine, on the cluster of this machine, or at "
+    "HOST:PORT.",
+)
+@click.option(
+    "--worker-cpus",
+    type=Count(1, MOST_THREADS),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="CPUs of each Ray worker.",
+)
+@click.option(
+    "--worker-gpus",
+    type=FiniteFloatRange(0, 64),
+    default=0.0,
+    show_default=True,
+    metavar="X",
+    help="GPUs of each Ray worker, or a part of one.",
+)
 @click.option("--size", type=Count(32, 4096), default=224, hidden=True)
 @force_option
 @quiet_option
@@ -120,13 +154,15 @@ def study(
     geometry: str,
     task: str,
     cells: CellSettings,
-    beside: Path | None,
     size: int,
     out: Path,
     storage: str | None,
     cache: Path | None,
     resume: bool,
     heartbeat_s: int,
+    ray: str | None,
+    worker_cpus: int,
+    worker_gpus: float,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -149,8 +185,11 @@ def study(
     from .stages import StudyLocation
     from .stages import study as run_study
 
-    if beside is not None and task != CELL:
-        raise UsageError("--beside is an option of cells, and the task is field", fix="--task cell")
+    for name in ("beside", "adoption", "laboratories"):
+        if options[name] is not None and task != CELL:
+            raise UsageError(
+                f"--{name} is an option of cells, and the task is field", fix="--task cell"
+            )
     names = _split_names(models)
     size = cells.crop.size if task == CELL else size
     study_options = StudyOptions(
@@ -162,11 +201,17 @@ def study(
         fine_tune=_fine_tuned_models(fine_tune, names),
         image_settings=ImageSettings(size=size, geometry=geometry, draft=2 * size),
         cells=cells if task == CELL else None,
-        beside=beside,
         **options,
     )
     location = StudyLocation(
-        out=out, storage=storage, resume=resume, heartbeat_s=heartbeat_s, cache=cache
+        out=out,
+        storage=storage,
+        resume=resume,
+        heartbeat_s=heartbeat_s,
+        cache=cache,
+        ray=ray,
+        worker_cpus=worker_cpus,
+        worker_gpus=worker_gpus,
     )
     echo(printable(str(run_study(study_options, location, quiet=quiet))))
 

@@ -12,13 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.metrics.evaluation import EVEN_THRESHOLD
-from ...runtime.metrics.field_metrics import NEGATIVE, POSITIVE, sensitivity_at, summarize_fields
+from ...runtime.metrics.field_metrics import (
+    NEGATIVE,
+    POSITIVE,
+    JudgedFields,
+    sensitivity_at,
+    summarize_fields,
+)
 from ...runtime.metrics.metrics import Json, summarize
 from ..data.cells.types import CellExamples
 from ..data.cells.unknown_cells import known_cells
 from ..data.split_types import CAMERA, Fold
 from ..runs.cross_fitting import cross_fit, fit_decision_rule
-from ..runs.field_directions import FIELD_FIGURES, field_directions
+from ..runs.field_directions import FIELD_FIGURES, judge_direction
 from ..runs.field_fitting import cross_fit_fields, fit_field_judge
 from ..runs.field_table import counted_cells, field_table
 from ..runs.predictions import Predictions
@@ -36,6 +42,31 @@ def field_figures(plan: Plan, split: str, fits: Sequence[FoldScores]) -> dict[st
 
     Parameters
     ----------
+    plan, split, fits
+        As `judged_fields`.
+
+    Returns
+    -------
+    dict of str to dict
+        By the name of the split, or by the camera that is left out. A section without a rule is
+        left out.
+    """
+    summaries = {
+        name: summarize_fields(judged, seed=plan.options.seed)
+        for name, judged in judged_fields(plan, split, fits).items()
+    }
+    return {
+        name: {key: summary[key] for key in FIELD_FIGURES}
+        for name, summary in summaries.items()
+        if summary
+    }
+
+
+def judged_fields(plan: Plan, split: str, fits: Sequence[FoldScores]) -> dict[str, JudgedFields]:
+    """Return the verdicts on the fields of each section of a split.
+
+    Parameters
+    ----------
     plan : Plan
         Of a study of cells.
     split : str
@@ -44,17 +75,17 @@ def field_figures(plan: Plan, split: str, fits: Sequence[FoldScores]) -> dict[st
 
     Returns
     -------
-    dict of str to dict
-        By the name of the split, or by the camera that is left out. A section without a rule is
-        left out.
+    dict of str to JudgedFields
+        As `field_figures`.
     """
     examples = _cell_examples(plan)
-    data, own, seed = examples.dataset, plan.splits[split], plan.options.seed
+    data, own = examples.dataset, plan.splits[split]
     predictions, table = _predictions(plan, split, fits), field_table(examples)
     common = (data.labels, data.positive)
     if own.kind == CAMERA:
-        directions = field_directions(predictions, own, table, *common, seed=seed)
-        return {row["tested"]: row["model"] for row in directions if row["model"]}
+        cameras = sorted({fold.camera for fold in own.folds if fold.camera})
+        rows = ((name, judge_direction(predictions, own, name, table, *common)) for name in cameras)
+        return {name: judged for name, judged in rows if judged is not None}
     once = predictions.per_image()
     known = once.with_truth()
     cells = fit_decision_rule(known, *common)
@@ -62,8 +93,7 @@ def field_figures(plan: Plan, split: str, fits: Sequence[FoldScores]) -> dict[st
     if judge is None:
         return {}
     crossed = cross_fit_fields(once, table, *common, judge, cross_fit(known, *common, cells))
-    summary = summarize_fields(crossed.judged, seed=seed)
-    return {split: {key: summary[key] for key in FIELD_FIGURES}} if summary else {}
+    return {split: crossed.judged}
 
 
 def count_alone(plan: Plan, split: str) -> dict[str, Json]:

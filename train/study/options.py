@@ -61,6 +61,8 @@ class StudyOptions:
         How cells are found and cut out. None judges whole fields.
     beside : Path, optional
         ``study.json`` of the whole-field study, whose figures the page shows beside those of cells.
+    adoption, laboratories : Path, optional
+        As `other_microscopes`, for cells only.
     """
 
     data: Path
@@ -82,6 +84,8 @@ class StudyOptions:
     more_data: tuple[Path, ...] = ()
     cells_file: Path | None = None
     beside: Path | None = None
+    adoption: Path | None = None
+    laboratories: Path | None = None
 
 
 def check_names(options: StudyOptions) -> None:

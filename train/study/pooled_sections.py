@@ -33,6 +33,11 @@ class Section:
     name: str
     folds: tuple[Fold, ...]
 
+    @property
+    def key(self) -> str:
+        """Its name in figures of fields: the camera that is left out, or the split."""
+        return self.folds[0].camera or self.split
+
 
 class FoldScores(TypedDict):
     """Scores of a fold: indices of its test images, and one row of scores for each."""
@@ -90,9 +95,7 @@ def measure_section(plan: Plan, section: Section, fits: Sequence[FoldScores]) ->
     fits : sequence of FoldScores
         One for each fold.
     """
-    images, scores = _pooled(fits)
-    truth_known = plan.truth_known[images]
-    images, scores = images[truth_known], scores[truth_known]
+    images, scores = _pooled(plan, fits)
     examples, data = plan.examples, plan.examples.dataset
     truth = examples.truth[images]
     groups = [plan.splits[section.split].groups[at] for at in images]
@@ -101,10 +104,21 @@ def measure_section(plan: Plan, section: Section, fits: Sequence[FoldScores]) ->
     summary = summarize(
         truth, scores, *common, EVEN_THRESHOLD, groups, cameras, seed=plan.options.seed
     )
-    right = assign_labels(scores, *common, EVEN_THRESHOLD) == truth
+    right = _right_labels(plan, images, scores)
     return PooledScores(
         images, scores, right, summary, _accuracy_of_cameras(right, cameras, both_labels(plan))
     )
+
+
+def right_labels(plan: Plan, fits: Sequence[FoldScores]) -> NDArray[np.bool_]:
+    """Return whether the label at the threshold 0.5 is right, as `PooledScores.right`."""
+    return _right_labels(plan, *_pooled(plan, fits))
+
+
+def _right_labels(plan: Plan, images: NDArray[np.int64], scores: Floats) -> NDArray[np.bool_]:
+    data = plan.examples.dataset
+    assigned = assign_labels(scores, data.labels, data.positive, EVEN_THRESHOLD)
+    return np.asarray(assigned == plan.examples.truth[images])
 
 
 def camera_alone(plan: Plan, section: Section) -> Json:
@@ -153,13 +167,13 @@ def _accuracy_of_cameras(
     return {"value": hits / count, "low": low, "high": high, "n": count}
 
 
-def _pooled(fits: Sequence[FoldScores]) -> tuple[NDArray[np.int64], Floats]:
-    """Return every tested image once; one that several folds test has the mean of its scores."""
+def _pooled(plan: Plan, fits: Sequence[FoldScores]) -> tuple[NDArray[np.int64], Floats]:
+    """Return every tested image of known truth once, with the mean of the scores of its folds."""
     by_image: dict[int, list[list[float]]] = {}
     for fit in fits:
         for image, scores in zip(fit["images"], fit["scores"], strict=True):
             by_image.setdefault(image, []).append(scores)
-    images = sorted(by_image)
+    images = [image for image in sorted(by_image) if plan.truth_known[image]]
     means = [np.mean(by_image[image], axis=0) for image in images]
     return np.array(images, np.int64), np.array(means)
 

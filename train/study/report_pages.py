@@ -12,6 +12,7 @@ from ...runtime.metrics.metrics import Json
 from ...runtime.pages.environment import render_page
 from .charts import COLOURS, interval_bar, learning_chart, lowest, roc_chart
 from .field_rows import FIELD_COLUMNS, field_rows, field_words
+from .first_table import first_table
 from .report_sentences import (
     CONTRADICTIONS,
     INDEPENDENT,
@@ -19,6 +20,7 @@ from .report_sentences import (
     NOTHING,
     camera_words,
     code_words,
+    sentence,
     strengths,
     verdict_words,
     weights_words,
@@ -78,6 +80,7 @@ def write_pages(out: Path, document: Json) -> Path:
             study=document,
             sections=document["sections"],
             overview=overview(document),
+            first=first_table(document),
             is_of_cells=is_of_cells,
             beside=document.get("beside"),
             field_columns=FIELD_COLUMNS,
@@ -122,11 +125,6 @@ def columns(section: Json) -> list[tuple[str, str, str]]:
     if section["split"] != "paper" and section["both_labels"]:
         shown.insert(1, ("both_labels", "accuracy", f"{', '.join(section['both_labels'])} only"))
     return shown
-
-
-def sentence(text: str) -> str:
-    """Return a text with an upper-case first letter; no other letter is changed."""
-    return text[:1].upper() + text[1:]
 
 
 def figure(value: Json | None) -> str:

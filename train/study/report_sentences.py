@@ -27,6 +27,11 @@ CONTRADICTIONS = (
 )
 
 
+def sentence(text: str) -> str:
+    """Return a text with an upper-case first letter; no other letter is changed."""
+    return text[:1].upper() + text[1:]
+
+
 def camera_words(section: Json) -> str:
     """Return the ranges of the figures on a camera that was left out, kind by kind."""
     parts = []

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.progress import BarColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -18,12 +21,14 @@ from rich.text import Text
 
 from ...runtime.files import write_json
 from ...runtime.outputs import check_folder, check_outputs, is_own_document, make_folder
+from ...runtime.ray_cluster import workers_run
 from ...runtime.terminal import printable
 from ..fitting.feature_cache import FeatureCache
 from ..progress import ProgressDisplay, TrainingProgress
 from .cell_tuning import StudyWorker
 from .frozen_features import Features
 from .options import StudyOptions
+from .other_microscopes import other_microscopes
 from .plan import BASE, Cell, Plan, make_plan
 from .trial_queue import HEARTBEAT_S, open_storage, sqlite_url
 from .whole_fields import whole_field_figures
@@ -51,6 +56,12 @@ class StudyLocation:
         Seconds between two heartbeats.
     cache : Path, optional
         Folder of cached features; the user's cache folder by default.
+    ray : str, optional
+        Ray cluster whose workers take part: ``"local"``, ``"auto"`` or an address.
+    worker_cpus : int
+        Of each of them.
+    worker_gpus : float
+        Of each of them.
     """
 
     out: Path
@@ -58,6 +69,9 @@ class StudyLocation:
     resume: bool = False
     heartbeat_s: int = HEARTBEAT_S
     cache: Path | None = None
+    ray: str | None = None
+    worker_cpus: int = 1
+    worker_gpus: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -187,6 +201,7 @@ def study(options: StudyOptions, location: StudyLocation, *, quiet: bool = False
         plan = make_plan(options, progress.show)
         if options.beside is not None:  # a wrong file is reported before anything is trained
             whole_field_figures(options.beside, plan.settings["data"])
+        other_microscopes(options.adoption, options.laboratories)
         for line in plan.settings["reading"]:
             progress.say(line)
         for name, reason in plan.settings["left_out"].items():
@@ -200,10 +215,46 @@ def study(options: StudyOptions, location: StudyLocation, *, quiet: bool = False
             out / "fits",
             TrainingProgress(quiet=True),
         )
-        for stage in stages(plan):
-            run_stage(worker, stage, progress)
-            page = _write(worker, out)
+        with _ray_workers(options, location, progress):
+            for stage in stages(plan):
+                run_stage(worker, stage, progress)
+                page = _write(worker, out)
     return page
+
+
+def take_part(
+    options: StudyOptions, storage: str, heartbeat_s: int, cache: Path | None = None
+) -> None:
+    """Work for a study whose page another process writes.
+
+    Parameters
+    ----------
+    options : StudyOptions
+    storage : str
+        As of `StudyLocation`.
+    heartbeat_s : int
+    cache : Path, optional
+    """
+    with TemporaryDirectory(prefix="alledge-study-") as folder:
+        location = StudyLocation(Path(folder, "study"), storage, False, heartbeat_s, cache)
+        study(options, location, quiet=True)
+
+
+def _ray_workers(
+    options: StudyOptions, location: StudyLocation, progress: StudyProgress
+) -> AbstractContextManager[None]:
+    """Have Ray workers take part in a study, if the user asked for them."""
+    if location.ray is None:
+        return nullcontext()
+    url = location.storage or sqlite_url(location.out / DATABASE)
+    return workers_run(
+        partial(take_part, options, url, location.heartbeat_s, location.cache),
+        location.ray,
+        cpus=location.worker_cpus,
+        gpus=location.worker_gpus,
+        is_shared=location.storage is not None,
+        say=progress.say,
+    )
 
 
 def _check_folder(location: StudyLocation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,11 @@ from ..networks.architectures import architecture
 from ..provenance import PACKAGES, code_version, package_versions
 from ..roc import roc_points
 from .cell_tuning import StudyWorker
+from .ensembles import compare_ensembles
 from .field_figures import camera_alone_fields, count_alone, field_figures
 from .model_comparison import compare
 from .model_costs import computed_by, cost, paper, trained
+from .other_microscopes import other_microscopes
 from .plan import BASE, HEAD, Plan
 from .pooled_sections import (
     FoldScores,
@@ -63,15 +65,29 @@ def study_document(worker: StudyWorker) -> Json:
         "computed_by": computed_by(worker),
         "versions": package_versions((*PACKAGES, "optuna")),
         "remaining": {"fits": sum(fit is None for fit in fits), "of": len(fits)},
-        "sections": [_section(worker, section) for section in sections(plan)],
+        "sections": _sections(worker),
         **_beside(plan),
+        "other_microscopes": other_microscopes(plan.options.adoption, plan.options.laboratories),
         "tuned": _tuned_rows(worker),
         "costs": [cost(worker, model) for model in plan.options.models],
         "paper": paper(plan),
     }
 
 
-def _section(worker: StudyWorker, section: Section) -> Json:
+def _sections(worker: StudyWorker) -> list[Json]:
+    plan, rows = worker.plan, []
+    ensembles: dict[str, dict[str, Json]] = {}
+    for section in sections(plan):
+        row, compared = _section(worker, section)
+        if section.split not in ensembles:
+            fits = _fits_of_split(worker, section, compared)
+            ensembles[section.split] = compare_ensembles(plan, section.split, fits)
+        rows.append(row | {"ensembles": ensembles[section.split].get(section.key)})
+    return rows
+
+
+def _section(worker: StudyWorker, section: Section) -> tuple[Json, dict[str, str]]:
+    """Return the figures of a section, and the kind of each model that is compared."""
     plan = worker.plan
     rows: list[Json] = []
     correct: dict[tuple[str, str], NDArray[np.bool_]] = {}
@@ -84,7 +100,7 @@ def _section(worker: StudyWorker, section: Section) -> Json:
                 rows.append(row | _fields_of_row(worker, section, model, kind))
     groups = plan.splits[section.split].groups
     compared = _compared_kinds(plan, correct)
-    return {
+    document = {
         "split": section.split,
         "name": section.name,
         "folds": len(section.folds),
@@ -100,6 +116,21 @@ def _section(worker: StudyWorker, section: Section) -> Json:
         ),
         **_fields_of_section(plan, section),
     }
+    return document, compared
+
+
+def _fits_of_split(
+    worker: StudyWorker, section: Section, kinds: Mapping[str, str]
+) -> dict[str, list[FoldScores]]:
+    """Return the scores of all folds of a section's split, of models whose folds are finished."""
+    folds = worker.plan.splits[section.split].folds
+    scores: dict[str, list[FoldScores]] = {}
+    for model, kind in kinds.items():
+        fits = [_fit_of(worker, section, model, kind, fold) for fold in folds]
+        finished = [fit for fit in fits if fit]
+        if len(finished) == len(folds):
+            scores[model] = [{"images": fit["images"], "scores": fit["scores"]} for fit in finished]
+    return scores
 
 
 def _fields_of_section(plan: Plan, section: Section) -> Json:
@@ -109,7 +140,7 @@ def _fields_of_section(plan: Plan, section: Section) -> Json:
     return {
         "fields": {
             "camera_alone": camera_alone_fields(plan, section.folds),
-            "count_alone": count_alone(plan, section.split).get(_key(section)),
+            "count_alone": count_alone(plan, section.split).get(section.key),
         }
     }
 
@@ -119,20 +150,10 @@ def _fields_of_row(worker: StudyWorker, section: Section, model: str, kind: str)
     plan = worker.plan
     if plan.options.cells is None:
         return {}
-    folds = plan.splits[section.split].folds
-    fits = [_fit_of(worker, section, model, kind, fold) for fold in folds]
-    finished = [fit for fit in fits if fit]
-    if len(finished) < len(folds):
+    scores = _fits_of_split(worker, section, {model: kind}).get(model)
+    if scores is None:
         return {"fields": None}
-    scores: list[FoldScores] = [
-        {"images": fit["images"], "scores": fit["scores"]} for fit in finished
-    ]
-    return {"fields": field_figures(plan, section.split, scores).get(_key(section))}
-
-
-def _key(section: Section) -> str:
-    """Return the name of a section in figures of fields."""
-    return section.folds[0].camera or section.split
+    return {"fields": field_figures(plan, section.split, scores).get(section.key)}
 
 
 def _beside(plan: Plan) -> Json:

@@ -1,6 +1,7 @@
 """Measures adoption on the camera that the networks of a camera-split run have not seen.
 
-python -m alledge.benchmarks.internal.adoption.trials RUN --features FILE.npz [--shuffles 200]
+python -m alledge.benchmarks.internal.adoption.trials RUN --features FILE.npz [--json FILE]
+    [--shuffles 200]
 
 Some cells of the other camera are adopted, and the cells of all other fields of that camera are
 judged, so that no figure is of a field that took part.
@@ -16,13 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ....runtime.files import write_json
 from ....runtime.metrics.decisions import is_positive
 from ....runtime.metrics.intervals import auc, wilson
-from ....runtime.metrics.metrics import brier, ece
+from ....runtime.metrics.metrics import Json, brier, ece
 from ....runtime.sites.judgement import answers, cross_validated, judge_refit
 from ....runtime.sites.refit import SiteHead, fit_head
 from ....runtime.sites.solver import Examples
-from ....train.runs.run_folder import load_run
+from ....train.runs.run_folder import Run, load_run
 from .unseen_cameras import OtherCamera, other_cameras
 
 SIZES, REPEATS, MOST_OF_A_GROUP = (25, 50, 100, 200), 4, 6
@@ -39,21 +41,19 @@ def main() -> None:
     parser.add_argument("--features", type=Path, required=True, help="written if it is missing")
     parser.add_argument("--shuffles", type=int, default=0, help="of the labels of 50 cells")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="trials of each network")
+    parser.add_argument(
+        "--json", type=Path, help="write the figures for `alledge study --adoption`"
+    )
     arguments = parser.parse_args()
     run = load_run(arguments.run)
     cameras = list(other_cameras(run, arguments.features))
-    labels, positive = run.labels, run.positive
     if arguments.shuffles:
-        shuffles(cameras, labels, positive, arguments.shuffles)
+        shuffles(cameras, run.labels, run.positive, arguments.shuffles)
         return
-    by_name = defaultdict(list)
-    for camera in cameras:
-        by_name[camera.name].append(camera)
-    for name, networks in by_name.items():
-        print(f"{name}: {len(networks)} networks that have not seen it")
-        for size in SIZES:
-            trials(networks, labels, positive, size, arguments.repeats)
-        all_cells(networks[0], labels, positive)
+    document = measured(run, cameras, arguments.repeats)
+    print(trials_text(document))
+    if arguments.json is not None:
+        write_json(arguments.json, document)
 
 
 def shuffles(
@@ -71,10 +71,45 @@ def shuffles(
     print(f"shuffled labels: {adopted} of {count} adopted ({low:.3f}-{high:.3f})")
 
 
+def measured(run: Run, cameras: Sequence[OtherCamera], repeats: int) -> Json:
+    """Return the figures of all cameras as a document (schema ``adoption-trials``)."""
+    by_name = defaultdict(list)
+    for camera in cameras:
+        by_name[camera.name].append(camera)
+    labels, positive = run.labels, run.positive
+    return {
+        "schema": "alledge/adoption-trials",
+        "schema_version": 1,
+        "model": run.record["model"],
+        "run": run.path.name,
+        "fine_tuned": run.record["epochs"] > 0,
+        "cameras": [
+            {
+                "camera": name,
+                "networks": len(networks),
+                "trials": [
+                    row
+                    for size in SIZES
+                    if (row := trials(networks, labels, positive, size, repeats)) is not None
+                ],
+                "all_cells": all_cells(networks[0], labels, positive),
+            }
+            for name, networks in by_name.items()
+        ],
+    }
+
+
 def trials(
     networks: Iterable[OtherCamera], labels: Labels, positive: Labels, size: int, repeats: int
-) -> None:
-    """Print mean figures on the fields that took no part, before and after adopting."""
+) -> Json | None:
+    """Return mean figures on the fields that took no part, before and after adopting.
+
+    Returns
+    -------
+    dict or None
+        `auc_range` is the smallest and the largest AUC of a refitted layer. None if in no trial
+        both parts have cells of both sides.
+    """
     sides, rows, adopted = is_positive(labels, positive), [], 0
     for camera in networks:
         for seed in range(repeats):
@@ -87,27 +122,54 @@ def trials(
             head = fit_head(part, camera.shipped, labels, positive)
             rows.append([_figures(row, rest, sides) for row in (camera.shipped, head)])
     if not rows:
-        return
-    means = np.mean(rows, axis=0)
-    print(f"  {size} cells: {adopted} of {len(rows)} adopted")
-    for name, row in zip(("shipped", "refitted"), means, strict=True):
-        print(
-            f"    {name:9}" + "".join(f"  {k} {v:.3f}" for k, v in zip(COLUMNS, row, strict=True))
-        )
+        return None
+    shipped, refitted = np.mean(rows, axis=0).round(4).tolist()
+    areas = [row[1][COLUMNS.index("auc")] for row in rows]
+    return {
+        "cells": size,
+        "trials": len(rows),
+        "adopted": adopted,
+        "shipped": dict(zip(COLUMNS, shipped, strict=True)),
+        "refitted": dict(zip(COLUMNS, refitted, strict=True)),
+        "auc_range": [round(min(areas), 4), round(max(areas), 4)],
+    }
 
 
-def all_cells(camera: OtherCamera, labels: Labels, positive: Labels) -> None:
-    """Print the cross-validated AUC after adopting all cells, against each other label."""
+def all_cells(camera: OtherCamera, labels: Labels, positive: Labels) -> Json:
+    """Return the cross-validated AUC after adopting all cells, against each other label."""
     sides, examples = is_positive(labels, positive), camera.examples
     before = answers(camera.shipped, examples, sides).p
     after = cross_validated(examples, camera.shipped, labels, positive).p
     truth = sides[examples.truth]
-    print(f"  all {len(examples)} cells, cross-validated by field: ECE {_ece(truth, after):.3f}")
+    against = []
     for name in ("all", *(label for label in labels if label not in positive)):
         rows = truth | (~truth if name == "all" else examples.truth == labels.index(name))
-        areas = [auc(truth[rows], p[rows]) for p in (before, after)]
+        shipped, refitted = (round(auc(truth[rows], p[rows]), 4) for p in (before, after))
         others = int((~truth[rows]).sum())
-        print(f"    against {others} {name}: AUC {areas[0]:.3f} shipped, {areas[1]:.3f} refitted")
+        against.append({"label": name, "cells": others, "shipped": shipped, "refitted": refitted})
+    return {"cells": len(examples), "ece": round(_ece(truth, after), 4), "against": against}
+
+
+def trials_text(document: Json) -> str:
+    """Return the document as text."""
+    lines = []
+    for camera in document["cameras"]:
+        lines.append(f"{camera['camera']}: {camera['networks']} networks that have not seen it")
+        for row in camera["trials"]:
+            lines.append(f"  {row['cells']} cells: {row['adopted']} of {row['trials']} adopted")
+            for name in ("shipped", "refitted"):
+                figures = "".join(f"  {key} {row[name][key]:.3f}" for key in COLUMNS)
+                lines.append(f"    {name:9}{figures}")
+        whole = camera["all_cells"]
+        lines.append(
+            f"  all {whole['cells']} cells, cross-validated by field: ECE {whole['ece']:.3f}"
+        )
+        lines += [
+            f"    against {row['cells']} {row['label']}: AUC {row['shipped']:.3f} shipped, "
+            f"{row['refitted']:.3f} refitted"
+            for row in whole["against"]
+        ]
+    return "\n".join(lines)
 
 
 def _figures(head: SiteHead, examples: Examples, sides: NDArray[np.bool_]) -> list[float]:

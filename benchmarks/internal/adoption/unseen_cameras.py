@@ -79,28 +79,35 @@ def _other_camera(run: Run, fold: int, arrays: dict[str, NDArray[Any]]) -> Other
 
 
 def _fold_arrays(run: Run) -> Iterator[tuple[str, NDArray[Any]]]:
-    from ....train.fitting.training_loop import forward
-    from ....train.networks.network import HEAD, features_of
+    from ....train.networks.network import HEAD
 
     images = read_run_images(run)
     groups = np.unique(images.groups, return_inverse=True)[1].astype(np.int64)
     truth = np.array([run.labels.index(label) for label in images.labels], dtype=np.int64)
     for fold in run.fold_numbers:
-        camera, cells = _unseen_cells(images, run, fold)
+        camera, cells = unseen_cells(images, run, fold)
         network = load_network(run.fold_model_path(fold))
-        features = forward(features_of(network), images.images[cells])
         weights, bias = network.get_layer(HEAD).layers[-1].get_weights()
-        if features.ndim == 4:  # the head averages over the places
-            features = features.mean(axis=(1, 2))
         yield f"{fold}-camera", np.array(camera)
-        yield f"{fold}-features", features.astype(np.float32)
+        yield f"{fold}-features", features_of_cells(network, images.images[cells])
         yield f"{fold}-truth", truth[cells]
         yield f"{fold}-groups", groups[cells]
         yield f"{fold}-weights", weights
         yield f"{fold}-bias", bias
 
 
-def _unseen_cells(images: RunImages, run: Run, fold: int) -> tuple[str, NDArray[np.int64]]:
+def features_of_cells(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the input of the last dense layer of a network, (N, D), for the squares of cells."""
+    from ....train.fitting.training_loop import forward
+    from ....train.networks.network import features_of
+
+    features = forward(features_of(network), pixels)
+    if features.ndim == 4:  # the head averages over the places
+        features = features.mean(axis=(1, 2))
+    return features.astype(np.float32)
+
+
+def unseen_cells(images: RunImages, run: Run, fold: int) -> tuple[str, NDArray[np.int64]]:
     """Return the camera whose blasts test a fold, and its cells whose groups did not train it."""
     positive = [
         index for index in images.tested_images(fold) if images.labels[index] in run.positive

@@ -130,6 +130,15 @@ def result_of(
     return row and int(row[0])
 
 
+def has_result(connection: sqlite3.Connection, content: str, bundle: str) -> bool:
+    """Return whether a content has a result of a bundle, with any version of any site."""
+    row = connection.execute(
+        "SELECT 1 FROM entries WHERE kind = 'result' AND content = ? AND bundle = ?",
+        (content, bundle),
+    ).fetchone()
+    return row is not None
+
+
 def last_number(connection: sqlite3.Connection) -> int:
     """Return the number of the last row; 0 if there is none."""
     return int(connection.execute("SELECT coalesce(max(number), 0) FROM entries").fetchone()[0])

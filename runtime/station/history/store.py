@@ -7,7 +7,7 @@ import datetime
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,17 @@ class History:
         bool
             True if it is new. It is on the disk then.
         """
+        return self.add_all([new])[0]
+
+    def add_all(self, new: Sequence[NewEntry]) -> list[tuple[int, bool]]:
+        """Write several rows with one flush to the disk: all of them, or none; as `add`."""
+        with self._writing() as connection:
+            return [self._add(connection, entry) for entry in new]
+
+    def _add(self, connection: sqlite3.Connection, new: NewEntry) -> tuple[int, bool]:
+        if (number := self._present(connection, new)) is not None:
+            self._remember(connection, new.seen, new.content)
+            return number, False
         salt, name = secrets.token_hex(16), new.name and storable(new.name)
         body: dict[str, Any] = {
             "schema_version": BODY_VERSION,
@@ -109,24 +120,19 @@ class History:
             },
             **new.facts,
         }
-        with self._writing() as connection:
-            if (number := self._present(connection, new)) is not None:
-                self._remember(connection, new.seen, new.content)
-                return number, False
-            number = self._append(
-                connection, new.kind, body, content=new.content, bundle=new.bundle, site=new.site,
-                state=new.state, **searchable(new.kind, body),
-            )  # fmt: skip
-            if name is not None:
-                connection.execute(
-                    "INSERT INTO names VALUES (?, ?, ?, ?)",
-                    (number, salt, name.name, name.folder),
-                )
-            connection.executemany(
-                "INSERT INTO pictures VALUES (?, ?, ?)",
-                [(number, kind, picture.jpeg) for kind, picture in new.pictures.items()],
+        number = self._append(
+            connection, new.kind, body, content=new.content, bundle=new.bundle, site=new.site,
+            state=new.state, **searchable(new.kind, body),
+        )  # fmt: skip
+        if name is not None:
+            connection.execute(
+                "INSERT INTO names VALUES (?, ?, ?, ?)", (number, salt, name.name, name.folder)
             )
-            self._remember(connection, new.seen, new.content)
+        connection.executemany(
+            "INSERT INTO pictures VALUES (?, ?, ?)",
+            [(number, kind, picture.jpeg) for kind, picture in new.pictures.items()],
+        )
+        self._remember(connection, new.seen, new.content)
         return number, True
 
     def add_verdict(self, refers_to: int, cell: int | None, label: str | None) -> int:
@@ -210,6 +216,11 @@ class History:
         """Return the number of the result of a content, or None."""
         with self._using() as connection:
             return queries.result_of(connection, content, bundle, site)
+
+    def has_result(self, content: str, bundle: str) -> bool:
+        """Return whether a content has a result of a bundle, with any version of any site."""
+        with self._using() as connection:
+            return queries.has_result(connection, content, bundle)
 
     def content_of_file(self, seen: SeenFile) -> str | None:
         """Return the digest that a file had, if its size and time are still the same."""

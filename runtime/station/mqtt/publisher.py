@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import sys
 import threading
 import time
@@ -199,8 +200,12 @@ class Publisher:
         self._connected.set()
 
     def _on_connect_fail(self, client: Any, _: Any) -> None:
-        reason = sys.exc_info()[1]
-        self._say("no connection with", f"{reason or 'unknown'}; trying again")
+        error = sys.exc_info()[1]
+        reason = str(error or "unknown")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            fix = "--mqtt-ca FILE, with the certificate of its authority"
+            reason = f"its certificate is not trusted ({error.verify_message}); fix: {fix}"
+        self._say("no connection with", f"{reason}; trying again")
 
     def _on_disconnect(self, client: Any, _: Any, flags: Any, reason: Any, properties: Any) -> None:
         was_connected = self._connected.is_set()

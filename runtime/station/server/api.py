@@ -20,6 +20,7 @@ from .event_feed import TooManyPagesError
 from .openapi import openapi_document
 from .request_parts import entry_query, error_answer, small_json, whole_number
 from .services import Services, metrics_text
+from .site_api import site_routes
 from .uploads import UploadError
 
 REMOVED = "it was classified before, and the content of its entry was removed"
@@ -46,6 +47,7 @@ def routes() -> list[Route]:
         Route("/v1/cells", list_cells, methods=["GET"]),
         Route("/v1/agreement", show_agreement, methods=["GET"]),
         *camera_routes(),
+        *site_routes(),
         Route("/v1/events", events, methods=["GET"]),
         Route("/v1/login", login, methods=["POST"]),
         Route("/metrics", metrics, methods=["GET"]),
@@ -79,11 +81,12 @@ def _record(entry: Entry, services: Services) -> dict[str, Any]:
     """Return the record of an upload; a client's name of a file is no part of it."""
     if entry.record is not None:
         return {**entry.record, "image": None}
-    bundle = services.classifier.bundle
+    classifier = services.model.current.classifier
+    bundle = classifier.bundle
     record: dict[str, Any] = {
         "image": None, "status": "error", "label": None, "probability": None, "scores": None,
-        "threshold": services.classifier.threshold, "flags": [], "bundle": bundle.name,
-        "digest": bundle.digest, "backend": services.classifier.backend.name, "ms": 0.0,
+        "threshold": classifier.threshold, "flags": [], "bundle": bundle.name,
+        "digest": bundle.digest, "backend": classifier.backend.name, "ms": 0.0,
         "error": (entry.body or {}).get("reason") or REMOVED,
     }  # fmt: skip
     if bundle.task == "cell":

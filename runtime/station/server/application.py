@@ -11,11 +11,17 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ....errors import HistoryError, UsageError
+from ....errors import AlledgeError, HistoryError, SiteError, UsageError
 from .access import AccessMiddleware
 from .api import routes
 from .pages import page_routes
-from .request_parts import on_history_error, on_upload_error, on_usage_error
+from .request_parts import (
+    on_alledge_error,
+    on_history_error,
+    on_site_error,
+    on_upload_error,
+    on_usage_error,
+)
 from .services import Services
 from .uploads import UploadError
 
@@ -42,6 +48,8 @@ def application(services: Services) -> Starlette:
         exception_handlers={
             HistoryError: on_history_error,
             UsageError: on_usage_error,
+            SiteError: on_site_error,
+            AlledgeError: on_alledge_error,
             UploadError: on_upload_error,
             HTTPException: _on_http_error,
             Exception: _on_error,

@@ -17,11 +17,10 @@ from ..history.entries import Entry, FileName
 from .uploads import Upload
 
 if TYPE_CHECKING:
-    from ...classifier import Classifier
     from ...previews import Preview
     from ...records import Result
     from ..history.store import History
-    from ..recording import Recorder
+    from ..model import LoadedModel, StationModel
 
 MOST_WAITING = 16  # uploads beside those in work
 FIRST_GUESS_S = 1.0  # of the time of an image, before one was classified
@@ -46,9 +45,8 @@ class ClassifyQueue:
 
     Parameters
     ----------
-    classifier : Classifier
+    model : StationModel
         With previews, in throughput mode.
-    recorder : Recorder
     history : History
     workers : int
         Number of images in work at once.
@@ -58,13 +56,12 @@ class ClassifyQueue:
 
     def __init__(
         self,
-        classifier: Classifier,
-        recorder: Recorder,
+        model: StationModel,
         history: History,
         workers: int,
         max_megapixels: float,
     ) -> None:
-        self._classifier, self.recorder, self._history = classifier, recorder, history
+        self._model, self._history = model, history
         self._max_megapixels = max_megapixels
         self._workers = workers
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="alledge-upload")
@@ -128,26 +125,29 @@ class ClassifyQueue:
 
     def _work(self, upload: Upload) -> Entry:
         started = time.perf_counter()
-        content = digest_of(upload.content)
-        recorder, history = self.recorder, self._history
-        number = history.find_result(content, recorder.bundle, recorder.site)
-        if number is None:
-            number = self._classify(upload, content)
-            seconds = time.perf_counter() - started
-            with self._lock:
-                self.classified += 1
-                self.seconds += seconds
-                self._mean_s += 0.2 * (seconds - self._mean_s)
+        content, history = digest_of(upload.content), self._history
+        with self._model.use() as model:
+            recorder = model.recorder
+            number = history.find_result(content, recorder.bundle, recorder.site)
+            if number is None:
+                number = self._classify(upload, content, model)
+                self._count(time.perf_counter() - started)
         entry = history.entry(number)
         assert entry is not None
         return entry
 
-    def _classify(self, upload: Upload, content: str) -> int:
+    def _count(self, seconds: float) -> None:
+        with self._lock:
+            self.classified += 1
+            self.seconds += seconds
+            self._mean_s += 0.2 * (seconds - self._mean_s)
+
+    def _classify(self, upload: Upload, content: str, model: LoadedModel) -> int:
         name = None if upload.name is None else FileName(upload.name)
-        recorder = self.recorder
+        recorder = model.recorder
         reason = self._too_many_pixels(upload.content)
         if reason is None:
-            result = self._classifier.classify(upload.content)
+            result = model.classifier.classify(upload.content)
             reason = result.error
             if reason is None:
                 result = replace(result, preview=self._preview(upload.content, result))

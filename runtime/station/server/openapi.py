@@ -31,7 +31,12 @@ def openapi_document() -> dict[str, Any]:
         },
         "paths": _paths(),
         "components": {
-            "schemas": {"record": _schema("classify"), "entry": _schema("history-entry")},
+            "schemas": {
+                "record": _schema("classify"),
+                "entry": _schema("history-entry"),
+                "adoption": _schema("adoption"),
+                "site": _site(),
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
@@ -95,6 +100,7 @@ def _paths() -> dict[str, Any]:
                 },
             }
         },
+        **_site_paths(),
         "/v1/events": _get("Server-sent events", {"text/event-stream": {}}, 503),
         "/v1/login": {
             "post": {
@@ -109,6 +115,55 @@ def _paths() -> dict[str, Any]:
         "/metrics": _get("Figures for Prometheus", {"text/plain": {}}, 503),
         "/openapi.json": _get("This document", {"type": "object"}),
     }  # fmt: skip
+
+
+def _site_paths() -> dict[str, Any]:
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+
+    def post(summary: str, status: str) -> dict[str, Any]:
+        return {
+            "post": {
+                "summary": summary,
+                "parameters": [name],
+                "requestBody": _json_body({"type": "object"}),
+                "responses": {
+                    status: _json("The site", _reference("site")),
+                    **_errors(400, 404, 408, 409, 413, 415, 422, 503),
+                },
+            }
+        }
+
+    return {
+        "/v1/site": _get("The site, what was checked, and the adoption", _reference("site"), 503),
+        "/v1/sites/{name}/adopt": post("Adopt from what people have checked", "202"),
+        "/v1/sites/{name}/revert": post("Take the version before into use", "200"),
+    }
+
+
+def _site() -> dict[str, Any]:
+    text, flag = {"type": "string"}, {"type": "boolean"}
+    counts = dict.fromkeys(("count", "images", "lost", "least", "least_images"), COUNT)
+    checked = {**counts, "labels": {"type": "object", "additionalProperties": COUNT}}
+    run = {
+        "state": {"enum": ["none", "reading", "fitting", "finished", "failed"]},
+        "done": COUNT,
+        "images": COUNT,
+        "error": {"type": ["string", "null"]},
+        "outcome": {"anyOf": [{"type": "null"}, _reference("adoption")]},
+    }
+    return _object(
+        name={"type": ["string", "null"]},
+        version={"type": ["integer", "null"]},
+        adopted=flag,
+        needs_key=flag,
+        problem=text,
+        checked=_object(**checked),
+        run=_object(**run),
+    )
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _classify() -> dict[str, Any]:
@@ -193,6 +248,8 @@ def _reference(name: str) -> dict[str, Any]:
 
 
 def _schema(name: str) -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    text = (SCHEMAS / f"{name}.json").read_text(encoding="utf-8")
+    place = f'"#/components/schemas/{name}/$defs/'  # only "adoption" has definitions
+    schema: dict[str, Any] = json.loads(text.replace('"#/$defs/', place))
     schema.pop("$schema", None)
     return schema

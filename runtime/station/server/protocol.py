@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableSet
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CONNECTIONS = 512
+BACKLOG = 128  # connections that wait; so many are taken before a request of others is answered
 HEADER_TIMEOUT_S = 15.0
+
+
+class Connections(MutableSet[Any]):
+    """The connections of a server; those that were silent for longest come first."""
+
+    def __init__(self) -> None:
+        self._order: dict[Any, None] = {}
+
+    def __contains__(self, connection: object) -> bool:
+        return connection in self._order
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._order)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def add(self, value: Any) -> None:
+        """Put a connection that was heard last."""
+        self._order.pop(value, None)
+        self._order[value] = None
+
+    def discard(self, value: Any) -> None:
+        """Forget a connection."""
+        self._order.pop(value, None)
 
 
 class LimitedProtocol(H11Protocol):
@@ -24,11 +50,9 @@ class LimitedProtocol(H11Protocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._late: asyncio.TimerHandle | None = None
-        self._heard_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._heard_s = self.loop.time()
         if len(self.connections) > MOST_CONNECTIONS and not self._replace_idle():
             self.transport.abort()
         else:
@@ -36,7 +60,8 @@ class LimitedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._heard_s = self.loop.time()
+        if self in self.connections:
+            self.connections.add(self)
         if self.cycle is None or self.cycle.response_complete:
             self._wait_for_header()
         else:
@@ -48,13 +73,12 @@ class LimitedProtocol(H11Protocol):
 
     def _replace_idle(self) -> bool:
         """Close the connection that was silent for longest; return whether one is idle."""
-        others = [other for other in self.connections if isinstance(other, LimitedProtocol)]
-        idle = [other for other in others if other is not self and other._is_idle()]
-        if not idle:
-            return False
-        oldest = min(idle, key=lambda other: other._heard_s)
-        oldest.transport.abort()
-        return True
+        for other in self.connections:
+            if isinstance(other, LimitedProtocol) and other is not self and other._is_idle():
+                self.connections.discard(other)
+                other.transport.abort()
+                return True
+        return False
 
     def _is_idle(self) -> bool:
         has_answered = self.cycle is None or self.cycle.response_complete
@@ -81,6 +105,7 @@ class StationServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
+        self.server_state.connections = Connections()  # type: ignore[assignment]
         self._end_streams = end_streams
 
     async def shutdown(self, sockets: Any = None) -> None:

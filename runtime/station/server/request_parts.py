@@ -9,7 +9,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ....errors import HistoryError, UsageError
+from ....errors import AlledgeError, HistoryError, SiteError, UsageError
 from ..history.queries import EntryQuery
 from ..history.times import utc_text
 from .uploads import UploadError
@@ -32,6 +32,18 @@ async def on_usage_error(request: Request, error: Exception) -> Response:
     return error_answer(
         422, error.what, error.fix or (f"allowed: {error.allowed}" if error.allowed else "")
     )
+
+
+async def on_site_error(request: Request, error: Exception) -> Response:
+    """Answer a request that a site profile does not allow now."""
+    assert isinstance(error, SiteError)
+    return error_answer(409, error.what, error.fix or "")
+
+
+async def on_alledge_error(request: Request, error: Exception) -> Response:
+    """Answer while this device is not set up as it has to be."""
+    assert isinstance(error, AlledgeError)
+    return error_answer(503, error.what, error.fix or "")
 
 
 async def on_upload_error(request: Request, error: Exception) -> Response:

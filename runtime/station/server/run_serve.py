@@ -20,13 +20,12 @@ from ..home import station_home
 from ..mqtt.broker import parse_broker
 from ..mqtt.publisher import publishing
 from ..options import StationOptions
-from ..recording import Recorder
-from ..watching.run_watch import check_folders, load_classifier, new_watcher, notice
+from ..watching.run_watch import check_folders, load_model, new_watcher, notice
 from ..watching.watcher import Watcher
 from .access_options import check_access
 
 if TYPE_CHECKING:
-    from ...classifier import Classifier
+    from ..model import StationModel
     from .services import Services
 
 SHUTDOWN_S = 3  # for answers that are under way
@@ -75,14 +74,13 @@ def serve_station(options: StationOptions, server: ServerOptions) -> None:
         listener = enter(contextlib.closing(listen(server.host, server.port)))
         history, reading = enter(History(place)), enter(History(place))
         timer = enter(FreezeTimer(options.timeout_s))
-        classifier = enter(load_classifier(timer, options, place))
-        enter(publishing(broker, classifier.bundle, place, notice))
-        services = enter(_services(options, server, classifier, history, reading))
+        model = enter(load_model(timer, options, place))
+        enter(publishing(broker, model.bundle, place, notice))
+        services = enter(_services(options, server, model, history, reading))
         services.camera = enter(grabbing(camera, notice))
-        recorder = services.queue.recorder
         if options.folders or camera is not None:
             services.watcher = new_watcher(
-                options, camera, classifier, recorder, history, place, lambda number, path: None
+                options, camera, model, history, place, lambda number, path: None
             )
             enter(_watching(services))
         _run(server, services, listener)
@@ -129,10 +127,11 @@ def address_of(listener: socket.socket, host: str) -> str:
 def _services(
     options: StationOptions,
     server: ServerOptions,
-    classifier: Classifier,
+    model: StationModel,
     history: History,
     reading: History,
 ) -> Iterator[Services]:
+    from ..adopting import Adopting
     from .access import access_rules
     from .classify_queue import ClassifyQueue
     from .event_feed import EventFeed
@@ -140,10 +139,11 @@ def _services(
     from .uploads import UploadReader
 
     workers = usable_cores() if options.threads is None else options.threads
-    queue = ClassifyQueue(classifier, Recorder(classifier), history, workers, server.max_megapixels)
+    queue = ClassifyQueue(model, history, workers, server.max_megapixels)
+    adopting = Adopting(model, reading, reading.path.parent, options.threads)
     try:
         yield Services(
-            classifier, reading, queue, UploadReader(server.max_mib), EventFeed(reading),
+            model, adopting, reading, queue, UploadReader(server.max_mib), EventFeed(reading),
             access_rules(server.host, server.token, server.names),
         )  # fmt: skip
     finally:
@@ -187,13 +187,13 @@ def _run(options: ServerOptions, services: Services, listener: socket.socket) ->
     import uvicorn
 
     from .application import application
-    from .protocol import LimitedProtocol, StationServer
+    from .protocol import BACKLOG, LimitedProtocol, StationServer
 
     address = address_of(listener, options.host)
     config = uvicorn.Config(
         application(services), http=LimitedProtocol, ws="none", lifespan="on", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=15,
-        timeout_graceful_shutdown=SHUTDOWN_S, log_level="error",
+        timeout_graceful_shutdown=SHUTDOWN_S, backlog=BACKLOG, log_level="error",
     )  # fmt: skip
     server = StationServer(config, services.feed.end_streams)
     echo(address)

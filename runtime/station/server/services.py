@@ -18,8 +18,10 @@ from ..history.queries import EntryQuery
 
 if TYPE_CHECKING:
     from ...classifier import Classifier
+    from ..adopting import Adopting
     from ..camera.grabber import CameraGrabber
     from ..history.store import History
+    from ..model import StationModel
     from ..watching.watcher import Watcher
     from .access import AccessRules
     from .classify_queue import ClassifyQueue
@@ -73,7 +75,8 @@ class Services:
 
     Parameters
     ----------
-    classifier : Classifier
+    model : StationModel
+    adopting : Adopting
     history : History
         For reading; the writers have others.
     queue : ClassifyQueue
@@ -88,7 +91,8 @@ class Services:
         Why watching ended.
     """
 
-    classifier: Classifier
+    model: StationModel
+    adopting: Adopting
     history: History
     queue: ClassifyQueue
     reader: UploadReader
@@ -112,6 +116,8 @@ class Services:
             problems.append(f"the disk of the history has only {free >> 20} MiB left")
         if self.watching is not None and not self.watching.is_alive() and not self.failure:
             problems.append("the folders are not watched")
+        if self.model.problem:
+            problems.append(self.model.problem)
         if self.watcher is not None:
             problems += [
                 f"{name} is not watched: {why}" for name, why in self.watcher.problems.items()
@@ -120,38 +126,38 @@ class Services:
 
     def state(self) -> StateDocument:
         """Return what the page shows on every screen."""
-        bundle = self.classifier.bundle
+        bundle, classifier = self.model.bundle, self.model.current.classifier
         waiting = self.queue.waiting + (self.watcher.waiting if self.watcher else 0)
         return {
             "version": __version__,
             "bundle": bundle.name,
             "digest": bundle.digest,
-            "engine": self.classifier.backend.engine,
+            "engine": classifier.backend.engine,
             "task": bundle.task,
             "labels": list(bundle.labels),
             "positive": list(bundle.positive),
-            "threshold": self.classifier.threshold,
+            "threshold": classifier.threshold,
             "folders": [] if self.watcher is None else self.watcher.folders,
             "camera": self.camera is not None,
             "problems": self.problems(),
             "waiting": waiting,
             "max_bytes": self.reader.limit,
             "counts": dict(self.history.counts()),
-            "coverage": self._coverage(),
+            "coverage": self._coverage(classifier),
             "agreement": agreement(self.history),
             "last": self.history.last_number(),
         }
 
-    def _coverage(self) -> CoverageDocument:
+    def _coverage(self, classifier: Classifier) -> CoverageDocument:
         recent = self.history.entries(EntryQuery(unread=False, limit=RECENT))
-        site = self.classifier.site
+        site = classifier.site
         flags = [(entry.record or {}).get("flags") or () for entry in recent]
         return {
             "commissioned": site is not None and site.coverage is not None,
             "site": None if site is None else site.label,
             "verdict": None if site is None else site.coverage,
             "adopted": site is not None and site.head is not None,
-            "guarded": self.classifier.guarded,
+            "guarded": classifier.guarded,
             "recent": len(recent),
             "unfamiliar": sum(any(flag in UNFAMILIAR for flag in row) for row in flags),
         }

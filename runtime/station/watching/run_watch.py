@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ....errors import UsageError
 from ...bundle.finding import builtin_notice, open_bundle
 from ...classifier import Classifier
-from ...sites.profile import site_in_use
+from ...garbage import collect_from_now_on
 from ...terminal import echo, printable
 from ...watchdog import FreezeTimer
 from ..camera.session import CameraSettings, camera_settings, grab_on_enter, grabbing
+from ..chosen_site import chosen_site
 from ..history.documents import entry_document, entry_line
 from ..history.store import History
 from ..home import station_home
+from ..model import StationModel
 from ..mqtt.broker import parse_broker
 from ..mqtt.publisher import drain_all, publishing
 from ..options import StationOptions
-from ..recording import Recorder
 from .watcher import Announce, Watcher
+
+if TYPE_CHECKING:
+    from ...sites.profile import SiteProfile
 
 
 def notice(text: str) -> None:
@@ -63,25 +68,25 @@ def watch_folders(options: StationOptions, *, once: bool, as_json: bool) -> int:
     with (
         History(place) as history,
         FreezeTimer(options.timeout_s) as timer,
-        load_classifier(timer, options, place) as classifier,
-        publishing(broker, classifier.bundle, place, notice) as publisher,
+        load_model(timer, options, place) as model,
+        publishing(broker, model.bundle, place, notice) as publisher,
         grabbing(camera, notice) as grabber,
     ):
+        collect_from_now_on()
 
         def announce(number: int, path: str) -> None:
             entry = history.entry(number)
             if entry is not None:
                 echo(json.dumps(entry_document(entry)) if as_json else entry_line(entry))
 
-        recorder = Recorder(classifier)
-        watcher = new_watcher(options, camera, classifier, recorder, history, place, announce)
+        watcher = new_watcher(options, camera, model, history, place, announce)
         if grabber is not None and once:
             grabber.join()
         elif grabber is not None:
             grab_on_enter(grabber)
         if not once:
             names = ", ".join(watcher.folders)
-            notice(f"watching {names} with {classifier.bundle.name}; Ctrl-C ends it")
+            notice(f"watching {names} with {model.bundle.name}; Ctrl-C ends it")
         watcher.run(once=once)
         if publisher is not None:
             drain_all(publisher, notice)
@@ -97,8 +102,7 @@ def watch_folders(options: StationOptions, *, once: bool, as_json: bool) -> int:
 def new_watcher(
     options: StationOptions,
     camera: CameraSettings | None,
-    classifier: Classifier,
-    recorder: Recorder,
+    model: StationModel,
     history: History,
     home: Path,
     announce: Announce,
@@ -106,13 +110,13 @@ def new_watcher(
     """Return the watcher of the folders of the options, and of that of the camera."""
     own = () if camera is None else (str(camera.folder),)
     return Watcher(
-        (*options.folders, *own), classifier, recorder, history, home, settle_s=options.settle_s,
+        (*options.folders, *own), model, history, home, settle_s=options.settle_s,
         interval_s=options.interval_s, recursive=options.recursive, whole=own, announce=announce,
         notice=notice,
     )  # fmt: skip
 
 
-def load_classifier(timer: FreezeTimer, options: StationOptions, home: Path) -> Classifier:
+def load_model(timer: FreezeTimer, options: StationOptions, home: Path) -> StationModel:
     """Load a bundle for a workstation: throughput mode, with previews.
 
     Parameters
@@ -121,21 +125,25 @@ def load_classifier(timer: FreezeTimer, options: StationOptions, home: Path) -> 
         Gets more time while an engine loads.
     options : StationOptions
     home : Path
-        Has the profile of the site of the options.
+        Has the profile of the site.
     """
     from ...batch import LOAD_LIMIT_S
 
     opened = open_bundle(options.bundle)
     if options.bundle is None and (line := builtin_notice(opened)):
         notice(line)
-    timer.limit_s = LOAD_LIMIT_S
-    try:
-        return Classifier.load(
-            opened, options.backend, options.threads, "throughput", options.timeout_s,
-            site=site_in_use(options.site, home), previews=True,
-        )  # fmt: skip
-    finally:
-        timer.limit_s = options.timeout_s
+
+    def load(site: SiteProfile | None) -> Classifier:
+        timer.limit_s = LOAD_LIMIT_S
+        try:
+            return Classifier.load(
+                opened, options.backend, options.threads, "throughput", options.timeout_s,
+                site=site, previews=True,
+            )  # fmt: skip
+        finally:
+            timer.limit_s = options.timeout_s
+
+    return StationModel(load, chosen_site(options.site, home, notice), home, notice)
 
 
 def check_folders(folders: Sequence[str], home: Path) -> None:

@@ -16,12 +16,13 @@ from ..history.entries import FileName, NewEntry, SeenFile
 from ..locks import folder_lock
 from .folder_poll import FinishedFile, FolderPoll
 from .intake import Intake, read_finished
+from .ready_groups import ready_groups
 
 if TYPE_CHECKING:
-    from ...classifier import Classifier
     from ...records import Result
     from ...types import ImageSource
     from ..history.store import History
+    from ..model import LoadedModel, StationModel
     from ..recording import Recorder
 
 BATCH = 64  # files between two looks at the folders
@@ -31,6 +32,7 @@ SCAN_SHARE = 10  # a scan takes at most one part in so many of the time
 
 Announce = Callable[[int, str], object]  # gets the number of a row, and the path of its file
 Notice = Callable[[str], object]
+Row = tuple[NewEntry, str, str]  # what it counts as, and the path of its file
 
 
 class Watcher:
@@ -39,9 +41,8 @@ class Watcher:
     Parameters
     ----------
     folders : sequence of str
-    classifier : Classifier
+    model : StationModel
         With previews, in throughput mode.
-    recorder : Recorder
     history : History
     home : Path
         Of the workstation: it has the locks of the folders.
@@ -66,8 +67,7 @@ class Watcher:
     def __init__(
         self,
         folders: Sequence[str],
-        classifier: Classifier,
-        recorder: Recorder,
+        model: StationModel,
         history: History,
         home: Path,
         *,
@@ -81,7 +81,7 @@ class Watcher:
         self._locks: dict[str, ProcessLock] = {
             folder: folder_lock(home, Path(folder)) for folder in dict.fromkeys(folders)
         }
-        self._classifier, self._recorder, self._history = classifier, recorder, history
+        self._model, self._history = model, history
         self._poll = FolderPoll(settle_s, recursive=recursive, whole=whole)
         self._settle_s, self._interval_s = settle_s, interval_s
         self._announce, self._notice = announce, notice
@@ -169,13 +169,23 @@ class Watcher:
         self._next_scan_s = now_s + max(self._interval_s, SCAN_SHARE * took_s)
 
     def _work(self, finished: Sequence[FinishedFile]) -> None:
+        try:
+            with self._model.use() as model:
+                self._classify(finished, model)
+        except BaseException:  # what has no result is classified by the next run
+            self._unread.clear()
+            for file in finished:
+                self._poll.retry(file, 0.0)
+            raise
+
+    def _classify(self, finished: Sequence[FinishedFile], model: LoadedModel) -> None:
         intakes: deque[Intake] = deque()
         is_main_thread = threading.current_thread() is threading.main_thread()  # it gets signals
 
         def sources() -> Iterator[ImageSource]:
             contents: set[str] = set()
             for file in finished:
-                if self.is_stopped:
+                if self.is_stopped or not self._model.is_current(model):
                     self._poll.retry(file, 0.0)
                     continue
                 intake = self._take(file, contents)
@@ -185,18 +195,15 @@ class Watcher:
                     yield intake.source
 
         try:
-            for result in self._classifier.classify(sources()):
-                intake = intakes.popleft()
-                with held() if is_main_thread else nullcontext():
-                    self._finish(intake, result)
-                    self._record_unread_files()
-                intake.close()
-            self._record_unread_files()
-        except BaseException:  # what has no result is classified by the next run
-            self._unread.clear()
-            for file in finished:
-                self._poll.retry(file, 0.0)
-            raise
+            for results in ready_groups(model.classifier.classify(sources())):
+                group = [intakes.popleft() for _ in results]
+                try:
+                    with held() if is_main_thread else nullcontext():
+                        self._finish(group, results, model.recorder)
+                finally:
+                    for intake in group:
+                        intake.close()
+            self._finish([], [], model.recorder)
         finally:
             for intake in intakes:
                 intake.close()
@@ -221,62 +228,73 @@ class Watcher:
         return None
 
     def _has_result(self, content: str) -> bool:
-        recorder = self._recorder
-        return self._history.find_result(content, recorder.bundle, recorder.site) is not None
+        return self._history.has_result(content, self._model.bundle.digest)
 
-    def _finish(self, intake: Intake, result: Result) -> None:
+    def _finish(
+        self, intakes: Sequence[Intake], results: Sequence[Result], recorder: Recorder
+    ) -> None:
+        """Write what was classified and what could not be read, with one flush; announce it."""
+        rows = [
+            self._row(intake, result, recorder)
+            for intake, result in zip(intakes, results, strict=True)
+        ]
+        while self._unread:
+            intake = self._unread.popleft()
+            is_unfinished = intake.outcome == "unfinished"
+            rows.append(
+                self._waiting_or_unread_row(intake, None, recorder)
+                if is_unfinished
+                else self._unread_row(intake, recorder)
+            )
+        if new := [row for row in rows if row is not None]:
+            self._write(new)
+
+    def _row(self, intake: Intake, result: Result, recorder: Recorder) -> Row | None:
         file = intake.file
         if not file.is_unchanged():  # written again meanwhile: what was read may be half of it
             self._poll.retry(file, self._settle_s)
-        elif result.status == "error":
-            self._wait_or_record(intake, result.error)
-        else:
-            name = FileName(Path(file.path).name, str(Path(file.path).parent))
-            seen = SeenFile(file.path, file.size, file.modified)
-            self._write(
-                self._recorder.result(
-                    result, intake.content, file.size, source="folder", name=name, seen=seen
-                ),
-                "new",
-                file.path,
-            )
+            return None
+        if result.status == "error":
+            return self._waiting_or_unread_row(intake, result.error, recorder)
+        name, seen = _name_of(file), SeenFile(file.path, file.size, file.modified)
+        entry = recorder.result(
+            result, intake.content, file.size, source="folder", name=name, seen=seen
+        )
+        return entry, "new", file.path
 
-    def _record_unread_files(self) -> None:
-        while self._unread:
-            intake = self._unread.popleft()
-            if intake.outcome == "unfinished":
-                self._wait_or_record(intake, None)
-            else:
-                self._record_unread(intake)
-
-    def _wait_or_record(self, intake: Intake, error: str | None) -> None:
+    def _waiting_or_unread_row(
+        self, intake: Intake, error: str | None, recorder: Recorder
+    ) -> Row | None:
         """Wait longer for a file that may become whole; record one that has been still for long."""
         patience_s = PATIENCE * self._settle_s
         if self._once or intake.file.still_s >= patience_s:
             if error is not None:
                 intake.reason = error
-            self._record_unread(intake)
-        else:
-            self._poll.retry(intake.file, patience_s)
+            return self._unread_row(intake, recorder)
+        self._poll.retry(intake.file, patience_s)
+        return None
 
-    def _record_unread(self, intake: Intake) -> None:
-        file = intake.file
-        name = FileName(Path(file.path).name, str(Path(file.path).parent))
-        seen = SeenFile(file.path, file.size, file.modified)
-        entry = self._recorder.unread(
+    def _unread_row(self, intake: Intake, recorder: Recorder) -> Row:
+        file, is_foreign = intake.file, intake.outcome == "foreign"
+        entry = recorder.unread(
             intake.reason,
             source="folder",
-            foreign=intake.outcome == "foreign",
+            foreign=is_foreign,
             content=intake.content or None,
             state=intake.state or None,
-            name=name,
-            seen=seen if intake.content else None,
+            name=_name_of(file),
+            seen=SeenFile(file.path, file.size, file.modified) if intake.content else None,
         )
-        what = "foreign" if intake.outcome == "foreign" else "unreadable"
-        self._write(entry, what, file.path)
+        return entry, "foreign" if is_foreign else "unreadable", file.path
 
-    def _write(self, entry: NewEntry, what: str, path: str) -> None:
-        number, is_new = self._history.add(entry)
-        self.counts[what if is_new or entry.kind == "unread" else "known"] += 1
-        if is_new:
-            self._announce(number, path)
+    def _write(self, rows: Sequence[Row]) -> None:
+        written = self._history.add_all([entry for entry, _, _ in rows])
+        for (entry, what, path), (number, is_new) in zip(rows, written, strict=True):
+            self.counts[what if is_new or entry.kind == "unread" else "known"] += 1
+            if is_new:
+                self._announce(number, path)
+
+
+def _name_of(file: FinishedFile) -> FileName:
+    path = Path(file.path)
+    return FileName(path.name, str(path.parent))

@@ -5,8 +5,10 @@ The tiny network finds red in the square of a cell: a red rim makes a blast, a g
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -17,6 +19,7 @@ from alledge.runtime.metrics.intervals import wilson
 from support.boxed_fields import BOXED, write_bccd
 from support.cell_pictures import one_cell
 
+SCHEMA = Path(__file__).resolve().parents[3] / "runtime" / "schemas" / "healthy-cells.json"
 RIM, GREEN = (200, 170, 215), (150, 220, 215)
 
 
@@ -61,6 +64,16 @@ def test_a_table_gives_the_kind_of_each_image(cell_bundle: Path, tmp_path: Path)
     assert rows(cell_bundle, "--table", "JTSC", tmp_path, table) == [
         ["JTSC", "basophil", "2", "2", "1 (50.0%)", interval(1, 2), "0", "1"],
     ]
+
+
+def test_the_figures_are_written_as_a_document(cell_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "PBC" / "lymphocyte").mkdir(parents=True)
+    write_cell(tmp_path / "PBC" / "lymphocyte" / "0.png", is_red=True)
+    rows(cell_bundle, "--folders", "PBC", tmp_path / "PBC", "--json", tmp_path / "figures.json")
+    document = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    (row,) = document["rows"]
+    assert (row["set"], row["kind"], row["answered"], row["blasts"]) == ("PBC", "lymphocyte", 1, 1)
 
 
 def test_only_the_leucocytes_with_a_box_count(cell_bundle: Path, tmp_path: Path) -> None:

@@ -9,15 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from alledge.benchmarks.internal import cold_start, steady_state
-from alledge.benchmarks.internal.bare_scripts import classify_script
+from alledge.benchmarks.internal.bare_scripts import cells_script, classify_script
 from alledge.runtime.backends import BACKENDS
 from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.classifier import Classifier
 from alledge.runtime.imaging import load_rgb
+from alledge.runtime.metrics.decisions import apply_temperature
 
 Maker = Callable[..., Image.Image]
 
@@ -41,6 +44,26 @@ def test_the_bare_script_gives_the_networks_answer(
     )
     scores = [float(word) for word in done.stdout.strip(" []\n").split()]
     assert scores[1] == pytest.approx(tiny.expected(load_rgb(field)), abs=1e-4)
+
+
+def test_the_bare_script_gives_the_answers_of_every_cell() -> None:
+    field = Path(__file__).parents[3] / "docs" / "tutorials" / "field.jpg"
+    with Classifier.load("builtin", "tflite", threads=1) as classifier:
+        cells = classifier.classify(field).cells
+        artifact = classifier.bundle.formats["tflite"]
+        model, blast = (
+            classifier.bundle.path / artifact.file,
+            classifier.bundle.labels.index("blast"),
+        )
+    script = [sys.executable, "-c", cells_script("tflite", 1), model, field]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    scores = [
+        [float(word) for word in line.strip(" []").split()] for line in done.stdout.splitlines()
+    ]
+    calibrated = apply_temperature(np.array(scores), artifact.temperature)
+    expected = [cell.probability for cell in cells or ()]
+    assert len(expected) > 1
+    assert calibrated[:, blast] == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_cold_start_is_compared_in_pairs(bundle: Path, field: Path) -> None:

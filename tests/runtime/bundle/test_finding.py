@@ -13,10 +13,12 @@ from PIL import Image
 
 from alledge.cli import main
 from alledge.devices.doctor import check_builtin
+from alledge.devices.pack.signing_keys import generate_keys
 from alledge.errors import UsageError
 from alledge.runtime.bundle import builtin, finding
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.finding import builtin_notice, find_bundle, is_bundle
+from alledge.runtime.bundle.signer import Signer
 
 
 @pytest.fixture
@@ -98,6 +100,23 @@ def test_classify_says_that_the_built_in_bundle_answers(built: Path) -> None:
     assert "no bundle was named: the built-in one answers" in ran.stderr
     ran = CliRunner().invoke(main, ["classify", "field.png", "--bundle", "builtin", "--json"])
     assert "no bundle was named" not in ran.stderr
+
+
+def test_a_device_that_trusts_keys_refuses_the_built_in_bundle_and_says_what_to_type(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, _ = generate_keys(tmp_path / "keys" / "laboratory")
+    monkeypatch.setenv("ALLEDGE_TRUSTED_KEYS", str(tmp_path / "keys"))
+    Image.fromarray(np.full((240, 320, 3), 200, np.uint8)).save("field.png")
+    ran = CliRunner().invoke(main, ["classify", "field.png", "--json"])
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert "the bundle that alledge contains is not signed" in ran.stderr
+    assert "alledge pack --device NAME --bundle builtin --out FILE --sign KEY" in ran.stderr
+    assert check_builtin().found == "not used: none of the trusted keys signed it"
+    # signed by the key that the device trusts, it is a bundle like others
+    signature = Signer(secret).sign((built / "bundle.json").read_bytes(), "bundle")
+    (built / "bundle.sig").write_text(signature, encoding="ascii")
+    assert Bundle.open("builtin").signed_by == "laboratory.pub"
 
 
 def test_doctor_reports_a_built_in_bundle_that_is_missing_or_damaged(built: Path) -> None:

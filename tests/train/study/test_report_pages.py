@@ -16,7 +16,7 @@ from alledge.cli import main
 from alledge.runtime.data.datasets import Dataset
 from alledge.train.study.charts import interval_bar, lowest
 from alledge.train.study.model_comparison import compare, needed_disagreement
-from alledge.train.study.report_pages import sentence, write_pages
+from alledge.train.study.report_pages import write_pages
 from alledge.train.study.report_sentences import (
     CONTRADICTIONS,
     INDEPENDENT,
@@ -24,6 +24,7 @@ from alledge.train.study.report_sentences import (
     camera_words,
     code_words,
     random_words,
+    sentence,
     shortcut_words,
     strengths,
     weights_words,
@@ -107,6 +108,10 @@ def test_the_row_of_the_camera_alone_is_above_the_models(study: tuple[Any, str, 
     alone = grouped["camera_alone"]
     assert alone["summary"]["images"] == 12
     assert grouped["both_labels"] == ["phantom G"]
+    html, text = (
+        html[html.index("paper") :],
+        text[text.index("| paper |") :],
+    )  # below the first table
     row = next(line for line in text.splitlines() if line.startswith("| camera alone"))
     assert f"| {alone['summary']['accuracy']['value']:.3f} (" in row
     assert f"| {alone['both_labels']['value']:.3f} (" in row

@@ -121,6 +121,18 @@ def test_the_first_trial_is_the_default_and_the_best_is_no_worse(whole: Path) ->
         assert (row["loss"] == row["default_loss"]) == (row["slot"] == 0)
 
 
+def test_ray_workers_take_part_and_the_table_is_the_same(
+    whole: Path, smears: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    out = tmp_path / "ray"
+    with start(words(smears.root, cache, out, "--ray", "local"), tmp_path) as process:
+        process.wait(300)
+    assert process.returncode == 0, [log.read_text("utf-8") for log in tmp_path.glob("log-*")]
+    assert [(row["slot"], row["loss"]) for row in table(out)["tuned"]]
+    assert finished(out / "study.db") == finished(whole / "study.db")
+
+
 def test_a_study_killed_in_the_middle_and_resumed_has_the_same_table(
     whole: Path, smears: Dataset, cache: Path, tmp_path: Path
 ) -> None:

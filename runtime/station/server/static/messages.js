@@ -47,6 +47,11 @@ export function percent(value, digits = 0) {
   return share(value / 100, digits);
 }
 
+export function number(value, digits = 3) {
+  const style = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(language, style).format(value);
+}
+
 export function time(stamp) {
   const moment = new Date(stamp);
   const isToday = moment.toDateString() === new Date().toDateString();

@@ -6,6 +6,7 @@ import * as history from "./history.js";
 import { labelText, loadLanguage, text, usualLanguage } from "./messages.js";
 import { galleryOrder, showPicture } from "./picture.js";
 import * as requests from "./requests.js";
+import { openSite, refreshSite, showSite, startSite } from "./site.js";
 import { showAgreement, showCoverage } from "./summary.js";
 import { personOf, showFacts, showVerdict } from "./verdict.js";
 
@@ -92,6 +93,7 @@ function showAlarm() {
 async function refreshState() {
   try {
     known = await requests.state();
+    await refreshSite(refreshState);
   } catch (error) {
     if (error.status === 401) askToken();
     else showLive(false);
@@ -104,6 +106,7 @@ function showState() {
   if (!known) return;
   showCoverage(known.coverage);
   showAgreement(known.agreement);
+  showSite();
   byId("versions").textContent = `alledge ${known.version} · ${known.bundle} · ${known.engine}.`;
   showAlarm();
   showCamera(known.camera);
@@ -211,7 +214,7 @@ function moveEntry(step) {
 const KEYS = {
   ArrowRight: () => moveCell(1), ArrowLeft: () => moveCell(-1),
   g: () => takePicture(complain), j: () => moveEntry(1), k: () => moveEntry(-1),
-  Escape: () => show(shown), "/": () => byId("search").focus(), "?": showHelp, 0: () => judge(null),
+  a: openSite, Escape: () => show(shown), "/": () => byId("search").focus(), "?": showHelp, 0: () => judge(null),
 };
 
 function onKey(event) {
@@ -220,13 +223,13 @@ function onKey(event) {
   if (document.querySelector("dialog[open]")) return;
   const label = classesOf(shown)[Number(event.key) - 1];
   const action = label ? () => judge(label) : KEYS[event.key];
-  if (!action || (!["/", "?", "g"].includes(event.key) && !shown)) return;
+  if (!action || (!["/", "?", "a", "g"].includes(event.key) && !shown)) return;
   event.preventDefault();
   action();
 }
 
 function showHelp() {
-  const rows = ["key_class", "key_withdraw", "key_cell", "key_entry", "key_image", "key_search"];
+  const rows = ["key_class", "key_withdraw", "key_cell", "key_entry", "key_image", "key_search", "key_site"];
   if (known?.camera) rows.push("key_grab");
   byId("keys").replaceChildren(...rows.map((key) => {
     const [keys, meaning] = text(key).split(": ");
@@ -275,6 +278,7 @@ async function start() {
   await loadLanguage(language);
   startLogin();
   startDropping();
+  startSite(refreshState, complain);
   byId("grab").addEventListener("click", () => takePicture(complain));
   history.startHistory((entry) => show(entry));
   document.addEventListener("keydown", onKey);

@@ -28,6 +28,10 @@ export const state = () => get("/v1/state");
 export const entry = (number) => get(`/v1/history/${number}`);
 export const login = (token) => send("/v1/login", { token });
 
+export const site = () => get("/v1/site");
+export const adopt = (name) => send(`/v1/sites/${encodeURIComponent(name)}/adopt`, {});
+export const revert = (name) => send(`/v1/sites/${encodeURIComponent(name)}/revert`, {});
+
 export const camera = () => get("/v1/camera");
 export const grab = () => send("/v1/camera/grab", {});
 

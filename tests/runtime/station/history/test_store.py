@@ -38,6 +38,24 @@ def test_an_unread_file_is_recorded_once_for_each_state(home: Path) -> None:
         ]  # fmt: skip
 
 
+def test_several_rows_are_written_in_one_transaction_or_none_is(home: Path) -> None:
+    statements: list[str] = []
+    with History(home) as history:
+        history._connection.set_trace_callback(statements.append)
+        rows = [new_result(1), new_result(2), new_result(1, "b.jpg"), unread("a")]
+        assert history.add_all(rows) == [(1, True), (2, True), (1, False), (3, True)]
+        assert statements.count("COMMIT") == 1
+        history._connection.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(HistoryError, match="the disk is full"):
+            history.add_all([new_result(index) for index in range(10, 200)])
+        history._connection.execute("PRAGMA max_page_count = 100000")
+        assert history.last_number() == 3
+        assert history.add(new_result(3)) == (4, True)
+        assert history.has_result(content(3), BUNDLE)
+        assert not history.has_result(content(3), "sha256:other")
+        assert verify_history(history)["problems"] == []
+
+
 def test_a_file_is_known_after_a_restart_until_it_changes(home: Path) -> None:
     with filled(home):
         pass

@@ -168,15 +168,22 @@ def test_a_password_is_sent_and_neither_printed_nor_stored(
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of localhost that signed itself."""
+    """Two authorities, and a certificate of localhost that the first one signed."""
     folder = tmp_path_factory.mktemp("certificates")
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
     try:
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-             "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost",
-             "-addext", "subjectAltName=DNS:localhost"],
-            cwd=folder, check=True, capture_output=True,
-        )  # fmt: skip
+        for name in ("laboratory", "stranger"):
+            openssl("req", "-x509", *new_key, "-days", "2", "-keyout", f"{name}.key",
+                    "-out", f"{name}.pem", "-subj", f"/CN={name}")  # fmt: skip
+        openssl("req", *new_key, "-keyout", "key.pem", "-out", "broker.csr", "-subj", "/CN=broker")
+        (folder / "names").write_text("subjectAltName=DNS:localhost\n", encoding="ascii")
+        openssl("x509", "-req", "-in", "broker.csr", "-CA", "laboratory.pem", "-CAkey",
+                "laboratory.key", "-CAcreateserial", "-days", "2", "-out", "cert.pem",
+                "-extfile", "names")  # fmt: skip
     except FileNotFoundError:
         pytest.skip("openssl is not installed")
     (folder / "key.pem").chmod(0o644)
@@ -186,16 +193,29 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tls_takes_only_a_broker_with_a_certificate_that_is_trusted(
     home: Path, bundle: Path, tmp_path: Path, port: int, certificates: Path
 ) -> None:
-    lines: list[str] = []
     rules = (f"certfile {certificates / 'cert.pem'}", f"keyfile {certificates / 'key.pem'}")
+    opened, ca_file = Bundle.open(bundle), certificates / "laboratory.pem"
     with mosquitto(tmp_path, port, *rules), History(home) as history:
-        with publishing(local(port, "mqtts"), Bundle.open(bundle), home, lines.append):
-            history.add(new_result(1))
-            wait_until(lambda: any("certificate verify failed" in line for line in lines))
-        broker = local(port, "mqtts", certificates / "cert.pem")
-        with publishing(broker, Bundle.open(bundle), home, lines.append) as publisher:
+        elsewhere = parse_broker(f"mqtts://127.0.0.1:{port}/lab", ca_file, environment={})
+        for index, broker, why in (
+            (1, local(port, "mqtts"), "unable to get local issuer"),  # that of the system
+            (2, local(port, "mqtts", certificates / "stranger.pem"), "unable to get local issuer"),
+            (3, elsewhere, "IP address mismatch"),
+        ):
+            lines: list[str] = []
+            with publishing(broker, opened, home, lines.append) as publisher:
+                history.add(new_result(index))
+                wait_until(lambda lines=lines: lines)
+                assert publisher is not None
+                assert publisher.drain(0) > 0
+            assert f"its certificate is not trusted ({why}" in lines[0]
+            assert "--mqtt-ca FILE" in lines[0]
+        trusted = local(port, "mqtts", ca_file)
+        with publishing(trusted, opened, home, lambda line: None) as publisher:
             assert publisher is not None
             assert publisher.drain(TIMEOUT_S) == 0
+    with mosquitto(tmp_path, port), publishing(trusted, opened, home, lines.append):
+        wait_until(lambda: any("no connection with" in line for line in lines[1:]))  # no TLS
 
 
 def test_certificates_that_are_none_are_an_error(home: Path, bundle: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.browsers import chromium
 from support.stations import TOKEN, Server, serving
 
 
@@ -33,3 +34,10 @@ def cell_server(
         answer = process.ask("POST", "/v1/classify", field.read_bytes(), headers)
         assert answer.status == 200, answer.body
         yield process
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium that reaches this machine only."""
+    with chromium() as started:
+        yield started

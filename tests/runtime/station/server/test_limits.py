@@ -18,7 +18,7 @@ from alledge.cli import main
 from alledge.errors import MissingPackageError, UsageError
 from alledge.runtime.classifier import Classifier
 from alledge.runtime.station.history.store import History
-from alledge.runtime.station.recording import Recorder
+from alledge.runtime.station.model import StationModel
 from alledge.runtime.station.server import protocol, run_serve, uploads
 from alledge.runtime.station.server.access import access_rules, host_of
 from alledge.runtime.station.server.access_options import check_access
@@ -113,7 +113,8 @@ def test_a_full_queue_says_when_to_come_again(home: Path, bundle: Path) -> None:
             return classify(source)
 
         classifier.classify = wait_and_classify  # type: ignore[method-assign,assignment]
-        queue = ClassifyQueue(classifier, Recorder(classifier), history, 1, 100.0)
+        model = StationModel(lambda site: classifier, None, home, lambda text: None)
+        queue = ClassifyQueue(model, history, 1, 100.0)
         futures = [queue.submit(Upload(png(i), None)) for i in range(1 + MOST_WAITING)]
         with pytest.raises(QueueFullError) as caught:
             queue.submit(Upload(png(99), None))

@@ -36,7 +36,7 @@ def test_every_text_of_the_page_exists_and_is_used() -> None:
     named |= set(re.findall(r"""(?<![.\w])(?:text|add)\(\s*"(\w+)\"""", code))
     assert named <= set(MESSAGE_FILES["en"])
     # the code composes some keys, or chooses between them
-    composed = ("flag_", "label_", "images_", "cells_")
+    composed = ("flag_", "label_", "images_", "cells_", "finding_")
     for key in set(MESSAGE_FILES["en"]) - named:
         assert key.startswith(composed) or f'"{key}"' in code, key
 

@@ -207,6 +207,7 @@ def test_two_watchers_of_one_folder_do_nothing_twice(
             first.kill()
             picture(camera / "10.png", 10)
             wait_for(second, "10.png")
+    once(camera, home, bundle)  # files that appeared earlier come after later ones
     contents = [entry.content for entry in entries(home)]
     assert len(contents) == len(set(contents)) == 11
 

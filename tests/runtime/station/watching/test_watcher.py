@@ -10,9 +10,13 @@ from alledge.errors import HistoryError
 from alledge.runtime.classifier import Classifier
 from alledge.runtime.station.history.store import History
 from alledge.runtime.station.history.verification import verify_history
-from alledge.runtime.station.recording import Recorder
+from alledge.runtime.station.model import StationModel
 from alledge.runtime.station.watching.watcher import BATCH, Watcher
 from support.stations import png
+
+
+def model_of(classifier: Classifier, home: Path) -> StationModel:
+    return StationModel(lambda site: classifier, None, home, lambda text: None)
 
 
 def test_after_a_full_disk_the_same_watcher_records_the_rest(home: Path, bundle: Path) -> None:
@@ -26,7 +30,7 @@ def test_after_a_full_disk_the_same_watcher_records_the_rest(home: Path, bundle:
         Classifier.load(bundle, "onnx", 2, "throughput", previews=True) as classifier,
     ):
         watcher = Watcher(
-            [str(camera)], classifier, Recorder(classifier), history, home, settle_s=0.0,
+            [str(camera)], model_of(classifier, home), history, home, settle_s=0.0,
             interval_s=0.01, announce=lambda number, path: announced.append(number),
             notice=lambda text: None,
         )  # fmt: skip
@@ -47,7 +51,7 @@ def test_a_watcher_that_was_stopped_returns(home: Path, bundle: Path) -> None:
         Classifier.load(bundle, "onnx", 1, "throughput", previews=True) as classifier,
     ):
         watcher = Watcher(
-            [str(home.parent)], classifier, Recorder(classifier), history, home, settle_s=0.0,
+            [str(home.parent)], model_of(classifier, home), history, home, settle_s=0.0,
             interval_s=0.01, announce=lambda number, path: None, notice=lambda text: None,
         )  # fmt: skip
         watcher.stop()

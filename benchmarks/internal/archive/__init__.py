@@ -1,0 +1,1 @@
+"""Measures ``alledge archive``: its rate, Ray, what ends in the middle, and reports."""

@@ -1,0 +1,1 @@
+"""Compares guards of cells in feature space with those of image statistics."""

@@ -1,0 +1,1 @@
+"""Classifies whole archives of fields into Parquet; needs the extra ``archive``."""

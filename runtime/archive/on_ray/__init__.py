@@ -1,0 +1,1 @@
+"""Classifies an archive on a Ray cluster."""

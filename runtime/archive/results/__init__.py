@@ -1,0 +1,1 @@
+"""The results of an archive: a partitioned Parquet data set."""
