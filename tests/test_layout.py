@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "benchmarks/internal/cell_ablation": {"benchmarks", "train", "runtime"},
     # reads the images and the networks of a run
     "benchmarks/internal/adoption": {"benchmarks", "train", "export", "runtime"},
+    "benchmarks/internal/feature_guards": {"benchmarks", "train", "export", "runtime"},
 }
 PACKAGES = {folder.partition("/")[0] for folder in MAY_IMPORT}
 NOT_INSTALLED = {"benchmarks/internal", "benchmarks/suite"}
