@@ -139,7 +139,7 @@ def find_changes(series: Series) -> list[Change]:
 
 
 def largest_change(microscope: str, measure: str, points: Sequence[Point]) -> Change | None:
-    """Return the change at the month that divides the others with the least spread inside each part.
+    """Return the change at the month that leaves the least spread inside the two parts.
 
     That is the least sum of absolute deviations from the two medians.
 
