@@ -59,7 +59,7 @@ def connect(address: str, cpus: int | None = None) -> Any:
             f"there is no Ray cluster at {address!r}: {' '.join(str(error).split())[:200]}",
             allowed="local, auto, HOST:PORT",
             fix="begin one: ray start --head; and on the other machines: ray start "
-            "--address HOST:6379",
+            "--address HOST:6379; where the cluster has a token, set RAY_AUTH_MODE=token",
         ) from None
     return ray
 
