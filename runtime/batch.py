@@ -107,7 +107,11 @@ def classify_to(
     if mode == "throughput" or (mode is None and len(first_images) > 1):
         chosen = "throughput"
     with FreezeTimer(LOAD_LIMIT_S) as timer:
-        classifier = _load(bundle, backend, threads, chosen, timeout_s, site, others)
+        classifier = load_in_time(
+            lambda: Classifier.load(
+                bundle, backend, threads, chosen, timeout_s, site=site, others=others
+            )
+        )
         timer.limit_s = timeout_s
         with classifier:
             collect_from_now_on()
@@ -157,21 +161,16 @@ def _with_smear(classifier: Classifier, results: Iterable[Result]) -> Iterator[R
     yield classifier.pool(distinct)
 
 
-def _load(
-    bundle: str | Bundle | None,
-    backend: str,
-    threads: int | None,
-    mode: Mode,
-    timeout_s: float,
-    site: SiteProfile | None,
-    others: Sequence[str | Bundle],
-) -> Classifier:
+def load_in_time(load: Callable[[], Classifier]) -> Classifier:
+    """Return what a function loads.
+
+    Raises
+    ------
+    BackendError
+        If that takes more than half an hour.
+    """
     try:
-        return Watchdog(LOAD_LIMIT_S).run(
-            lambda: Classifier.load(
-                bundle, backend, threads, mode, timeout_s, site=site, others=others
-            )
-        )
+        return Watchdog(LOAD_LIMIT_S).run(load)
     except StepTimeoutError:
         raise BackendError(
             f"the bundle cannot be loaded within {LOAD_LIMIT_S:g} s",

@@ -6,21 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import BackendError
 from ..backends import choose_backend
+from ..batch import load_in_time
 from ..bundle.bundle import Bundle
 from ..bundle.finding import open_bundle
 from ..classifier import Classifier
 from ..ensemble import Identity as Answerer
 from ..sites.profile import site_in_use
-from ..watchdog import StepTimeoutError, Watchdog
 from .options import ArchiveOptions
 from .results.identity import Identity
 
 if TYPE_CHECKING:
     from ..sites.profile import SiteProfile
-
-LOAD_LIMIT_S = 1800.0  # as of `classify`
 
 Notice = Callable[[str], object]
 
@@ -52,18 +49,12 @@ class Model:
             If it cannot be loaded within half an hour, and as `Classifier.load`.
         """
         first, *others = self.bundles
-        try:
-            return Watchdog(LOAD_LIMIT_S).run(
-                lambda: Classifier.load(
-                    first, self.backend, threads, "throughput", timeout_s,
-                    site=self.profile, measurements=True, others=others,
-                )
-            )  # fmt: skip
-        except StepTimeoutError:
-            raise BackendError(
-                f"the bundle cannot be loaded within {LOAD_LIMIT_S:g} s",
-                fix="`alledge verify BUNDLE` shows which backends work on this machine",
-            ) from None
+        return load_in_time(
+            lambda: Classifier.load(
+                first, self.backend, threads, "throughput", timeout_s,
+                site=self.profile, measurements=True, others=others,
+            )
+        )  # fmt: skip
 
 
 def open_model(options: ArchiveOptions) -> Model:

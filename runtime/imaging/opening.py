@@ -240,19 +240,26 @@ def read_header(source: FileSource) -> Header:
 
 def header_of(image: Image.Image) -> Header:
     """Return size, camera and time of an opened image; its EXIF data may be damaged."""
-    taken = None
     try:
         exif = image.getexif()
         model, make = exif.get(ExifTags.Base.Model), exif.get(ExifTags.Base.Make)
         turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        taken = exif.get(ExifTags.Base.DateTime)
-        if ExifTags.Base.ExifOffset in exif:
-            details = exif.get_ifd(ExifTags.Base.ExifOffset)
-            taken = details.get(ExifTags.Base.DateTimeOriginal) or taken
     except Exception:  # EXIF is damaged; the pixels may be intact
         model, make, turned = None, None, False
     camera = str(model or make or "").replace("\x00", " ").strip()
     # of a TIFF, Pillow gives the upright size already
     width, height = image.size[::-1] if turned and image.format != "TIFF" else image.size
-    text = taken if isinstance(taken, str) else None
-    return Header(width, height, camera or UNKNOWN_CAMERA, taken=text)
+    return Header(width, height, camera or UNKNOWN_CAMERA, taken=_time_taken(image))
+
+
+def _time_taken(image: Image.Image) -> str | None:
+    """Return when a picture was taken; damage here leaves camera and orientation as they are."""
+    try:
+        exif = image.getexif()
+        taken = exif.get(ExifTags.Base.DateTime)
+        if ExifTags.Base.ExifOffset in exif:
+            details = exif.get_ifd(ExifTags.Base.ExifOffset)
+            taken = details.get(ExifTags.Base.DateTimeOriginal) or taken
+    except Exception:  # as in `header_of`
+        return None
+    return taken if isinstance(taken, str) else None

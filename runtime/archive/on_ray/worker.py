@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
+import socket
 import tarfile
 import tempfile
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ class FieldWorker:
             If this machine has another version of alledge, not all folders, or the bundle cannot
             be loaded here.
         """
-        node = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+        node = socket.gethostname()
         if job.version != __version__:
             raise AlledgeError(
                 f"{node} has alledge {__version__}, the command is of {job.version}",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -350,3 +351,22 @@ def test_a_jpeg_of_very_many_scans_is_refused_and_an_ordinary_one_is_not(
     file.write_bytes(content[:-2] + scan * 200 + end)
     with pytest.raises(ImageError, match="scans"):
         load_rgb(file)
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_damaged_details_of_exif_leave_camera_and_orientation(is_damaged: bool) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model], exif[ExifTags.Base.Orientation] = "Canon X", 6
+    exif[ExifTags.Base.DateTime] = "2020:01:02 03:04:05"
+    details = exif.get_ifd(ExifTags.Base.ExifOffset)
+    details[ExifTags.Base.DateTimeOriginal] = "2019:12:31 23:00:00"
+    data = bytearray(exif.tobytes())
+    if is_damaged:  # the offset of the details lies behind the end
+        order: Literal["little", "big"] = "little" if data[6:8] == b"II" else "big"
+        at = data.find(int(ExifTags.Base.ExifOffset).to_bytes(2, order)) + 8
+        data[at : at + 4] = (0xFFFFFF).to_bytes(4, order)
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "pink").save(file, "JPEG", exif=bytes(data))
+    header = read_header(io.BytesIO(file.getvalue()))
+    assert (header.width, header.height, header.camera) == (30, 40, "Canon X")
+    assert header.taken == ("2020:01:02 03:04:05" if is_damaged else "2019:12:31 23:00:00")
