@@ -55,9 +55,7 @@ def run_timed(
         If the process fails.
     """
     started = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=stdout, stderr=subprocess.DEVNULL, env=environment
-    )
+    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL, env=environment)
     if hasattr(os, "wait4"):
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

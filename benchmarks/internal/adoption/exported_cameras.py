@@ -95,7 +95,8 @@ def table_rows(name: str, predictions: Predictions, run: Run, images: RunImages)
     for cells, fields in zip(of_cells, of_fields, strict=True):
         values = [_with_interval(cells["model"][key]) for key in CELL_FIGURES]
         values += [_with_interval(fields["model"][key]) for key in FIELD_FIGURES]
-        yield f"| {', '.join(cells['trained'])} | {cells['tested']} | {name} | {' | '.join(values)} |"
+        trained = ", ".join(cells["trained"])
+        yield f"| {' | '.join((trained, cells['tested'], name, *values))} |"
 
 
 def camera_split(run: Run, images: RunImages) -> Split:

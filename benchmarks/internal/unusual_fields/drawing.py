@@ -26,8 +26,8 @@ WIDTH, HEIGHT = 900, 700
 PX_PER_UM = 8.0
 ERYTHROCYTE = ERYTHROCYTE_UM * PX_PER_UM  # diameter in pixels
 GRID = tuple((x, y) for y in (120.0, 350.0, 580.0) for x in (150.0, 450.0, 750.0))
-# Optical density in red, green and blue. Beside the erythrocytes of the field it has the hue and the
-# strength of the smudge cells of ALL-IDB1's Canon camera, which are redder and paler than nuclei.
+# Optical density in red, green and blue. Beside the erythrocytes of the field it has the hue and
+# the strength of the smudge cells of ALL-IDB1's Canon camera: redder and paler than nuclei.
 PALE_SMUDGE = np.array([0.27, 1.0, 0.1])
 PALE_RADIUS = 45.0  # pixels
 
