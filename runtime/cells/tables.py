@@ -58,7 +58,7 @@ def no_leucocyte_text(cells: Sequence[CellResult]) -> str:
     'no leucocyte found, only smudge cells'
     """
     smudges = sum(SMUDGE in cell.flags for cell in cells)
-    kinds = ("smudge cells",) * (smudges > 0) + ("other bodies",) * (smudges < len(cells))
+    kinds = ("smudge cells",) * (smudges > 0) + ("cells called other",) * (smudges < len(cells))
     return f"{NO_LEUCOCYTE}, only {' and '.join(kinds)}" if kinds else NO_LEUCOCYTE
 
 

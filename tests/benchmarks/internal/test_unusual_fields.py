@@ -37,13 +37,13 @@ def test_a_field_of_smudge_cells_only_has_no_leucocyte(classifier: Classifier) -
     assert result.cells is not None
     assert len(result.cells) == len(drawing.GRID)
     text = counts_text(result.counts, result.cells)
-    assert text == "no leucocyte found, only smudge cells and other bodies"
+    assert text == "no leucocyte found, only smudge cells and cells called other"
 
 
 @needs_builtin
 @pytest.mark.parametrize("draw", [drawing.dark_smudges, drawing.giant_cell])
 def test_what_the_model_does_not_know_goes_to_review(classifier: Classifier, draw) -> None:
-    assert classifier.classify(draw()).status == "review"
+    assert classifier.classify(draw(), taken_as="field").status == "review"
 
 
 @needs_builtin

@@ -118,7 +118,7 @@ def test_a_field_without_a_cell_is_the_plain_picture_and_says_so() -> None:
     drawn = draw_cells(field, result)
     assert np.array_equal(pixels_of(drawn)[: SIZE[1]], pixels_of(field))
     assert field_heading(result) == "no leucocyte found"
-    instead = "no leucocyte found, only smudge cells and other bodies"
+    instead = "no leucocyte found, only smudge cells and cells called other"
     assert field_heading(field_result([KINDS[2], KINDS[3]])) == instead
 
 
