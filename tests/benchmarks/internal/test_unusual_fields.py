@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alledge.benchmarks.internal.unusual_fields import drawing
 from alledge.benchmarks.internal.unusual_fields.__main__ import classify, row
@@ -42,7 +43,9 @@ def test_a_field_of_smudge_cells_only_has_no_leucocyte(classifier: Classifier) -
 
 @needs_builtin
 @pytest.mark.parametrize("draw", [drawing.dark_smudges, drawing.giant_cell])
-def test_what_the_model_does_not_know_goes_to_review(classifier: Classifier, draw) -> None:
+def test_what_the_model_does_not_know_goes_to_review(
+    classifier: Classifier, draw: Callable[[], Image.Image]
+) -> None:
     assert classifier.classify(draw(), taken_as="field").status == "review"
 
 
