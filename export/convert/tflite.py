@@ -232,13 +232,14 @@ def _calibrated(float_graph: bytes, calibration: Images) -> bytes:
     """Return a float graph with the range of every tensor on the calibration images."""
     from tensorflow.lite.python.optimize.calibrator import Calibrator
 
-    # The calibrator has no XNNPACK. It makes the fields, which then take all images' ranges.
+    # The calibrator has slow kernels, and a tensor that an addition overwrites in place gets the
+    # range of the sum, too. It makes the fields, which then take the ranges of all images.
     calibrator = Calibrator(float_graph)
     calibrated = bytearray(calibrator.calibrate(lambda: ([calibration[:1]],)))
     graph = load_schema().Model.GetRootAs(calibrated, 0).Subgraphs(0)
     for number, limits in activation_ranges(float_graph, calibration).items():
         stored = graph.Tensors(number).Quantization()
-        stored.MinAsNumpy()[0], stored.MaxAsNumpy()[0] = limits
+        stored.MinAsNumpy()[0], stored.MaxAsNumpy()[0] = limits[0], max(limits[1], 0.0)
     return bytes(calibrated)
 
 
