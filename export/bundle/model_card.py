@@ -135,11 +135,12 @@ def _parity(parity: Json) -> str:
         if row["measured_on"] == REFERENCES:
             rows.append([name, measured_on, *_comparison(row), verdict])
             continue
-        kind = FIGURES[row["figures"]]
-        rows.append([name, f"{measured_on} ({kind})", *_comparison(row), verdict])
-        shipped = row["shipped"]
-        images = f"{shipped['images']} images it was trained on"
-        rows.append([name, images, *_comparison(shipped), "-"])
+        if row["figures"] in FIGURES:
+            measured_on += f" ({FIGURES[row['figures']]})"
+        rows.append([name, measured_on, *_comparison(row), verdict])
+        if (shipped := row["shipped"]) is not None:
+            images = f"{shipped['images']} images it was trained on"
+            rows.append([name, images, *_comparison(shipped), "-"])
         images = f"{parity['reference']['images']} {REFERENCES}"
         rows.append([name, images, *_comparison(row["references"]), "-"])
     return (

@@ -21,6 +21,8 @@ JITTERS: dict[str, dict[str, Any]] = {
     "brightness jitter": {"brightness": 0.15},
     "blur": {"blur": 0.012},
     "size jitter": {"scale": 0.25},
+    "noise": {"noise": 0.03},
+    "JPEG": {"jpeg": 60},
 }
 
 
