@@ -1,6 +1,7 @@
 """``alledge doctor``: what works on this machine, what is missing, and what to type.
 
-The checks change nothing, except that one creates and removes a file in the cache folder.
+The checks change nothing, except that they create and remove files in the cache folder and in the
+folder of temporary files.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def examine(bundle: Path | None = None) -> DoctorDocument:
         *check_cache_disk(),
         check_keys(),
         *check_service(),
+        check_folder_events(),
         *check_formats(),
         check_builtin(),
     ]
@@ -256,6 +258,22 @@ def check_service() -> list[Finding]:
     if not problems:
         return [Finding("service", OK, "runs, and starts with this machine")]
     return [Finding("service", FAIL, problem.what, problem.fix) for problem in problems]
+
+
+def check_folder_events() -> Finding:
+    """Check, with a file, that the operating system announces new files to `alledge watch`."""
+    from ..runtime.station.watching.folder_events import MISSING, probe_events
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="alledge-doctor-") as folder:
+            reason = probe_events(Path(folder))
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if not reason:
+        return Finding("folder events", OK, "new files are announced; folders are listed, too")
+    fix = 'pip install "alledge[station]"' if reason == MISSING else None
+    text = "watchfiles is not installed" if reason == MISSING else reason
+    return Finding("folder events", OK, f"none ({text}): watched folders are listed in turn", fix)
 
 
 def check_formats() -> list[Finding]:

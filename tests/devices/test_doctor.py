@@ -1,6 +1,7 @@
 """`alledge doctor`: every check, its status, and the fix that it names."""
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,6 +64,15 @@ def test_every_image_format_is_listed_with_its_reader_or_what_to_install(monkeyp
     rows = [row for row in doctor.check_formats() if row.what.endswith(("HEIC", "AVIF", "DICOM"))]
     assert {(row.status, row.fix) for row in rows} == {(OK, 'pip install "alledge[formats]"')}
     assert len(rows) == len(READERS)
+
+
+def test_folder_events_are_tried_and_without_the_library_it_is_named(monkeypatch):
+    assert "new files are announced" in doctor.check_folder_events().found
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    finding = doctor.check_folder_events()
+    assert finding.status == OK
+    assert "listed in turn" in finding.found
+    assert finding.fix == 'pip install "alledge[station]"'
 
 
 def test_a_damaged_bundle_fails(bundle):

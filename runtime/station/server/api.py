@@ -126,7 +126,7 @@ async def one_entry(request: Request) -> Response:
 
 
 async def preview(request: Request) -> Response:
-    """Return a JPEG of an image, of at most 1400 pixels."""
+    """Return a JPEG of an image, of at most 1800 pixels."""
     return await _picture(request, "preview")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..camera.grabber import CameraGrabber
     from ..history.store import History
     from ..model import StationModel
+    from ..watching.folder_scans import FolderDocument
     from ..watching.watcher import Watcher
     from .access import AccessRules
     from .classify_queue import ClassifyQueue
@@ -58,7 +59,7 @@ class StateDocument(TypedDict):
     labels: list[str]
     positive: list[str]
     threshold: float
-    folders: list[str]
+    folders: list[FolderDocument]
     camera: bool  # whether ``/v1/camera`` has one
     problems: list[str]
     waiting: int  # files and uploads
@@ -137,7 +138,7 @@ class Services:
             "labels": list(bundle.labels),
             "positive": list(bundle.positive),
             "threshold": classifier.threshold,
-            "folders": [] if self.watcher is None else self.watcher.folders,
+            "folders": [] if self.watcher is None else self.watcher.documents(),
             "camera": self.camera is not None,
             "problems": self.problems(),
             "waiting": waiting,

@@ -1,12 +1,12 @@
 """Finds the files of watched folders that are finished; standard library only.
 
-The folders are listed again and again. Events of the operating system do not come from network
-disks, and come before a file is whole. A file is finished when its size and time have not changed
+The folders are listed again and again. A file is finished when its size and time have not changed
 for a while. That while is measured with a clock that nobody sets, and never with the file's time.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
@@ -92,7 +92,7 @@ class FolderPoll:
         self._scans = 0
         self.problems: dict[str, str] = {}
 
-    def scan(self, folders: Sequence[str], now_s: float) -> None:
+    def scan(self, folders: Sequence[str], now_s: float, *, only: bool = False) -> None:
         """List the folders, and note which files changed.
 
         Parameters
@@ -100,10 +100,15 @@ class FolderPoll:
         folders : sequence of str
         now_s : float
             Of a monotonic clock.
+        only : bool
+            The files of other folders stay as they are; otherwise they are forgotten.
         """
         self._scans += 1
         self.problems = {}
         present: dict[str, _File] = {}
+        if only:
+            others = self._files.items()
+            present = {path: file for path, file in others if file.folder not in folders}
         for folder in folders:
             settle_s = 0.0 if folder in self._whole else self.settle_s
             for path, stamp in self._listed(folder):
@@ -155,6 +160,17 @@ class FolderPoll:
         """
         if (file := self._files.get(finished.path)) is not None:
             file.retry_still_s = still_s
+
+    def next_due_s(self) -> float:
+        """Return the time from which the next file is finished; infinity if none waits."""
+        return min(
+            (
+                file.since_s + file.retry_still_s
+                for file in self._files.values()
+                if file.retry_still_s is not None
+            ),
+            default=math.inf,
+        )
 
     @property
     def waiting(self) -> int:

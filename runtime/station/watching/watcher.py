@@ -10,11 +10,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...file_lock import ProcessLock
 from ...interrupts import held
 from ..history.entries import FileName, NewEntry, SeenFile
-from ..locks import folder_lock
+from .folder_events import FolderEvents
 from .folder_poll import FinishedFile, FolderPoll
+from .folder_scans import FolderDocument, FolderScans, Notice
 from .intake import Intake, read_finished
 from .ready_groups import ready_groups
 
@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from ..recording import Recorder
 
 BATCH = 64  # files between two looks at the folders
-SHORTEST_PAUSE_S = 0.05
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.25
 PATIENCE = 10  # an image that does not decode is read again when it was still this much longer
-SCAN_SHARE = 10  # a scan takes at most one part in so many of the time
 
 Announce = Callable[[int, str], object]  # gets the number of a row, and the path of its file
-Notice = Callable[[str], object]
 Row = tuple[NewEntry, str, str]  # what it counts as, and the path of its file
 
 
@@ -78,29 +76,31 @@ class Watcher:
         announce: Announce,
         notice: Notice,
     ) -> None:
-        self._locks: dict[str, ProcessLock] = {
-            folder: folder_lock(home, Path(folder)) for folder in dict.fromkeys(folders)
-        }
         self._model, self._history = model, history
         self._poll = FolderPoll(settle_s, recursive=recursive, whole=whole)
+        self._wake = threading.Event()
+        events = FolderEvents(recursive, self._wake.set)
+        self._scans = FolderScans(folders, home, self._poll, events, interval_s, notice)
         self._settle_s, self._interval_s = settle_s, interval_s
-        self._announce, self._notice = announce, notice
-        self._problems: dict[str, str] = {}
+        self._announce = announce
         # Another thread reads the files; this one alone writes what it could not read.
         self._unread: deque[Intake] = deque()
         self._once, self._stop = False, threading.Event()
-        self._next_scan_s = 0.0
         self.counts: Counter[str] = Counter()
 
     @property
     def problems(self) -> dict[str, str]:
         """Folders that cannot be watched now, and why."""
-        return dict(self._problems)
+        return self._scans.problems
 
     @property
     def folders(self) -> list[str]:
         """The watched folders."""
-        return list(self._locks)
+        return self._scans.folders
+
+    def documents(self) -> list[FolderDocument]:
+        """Return how the new files of each folder are found."""
+        return self._scans.documents()
 
     @property
     def waiting(self) -> int:
@@ -115,6 +115,7 @@ class Watcher:
     def stop(self) -> None:
         """Have `run` return after the image in work; any thread may call it."""
         self._stop.set()
+        self._wake.set()
 
     def wait(self, seconds: float) -> None:
         """Wait, but not longer than until `stop`."""
@@ -139,34 +140,23 @@ class Watcher:
         try:
             while not self.is_stopped:
                 now_s = time.monotonic()
-                if now_s >= self._next_scan_s:
-                    self._scan(now_s)
+                self._scans.list_due(now_s, once=once)
                 finished = self._poll.take(now_s, BATCH)
                 if finished:
                     self._work(finished)
                 elif once and not self._poll.waiting:
                     return
                 else:
-                    self.wait(min(max(self._interval_s / 4, SHORTEST_PAUSE_S), 0.25))
+                    self._pause(now_s)
         finally:
-            for lock in self._locks.values():
-                lock.release()
+            self._scans.close()
 
-    def _scan(self, now_s: float) -> None:
-        own = [folder for folder, lock in self._locks.items() if lock.acquire()]
-        self._poll.scan(own, now_s)
-        busy = dict.fromkeys(self._locks, "another process watches it")
-        problems = {**{f: busy[f] for f in self._locks if f not in own}, **self._poll.problems}
-        for folder, problem in problems.items():
-            if self._problems.get(folder) != problem:
-                again = "" if self._once else "; trying again"
-                self._notice(f"{folder} is not watched: {problem}{again}")
-        for folder in self._problems:
-            if folder not in problems:
-                self._notice(f"{folder} is watched again")
-        self._problems = problems
-        took_s = time.monotonic() - now_s  # a network disk may take seconds
-        self._next_scan_s = now_s + max(self._interval_s, SCAN_SHARE * took_s)
+    def _pause(self, now_s: float) -> None:
+        """Wait for an event, for the next file that may be finished, or for a part of a turn."""
+        turn_s = min(max(self._interval_s / 4, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
+        due_s = max(self._poll.next_due_s() - now_s, SHORTEST_PAUSE_S)
+        self._wake.wait(min(turn_s, due_s))
+        self._wake.clear()
 
     def _work(self, finished: Sequence[FinishedFile]) -> None:
         try:

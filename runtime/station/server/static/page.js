@@ -7,7 +7,7 @@ import { labelText, loadLanguage, text, usualLanguage } from "./messages.js";
 import { galleryOrder, showPicture } from "./picture.js";
 import * as requests from "./requests.js";
 import { openSite, refreshSite, showSite, startSite } from "./site.js";
-import { showAgreement, showCoverage } from "./summary.js";
+import { showAgreement, showCoverage, showFolders } from "./summary.js";
 import { personOf, showFacts, showVerdict } from "./verdict.js";
 
 let shown = null; // the entry on the page
@@ -106,6 +106,7 @@ function showState() {
   if (!known) return;
   showCoverage(known.coverage);
   showAgreement(known.agreement);
+  showFolders(known.folders);
   showSite();
   byId("versions").textContent = `alledge ${known.version} · ${known.bundle} · ${known.engine}.`;
   showAlarm();

@@ -1,4 +1,4 @@
-// Whether the microscope is covered, and how often people agree with the machine.
+// Whether the microscope is covered, how often people agree with the machine, and how files are found.
 
 import { byId } from "./elements.js";
 import { share, text } from "./messages.js";
@@ -30,4 +30,10 @@ export function showAgreement(agreement) {
     return text(`${kind}_agreement`, { ...values, low: share(low, 0), high: share(high, 0) });
   });
   byId("agreement").textContent = `${text("agreement")} ${rates.join(" ")} ${text("bias")}`;
+}
+
+export function showFolders(folders) {
+  const lines = folders.map(({ folder, events, reason }) =>
+    text(events ? "folder_events" : reason ? "folder_listed" : "folder_watched", { folder, reason }));
+  byId("folders").textContent = lines.join(" ");
 }

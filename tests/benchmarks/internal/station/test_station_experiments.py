@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from alledge.benchmarks.internal.station import day, faults, load, rate
+from alledge.benchmarks.internal.station import day, faults, latency, load, rate
 from alledge.benchmarks.internal.station.processes import Place, audit, picture, write_pictures
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="experiments for Linux")
@@ -85,3 +85,10 @@ def test_the_rate_is_that_of_two_processes(bundle: Path, tmp_path: Path) -> None
     (row,) = rows(rate.main, str(bundle), str(tmp_path), "--rounds", "1")
     assert row["files"] == 4
     assert row["rate_of_watch"] > 0
+
+
+def test_the_latency_is_that_with_events_and_without(bundle: Path) -> None:
+    words = ("--files", "1", "--settle", "0", "--interval", "0.1")
+    with_events, without = rows(latency.main, str(bundle), *words)
+    assert (with_events["events"], without["events"]) == (True, False)
+    assert min(with_events["least_s"], without["least_s"]) > 0

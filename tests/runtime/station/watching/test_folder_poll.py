@@ -38,6 +38,22 @@ def test_a_file_is_taken_once_when_it_was_still(watched: Watched) -> None:
     assert watched.poll.waiting == 0
 
 
+def test_a_scan_of_one_folder_leaves_the_files_of_others(watched: Watched) -> None:
+    folders = [watched.folder / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "x.jpg").write_bytes(b"x")
+    names = [str(folder) for folder in folders]
+    watched.poll.scan(names, 0.0)
+    (folders[0] / "x.jpg").unlink()
+    (folders[1] / "x.jpg").unlink()
+    watched.poll.scan(names[:1], 1.0, only=True)
+    assert watched.poll.waiting == 1
+    assert watched.poll.next_due_s() == SETTLE_S
+    watched.poll.scan(names, 1.5)
+    assert (watched.poll.waiting, watched.poll.next_due_s()) == (0, float("inf"))
+
+
 def test_a_file_that_grows_is_never_taken(watched: Watched) -> None:
     path = watched.folder / "a.jpg"
     for second in range(20):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,31 @@ def test_a_watcher_that_was_stopped_returns(home: Path, bundle: Path) -> None:
         watcher.stop()
         watcher.run()
         assert watcher.is_stopped
+
+
+def test_a_file_that_the_system_announces_gets_a_result_before_its_turn(
+    home: Path, bundle: Path
+) -> None:
+    camera, announced = home.parent / "camera", threading.Event()
+    camera.mkdir()
+    with (
+        History(home) as history,
+        Classifier.load(bundle, "onnx", 1, "throughput", previews=True) as classifier,
+    ):
+        watcher = Watcher(
+            [str(camera)], model_of(classifier, home), history, home, settle_s=0.1,
+            interval_s=3600.0, announce=lambda number, path: announced.set(),
+            notice=lambda text: None,
+        )  # fmt: skip
+        thread = threading.Thread(target=watcher.run)
+        thread.start()
+        try:
+            deadline_s = time.monotonic() + 20
+            while not watcher.documents()[0]["events"]:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.01)
+            (camera / "a.png").write_bytes(png(1))
+            assert announced.wait(20)
+        finally:
+            watcher.stop()
+            thread.join()
