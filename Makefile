@@ -64,7 +64,8 @@ arm64: $(READY)  ## install int8 and float32 packs offline on emulated arm64, an
 	PYTHON=$(BIN)/python sh devices/pack/emulated_arm64.sh
 
 builtin: $(READY)  ## make the built-in bundle; ALL_IDB1=DIR PBC=DIR [WEIGHTS=FILE] [SEED=0]
-	$(BIN)/python -m alledge.export.builtin --all-idb1 $(ALL_IDB1) --pbc $(PBC) \
+	$(BIN)/python -m alledge.export.builtin \
+		$(if $(ALL_IDB1),--all-idb1 $(ALL_IDB1)) $(if $(PBC),--pbc $(PBC)) \
 		$(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 check-constraints: $(READY)  ## resolve constraints.txt for 3.10 to 3.13 on every tested platform

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..runtime.model_options import site_home_option
 from ..runtime.option_types import Count, FilePath, FiniteFloatRange
 from ..runtime.terminal import echo, printable
 from ..runtime.terminal import show as show_document
@@ -191,12 +192,7 @@ def doctor(bundle: str | None, as_json: bool) -> None:
 )
 @click.option("--sign", type=FilePath(), metavar="KEY", help="Secret key of `alledge keygen`.")
 @click.option("--site", metavar="NAME", help="Site profile to include, with what it adopted.")
-@click.option(
-    "--home",
-    type=FilePath(),
-    metavar="DIR",
-    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
-)
+@site_home_option
 @click.option("--check", type=FilePath(), metavar="FILE", help="Check a pack without unpacking it.")
 @click.option("--json", "as_json", is_flag=True, help="Print pack.json.")
 def pack(

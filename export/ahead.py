@@ -37,11 +37,16 @@ def convert_ahead(
         return run_in_background(
             partial(folds.scores, name, first[name], fold) for fold in options.run.fold_numbers
         )
-    conversion.float_tflite()  # the references need it, too
-    run_in_background(
-        partial(conversion.artifact, name, options.precision, recipe, artifacts / name)
+    tasks = {
+        name: partial(conversion.artifact, name, options.precision, recipe, artifacts / name)
         for name, recipe in first.items()
-    )
+    }
+    if "tflite" in tasks:
+        run_in_background([tasks.pop("tflite")])
+    corrected = "tflite" in first and first["tflite"].correction
+    # TFLite waits for the same step, which measures the float graph for the other formats too.
+    shared = conversion.corrected_biases if corrected else conversion.float_tflite
+    run_in_background([shared, *tasks.values()])
     return lambda: None
 
 

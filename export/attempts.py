@@ -6,16 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import ExportError
 from .convert.capabilities import ARTIFACTS, GATED
 from .convert.conversion import Conversion
 from .convert.quantization_recipes import Recipe, ladder
 from .gate.accuracy_gate import Assessment, lost_fields
-from .gate.field_units import compare_fields
 from .gate.figures import lost_text
-from .gate.out_of_fold import leucocyte_probabilities
 from .gate.parity import (
     COMPARISON_KEYS,
     CROSS_FITTED,
@@ -26,10 +22,9 @@ from .gate.parity import (
     compare_variants,
     judge,
     outputs_name,
-    within_tolerance,
 )
 from .preparation import Preparation
-from .types import Artifact, AttemptRecord, DecisionRule, FeatureLayer, Json, References, Scores
+from .types import Artifact, AttemptRecord, DecisionRule, FeatureLayer, Json, References
 
 
 @dataclass(frozen=True)
@@ -235,7 +230,7 @@ def _convert(
     rule: DecisionRule,
     assessment: Assessment | None,
 ) -> Artifact:
-    """Convert the model; judge the artifact on the gate's images and on the run's images."""
+    """Convert the model; judge the artifact on the gate's images and on those of the run."""
     precision = prepared.options.precision
     artifact = convert_artifact(
         prepared.conversion,
@@ -249,53 +244,21 @@ def _convert(
         prepared.labels,
         prepared.positives,
     )
-    parity = artifact.parity
-    if prepared.gate is not None and assessment is not None:
-        parity |= judge(precision, assessment.figures, prepared.gate.coverage(), OUT_OF_FOLD)
+    parity, check, gate = artifact.parity, prepared.shipped_check, prepared.gate
+    if check is None:
+        return artifact
+    file = artifact.folder / ARTIFACTS[format_name]
+    scores = prepared.conversion.scores(format_name, file, check.chosen.images)
+    if gate is None:
+        return replace(artifact, parity={**parity, **check.verdict(scores, rule, precision)})
+    if assessment is not None:
+        parity |= judge(precision, assessment.figures, gate.coverage(), OUT_OF_FOLD)
         if "fields" in assessment.figures:
             parity["fields"] = assessment.figures["fields"]
-    shipped = _compare_shipped(prepared, artifact)
-    if shipped is not None and not shipped["passed"]:
+    shipped = check.figures(scores, rule, precision, prepared.options.budget)
+    if not shipped["passed"]:
         parity["verdict"] = FAIL
     return replace(artifact, parity={**parity, "shipped": shipped})
-
-
-def _compare_shipped(prepared: Preparation, artifact: Artifact) -> Json | None:
-    """Compare the artifact with the float model on the run's images: ``shipped`` in parity.json."""
-    check, options = prepared.shipped_check, prepared.options
-    if check is None:
-        return None
-    file = artifact.folder / ARTIFACTS[artifact.format_name]
-    scores = prepared.conversion.scores(artifact.format_name, file, check.images)
-    row = compare(
-        check.float_scores,
-        scores,
-        prepared.float_rule,
-        artifact.rule,
-        prepared.labels,
-        prepared.positives,
-        check.is_positive,
-    )
-    fields = _shipped_fields(prepared, artifact, scores)
-    figures: Json = {**row} if fields is None else {**row, "fields": fields}
-    passed = within_tolerance(options.precision, row) and options.budget.allows(figures)
-    return {**figures, "images": len(check.images), "passed": passed}
-
-
-def _shipped_fields(prepared: Preparation, artifact: Artifact, scores: Scores) -> Json | None:
-    """Compare the verdicts on the run's fields; None unless its images are cells."""
-    check, names = prepared.shipped_check, (prepared.labels, prepared.positives)
-    if check is None or check.fields is None:
-        return None
-    p = (
-        leucocyte_probabilities(check.float_scores, prepared.float_rule, *names),
-        leucocyte_probabilities(scores, artifact.rule, *names),
-    )
-    rows, rules = np.arange(len(check.images)), (prepared.float_rule.field, artifact.rule.field)
-    verdicts = compare_fields(check.fields, rows, p, rules)
-    if verdicts is None:
-        return None
-    return {**verdicts.comparison, "field_count": len(verdicts.is_positive)}
 
 
 def _refusal(artifact: Artifact) -> str | None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..errors import ExportError
 from ..runtime.bundle.validation import validate_labels
-from ..runtime.cells.settings import CellSettings
 from ..runtime.image_settings import ImageSettings
 from ..runtime.json_values import InvalidValueError
 from ..runtime.types import GuardsRecord
@@ -20,42 +19,18 @@ from .convert.calibration_images import CalibrationImages, load_cell_folder, loa
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
 from .convert.jobs import JobRunner
-from .gate import reference_cells, reference_images
 from .gate.accuracy_gate import Gate
-from .gate.field_units import FieldUnits
 from .gate.fold_artifacts import FoldArtifacts
 from .gate.out_of_fold import OutOfFoldPredictions
-from .gate.parity import coverage, positive_probability
 from .options import ExportOptions, default_place
+from .scored_references import choose_references, reference_pool, scored_references
+from .shipped_check import ShippedCheck, check_images
 from .source_cells import cell_settings, is_cell_run
 from .source_run import RunImages, current_guards, read_run_images
-from .types import CalibrationSource, DecisionRule, Floats, Images, Mask, References, Scores
+from .types import CalibrationSource, DecisionRule, References
 
 ARTIFACTS = "artifacts"  # folder that holds one folder a format
 MODEL_TITLE = "model"  # the beginning of the titles of the steps of the exported network
-
-
-@dataclass(frozen=True)
-class ShippedCheck:
-    """The run's images, on which the artifact itself is compared with the float model.
-
-    Both models were trained on these images. That does not matter here, because the check
-    compares the two models with each other, not with the true labels.
-
-    Parameters
-    ----------
-    images : (N, S, S, 3) ndarray of uint8
-    float_scores : (N, C) ndarray of float32
-        Raw.
-    is_positive : (N,) ndarray of bool
-    fields : FieldUnits, optional
-        The fields of the images, if these are cells.
-    """
-
-    images: Images
-    float_scores: Scores
-    is_positive: Mask
-    fields: FieldUnits | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +59,7 @@ class Preparation:
     no_gate_reason : str, optional
         Why the gate is not evaluated although the precision needs it.
     shipped_check : ShippedCheck, optional
-        None without a gate.
+        None for float32, and where no real image is at hand.
     """
 
     options: ExportOptions
@@ -146,27 +121,39 @@ def prepare(
         name=name,
     )
     rule, labels, positives = DecisionRule.from_run(run), list(run.labels), list(run.positive)
-    gate, check, folds = None, None, None
+    gate, folds = None, None
     if run_images is not None and no_gate_reason is None:
         given_images = None if given is None else given.images
         folds = FoldArtifacts(run, run_images, jobs, folder / "gate", precision, given_images, say)
         predictions = OutOfFoldPredictions.from_run(run, run_images)
         at_once = folds_at_once(run.model_path)
         gate = Gate(predictions, folds.scores, precision, options.budget, at_once)
-    stop_ahead = convert_ahead(options, conversion, folds, folder / ARTIFACTS)
     cells = cell_settings(run) if is_cell_run(run) else None
-    references = score_references(
-        conversion, rule, labels, positives, settings, options.reference, cells=cells
+    stop_ahead = convert_ahead(options, conversion, folds, folder / ARTIFACTS)
+    pool = reference_pool(settings, options.reference, cells)
+    images = choose_references(
+        conversion, rule, labels, positives, pool, generated=options.reference is None
+    )
+    chosen = None
+    if precision in GATED:
+        chosen = check_images(run, run_images, given, gated=gate is not None)
+    float_scores = conversion.float_scores(
+        images if chosen is None else np.concatenate([images, chosen.images])
+    )
+    references = scored_references(
+        images,
+        float_scores[: len(images)],
+        rule,
+        labels,
+        positives,
+        "given" if options.reference else "generated",
+        cells,
     )
     if not references.coverage["informative"]:
         say("the references do not cover both labels and the threshold: not informative")
-    if run_images is not None and gate is not None:
-        check = ShippedCheck(
-            images=run_images.images,
-            float_scores=conversion.float_scores(run_images.images),
-            is_positive=np.isin(run_images.labels, run.positive),
-            fields=run_images.field_units(),
-        )
+    check = None
+    if chosen is not None:
+        check = ShippedCheck(chosen, float_scores[len(images) :], rule, labels, positives)
     stop_ahead()
     return Preparation(
         options=options,
@@ -261,56 +248,3 @@ def _check_labels(run: Run) -> None:
             allowed=error.allowed,
             fix="rename the folders of the data set and train again",
         ) from None
-
-
-def score_references(
-    conversion: Conversion,
-    rule: DecisionRule,
-    labels: list[str],
-    positives: list[str],
-    settings: ImageSettings,
-    folder: Path | None = None,
-    pool_step: int = 1,
-    cells: CellSettings | None = None,
-) -> References:
-    """Choose the reference images of a network and score them with the float model.
-
-    Parameters
-    ----------
-    conversion : Conversion
-    rule : DecisionRule
-        Of the float model.
-    labels, positives : list of str
-    settings : ImageSettings
-    folder : Path, optional
-        Images that may be shipped; generated smears by default.
-    pool_step : int
-        Use every `pool_step`-th of the generated smears.
-    cells : CellSettings, optional
-        Of a cell model.
-    """
-    float_tflite, threshold = conversion.float_tflite(), rule.thresholds.threshold
-
-    def score(images: Images) -> Floats:
-        # By TFLite: Keras needs minutes for a whole pool.
-        scores = conversion.scores("tflite", float_tflite, images)
-        return positive_probability(scores, rule, labels, positives)
-
-    if folder is not None:
-        if cells is None:
-            images = reference_images.load_reference_folder(folder, settings)
-        else:
-            images = reference_cells.load_reference_cells(folder, cells)
-        p = score(images)
-    else:
-        if cells is None:
-            pool = reference_images.generate_pool(settings)
-        else:
-            pool = reference_cells.generate_cell_pool(cells)
-        images = pool[::pool_step]
-        images, p = reference_images.add_blends(images, score(images), threshold, score)
-    images = images[reference_images.choose_references(p, threshold)]
-    float_scores = conversion.float_scores(images)
-    covered = coverage(float_scores, rule, labels, positives)
-    picture = None if cells is None else reference_cells.draw_cell_picture(cells)
-    return References(images, float_scores, covered, "given" if folder else "generated", picture)

@@ -19,7 +19,7 @@ from ..train.data.cells.unknown_cells import known_cells
 from ..train.runs.field_table import counted_cells
 from ..train.runs.predictions import TRAIN_AGAIN, Predictions, SplitRow
 from ..train.runs.run_folder import Run
-from .convert.calibration_images import CalibrationImages, choose_balanced
+from .convert.calibration_images import MAX_IMAGES, CalibrationImages, choose_balanced
 from .gate.field_units import NO_FIELD, FieldUnits
 from .source_cells import is_cell_run, read_cells
 from .source_data import changed_error, unchanged_dataset
@@ -76,9 +76,7 @@ class RunImages:
             Images that this network was trained on, as many of every label and camera as there
             are. None of them shares a group with an image that tests the fold.
         """
-        usable = [
-            index for index in range(len(self.names)) if self.known is None or self.known[index]
-        ]
+        usable = self._known_images()
         if fold is not None:
             tested = self.tested_groups(fold)
             usable = [
@@ -86,15 +84,37 @@ class RunImages:
                 for index in usable
                 if fold in self.trained_by[index] and self.groups[index] not in tested
             ]
-        chosen = choose_balanced(
-            usable,
-            lambda index: self.names[index],
-            lambda index: (self.labels[index], self.cameras[index]),
-        )
+        chosen = self._choose_balanced(usable)
         return CalibrationImages(
             self.images[chosen],
             tuple(self.labels[index] for index in chosen),
             tuple(self.cameras[index] for index in chosen),
+        )
+
+    def compared_images(self) -> Indices:
+        """Return the indices of images on which an artifact is compared without a gate.
+
+        Returns
+        -------
+        (N,) ndarray of int
+            At most `MAX_IMAGES`. Those that the exported network is not calibrated on come first.
+        """
+        known = self._known_images()
+        calibrated = self._choose_balanced(known)
+        others = self._choose_balanced([index for index in known if index not in set(calibrated)])
+        return np.array([*others, *calibrated][:MAX_IMAGES], dtype=np.int64)
+
+    def _known_images(self) -> list[int]:
+        """Return the indices of the images whose truth is known."""
+        count = len(self.names)
+        return [index for index in range(count) if self.known is None or self.known[index]]
+
+    def _choose_balanced(self, indices: list[int]) -> list[int]:
+        """Return at most `MAX_IMAGES` of the images, about as many of every label and camera."""
+        return choose_balanced(
+            indices,
+            lambda index: self.names[index],
+            lambda index: (self.labels[index], self.cameras[index]),
         )
 
     def tested_images(self, fold: int) -> Indices:

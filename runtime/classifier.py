@@ -5,26 +5,25 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AlledgeError, UsageError, unknown_name
+from ..errors import UsageError, unknown_name
 from .backends import AUTO, Backend, open_backend
 from .bundle.bundle import Bundle
 from .bundle.finding import open_bundle
 from .cells.types import TAKEN_AS, TakenAs
 from .engine_scores import EngineScores
 from .ensemble import Identity, MeanScores, check_members, common_backend, mean_rule
-from .first_use import FirstUse
 from .image_judge import ImageJudge
-from .imaging import is_one_image, load_image, resolve_source
+from .image_preparation import ImagePreparation, PreparedImage, image_name
+from .imaging import is_one_image
 from .machine import usable_cores, validate_threads
 from .records import Result
 from .watchdog import (
@@ -36,32 +35,13 @@ from .watchdog import (
 )
 
 if TYPE_CHECKING:
-    from .cells.cell_task import CellTask, PreparedCells
-    from .guards.measurements import Measurements
-    from .imaging import Header
+    from .cells.cell_task import CellTask
     from .overlay.pictures import Pictures
-    from .previews import Preview
     from .sites.profile import SiteProfile
     from .types import RGB, ImageSource
 
-_first_image = FirstUse()
-
 Mode = Literal["latency", "throughput"]
 MODES: tuple[Mode, ...] = ("latency", "throughput")
-
-
-@dataclass(frozen=True)
-class _PreparedImage:
-    """An image as the model sees it, and the flags of the guards."""
-
-    source: ImageSource
-    name: str | None
-    content: RGB | PreparedCells
-    flags: tuple[str, ...]
-    seconds: float
-    key: int  # of the source, among the images in work
-    preview: Preview | None
-    measurements: Measurements | None
 
 
 class Classifier:
@@ -117,7 +97,6 @@ class Classifier:
         self.identity = Identity.of_bundles([bundle, *(row for row, _ in others)])
         self._others = tuple(others)
         self._workers, self._crop_workers = workers, crop_workers
-        self._previews, self._measurements = previews, measurements
         self._watchdog = Watchdog(validate_limit(timeout_s))
         self._features = features
         artifact, layer = bundle.formats[backend.name], None
@@ -141,6 +120,9 @@ class Classifier:
             self._scores = MeanScores([scores, *more])
             artifact = mean_rule([artifact, *(own for _, _, own in formats)])
         self._judge = ImageJudge(bundle, artifact, site, self.identity)
+        self._preparation = ImagePreparation(
+            bundle.image_settings, self._judge, previews, measurements
+        )
         self._without_pictures: dict[int, Result] = {}  # while they are drawn, by source
 
     @property
@@ -496,7 +478,7 @@ class Classifier:
 
         yield from in_order(
             sources,
-            lambda source: self._prepare(source, taken_as),
+            lambda source: self._preparation.prepare(source, taken_as),
             lambda image: self._predict(image, pictures),
             self._workers,
             self._watchdog.limit_s,
@@ -507,7 +489,7 @@ class Classifier:
         self, source: ImageSource, pictures: Pictures | None, taken_as: TakenAs
     ) -> Result:
         def work() -> Result:
-            image = self._prepare(source, taken_as)
+            image = self._preparation.prepare(source, taken_as)
             report_progress()
             return self._predict(image, pictures)
 
@@ -530,50 +512,9 @@ class Classifier:
         error += "; set a longer time limit (--timeout)"
         if answered is not None:
             return replace(answered, overlay_error=error)
-        return self._judge.error_result(_image_name(source), error, limit_s)
+        return self._judge.error_result(image_name(source), error, limit_s)
 
-    def _prepare(self, source: ImageSource, taken_as: TakenAs) -> _PreparedImage | Result:
-        """Return an image as the model sees it, or the error record."""
-        started = time.perf_counter()
-        key, name = id(source), _image_name(source)
-        content: RGB | PreparedCells
-        preview = measurements = None
-        try:
-            with _first_image.alone():
-                source = resolve_source(source)  # a stream can be read only once
-                if self._judge.cells is not None:
-                    content = self._judge.cells.prepare(
-                        source, taken_as, preview=self._previews, measurements=self._measurements
-                    )
-                    flags, preview = content.flags, content.preview
-                    measurements = content.measurements if self._measurements else None
-                else:
-                    content, header = load_image(source, self.bundle.image_settings)
-                    measurements = self._measured(content, header)
-                    statistics = None if measurements is None else measurements.statistics
-                    flags = self._judge.flags(content, header, statistics)
-                    preview = self._preview(content, header)
-        except AlledgeError as error:
-            return self._judge.error_result(name, error.one_line, time.perf_counter() - started)
-        seconds = time.perf_counter() - started
-        return _PreparedImage(source, name, content, flags, seconds, key, preview, measurements)
-
-    def _measured(self, rgb: RGB, header: Header) -> Measurements | None:
-        if not self._measurements:
-            return None
-        from .guards.image_statistics import image_statistics
-        from .guards.measurements import Measurements
-
-        return Measurements(header, image_statistics(rgb, header))
-
-    def _preview(self, rgb: RGB, header: Header) -> Preview | None:
-        if not self._previews:
-            return None
-        from .previews import preview_of_square
-
-        return preview_of_square(rgb, header, self.bundle.image_settings.geometry)
-
-    def _predict(self, image: _PreparedImage | Result, pictures: Pictures | None) -> Result:
+    def _predict(self, image: PreparedImage | Result, pictures: Pictures | None) -> Result:
         if isinstance(image, Result):
             return image
         requests = self._workers * self._crop_workers
@@ -595,7 +536,7 @@ class Classifier:
             result = replace(result, features=np.stack(rows) if rows else None)
         return result if pictures is None else self._with_pictures(image, result, pictures)
 
-    def _with_pictures(self, image: _PreparedImage, result: Result, pictures: Pictures) -> Result:
+    def _with_pictures(self, image: PreparedImage, result: Result, pictures: Pictures) -> Result:
         """Write the pictures of a result; the answer stays, whatever fails here."""
         self._without_pictures[image.key] = result
         content = image.content
@@ -604,8 +545,3 @@ class Classifier:
             return pictures.write(self, image.source, rgb, result)
         finally:
             self._without_pictures.pop(image.key, None)
-
-
-def _image_name(source: object) -> str | None:
-    """Return the image's name in a record: the path as given, None for content and pixels."""
-    return os.fsdecode(source) if isinstance(source, str | os.PathLike) else None

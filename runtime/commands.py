@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .option_types import MOST_THREADS, Count, FilePath, FiniteFloatRange
+from .model_options import (
+    backend_option,
+    site_home_option,
+    site_option,
+    taken_as_option,
+    threads_option,
+    timeout_option,
+)
+from .option_types import FilePath
 from .terminal import echo, show
 
 if TYPE_CHECKING:
@@ -24,19 +32,8 @@ if TYPE_CHECKING:
     metavar="B",
     help="Bundle to use; several answer together.  [default: see below]",
 )
-@click.option(
-    "--backend",
-    default="auto",
-    show_default=True,
-    metavar="auto|tflite|onnx|openvino",
-    help="Engine that computes the scores.",
-)
-@click.option(
-    "--threads",
-    type=Count(1, MOST_THREADS),
-    metavar="N",
-    help="Number of threads.  [default: physical cores within the CPU quota]",
-)
+@backend_option
+@threads_option
 @click.option(
     "--mode",
     type=click.Choice(["latency", "throughput"]),
@@ -57,14 +54,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Of a cell bundle: write the cells of each field, sorted, DIR/NAME.cells.jpg.",
 )
-@click.option(
-    "--as",
-    "taken_as",
-    type=click.Choice(["auto", "field", "cell"]),
-    default="auto",
-    show_default=True,
-    help="Of a cell bundle: whether an image is a field or one cell. auto: the nuclei decide.",
-)
+@taken_as_option
 @click.option(
     "--smear",
     is_flag=True,
@@ -76,29 +66,11 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write a row for every cell: place, label, probability and flags.",
 )
-@click.option(
-    "--site",
-    metavar="NAME",
-    help="Profile of this microscope, from `alledge adopt`.  [default: $ALLEDGE_SITE, else none]",
-)
-@click.option(
-    "--home",
-    type=FilePath(),
-    metavar="DIR",
-    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
-)
+@site_option
+@site_home_option
 @click.option("--force", is_flag=True, help="Replace pictures and files that exist.")
 @click.option("--recursive", is_flag=True, help="Read the folders inside a folder too.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=FiniteFloatRange(min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time limit for reading an image, and for one prediction. An image that takes longer "
-    "is an error.",
-)
+@timeout_option
 @click.option("--json", "style", flag_value="json", help="Print one JSON object per line.")
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
 def classify(

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .bundle.last_layers import LastLayer
     from .types import RGB
 
+# An engine creates its second request when it is first needed. That takes as long as about this
+# many predictions, and needs memory.
+CROPS_PER_WORKER = 8
+
 Scores = NDArray[np.float64]
 Features = NDArray[np.float32] | None
 
@@ -95,7 +99,7 @@ class EngineScores:
         ----------
         crops : (N, S, S, 3) ndarray of uint8
         workers : int
-            Number of cells that are in work at once.
+            Most cells that are in work at once; fewer are if there are few cells.
         """
         return outputs_of_crops(self.of_image, crops, workers)
 
@@ -111,8 +115,8 @@ class EngineScores:
 def outputs_of_crops(
     of_image: Callable[[RGB], Outputs], crops: NDArray[np.uint8], workers: int
 ) -> list[Outputs]:
-    """Return the outputs of crops, (N, S, S, 3), some of which are in work at once."""
-    workers = min(workers, len(crops))
+    """Return the outputs of crops, (N, S, S, 3); of many crops, some are in work at once."""
+    workers = min(workers, -(-len(crops) // CROPS_PER_WORKER))
     if workers < 2:
         return [of_image(crop) for crop in crops]
     from .pipeline import in_order

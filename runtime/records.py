@@ -279,7 +279,7 @@ class TextTable:
         elif result.counts is not None:
             from .cells.tables import counts_text
 
-            parts.append(counts_text(result.counts))
+            parts.append(counts_text(result.counts, result.cells or ()))
         if result.flags:
             parts.append(f"review: {printable(', '.join(result.flags))}")
         return "  ".join(parts)

@@ -22,6 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # reads the images and the networks of a run
     "benchmarks/internal/adoption": {"benchmarks", "train", "export", "runtime"},
     "benchmarks/internal/feature_guards": {"benchmarks", "train", "export", "runtime"},
+    # draws generated cells, and reads the predictions of a run
+    "benchmarks/internal/unusual_fields": {"benchmarks", "train", "runtime"},
 }
 PACKAGES = {folder.partition("/")[0] for folder in MAY_IMPORT}
 NOT_INSTALLED = {"benchmarks/internal", "benchmarks/suite"}

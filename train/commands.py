@@ -136,9 +136,10 @@ def audit(
 )
 @click.option(
     "--split",
-    metavar="grouped|paper|subject|camera|given|FILE.csv",
-    help="How images are divided into folds; given: by train/ and test/; a file has the columns "
-    "image,fold[,group].  [default: given if there is one, else grouped]",
+    metavar="grouped|paper|subject|camera|source|given|FILE.csv",
+    help="How images are divided into folds; source: one data set after the other is left out; "
+    "given: by train/ and test/; a file has the columns image,fold[,group].  [default: given if "
+    "there is one, else grouped]",
 )
 @click.option("--folds", default=5, show_default=True, type=Count(), help="1 holds one fifth out.")
 @click.option(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import click
 
@@ -37,7 +37,9 @@ def alternate(
 
 
 def run_timed(
-    command: list[str], environment: Mapping[str, str] = ENVIRONMENT
+    command: list[str],
+    environment: Mapping[str, str] = ENVIRONMENT,
+    stdout: int | IO[bytes] = subprocess.DEVNULL,
 ) -> tuple[float, float]:
     """Run a process.
 
@@ -53,9 +55,7 @@ def run_timed(
         If the process fails.
     """
     started = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    )
+    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL, env=environment)
     if hasattr(os, "wait4"):
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from ...errors import ExportError
+from ...errors import AlledgeError, ExportError
 from ...runtime.bundle.builtin import BUILTIN_NAME
 from ...runtime.bundle.record_file import RECORD
 from ...runtime.option_types import FilePath
@@ -96,4 +96,8 @@ def _run(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    builtin()
+    try:
+        builtin()
+    except AlledgeError as error:
+        echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..gate.figures import lost_text
 from ..gate.parity import CROSS_FITTED, GATE, NOT_EVALUATED, REFERENCES
 from ..types import Json
+from .camera_table import camera_table
 from .cell_card import CELL_LIMITS, is_cell, judging, lost_fields_text
 from .markdown_table import table
 
@@ -83,7 +84,9 @@ def _training(training: Json, metrics: Json | None) -> str:
             if row := figures.get(name):
                 interval = f"{row['low']:.3f} to {row['high']:.3f}"
                 rows.append([f"{kind}{name}", f"{row['value']:.3f}", interval])
-    return f"{text}\n\n{table(rows)}"
+        if (error := figures.get("ece")) is not None:
+            rows.append([f"{kind}expected calibration error", f"{error:.3f}", "–"])
+    return "\n\n".join(filter(None, [text, table(rows), camera_table(metrics)]))
 
 
 def _data(data: Json) -> str:
@@ -132,11 +135,12 @@ def _parity(parity: Json) -> str:
         if row["measured_on"] == REFERENCES:
             rows.append([name, measured_on, *_comparison(row), verdict])
             continue
-        kind = FIGURES[row["figures"]]
-        rows.append([name, f"{measured_on} ({kind})", *_comparison(row), verdict])
-        shipped = row["shipped"]
-        images = f"{shipped['images']} images it was trained on"
-        rows.append([name, images, *_comparison(shipped), "-"])
+        if row["figures"] in FIGURES:
+            measured_on += f" ({FIGURES[row['figures']]})"
+        rows.append([name, measured_on, *_comparison(row), verdict])
+        if (shipped := row["shipped"]) is not None:
+            images = f"{shipped['images']} images it was trained on"
+            rows.append([name, images, *_comparison(shipped), "-"])
         images = f"{parity['reference']['images']} {REFERENCES}"
         rows.append([name, images, *_comparison(row["references"]), "-"])
     return (

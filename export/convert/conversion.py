@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,7 +62,7 @@ class Conversion:
             self._calibration = folder / "calibration.npy"
             with replace_file(self._calibration) as partial, partial.open("wb") as stream:
                 np.save(stream, calibration)
-        self._lock = threading.RLock()
+        self._locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
         # what each file was last converted by, and the result
         self._results: dict[Path, tuple[str, Recipe, ConversionResult]] = {}
 
@@ -89,7 +90,7 @@ class Conversion:
             If a step fails.
         """
         out = folder / ARTIFACTS[format_name]
-        with self._lock:
+        with self._locks[out]:
             *latest, result = self._results.get(out, (None, None, None))
             if latest != [precision, recipe] or result is None:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,9 @@ class Conversion:
             source=source,
             sources=self._folder,
             calibration=self._calibration if precision == "int8" else None,
-            biases=self._biases() if format_name == "tflite" and recipe.correction else None,
+            biases=self.corrected_biases()
+            if format_name == "tflite" and recipe.correction
+            else None,
             labels=list(self._labels),
             name=self._name,
             out=out,
@@ -124,38 +127,44 @@ class Conversion:
     def float_tflite(self) -> Path:
         """Return the float32 TFLite graph, the source of the ONNX and OpenVINO graphs."""
         out = self._folder / FLOAT_TFLITE
-        if not out.is_file():
-            self._jobs.run(
-                f"{self._title}: float graph",
-                "tflite",
-                precision="float32",
-                recipe=Recipe().to_json(),
-                model=self._model,
-                sources=self._folder,
-                name=self._name,
-                out=out,
-            )
+        with self._locks[out]:
+            if not out.is_file():
+                self._jobs.run(
+                    f"{self._title}: float graph",
+                    "tflite",
+                    precision="float32",
+                    recipe=Recipe().to_json(),
+                    model=self._model,
+                    sources=self._folder,
+                    name=self._name,
+                    out=out,
+                )
         return out
 
     def _float_onnx(self) -> Path:
         """Return the float32 ONNX graph."""
         source, out = self.float_tflite(), self._folder / FLOAT_ONNX
-        if not out.is_file():
-            self._jobs.run(f"{self._title}: ONNX graph", "float onnx", source=source, out=out)
+        with self._locks[out]:
+            if not out.is_file():
+                self._jobs.run(f"{self._title}: ONNX graph", "float onnx", source=source, out=out)
         return out
 
-    def _biases(self) -> Path:
-        """Return the corrected biases of the network, for TFLite."""
+    def corrected_biases(self) -> Path:
+        """Return the corrected biases of the network, for TFLite.
+
+        The step also measures for ONNX and OpenVINO what the float graph computes.
+        """
         source, out = self._float_onnx(), self._folder / BIASES
-        if not out.is_file():
-            self._jobs.run(
-                f"{self._title}: corrected biases",
-                "biases",
-                source=source,
-                sources=self._folder,
-                calibration=self._calibration,
-                out=out,
-            )
+        with self._locks[out]:
+            if not out.is_file():
+                self._jobs.run(
+                    f"{self._title}: corrected biases",
+                    "biases",
+                    source=source,
+                    sources=self._folder,
+                    calibration=self._calibration,
+                    out=out,
+                )
         return out
 
     def float_scores(self, images: Images) -> Scores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,6 @@ INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
 CHANNELS = 3
 SCORING_BATCH = 8
-
-
-def load_float(path: Path) -> Any:
-    """Return the trained Keras model of a run, uncompiled, from its ``model.keras``."""
-    from ...train.networks.saved_network import load_network
-
-    return load_network(path)
 
 
 def serving_model(model: Any) -> Any:
@@ -52,16 +44,27 @@ def serving_model(model: Any) -> Any:
     pixels = keras.ops.cast(image, "float32")
     if int(model.outputs[0].shape[-1]) > 1:
         return keras.Model(image, model(pixels, training=False), name="serving")
-    bodies, dense = before_last_dense(model)
+    bodies, _ = before_last_dense(model)
     for body in bodies:
         pixels = body(pixels, training=False)
     pair = keras.layers.Dense(2, activation="softmax", name=OUTPUT_NAME)
     serving = keras.Model(image, pair(pixels), name="serving")
+    fill_last_layer(serving, model)
+    return serving
+
+
+def fill_last_layer(serving: Any, model: Any) -> None:
+    """Give the last layer of a serving graph the weights of its network, if it has its own.
+
+    The other layers are those of the network.
+    """
+    if int(model.outputs[0].shape[-1]) > 1:
+        return
+    _, dense = before_last_dense(model)
     kernel, bias = (np.asarray(value) for value in (dense.kernel, dense.bias))
-    pair.set_weights(
+    serving.get_layer(OUTPUT_NAME).set_weights(
         [np.concatenate([np.zeros_like(value), value], axis=-1) for value in (kernel, bias)]
     )
-    return serving
 
 
 def float_scores(model: Any, images: Images) -> Scores:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,12 @@ from ...runtime.tflite_graph import load_schema, operator_codes, parse_operators
 from ..types import Floats, Images, Scores
 from . import json_cache
 from .bias_correction import Biases, correct_tflite
+from .kept_network import kept_network, trace_pixels
 from .last_layer import LastLayer, refit
 from .layer_names import match_layer
 from .quantization_recipes import Recipe
-from .serving_graph import INPUT_NAME, OUTPUT_NAME, load_float, serving_model
+from .serving_graph import OUTPUT_NAME
+from .tflite_ranges import activation_ranges
 
 FLOAT, CALIBRATED, RANKED = "float.tflite", "calibrated.tflite", "ranked-tflite.json"
 # More make the conversion slower and no nearer to the float model (docs/export.md).
@@ -121,18 +122,10 @@ def _converter(model: Path) -> Any:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    serving = serving_model(load_float(model))
-    pixels = tf.TensorSpec(serving.inputs[0].shape, tf.uint8, name=INPUT_NAME)
-
-    def trace(function: Callable[[Any], Any]) -> Any:
-        return tf.function(
-            function, input_signature=[pixels], autograph=False
-        ).get_concrete_function()
-
-    constant = convert_variables_to_constants_v2(
-        trace(lambda image: serving(image, training=False))
-    )
-    signed = trace(lambda image: {OUTPUT_NAME: constant(image)[0]})
+    trace = kept_network(model).trace
+    constant = convert_variables_to_constants_v2(trace)
+    size = trace.structured_input_signature[0][0].shape[1]
+    signed = trace_pixels(lambda image: {OUTPUT_NAME: constant(image)[0]}, size)
     return tf.lite.TFLiteConverter.from_concrete_functions([signed], tf.Module())
 
 
@@ -239,9 +232,15 @@ def _calibrated(float_graph: bytes, calibration: Images) -> bytes:
     """Return a float graph with the range of every tensor on the calibration images."""
     from tensorflow.lite.python.optimize.calibrator import Calibrator
 
-    return bytes(
-        Calibrator(float_graph).calibrate(lambda: ([image[None]] for image in calibration))
-    )
+    # The calibrator has slow kernels, and a tensor that an addition overwrites in place gets the
+    # range of the sum, too. It makes the fields, which then take the ranges of all images.
+    calibrator = Calibrator(float_graph)
+    calibrated = bytearray(calibrator.calibrate(lambda: ([calibration[:1]],)))
+    graph = load_schema().Model.GetRootAs(calibrated, 0).Subgraphs(0)
+    for number, limits in activation_ranges(float_graph, calibration).items():
+        stored = graph.Tensors(number).Quantization()
+        stored.MinAsNumpy()[0], stored.MaxAsNumpy()[0] = limits[0], max(limits[1], 0.0)
+    return bytes(calibrated)
 
 
 def _operations(content: bytes) -> list[tuple[str, list[str]]]:

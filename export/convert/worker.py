@@ -128,9 +128,11 @@ def _score(job: Json) -> Json:
     """Score images with the float model."""
     import numpy as np
 
-    from .serving_graph import float_scores, load_float
+    from .kept_network import kept_network
+    from .serving_graph import float_scores
 
-    np.save(job["out"], float_scores(load_float(Path(job["model"])), np.load(job["images"])))
+    network = kept_network(Path(job["model"])).network
+    np.save(job["out"], float_scores(network, np.load(job["images"])))
     return {}
 
 

@@ -17,12 +17,13 @@ from ..types import Comparison, Coverage, DecisionRule, Floats, Json, Mask, Scor
 
 COMPARISON_KEYS = ("max_dp", "mean_dp", "agreement", "lost_positives", "to_review")
 PASS, FAIL, NOT_INFORMATIVE = "pass", "fail", "not informative"
-# What a verdict was measured on. Out-of-fold images come first: they are like the images that the
-# model was made for. A model of real smears extrapolates on generated references, and its int8
-# ranges were measured on real smears (docs/export.md).
-OUT_OF_FOLD, REFERENCES = "out-of-fold images", "references"
+# What a verdict was measured on. Out-of-fold images come first, then images of the run: they are
+# like the images that the model was made for. A model of real smears extrapolates on generated
+# references, and its int8 ranges were measured on real smears (docs/export.md).
+OUT_OF_FOLD, RUN_IMAGES = "out-of-fold images", "images of the run"
+CALIBRATION, REFERENCES = "calibration images", "references"
 # What the figures beside a verdict are: the cross-fitted cost; the gate's own figures where there
-# is none; or the figures on the references where no gate was evaluated.
+# is none; or, where no gate was evaluated, what they were measured on.
 CROSS_FITTED, GATE = "cross-fitted", "gate"
 GATE_PASSED, GATE_FAILED, NOT_EVALUATED = "passed", "failed", "not evaluated"
 NEAR = 0.15  # calibrated probability: an image within this distance is near the threshold
@@ -246,13 +247,14 @@ def judge(
         Other keys are ignored.
     coverage : Coverage
         Of the same images.
-    measured_on : {"out-of-fold images", "references"}
+    measured_on : {"out-of-fold images", "images of the run", "calibration images", "references"}
 
     Notes
     -----
     Lost positives do not count here. Nobody knows which of the generated references are positive,
     so a count of them proves nothing. The gate counts them on labelled images, and a row without
-    a gate says that it was not evaluated.
+    a gate says that it was not evaluated. Those of images of the run are recorded, but without a
+    gate the artifact has the rule of the float model, so they say little about the artifact.
     """
     allowed = TOLERANCES[precision]
     if not within_tolerance(precision, comparison):
@@ -263,7 +265,7 @@ def judge(
     return {
         **{key: comparison[key] for key in COMPARISON_KEYS},
         "measured_on": measured_on,
-        "figures": GATE if measured_on == OUT_OF_FOLD else REFERENCES,
+        "figures": GATE if measured_on == OUT_OF_FOLD else measured_on,
         "gate": gate if precision in GATED else None,
         "images": coverage["below"] + coverage["above"],
         "coverage": coverage,

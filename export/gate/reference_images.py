@@ -20,6 +20,7 @@ from ...runtime.imaging import load_rgb
 from ...train.phantom.optics import CAMERAS
 from ...train.phantom.smears import draw_field
 from ..types import Floats, Images, Indices
+from .parity import NEAR
 
 REFERENCES = 32
 NEAREST = 12  # of the references are the nearest to the threshold, half from each side
@@ -131,7 +132,8 @@ def add_blends(
     """Return the pool with blends added whose scores approach the threshold.
 
     Blends of an image below the threshold and one above it are scored; the search goes on between
-    the two blends where the score crosses the threshold.
+    the two blends where the score crosses the threshold. It ends when there are enough images near
+    the threshold.
 
     Parameters
     ----------
@@ -152,6 +154,8 @@ def add_blends(
     pairs = [(below[i % len(below)], above[i % len(above)]) for i in range(PAIRS)]
     low, high = np.zeros(PAIRS), np.ones(PAIRS)  # share of the image above
     for _ in range(ROUNDS):
+        if enough_near(p, threshold):
+            break
         shares = np.linspace(low, high, SHARES + 2)[1:-1]
         mixed = np.stack(
             [
@@ -167,6 +171,13 @@ def add_blends(
         bounds = np.concatenate([low[None], shares, high[None]])
         low, high = bounds[first, range(PAIRS)], bounds[first + 1, range(PAIRS)]
     return images, p
+
+
+def enough_near(p: Floats, threshold: float) -> bool:
+    """Return whether the nearest references on both sides are near the threshold already."""
+    near = np.abs(p - threshold) <= NEAR
+    above = p >= threshold
+    return min(np.sum(near & above), np.sum(near & ~above)) >= NEAREST // 2
 
 
 def perturb(field: Images, rng: np.random.Generator) -> Images:

@@ -25,7 +25,7 @@ from ..convert.quantization_recipes import ladder
 from ..convert.tflite import FLOAT as FLOAT_TFLITE
 from ..gate.parity import FAIL
 from ..options import bundle_name
-from ..preparation import score_references
+from ..scored_references import choose_references, reference_pool, scored_references
 from ..types import Artifact, CalibrationSource, DecisionRule, Images, Json, References
 from .fitted_network import FIELDS, SEED, generate_smears
 from .markdown_page import FAILED, OK, REFUSED
@@ -34,8 +34,7 @@ LABELS, POSITIVES = ["healthy", "blast"], ["blast"]
 RULE = DecisionRule(temperature=1.0, thresholds=Thresholds(0.5, (0.45, 0.55)))
 # Half of the smears have blasts. More images make each of 60 conversions slower.
 CALIBRATION_IMAGES = 32
-# Every third image of the pool, in which healthy fields and fields with blasts alternate: the
-# largest networks need minutes for the whole pool.
+# Of the images that references are chosen from, at most every third is scored.
 POOL_STEP = 3
 MAX_RECIPES = 2  # how many recipes are tried if the first is outside the tolerance
 NO_GATE = "the last layer was fitted on generated smears: there are no out-of-fold predictions"
@@ -218,9 +217,10 @@ class MatrixRow:
             )
         calibration = generate_smears(self._settings)[0][:CALIBRATION_IMAGES]
         conversion = self._conversion(self._title, calibration)
-        references = score_references(
-            conversion, RULE, LABELS, POSITIVES, self._settings, pool_step=POOL_STEP
-        )
+        pool = reference_pool(self._settings)
+        images = choose_references(conversion, RULE, LABELS, POSITIVES, pool, least_step=POOL_STEP)
+        float_scores = conversion.float_scores(images)
+        references = scored_references(images, float_scores, RULE, LABELS, POSITIVES)
         return _Shared(calibration, references, len(self._jobs.log))
 
     def _conversion(self, bundle: str, calibration: Images) -> Conversion:

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..model_options import (
+    backend_option,
+    site_home_option,
+    site_option,
+    taken_as_option,
+    threads_option,
+    timeout_option,
+)
 from ..option_types import MOST_THREADS, Count, FilePath, FiniteFloatRange
 from ..terminal import echo, printable, show
 from .packages import require_packages
@@ -67,47 +75,12 @@ def archive() -> None:
     metavar="B",
     help="Bundle to use; several answer together.  [default: as alledge classify]",
 )
-@click.option(
-    "--backend",
-    default="auto",
-    show_default=True,
-    metavar="auto|tflite|onnx|openvino",
-    help="Engine that computes the scores.",
-)
-@click.option(
-    "--threads",
-    type=Count(1, MOST_THREADS),
-    metavar="N",
-    help="Number of threads.  [default: physical cores within the CPU quota]",
-)
-@click.option(
-    "--as",
-    "taken_as",
-    type=click.Choice(["auto", "field", "cell"]),
-    default="auto",
-    show_default=True,
-    help="Of a cell bundle: whether an image is a field or one cell. auto: the nuclei decide.",
-)
-@click.option(
-    "--site",
-    metavar="NAME",
-    help="Profile of this microscope, from `alledge adopt`.  [default: $ALLEDGE_SITE, else none]",
-)
-@click.option(
-    "--home",
-    type=FilePath(),
-    metavar="DIR",
-    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
-)
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=FiniteFloatRange(min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time limit for reading an image, and for one prediction.",
-)
+@backend_option
+@threads_option
+@taken_as_option
+@site_option
+@site_home_option
+@timeout_option
 @click.option(
     "--retry-errors", is_flag=True, help="Classify again what is an error in the results."
 )

@@ -37,8 +37,9 @@ MAX_IMAGES, MAX_CELLS = 1024, 1 << 20
 SHARES = ("max_dp", "mean_dp", "agreement")
 COUNTS = ("lost_positives", "to_review")
 VERDICTS = ("pass", "fail", "not informative")
-MEASURED_ON = ("out-of-fold images", "references")
-FIGURES = ("cross-fitted", "gate", "references")
+UNGATED = ("images of the run", "calibration images", "references")
+MEASURED_ON = ("out-of-fold images", *UNGATED)
+FIGURES = ("cross-fitted", "gate", *UNGATED)
 GATES = ("passed", "failed", "not evaluated")
 
 Scores = NDArray[np.float32]

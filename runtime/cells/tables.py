@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .field_rule import DIFFERENTIAL_CELLS, CellCounts
+from .field_rule import DIFFERENTIAL_CELLS, SMUDGE, CellCounts
 from .results import CellResult
 
 NO_LEUCOCYTE = "no leucocyte found"
@@ -40,12 +40,36 @@ def cell_rows(image: str | None, cells: Sequence[CellResult]) -> list[list[objec
     return rows
 
 
-def counts_text(counts: CellCounts) -> str:
+def no_leucocyte_text(cells: Sequence[CellResult]) -> str:
+    """Return that a field has no leucocyte, and what was found instead of one.
+
+    Parameters
+    ----------
+    cells : sequence of CellResult
+        Of the field; none of them is a leucocyte.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> no_leucocyte_text([CellResult(812, 455, 41, "other", 0.02, ("smudge",))])
+    'no leucocyte found, only smudge cells'
+    """
+    smudges = sum(SMUDGE in cell.flags for cell in cells)
+    kinds = ("smudge cells",) * (smudges > 0) + ("cells called other",) * (smudges < len(cells))
+    return f"{NO_LEUCOCYTE}, only {' and '.join(kinds)}" if kinds else NO_LEUCOCYTE
+
+
+def counts_text(counts: CellCounts, cells: Sequence[CellResult] = ()) -> str:
     """Return the counts in words, with the number of fields that are missing.
 
     Parameters
     ----------
     counts : CellCounts
+    cells : sequence of CellResult
+        Of a field: what was found instead of a leucocyte.
 
     Returns
     -------
@@ -59,7 +83,7 @@ def counts_text(counts: CellCounts) -> str:
     more = f"; {counts.more} more cells were not judged" if counts.more else ""
     percent, interval = counts.blast_percent, counts.interval
     if percent is None or interval is None:
-        return f"{NO_LEUCOCYTE}{more}"
+        return f"{no_leucocyte_text(cells)}{more}"
     text = (
         f"{_number(counts.blasts, 'blast')} of {_number(counts.leucocytes, 'leucocyte')}: "
         f"{percent:.1f} % ({interval[0]:.1f} to {interval[1]:.1f})"

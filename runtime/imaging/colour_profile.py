@@ -77,7 +77,8 @@ def to_srgb(image: Image.Image, source: Image.Image) -> tuple[Image.Image, tuple
             return image.convert("RGB"), (ASSUMED_COLOUR,)
         converted = _convert(image, bytes(source.info["icc_profile"]))
         return (image.convert("RGB"), (ASSUMED_COLOUR,)) if converted is None else (converted, ())
-    image = image.convert("RGB")
+    if image.mode != "RGB":  # `convert` would copy the pixels
+        image = image.convert("RGB")
     if source.info.get("icc_profile"):
         return image, ()
     declared = _declared(source)

@@ -11,7 +11,7 @@ from .colour import to_opaque
 from .colour_profile import profile_mode, to_srgb
 from .decoding import decode
 from .lazy_image import StripedImage
-from .loading import image_of_array, opened_source, thumbnail_of_strips, wording
+from .loading import image_of_array, opened_source, thumbnail_of_strips, upright, wording
 from .opening import UNKNOWN_CAMERA, Header, header_of
 from .opening_errors import image_errors
 from .sources import resolve_source
@@ -48,8 +48,6 @@ def load_field(source: ImageSource, least: int) -> tuple[RGB, Header, float]:
     ImageError
         As `load_rgb`.
     """
-    from PIL import ImageOps  # here, because field models do not need it
-
     given, header = resolve_source(source), None
     if isinstance(given, np.ndarray):
         decoded, flags = image_of_array(given)
@@ -69,12 +67,12 @@ def load_field(source: ImageSource, least: int) -> tuple[RGB, Header, float]:
         scale = max(original) / max(decoded.size)
         # after a scale of the JPEG decoder, the factor is 1
         factor = max(1, round(_reduction(original, least) / scale))
-        picture = to_opaque(ImageOps.exif_transpose(decoded), profile_mode(decoded))
+        picture = to_opaque(upright(decoded), profile_mode(decoded))
         picture, colour_flags = to_srgb(picture, decoded)
         if factor > 1:
             picture = picture.reduce(factor)
         flags = tuple(dict.fromkeys(header.flags + flags + colour_flags))
-        rgb = np.asarray(picture.convert("RGB"), dtype=np.uint8)
+        rgb = np.asarray(picture, dtype=np.uint8)
         header = dataclasses.replace(header, flags=flags)
         return rgb, header, max(original) / max(picture.size)
 

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image, ImageChops
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ...errors import ImageError
 from .file_flags import ASSUMED_COLOUR, DAMAGED
@@ -31,6 +32,7 @@ from .jpeg_structure import (
     missing_bits,
     read_structure,
 )
+from .opening import MAX_MEGAPIXELS
 from .opening_errors import damage
 
 END = b"\xff\xd9"
@@ -81,6 +83,8 @@ def decode_jpeg(content: bytes, side: int | None) -> tuple[Image.Image, tuple[st
         raise ImageError(
             f"it has {structure.precision} bits a sample", fix="save it as 8-bit JPEG or PNG"
         )
+    if structure.width * structure.height > MAX_MEGAPIXELS * 1_000_000:  # only of a part of a TIFF
+        raise damage(f"a part declares more than {MAX_MEGAPIXELS} megapixels")
     if not structure.scans:
         raise damage("it has no scan")
     flags: tuple[str, ...] = ()
@@ -117,7 +121,7 @@ def check_jpeg_parts(parts: Iterable[bytes], tables: bytes) -> None:
 
 
 def _open(file: io.BytesIO, side: int | None) -> Image.Image:
-    image = Image.open(file, formats=("JPEG",))
+    image = JpegImageFile(file)  # `Image.open` of a stream would import the plugins of all formats
     if side is not None:
         image.draft(None, (side, side))
     return image

@@ -195,6 +195,15 @@ def opened_source(source: FileSource | Image.Image) -> Iterator[Image.Image]:
         yield source
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Return an image with its EXIF orientation applied; the same object if it is upright.
+
+    `PIL.ImageOps.exif_transpose` does the same, but copies the pixels of an upright image too.
+    """
+    orientation = _orientation(image)
+    return image if orientation is None else image.transpose(orientation)
+
+
 def _orientation(image: Image.Image) -> Image.Transpose | None:
     try:
         return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))

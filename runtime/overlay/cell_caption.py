@@ -7,19 +7,19 @@ from collections.abc import Collection, Sequence
 
 from ..cells.field_rule import DIFFERENTIAL_CELLS, CellCounts
 from ..cells.results import CellResult
+from ..cells.tables import no_leucocyte_text
 from ..records import Result
 from ..terminal import printable
 from .caption import Line, Part, verdict_text
 from .cell_marks import FLAG_SIGNS, STYLES, Verdict, verdict_of
 
-NO_LEUCOCYTE = "no leucocyte found"
 LABELS_SHOWN = 4  # of one verdict, in the legend
 TEXT_COLOUR = (40, 40, 40)
 
 
 def field_heading(result: Result) -> str:
-    """Return the verdict on the field, or that it has no leucocyte."""
-    return NO_LEUCOCYTE if result.label is None else verdict_text(result)
+    """Return the verdict on the field, or that it has no leucocyte and what it has instead."""
+    return no_leucocyte_text(result.cells or ()) if result.label is None else verdict_text(result)
 
 
 def caption_lines(result: Result, positive: Collection[str]) -> list[Line]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import __version__
-from ..option_types import MOST_THREADS, Count, FilePath
+from ..model_options import backend_option, site_home_option, threads_option
+from ..option_types import FilePath
 from ..terminal import echo, printable, show
 
 if TYPE_CHECKING:
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 bundle_option = click.option(
     "--bundle", type=FilePath(), metavar="B", help="As of `alledge classify`."
-)
-home_option = click.option(
-    "--home",
-    type=FilePath(),
-    metavar="DIR",
-    help="Folder of the site profiles.  [default: $ALLEDGE_HOME, else the user data folder]",
 )
 sign_option = click.option(
     "--sign",
@@ -56,20 +51,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
     help="Folder of the images.  [default: that of FILE]",
 )
 @bundle_option
-@click.option(
-    "--backend",
-    default="auto",
-    show_default=True,
-    metavar="auto|tflite|onnx|openvino",
-    help="Engine whose features are used.",
-)
-@click.option(
-    "--threads",
-    type=Count(1, MOST_THREADS),
-    metavar="N",
-    help="Number of threads.  [default: physical cores within the CPU quota]",
-)
-@home_option
+@backend_option
+@threads_option
+@site_home_option
 @sign_option
 @html_option
 @force_option
@@ -161,7 +145,7 @@ def _corrections(home: str | None) -> list[CheckedRow]:
 @click.argument("folder", type=FilePath())
 @click.option("--name", required=True, metavar="SITE", help="Name of the microscope or the room.")
 @bundle_option
-@home_option
+@site_home_option
 @sign_option
 @html_option
 @force_option

@@ -221,10 +221,17 @@ def _check_enough(
     for side, name in ((ill, "positive"), (~ill, "negative")):
         count = len(np.unique(groups[side]))
         if count < LEAST_GROUPS:
+            fix = "check cells of more smears; a column smear says which images belong together"
+            if not side.any():
+                missing = [label for label in labels if (label in positive) == (side is ill)]
+                fix = (
+                    f"check smears with {' or '.join(missing)} too: with one side alone nothing "
+                    "can be adopted, and the shipped model stays in use"
+                )
             raise DataError(
                 f"{source} has {int(side.sum())} {name} examples, of {count} smears or images"
                 f"{without}",
                 allowed=f"positive and negative examples, each of {LEAST_GROUPS} smears or images "
                 "or more: a layer is tested on smears that it was not fitted to",
-                fix="check cells of more smears; a column smear says which images belong together",
+                fix=fix,
             )

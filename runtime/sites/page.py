@@ -17,6 +17,13 @@ from .judgement import Figures, Share
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 230, 52, 18, 14, 40
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 ROWS = (("auc", "AUC"), ("sensitivity", "sensitivity"), ("specificity", "specificity"))
+STAIN_WORDS = {
+    "depth_50": "green density of a field, median",
+    "depth_75": "… exceeded by a quarter of it",
+    "depth_95": "… exceeded by a twentieth of it",
+    "red_depth": "stain: red density over green",
+    "blue_depth": "stain: blue density over green",
+}
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -92,7 +99,7 @@ def commission_page(document: CommissionDocument, version: str) -> str:
         ("erythrocyte, pixels", microscope["erythrocyte_px"] or "not known"),
         ("noise, levels of 255", microscope["noise"]),
         ("sharpness", microscope["sharpness"]),
-        *((f"stain: {key}", value) for key, value in microscope["stain"].items()),
+        *((STAIN_WORDS.get(key, key), value) for key, value in microscope["stain"].items()),
         *((f"fields with the flag {key}", count) for key, count in document["flags"].items()),
     ]
     table = "".join(f"<tr><th>{_text(k)}</th><td>{_text(v)}</td></tr>" for k, v in rows)

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ..option_types import MOST_THREADS, Count, FilePath, FiniteFloatRange
+from ..model_options import backend_option, threads_option, timeout_option
+from ..option_types import Count, FilePath, FiniteFloatRange
 from .history.commands import home_option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,14 +23,8 @@ def station_options(command: F) -> F:
                 "--bundle", type=FilePath(), metavar="B",
                 help="Bundle to use.  [default: as alledge classify]",
             ),
-            click.option(
-                "--backend", default="auto", show_default=True,
-                metavar="auto|tflite|onnx|openvino", help="Engine that computes the scores.",
-            ),
-            click.option(
-                "--threads", type=Count(1, MOST_THREADS), metavar="N",
-                help="Number of threads.  [default: physical cores within the CPU quota]",
-            ),
+            backend_option,
+            threads_option,
             click.option(
                 "--site", metavar="NAME",
                 help="Profile of this microscope, from `alledge commission` or `alledge adopt`.  "
@@ -49,11 +44,7 @@ def station_options(command: F) -> F:
                 default=1.0, show_default=True, metavar="SECONDS",
                 help="Time between two looks at the folders.",
             ),
-            click.option(
-                "--timeout", "timeout_s", type=FiniteFloatRange(min_open=True), default=120.0,
-                show_default=True, metavar="SECONDS",
-                help="Time limit for reading an image, and for one prediction.",
-            ),
+            timeout_option,
             click.option(
                 "--camera", metavar="CAMERA",
                 help="Take pictures with a camera: its number, a device such as /dev/video0, pi, "

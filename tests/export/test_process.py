@@ -9,7 +9,7 @@ import pytest
 
 from alledge.errors import ExportError, UsageError
 from alledge.export.convert.quantization_recipes import INT8_LADDERS, Recipe
-from alledge.export.gate.parity import COMPARISON_KEYS, OUT_OF_FOLD
+from alledge.export.gate.parity import CALIBRATION, COMPARISON_KEYS, OUT_OF_FOLD, RUN_IMAGES
 from alledge.export.options import ExportOptions, default_place
 from alledge.export.process import export_run
 from alledge.export.source_run import read_run_images
@@ -176,6 +176,24 @@ def test_the_next_recipe_is_tried_if_a_converter_fails(tiny_run, tmp_path, monke
     assert artifact.recipe == Recipe()
     assert "failed: " in failed["error"]
     assert (failed["passed"], passed["passed"]) == (False, True)
+    # Without a gate the images of the run judge. The references are recorded for the device.
+    row = document(options.out / "parity.json", "parity")["formats"]["onnx"]
+    assert (row["measured_on"], row["figures"]) == (RUN_IMAGES, RUN_IMAGES)
+    assert (row["images"], row["gate"], row["shipped"]) == (24, "not evaluated", None)
+    assert passed["mean_dp"] == row["mean_dp"] != row["references"]["mean_dp"]
+    assert "24 images of the run" in verify_text(verify_bundle(options.out))
+    card = (options.out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| onnx | 24 images of the run |" in card
+    assert "| onnx | 32 references |" in card
+
+
+def test_a_bundle_that_no_gate_judged_holds_no_image_of_the_run(tiny_run, tmp_path):
+    options = ExportOptions(tiny_run, "dynamic", ("tflite",), tmp_path / "bundle", gate=False)
+    assert export_run(options).artifacts["tflite"].parity["measured_on"] == RUN_IMAGES
+    images = {image.tobytes() for image in read_run_images(tiny_run).images}
+    with np.load(options.out / "reference" / "inputs.npz") as archive:
+        assert not images & {image.tobytes() for image in archive["inputs"]}
+    assert not [path for path in options.out.rglob("*") if path.suffix in (".png", ".npy")]
 
 
 def test_a_run_without_its_data_needs_calibration_images(tiny_run, tmp_path):
@@ -199,6 +217,7 @@ def test_a_run_without_its_data_needs_calibration_images(tiny_run, tmp_path):
     assert gate["why"] == f"the run's data is not at {tmp_path / 'no'} any more"
     assert gate["tried"][-1]["passed"]
     assert outcome.artifacts["onnx"].parity["gate"] == "not evaluated"
+    assert outcome.artifacts["onnx"].parity["measured_on"] == CALIBRATION
     record = document(tmp_path / "bundle" / "bundle.json", "bundle")
     assert record["formats"]["onnx"]["calibration"] == {
         "source": "given",

@@ -63,3 +63,15 @@ def test_guards_of_an_earlier_version_need_the_images_of_the_run(tiny_run, tmp_p
 
 def test_a_run_without_guards_has_none(tiny_run):
     assert current_guards(Run(tiny_run.path, {**tiny_run.record, "guards": None})) is None
+
+
+def test_images_without_a_part_in_the_calibration_are_compared_first(tiny_run, monkeypatch):
+    run_images = read_run_images(tiny_run)
+    assert sorted(run_images.compared_images()) == list(range(24))
+    for module in ("source_run", "convert.calibration_images"):
+        monkeypatch.setattr(f"alledge.export.{module}.MAX_IMAGES", 16)
+    calibrated = {image.tobytes() for image in run_images.calibration_images().images}
+    compared = run_images.images[run_images.compared_images()]
+    assert len(compared) == 16
+    assert not calibrated & {image.tobytes() for image in compared[:8]}
+    assert {image.tobytes() for image in compared[8:]} <= calibrated

@@ -48,6 +48,8 @@ class Examples:
         Guard measurements of each image.
     file_flags : tuple of tuple of str
         Of each image, what its file leaves open, as `Header.flags`; empty if it was not decoded.
+    origins : tuple of str
+        Name of the data set of each image; empty where there is only one.
     """
 
     dataset: Dataset
@@ -57,6 +59,7 @@ class Examples:
     names: tuple[str, ...]
     statistics: tuple[Statistics, ...]
     file_flags: tuple[tuple[str, ...], ...] = ()
+    origins: tuple[str, ...] = ()
 
     @property
     def cameras(self) -> tuple[str, ...]:

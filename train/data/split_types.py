@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-GROUPED, PAPER, SUBJECT, CAMERA, GIVEN = "grouped", "paper", "subject", "camera", "given"
-SPLITS = (GROUPED, PAPER, SUBJECT, CAMERA, GIVEN)
+GROUPED, PAPER, SUBJECT, CAMERA = "grouped", "paper", "subject", "camera"
+SOURCE, GIVEN = "source", "given"
+SPLITS = (GROUPED, PAPER, SUBJECT, CAMERA, SOURCE, GIVEN)
 HOLDOUT_PARTS = 5  # a single fold tests one of five parts, as in the paper's 80/20 holdout
 ALWAYS_TRAINED = 0  # fold number of an image that no fold tests
 

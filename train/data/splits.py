@@ -22,6 +22,7 @@ from .split_types import (
     GROUPED,
     HOLDOUT_PARTS,
     PAPER,
+    SOURCE,
     SPLITS,
     SUBJECT,
     Fold,
@@ -73,6 +74,11 @@ def make_split(examples: Examples, kind: str, folds: int, seed: int) -> Split:
             f"the layout {examples.dataset.layout} does not say which images are of one subject",
             allowed="c-nmc",
             fix="--split grouped, with --groups FILE.csv if you know the subjects",
+        )
+    if kind == SOURCE:
+        raise UsageError(
+            "whole fields are of one data set, so none can be left out",
+            fix="--task cell, with --data for each of several data sets",
         )
     if kind == GIVEN:
         return given_split(examples)

@@ -6,6 +6,7 @@ uninterrupted one. Imports numpy and Pillow only.
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -45,6 +46,10 @@ class Augmentation:
         Largest standard deviation of a Gaussian blur, as a share of the side of the image.
     white_point : float
         0.05 means from 1/1.05 to 1.05 times the values of each colour channel.
+    noise : float
+        Largest standard deviation of Gaussian noise, as a share of 255.
+    jpeg : int
+        Largest loss of JPEG quality: 40 means qualities from 60 to 100.
     """
 
     quarter_turns: bool = True
@@ -56,6 +61,8 @@ class Augmentation:
     stain: float = 0.0
     blur: float = 0.0
     white_point: float = 0.0
+    noise: float = 0.0
+    jpeg: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the limits as a JSON object."""
@@ -99,7 +106,7 @@ def augment(pixels: RGB, limits: Augmentation, *, seed: int, epoch: int, sample:
     turns, flip_x, flip_y = rng.integers(4), rng.integers(2), rng.integers(2)
     angle, zoom, brightness = rng.uniform(-1, 1, 3)
     shift, stains, white = rng.uniform(-1, 1, 2), rng.uniform(-1, 1, 2), rng.uniform(-1, 1, 3)
-    blur = rng.uniform(0, 1)
+    blur, noise, loss = rng.uniform(0, 1, 3).tolist()
     if limits.quarter_turns:
         pixels = np.rot90(pixels, int(turns))
     if limits.flip:
@@ -116,6 +123,11 @@ def augment(pixels: RGB, limits: Augmentation, *, seed: int, epoch: int, sample:
         gains = (1 + limits.brightness) ** brightness * (1 + limits.white_point) ** white
         tables = np.clip(np.arange(256)[:, None] * gains + 0.5, 0, 255).astype(np.uint8)
         pixels = np.take_along_axis(tables, pixels.reshape(-1, 3), axis=0).reshape(pixels.shape)
+    if limits.noise:
+        grain = rng.normal(0, 255 * limits.noise * noise, pixels.shape)
+        pixels = np.clip(pixels + grain + 0.5, 0, 255).astype(np.uint8)
+    if limits.jpeg:
+        pixels = _compress(pixels, round(100 - limits.jpeg * loss))
     return np.ascontiguousarray(pixels)
 
 
@@ -138,6 +150,14 @@ def _move(pixels: RGB, angle: float, zoom: float, shift: NDArray[np.float64]) ->
         (side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
     )
     return np.asarray(moved, dtype=np.uint8)
+
+
+def _compress(pixels: RGB, quality: int) -> RGB:
+    """Return the image after JPEG compression."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    with Image.open(file) as image:
+        return np.asarray(image, dtype=np.uint8)
 
 
 def _restain(pixels: RGB, factors: NDArray[np.float64]) -> RGB:

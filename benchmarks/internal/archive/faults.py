@@ -22,7 +22,7 @@ from pathlib import Path
 import click
 import psutil
 
-from .processes import archive_command, audit, start
+from .processes import archive_command, audit, pictures, start
 
 CUT_S = 20.0
 WAIT_S = 600.0
@@ -125,11 +125,6 @@ def cut_off(bundle: Path, server: subprocess.Popen[bytes], after_s: float) -> in
     if process.returncode:
         click.echo(error, err=True)
     return process.returncode
-
-
-def pictures(folder: Path) -> list[Path]:
-    """Return the pictures of a folder."""
-    return sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png", ".tif"))
 
 
 @click.command()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import click
 import psutil
 import pyarrow as pa
 from pyarrow import dataset
@@ -19,7 +21,7 @@ from ....runtime.archive.results.parts import part_paths
 from ....runtime.archive.results.result_set import ResultSet
 
 ALLEDGE = (sys.executable, "-m", "alledge")
-SAMPLED_S = 0.5
+SAMPLED_S = 1.0  # a look at twelve processes takes about 10 ms
 MIB = 1 << 20
 
 
@@ -64,23 +66,27 @@ def kind_of(process: psutil.Process) -> str:
 
 
 @contextmanager
-def peak_memory(process: subprocess.Popen[str]) -> Iterator[dict[str, float]]:
-    """Give the largest unique memory in MiB of each kind of process below one, as it grows.
+def peak_memory(*processes: subprocess.Popen[str]) -> Iterator[dict[str, float]]:
+    """Give the largest unique memory in MiB of each kind of process, as it grows.
 
-    That is the memory that ending the process would free; shared memory counts nowhere.
+    The processes below the first one are told apart by kind; it itself is the command. Unique is
+    what ending a process would free; shared memory counts nowhere.
     """
     peaks: dict[str, float] = {}
     ended = threading.Event()
 
+    def note(process: psutil.Process, kind: str) -> None:
+        with suppress(psutil.Error):
+            used = process.memory_full_info().uss / MIB
+            peaks[kind] = round(max(peaks.get(kind, 0.0), used), 1)
+
     def sample() -> None:
         while not ended.wait(SAMPLED_S):
-            with suppress(psutil.Error):
-                root = psutil.Process(process.pid)
-                for one in [root, *root.children(recursive=True)]:
-                    with suppress(psutil.Error):
-                        kind = "command" if one.pid == process.pid else kind_of(one)
-                        used = one.memory_full_info().uss / MIB
-                        peaks[kind] = round(max(peaks.get(kind, 0.0), used), 1)
+            for process in processes:
+                with suppress(psutil.Error):
+                    root = psutil.Process(process.pid)
+                    for one in [root, *root.children(recursive=True)]:
+                        note(one, "command" if one.pid == processes[0].pid else kind_of(one))
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
@@ -89,3 +95,28 @@ def peak_memory(process: subprocess.Popen[str]) -> Iterator[dict[str, float]]:
     finally:
         ended.set()
         thread.join()
+
+
+def timed(command: list[str], peaks: dict[str, float], *others: subprocess.Popen[str]) -> float:
+    """Return the wall seconds of a command, and note the peak memory of it and of others.
+
+    Raises
+    ------
+    click.ClickException
+        If the command fails, with what it said.
+    """
+    before = time.perf_counter()
+    process = start(command)
+    with peak_memory(process, *others) as found:
+        _, error = process.communicate()
+    seconds = time.perf_counter() - before
+    if process.returncode:
+        raise click.ClickException(error)
+    for kind, used in found.items():
+        peaks[kind] = max(peaks.get(kind, 0.0), used)
+    return seconds
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Return the pictures of a folder."""
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png", ".tif"))

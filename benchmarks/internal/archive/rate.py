@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from ..paired_measurement import alternate, run_timed
-from .processes import ALLEDGE, archive_command, peak_memory, start
+from .processes import ALLEDGE, archive_command, pictures, timed
 
 
 def seconds_of_classify(bundle: Path, folder: Path, threads: int) -> float:
@@ -33,10 +33,15 @@ def command_of(bundle: Path, folder: Path, out: str, threads: int, workers: int)
     return archive_command(str(folder), out, *words, *ray)
 
 
-def seconds_of_archive(bundle: Path, folder: Path, threads: int, workers: int) -> float:
-    """Return the wall time of `archive` into new results."""
+def seconds_of_archive(
+    bundle: Path, folder: Path, threads: int, workers: int, peaks: dict[str, float]
+) -> float:
+    """Return the wall time of `archive` into new results.
+
+    `peaks` takes the largest unique memory in MiB of each kind of process.
+    """
     with tempfile.TemporaryDirectory(prefix="alledge-rate-") as out:
-        return run_timed(command_of(bundle, folder, out, threads, workers))[0] / 1000
+        return timed(command_of(bundle, folder, out, threads, workers), peaks)
 
 
 def medians(
@@ -47,15 +52,6 @@ def medians(
     return statistics.median(first), statistics.median(second)
 
 
-def memory(bundle: Path, folder: Path, threads: int, workers: int) -> dict[str, float]:
-    """Return the peak of the unique memory of each kind of process, in MiB."""
-    with tempfile.TemporaryDirectory(prefix="alledge-memory-") as out:
-        process = start(command_of(bundle, folder, out, threads, workers))
-        with peak_memory(process) as peaks:
-            process.communicate()
-    return peaks
-
-
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
@@ -64,13 +60,14 @@ def memory(bundle: Path, folder: Path, threads: int, workers: int) -> dict[str, 
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Of Ray.")
 def main(bundle: Path, folder: Path, rounds: int, threads: int, workers: int) -> None:
     """Print the rate of `archive` relative to that of `classify`, with and without the start."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png", ".tif"))
+    files = pictures(folder)
+    peaks: dict[str, float] = {}
 
     def classify(place: Path) -> float:
         return seconds_of_classify(bundle, place, threads)
 
     def archive(place: Path) -> float:
-        return seconds_of_archive(bundle, place, threads, workers)
+        return seconds_of_archive(bundle, place, threads, workers, peaks)
 
     with tempfile.TemporaryDirectory(prefix="alledge-rate-") as one:
         (Path(one) / files[0].name).write_bytes(files[0].read_bytes())
@@ -83,7 +80,7 @@ def main(bundle: Path, folder: Path, rounds: int, threads: int, workers: int) ->
         "start_s": {"classify": round(first[0], 3), "archive": round(first[1], 3)},
         "rate_of_archive": round(whole[0] / whole[1], 3),
         "rate_without_start": round(later[0] / later[1], 3) if min(later) > 0 else None,
-        "peak_uss_mib": memory(bundle, folder, threads, workers),
+        "peak_uss_mib": peaks,
     }  # fmt: skip
     click.echo(json.dumps(row))
 

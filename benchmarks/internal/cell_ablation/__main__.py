@@ -43,7 +43,9 @@ def code_digest() -> str:
     help="A folder per kind with single cells of healthy people.",
 )  # fmt: skip
 @click.option("--models", default=MODEL, show_default=True, help="The first has all rows.")
-@click.option("--rows", default="", help="Only rows whose group or name contains this text.")
+@click.option(
+    "--rows", default="", help="Only rows whose group or name contains one of these texts: A,B."
+)
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(1))
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
 def main(
@@ -68,7 +70,9 @@ def main(
     identity = f"{source.fingerprint()} {code_digest()}"
     runner = RowRunner(source, features, out / "rows", seeds, identity)
     chosen = [
-        row for row in variants(tuple(models.split(","))) if rows in f"{row.group} {row.name}"
+        row
+        for row in variants(tuple(models.split(",")))
+        if any(text in f"{row.group} {row.name}" for text in rows.split(","))
     ]
     reference, figures = None, []
     for variant in chosen:

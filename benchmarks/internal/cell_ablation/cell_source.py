@@ -103,6 +103,7 @@ def _select(examples: CellExamples, rows: NDArray[np.int64]) -> CellExamples:
         names=of_rows(examples.names),
         statistics=of_rows(examples.statistics),
         file_flags=of_rows(examples.file_flags),
+        origins=of_rows(examples.origins),
         field_index=examples.field_index[rows],
         positions=examples.positions[rows],
         flags=of_rows(examples.flags),

@@ -45,6 +45,8 @@ def fit_blast_probe(
     rows: Ints,
     positive: NDArray[np.bool_],
     negatives: Floats | None = None,
+    *,
+    balanced: bool = False,
 ) -> BlastProbe:
     """Fit the probe on some cells; blasts and other cells have the same total weight.
 
@@ -57,6 +59,8 @@ def fit_blast_probe(
     positive : (N,) ndarray of bool
     negatives : (K, D) ndarray of float32, optional
         Features of further cells that are no blasts.
+    balanced : bool
+        Give these the same total weight as the other cells that are no blasts.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -70,6 +74,10 @@ def fit_blast_probe(
     # copies of a cell share its weight, so that they do not weaken the penalty
     total = len(truth) / len(passes)
     weight = np.where(truth, total / 2 / truth.sum(), total / 2 / (~truth).sum())
+    if balanced and negatives is not None:
+        is_added = np.arange(len(truth)) >= len(truth) - len(negatives)
+        for source in (~truth & is_added, ~truth & ~is_added):
+            weight[source] = total / 4 / source.sum()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it may stop before it has converged
         model = LogisticRegression(C=INVERSE_STRENGTH, max_iter=ITERATIONS).fit(

@@ -118,8 +118,13 @@ class RowRunner:
             )[0]
             fitted = in_training_half(extra.names)
             added = features[fitted] if variant.negatives else None
-            called = _called_blasts(examples, passes, added, extra, features, ~fitted)
-        scored = [score_cells(examples, passes, added, seed, probe) for seed in range(self.seeds)]
+            called = _called_blasts(
+                examples, passes, added, extra, features, ~fitted, balanced=variant.balanced
+            )
+        scored = [
+            score_cells(examples, passes, added, seed, probe, balanced=variant.balanced)
+            for seed in range(self.seeds)
+        ]
         positive_fields = [field.label in examples.dataset.positive for field in examples.fields]
         groups = tuple(field.group for field in examples.fields)
         cells = {
@@ -149,10 +154,12 @@ def _called_blasts(
     extra: CellExamples,
     features: Floats,
     tested: NDArray[np.bool_],
+    *,
+    balanced: bool,
 ) -> dict[str, tuple[int, int]]:
     """Return how many tested cells of each kind a probe of all cells of the fields calls blasts."""
     rows = np.flatnonzero(known_cells(examples) & ~is_smudge(examples))
-    probe = fit_blast_probe(passes, rows, is_positive(examples), added)
+    probe = fit_blast_probe(passes, rows, is_positive(examples), added, balanced=balanced)
     called = probe.probability(features) >= EVEN
     kinds = np.array([sample.path.parent.name for sample in extra.dataset.samples])
     return {

@@ -67,6 +67,8 @@ def score_cells(
     negatives: Floats | None,
     seed: int,
     probe: BlastProbe | None = None,
+    *,
+    balanced: bool = False,
 ) -> dict[str, SectionScores]:
     """Return the scores of each section of a row that judges cells.
 
@@ -84,11 +86,14 @@ def score_cells(
         Of the folds.
     probe : BlastProbe, optional
         Judges all cells; by default one is fitted to the training part of each fold.
+    balanced : bool
+        As `fit_blast_probe`.
     """
     positive, known = is_positive(examples), known_cells(examples) & ~is_smudge(examples)
 
     def fit(rows: Ints) -> BlastProbe:
-        return probe or fit_blast_probe(passes, rows[known[rows]], positive, negatives)
+        own = rows[known[rows]]
+        return probe or fit_blast_probe(passes, own, positive, negatives, balanced=balanced)
 
     return {
         name: _pool_folds(examples, folds, passes[0], fit, known, seed)

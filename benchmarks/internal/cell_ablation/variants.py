@@ -21,6 +21,8 @@ JITTERS: dict[str, dict[str, Any]] = {
     "brightness jitter": {"brightness": 0.15},
     "blur": {"blur": 0.012},
     "size jitter": {"scale": 0.25},
+    "noise": {"noise": 0.03},
+    "JPEG": {"jpeg": 60},
 }
 
 
@@ -45,6 +47,8 @@ class Variant:
         Random weights, which have learned nothing.
     negatives : bool
         Add the cells of healthy people of ``--negatives`` to every training part.
+    balanced : bool
+        Give the cells of both sources that are no blasts the same total weight.
     """
 
     group: str
@@ -55,6 +59,7 @@ class Variant:
     model: str = MODEL
     random_base: bool = False
     negatives: bool = False
+    balanced: bool = False
 
 
 def variants(models: tuple[str, ...] = (MODEL,)) -> list[Variant]:
@@ -78,7 +83,7 @@ def variants(models: tuple[str, ...] = (MODEL,)) -> list[Variant]:
 def _crop_rows() -> list[Variant]:
     rows = [Variant("crop", f"reference: {CROP.size} pixels, {CROP.width:g} erythrocytes")]
     rows += [
-        Variant("crop", f"{size} pixels", crop=replace(CROP, size=size)) for size in (128, 160)
+        Variant("crop", f"{size} pixels", crop=replace(CROP, size=size)) for size in (128, 160, 224)
     ]
     rows += [
         Variant("crop", f"{width:g} erythrocytes", crop=replace(CROP, width=width))
@@ -109,16 +114,18 @@ def _augmentation_rows() -> list[Variant]:
 
 def _model_rows(model: str) -> list[Variant]:
     cell = Variant(MODELS, f"{model}: cells", model=model)
+    extended = replace(
+        cell,
+        name=f"{model}: cells, augmented, extra negatives",
+        augmentation=CELL_AUGMENTATION,
+        negatives=True,
+    )
     return [
         replace(cell, name=f"{model}: whole field", unit=FIELD),
         cell,
         replace(cell, name=f"{model}: cells, augmented", augmentation=CELL_AUGMENTATION),
-        replace(
-            cell,
-            name=f"{model}: cells, augmented, extra negatives",
-            augmentation=CELL_AUGMENTATION,
-            negatives=True,
-        ),
+        extended,
+        replace(extended, name=f"{extended.name}, balanced by source", balanced=True),
         replace(
             cell,
             name=f"{model}: cells, augmented, random base",

@@ -87,13 +87,23 @@ class WorkerPool:
         Of each worker.
     notice : callable
         Prints one line for people.
+    worker_class : type
+        What classifies.
     """
 
-    def __init__(self, ray: Any, job: Job, cpus: int, gpus: float, notice: Notice) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        job: Job,
+        cpus: int,
+        gpus: float,
+        notice: Notice,
+        worker_class: type[FieldWorker] = FieldWorker,
+    ) -> None:
         self._ray, self._cpus, self._gpus, self._notice = ray, cpus, gpus, notice
         self._job = job
         self._job_reference = ray.put(job)
-        self._class = ray.remote(FieldWorker)
+        self._class = ray.remote(worker_class)
         self._workers: list[Worker] = []
         self._tasks: dict[Any, tuple[Worker, Block | None]] = {}  # None: the bundle is loaded
         self._waiting: deque[Block] = deque()

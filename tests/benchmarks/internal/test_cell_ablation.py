@@ -77,6 +77,10 @@ def test_negatives_pull_the_probe_away_from_their_side() -> None:
     plain = fit_blast_probe([features], rows, positive).probability(like_blasts).mean()
     informed = fit_blast_probe([features], rows, positive, like_blasts)
     assert informed.probability(like_blasts).mean() < plain
+    few = like_blasts[:4]
+    unbalanced = fit_blast_probe([features], rows, positive, few)
+    balanced = fit_blast_probe([features], rows, positive, few, balanced=True)
+    assert balanced.probability(few).mean() < unbalanced.probability(few).mean()
 
 
 def test_an_image_is_in_the_same_half_in_every_folder() -> None:

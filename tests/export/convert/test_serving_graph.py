@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from alledge.errors import ExportError
-from alledge.export.convert.serving_graph import float_scores, load_float, serving_model
+from alledge.export.convert.serving_graph import float_scores, serving_model
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 
@@ -54,8 +54,9 @@ def test_a_single_output_that_is_not_a_sigmoid_is_refused():
 
 def test_a_saved_network_of_either_head_gives_the_scores_of_the_float_model(tmp_path):
     from alledge.train.networks.network import build
+    from alledge.train.networks.saved_network import load_network
 
     for head in ("gap", "paper"):
         build("mobilenetv2", head, weights="none", size=32).save(tmp_path / "model.keras")
-        model = load_float(tmp_path / "model.keras")
+        model = load_network(tmp_path / "model.keras")
         assert np.allclose(serving_scores(model), float_scores(model, IMAGES), atol=1e-5)

@@ -56,11 +56,11 @@ def convert_from_keras(network: Any, out: Path) -> None:
 def gate(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Gate:
     """A gate over fold networks whose ONNX graphs come directly from Keras."""
     from alledge.export.convert import onnx as converter
-    from alledge.export.convert.serving_graph import load_float
+    from alledge.train.networks.saved_network import load_network
 
     folder, run_images = tmp_path_factory.mktemp("keras"), read_run_images(tiny_run)
     for fold in tiny_run.fold_numbers:
-        network = load_float(tiny_run.fold_model_path(fold))
+        network = load_network(tiny_run.fold_model_path(fold))
         scale_channels_apart(network)
         convert_from_keras(network, folder / str(fold) / converter.FLOAT)
 

@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from alledge.benchmarks.internal.unusual_fields.drawing import GRID, many_megapixels
 from alledge.runtime.cells.field_cells import find_cells
 from alledge.runtime.cells.settings import CellSettings
 from support.generated_cells import RGB, draw_smear, grid_places
@@ -45,3 +46,11 @@ def test_an_empty_field_stays_reduced() -> None:
     found = find_cells(np.full((2000, 3000, 3), 230, np.uint8), CellSettings())
     assert found.scale == 2
     assert found.cells == ()
+
+
+def test_a_field_of_60_megapixels_is_searched_reduced() -> None:
+    file = io.BytesIO()
+    many_megapixels().save(file, "jpeg")
+    found = find_cells(file, CellSettings())
+    assert found.scale == 4
+    assert len(found.cells) == 12 * 8 * len(GRID)

@@ -127,6 +127,14 @@ def test_counts_say_how_many_fields_are_missing() -> None:
     assert "for 100" not in counts_text(CellCounts(100, 1))
     none = "no leucocyte found; 7 more cells were not judged"
     assert counts_text(CellCounts(0, 0, more=7)) == none
+    smudges = [cell("other", 0.1, "smudge"), cell("blast", 0.9, "smudge")]
+    instead = "no leucocyte found, only smudge cells; 7 more cells were not judged"
+    assert counts_text(CellCounts(0, 0, more=7), smudges) == instead
+    bodies = [cell("other", 0.1)]
+    assert counts_text(CellCounts(0, 0), bodies) == "no leucocyte found, only cells called other"
+    assert counts_text(CellCounts(0, 0), bodies + smudges).endswith(
+        "smudge cells and cells called other"
+    )
     total = sum([CellCounts(3, 1, 1, 2)] * 4, CellCounts(0, 0, 0))
     assert total == CellCounts(12, 4, 4, 8)
     assert total.fields_short() == 30

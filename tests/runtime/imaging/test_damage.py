@@ -21,6 +21,7 @@ from PIL import Image
 from alledge.errors import ImageError
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_image, load_rgb
+from alledge.runtime.imaging.jpeg import check_jpeg_parts
 from support import image_files
 
 END = b"\xff\xd9"
@@ -294,6 +295,15 @@ def test_a_damaged_jpeg_inside_a_tiff_is_refused(
     file.write_bytes(overwritten(file.read_bytes(), 0.4, fill, 2000))
     with pytest.raises(ImageError, match="is damaged: "):
         load_image(file)
+
+
+def test_a_jpeg_inside_a_tiff_with_too_many_pixels_is_refused_before_it_is_decoded() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(file, "JPEG")
+    part = bytearray(file.getvalue())
+    struct.pack_into(">HH", part, part.index(b"\xff\xc0") + 5, 20_000, 20_000)
+    with pytest.raises(ImageError, match="200 megapixels"):
+        check_jpeg_parts([bytes(part)], b"")
 
 
 @pytest.mark.parametrize("colour", ["black", "white"])

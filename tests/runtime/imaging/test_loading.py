@@ -22,6 +22,7 @@ from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import (
     IMAGE_FORMATS,
     Header,
+    load_field,
     load_image,
     load_rgb,
     open_image,
@@ -80,6 +81,9 @@ def test_all_eight_orientations_become_upright(
     assert np.abs(load_rgb(file).astype(int) - wanted).mean() < 4
     header = read_header(file)
     assert (header.width, header.height) == (320, 240)
+    field, _, scale = load_field(file, 240)
+    assert scale == 1
+    assert np.abs(field.astype(int) - np.asarray(picture)).mean() < 4
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "I;16"])

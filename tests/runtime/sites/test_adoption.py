@@ -261,7 +261,10 @@ def test_one_class_too_few_and_contradicting_labels_are_refused(images, float32_
             adopt_site("lab", table, **options)
         return str(caught.value)
 
-    assert "0 positive examples" in refused(["healthy"] * IMAGES)
+    one_class = refused(["healthy"] * IMAGES)
+    assert "0 positive examples" in one_class
+    assert "check smears with blast too" in one_class
+    assert "the shipped model stays in use" in one_class
     assert "leaves 8 checked examples" in refused(true_labels()[:8], images[:8])
     smears = ["one" if label == "blast" else f"s{n}" for n, label in enumerate(true_labels())]
     assert "of 1 smears or images" in refused(true_labels(), smears=smears)

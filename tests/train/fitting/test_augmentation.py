@@ -69,11 +69,13 @@ def test_turning_and_scaling_leave_no_empty_corner(pixels: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["rotation", "scale", "shift", "stain", "blur", "white_point", "brightness"]
+    "change",
+    ["rotation", "scale", "shift", "stain", "blur", "white_point", "brightness", "noise", "jpeg"],
 )
 def test_each_change_of_cells_is_a_function_of_seed_epoch_and_sample(change: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
-    limits = replace(NO_AUGMENTATION, **{change: getattr(CELL_AUGMENTATION, change)})
+    wide = replace(CELL_AUGMENTATION, noise=0.03, jpeg=60)
+    limits = replace(NO_AUGMENTATION, **{change: getattr(wide, change)})
     first = augment(pixels, limits, seed=1, epoch=2, sample=3)
     assert not np.array_equal(first, pixels)
     assert np.array_equal(first, augment(pixels, limits, seed=1, epoch=2, sample=3))

@@ -10,8 +10,9 @@ import numpy as np
 from ....errors import DataError
 from ....runtime.data.datasets import Sample
 from ..examples import Examples
-from ..split_types import Fold, Indices, Split
+from ..split_types import SOURCE, Fold, Indices, Split
 from ..splits import make_split
+from .source_split import source_split
 from .types import CellExamples
 from .unknown_cells import known_cells
 
@@ -41,6 +42,10 @@ def split_cells(examples: CellExamples, kind: str, folds: int, seed: int) -> Spl
     DataError
         As `make_split`, or if no cell of a label is left to train on, or a fold tests no cell.
     """
+    if kind == SOURCE:
+        split = source_split(examples)
+        _refuse_unusable_fold(examples, kind, split.folds)
+        return split
     names, owners = _owners(examples, with_empty=kind.lower().endswith(".csv"))
     split = make_split(_pictures(examples, names, owners), kind, folds, seed)
 

@@ -23,7 +23,7 @@ from .grouping import group_images, image_cameras
 from .image_reading import ImageReading, read_image
 from .labels import CellLabels, unite_labels
 from .same_cells import same_cells
-from .sources import CellTable, all_samples, image_names, read_cell_table
+from .sources import CellTable, all_samples, dataset_names, image_names, read_cell_table
 from .types import CellExamples, FieldTruth
 
 # (stage, number of finished items, number of items)
@@ -168,6 +168,11 @@ def _assemble(
                 )
             )
     rows = [(index, cell) for index, reading in enumerate(readings) for cell in reading.cells]
+    origins = [
+        name
+        for name, dataset in zip(dataset_names(datasets), datasets, strict=True)
+        for _ in dataset.samples
+    ]
     size = settings.crop.size
     pixels = np.array([cell.crop for _, cell in rows], np.uint8).reshape(-1, size, size, 3)
     cell_samples = tuple(replace(samples[i], label=cell.label) for i, cell in rows)
@@ -182,6 +187,7 @@ def _assemble(
             for crop, (index, _) in zip(pixels, rows, strict=True)
         ),
         file_flags=tuple(readings[index].header.flags for index, _ in rows),
+        origins=tuple(origins[index] for index, _ in rows),
         settings=settings,
         fields=tuple(fields),
         field_index=np.array(

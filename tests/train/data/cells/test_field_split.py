@@ -1,13 +1,15 @@
 """Splits of cells are made of whole fields."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from alledge.errors import DataError
+from alledge.errors import DataError, UsageError
 from alledge.train.data.cells.field_split import split_cells
 from alledge.train.data.cells.types import CellExamples
+from alledge.train.data.splits import make_split
 from support.cell_examples import FieldPlan, cell_examples
 
 BLASTS = ("blast", "blast", "healthy", "healthy!")
@@ -112,3 +114,49 @@ def test_a_fold_without_a_cell_is_refused(tmp_path: Path) -> None:
     table.write_text("\n".join(["image,fold", *rows]), encoding="utf-8")
     with pytest.raises(DataError, match=r"fold 3 of the split folds\.csv tests no cell"):
         split_cells(cell_examples(plans), str(table), 2, seed=0)
+
+
+def of_two_sources(ill: str, well: str) -> CellExamples:
+    """Return fields and single cells of two data sets, with blasts of the sources named."""
+    fields = [
+        FieldPlan(f"{source}{n}.jpg", "blast" if source in ill else "healthy",
+                  BLASTS if source in ill else ("healthy",) * 3 if source in well else ("blast",))
+        for source in "ab" for n in range(3)
+    ]  # fmt: skip
+    examples = cell_examples(fields)
+    return replace(examples, origins=tuple(name[0] for name in examples.names))
+
+
+def test_a_source_split_leaves_out_one_data_set_after_the_other() -> None:
+    examples = of_two_sources("ab", "")
+    split = split_cells(examples, "source", 5, seed=0)
+    assert len(split.folds) == 2
+    for fold, source in zip(split.folds, "ab", strict=True):
+        assert {examples.names[index][0] for index in fold.test} == {source}
+        assert source not in {examples.names[index][0] for index in fold.train}
+    assert split.notes == ("fold 1 tests a", "fold 2 tests b")
+    assert (split.test_fold > 0).all()
+
+
+def test_a_source_split_trains_on_no_copy_of_a_tested_cell() -> None:
+    examples = of_two_sources("ab", "")
+    same = tuple(name[1:].partition("#")[0] for name in examples.names)
+    groups = tuple("0" if name.startswith("0") else group for name, group in
+                   zip(same, examples.groups, strict=True))  # fmt: skip
+    split = split_cells(replace(examples, groups=groups), "source", 5, seed=0)
+    for fold in split.folds:
+        assert not {groups[i] for i in fold.train} & {groups[i] for i in fold.test}
+
+
+def test_a_source_without_which_a_class_is_missing_is_always_trained_on() -> None:
+    examples = of_two_sources("a", "b")
+    with pytest.raises(DataError, match="can be left out have no blasts") as caught:
+        split_cells(examples, "source", 5, seed=0)
+    assert "a is in every training part: it alone has blast" in str(caught.value)
+
+
+def test_one_data_set_and_whole_fields_have_no_source_split(examples: CellExamples) -> None:
+    with pytest.raises(DataError, match="there is one data set"):
+        split_cells(examples, "source", 5, seed=0)
+    with pytest.raises(UsageError, match="whole fields are of one data set"):
+        make_split(examples, "source", 5, seed=0)

@@ -1,0 +1,117 @@
+"""Judges the cells and fields of a camera that was left out, by the exported networks of the folds.
+
+python -m alledge.benchmarks.internal.adoption.exported_cameras RUN [--precision int8]
+    [--formats tflite,onnx,openvino]
+
+The gate of ``alledge export`` scores the same cells with the same artifacts, but pools the
+directions. What an export of the run converted is in its cache and not converted again. Each
+network is converted by the first recipe of the format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ....errors import RunError
+from ....export.convert.jobs import JobRunner
+from ....export.convert.quantization_recipes import ladder
+from ....export.convert.step_cache import StepCache
+from ....export.gate.fold_artifacts import FoldArtifacts
+from ....export.source_cells import read_cells
+from ....export.source_run import RunImages, read_run_images
+from ....runtime.metrics.metrics import Json
+from ....train.data.split_types import CAMERA, Fold, Split
+from ....train.runs.camera_directions import directions
+from ....train.runs.field_directions import field_directions
+from ....train.runs.field_table import field_table
+from ....train.runs.predictions import Predictions
+from ....train.runs.run_folder import Run, load_run
+from .unseen_cameras import unseen_cells
+
+FLOAT = "float32, Keras"
+CELL_FIGURES = ("auc", "sensitivity", "specificity")
+FIELD_FIGURES = ("auc", "sensitivity_at_95", "sensitivity", "specificity")
+
+
+def main() -> None:
+    """Print a Markdown table with one row for each direction and each format."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--precision", default="int8")
+    parser.add_argument("--formats", default="tflite,onnx,openvino")
+    arguments = parser.parse_args()
+    run = load_run(arguments.run)
+    if run.record["task"] != "cell" or run.record["split"]["kind"] != CAMERA:
+        raise RunError(f"{run.path} is no run of cells with a camera split")
+    images = read_run_images(run)
+    titles = (
+        *("trained on blasts of", "tested on those of", "network"),
+        *("cell AUC", "sensitivity", "specificity"),
+        *("field AUC", "sensitivity at specificity 0.95", "sensitivity", "specificity"),
+    )
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    formats = arguments.formats.split(",")
+    for name, predictions in exported_predictions(run, images, arguments.precision, formats):
+        for row in table_rows(name, predictions, run, images):
+            print(row, flush=True)
+
+
+def exported_predictions(
+    run: Run, images: RunImages, precision: str, formats: list[str]
+) -> Iterator[tuple[str, Predictions]]:
+    """Yield the out-of-fold predictions of the float networks, and those of their artifacts."""
+    yield FLOAT, images.predictions
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        JobRunner(Path(folder), cache=StepCache()) as jobs,
+    ):
+        artifacts = FoldArtifacts(run, images, jobs, Path(folder), precision)
+        for format_name in formats:
+            recipe = ladder(format_name, precision)[0]
+            scores = np.empty_like(images.predictions.scores)
+            for fold in run.fold_numbers:
+                rows = images.predictions.folds == fold
+                scores[rows] = artifacts.scores(format_name, recipe, fold)
+            exported = replace(images.predictions, scores=scores, probe=None)
+            yield f"{precision}, {format_name}", exported
+
+
+def table_rows(name: str, predictions: Predictions, run: Run, images: RunImages) -> Iterator[str]:
+    """Yield a row for each camera whose blasts were left out."""
+    split = camera_split(run, images)
+    seed, sensitivity = run.record["seed"], run.record["sensitivity"]
+    known = predictions.with_truth()
+    of_cells = directions(known, split, run.labels, run.positive, seed)
+    of_fields = field_directions(
+        predictions, split, field_table(read_cells(run)), run.labels, run.positive, sensitivity,
+        seed=seed,
+    )  # fmt: skip
+    for cells, fields in zip(of_cells, of_fields, strict=True):
+        values = [_with_interval(cells["model"][key]) for key in CELL_FIGURES]
+        values += [_with_interval(fields["model"][key]) for key in FIELD_FIGURES]
+        trained = ", ".join(cells["trained"])
+        yield f"| {' | '.join((trained, cells['tested'], name, *values))} |"
+
+
+def camera_split(run: Run, images: RunImages) -> Split:
+    """Return the folds of a run with the camera whose blasts test each; no indices of images."""
+    none = np.empty(0, dtype=np.int64)
+    folds = tuple(
+        Fold(number, none, none, camera=unseen_cells(images, run, number)[0])
+        for number in run.fold_numbers
+    )
+    return Split(CAMERA, folds, none, ())
+
+
+def _with_interval(figure: Json) -> str:
+    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Fields that no camera should deliver, and what a cell bundle answers."""
