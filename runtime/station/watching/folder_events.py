@@ -142,7 +142,7 @@ class _Source:
         from watchfiles import watch
 
         for changes in watch(
-            self._folder, watch_filter=_is_news, debounce=GROUP_MS, step=STEP_MS,
+            self._folder, watch_filter=is_news, debounce=GROUP_MS, step=STEP_MS,
             stop_event=self._ended, rust_timeout=REPORT_MS, yield_on_timeout=True,
             force_polling=False, recursive=self._recursive,
             ignore_permission_denied=False,  # True would also hide that a limit is reached
@@ -152,7 +152,8 @@ class _Source:
                 self._notice(self._folder)
 
 
-def _is_news(change: int, path: str) -> bool:
+def is_news(change: int, path: str) -> bool:
+    """Return whether an event of the library may be of a picture that is new or was changed."""
     from watchfiles import Change
 
     return change != Change.deleted and not is_ignored(Path(path).name)
