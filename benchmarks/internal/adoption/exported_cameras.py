@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ....errors import RunError
 from ....export.convert.jobs import JobRunner
@@ -25,7 +26,7 @@ from ....export.convert.step_cache import StepCache
 from ....export.gate.fold_artifacts import FoldArtifacts
 from ....export.source_cells import read_cells
 from ....export.source_run import RunImages, read_run_images
-from ....runtime.metrics.metrics import Json
+from ....runtime.metrics.metrics import Json, positive_score
 from ....train.data.split_types import CAMERA, Fold, Split
 from ....train.runs.camera_directions import directions
 from ....train.runs.field_directions import field_directions
@@ -52,7 +53,7 @@ def main() -> None:
     images = read_run_images(run)
     titles = (
         *("trained on blasts of", "tested on those of", "network"),
-        *("cell AUC", "sensitivity", "specificity"),
+        *("mean, max Δp of cells", "cell AUC", "sensitivity", "specificity"),
         *("field AUC", "sensitivity at specificity 0.95", "sensitivity", "specificity"),
     )
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
@@ -93,10 +94,24 @@ def table_rows(name: str, predictions: Predictions, run: Run, images: RunImages)
         seed=seed,
     )  # fmt: skip
     for cells, fields in zip(of_cells, of_fields, strict=True):
-        values = [_with_interval(cells["model"][key]) for key in CELL_FIGURES]
+        moved = moved_scores(predictions, run, images, split, cells["tested"])
+        values = [f"{moved.mean():.4f}, {moved.max():.3f}"]
+        values += [_with_interval(cells["model"][key]) for key in CELL_FIGURES]
         values += [_with_interval(fields["model"][key]) for key in FIELD_FIGURES]
         trained = ", ".join(cells["trained"])
         yield f"| {' | '.join((trained, cells['tested'], name, *values))} |"
+
+
+def moved_scores(
+    predictions: Predictions, run: Run, images: RunImages, split: Split, camera: str
+) -> NDArray[np.float64]:
+    """Return by how much raw blast probabilities of tested cells differ from the float model's."""
+    tested = np.isin(
+        images.predictions.folds, [f.number for f in split.folds if f.camera == camera]
+    )
+    scores = (row.scores[tested] for row in (predictions, images.predictions))
+    ours, theirs = (positive_score(row, run.labels, run.positive) for row in scores)
+    return np.abs(ours - theirs)
 
 
 def camera_split(run: Run, images: RunImages) -> Split:
