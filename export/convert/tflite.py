@@ -24,7 +24,6 @@ from .last_layer import LastLayer, refit
 from .layer_names import match_layer
 from .quantization_recipes import Recipe
 from .serving_graph import OUTPUT_NAME
-from .tflite_ranges import activation_ranges
 
 FLOAT, CALIBRATED, RANKED = "float.tflite", "calibrated.tflite", "ranked-tflite.json"
 # More make the conversion slower and no nearer to the float model (docs/export.md).
@@ -232,15 +231,9 @@ def _calibrated(float_graph: bytes, calibration: Images) -> bytes:
     """Return a float graph with the range of every tensor on the calibration images."""
     from tensorflow.lite.python.optimize.calibrator import Calibrator
 
-    # The calibrator has slow kernels, and a tensor that an addition overwrites in place gets the
-    # range of the sum, too. It makes the fields, which then take the ranges of all images.
-    calibrator = Calibrator(float_graph)
-    calibrated = bytearray(calibrator.calibrate(lambda: ([calibration[:1]],)))
-    graph = load_schema().Model.GetRootAs(calibrated, 0).Subgraphs(0)
-    for number, limits in activation_ranges(float_graph, calibration).items():
-        stored = graph.Tensors(number).Quantization()
-        stored.MinAsNumpy()[0], stored.MaxAsNumpy()[0] = limits[0], max(limits[1], 0.0)
-    return bytes(calibrated)
+    return bytes(
+        Calibrator(float_graph).calibrate(lambda: ([image[None]] for image in calibration))
+    )
 
 
 def _operations(content: bytes) -> list[tuple[str, list[str]]]:

@@ -1,6 +1,6 @@
 """Compares recipes of fine-tuning on cells, with the blasts of one camera left out of training.
 
-``python -m alledge.benchmarks.internal.cell_recipes --data ALL_IDB1 --weights FILE --out DIR``.
+``python -m alledge.benchmarks.internal.cell_ablation.recipes --data ALL_IDB1 --weights FILE --out DIR``.
 Each recipe changes one thing of the default one. A command that was interrupted continues; the
 runs stay in the folder.
 """
@@ -13,18 +13,18 @@ from pathlib import Path
 import click
 import numpy as np
 
-from ...errors import DataError
-from ...runtime.json_documents import read_json
-from ...runtime.metrics.decisions import is_positive
-from ...runtime.metrics.metrics import Json
-from ...train.data.split_types import CAMERA
-from ...train.fitting.augmentation import CELL_AUGMENTATION, NO_AUGMENTATION
-from ...train.fitting.recipe import CELL_FINE_TUNING, Recipe
-from ...train.runs.options import TrainOptions
-from ...train.runs.run_folder import METRICS, RECORD, Run, load_run
-from ...train.runs.session import train
-from .cell_ablation.figures import Scores, measure_difference, weighted_auc
-from .cell_ablation.variants import GEOMETRY
+from ....errors import DataError
+from ....runtime.json_documents import read_json
+from ....runtime.metrics.decisions import is_positive
+from ....runtime.metrics.metrics import Json
+from ....train.data.split_types import CAMERA
+from ....train.fitting.augmentation import CELL_AUGMENTATION, NO_AUGMENTATION
+from ....train.fitting.recipe import CELL_FINE_TUNING, Recipe
+from ....train.runs.options import TrainOptions
+from ....train.runs.run_folder import METRICS, RECORD, Run, load_run
+from ....train.runs.session import train
+from .figures import Scores, measure_difference, weighted_auc
+from .variants import GEOMETRY
 
 MODEL = "mobilenetv2"
 DEFAULT = "default"
