@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # An engine creates its second request when it is first needed. That takes as long as about this
 # many predictions, and needs memory.
-CROPS_PER_WORKER = 8
+CROPS_PER_WORKER = 4
 
 Scores = NDArray[np.float64]
 Features = NDArray[np.float32] | None

@@ -8,7 +8,9 @@ import numpy as np
 
 from ...runtime.tflite_graph import load_schema
 from ..types import Images
-from .feature_layer import ALIGNMENT, SUBGRAPH_OUTPUTS
+
+SUBGRAPH_OUTPUTS = 8  # the place of a subgraph's outputs in its table (tensorflow's schema.fbs)
+ALIGNMENT = 4  # bytes, of a vector of integers in a flatbuffer
 
 Limits = tuple[float, float]
 

@@ -177,7 +177,7 @@ def enough_near(p: Floats, threshold: float) -> bool:
     """Return whether the nearest references on both sides are near the threshold already."""
     near = np.abs(p - threshold) <= NEAR
     above = p >= threshold
-    return min(np.sum(near & above), np.sum(near & ~above)) >= NEAREST // 2
+    return bool(min(np.sum(near & above), np.sum(near & ~above)) >= NEAREST // 2)
 
 
 def perturb(field: Images, rng: np.random.Generator) -> Images:

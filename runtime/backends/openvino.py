@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Callable
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +54,31 @@ class OpenvinoBackend:
         }
         if models > 1:
             config["ENABLE_CPU_PINNING"] = "NO"  # all would be pinned to the first cores
-        compile_model: Callable[[], Any] = functools.partial(
-            _compile, file, config, cache_key, features
-        )
-        if models == 1:
-            compile_model = functools.cache(compile_model)
+        self._models: list[Any] = []
+        if cache_key is None:
+            self._compile(file, config, models)
+        else:
+            key = cache_key if features is None else f"{cache_key} features"
+            with_cache(
+                _cache_entry(file, key, config),
+                lambda folder: self._compile(
+                    file, config if folder is None else {**config, "CACHE_DIR": str(folder)}, models
+                ),
+            )
+        following = itertools.cycle(self._models)
         # no method of this object: with a circle of references, it would not be freed at once
-        self._pool: Pool[Request] = Pool(lambda: _create_request(compile_model()), requests)
+        self._pool: Pool[Request] = Pool(lambda: _create_request(next(following)), requests)
+
+    def _compile(self, file: Path, config: dict[str, str], models: int) -> None:
+        core = openvino.Core()
+        model: Any = file
+        if not is_unicode(file):
+            weights = np.fromfile(file.with_suffix(".bin"), dtype=np.uint8)
+            model = core.read_model(file.read_bytes(), openvino.Tensor(weights))
+        if self._features is not None:
+            model = core.read_model(file) if model is file else model
+            model.add_outputs([(self._features.tensor, 0)])
+        self._models = [core.compile_model(model, "CPU", config) for _ in range(models)]
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self._run(batch, 1)[0]
@@ -77,8 +94,7 @@ class OpenvinoBackend:
     def _run(self, batch: NDArray[np.uint8], count: int) -> list[NDArray[np.float32]]:
         """Return the first outputs for an image."""
         try:
-            # in this order, because `lend` may compile a model, which uses the module too
-            with _first_use.alone(), self._pool.lend() as (request, pixels, outputs):
+            with self._pool.lend() as (request, pixels, outputs), _first_use.alone():
                 if (batch.shape, batch.dtype) != (pixels.shape, pixels.dtype):
                     raise ValueError(f"got {_describe(batch)}, the model takes {_describe(pixels)}")
                 # the fastest call: fill and read the request's own buffers
@@ -90,37 +106,7 @@ class OpenvinoBackend:
 
     def close(self) -> None:
         self._pool.close()
-
-
-def _compile(
-    file: Path, config: dict[str, str], cache_key: str | None, features: FeatureOutput | None
-) -> Any:
-    """Return a compiled model; from the cache if there is a key."""
-    if cache_key is None:
-        return _compile_in(None, file, config, features)
-    key = cache_key if features is None else f"{cache_key} features"
-    models: list[Any] = []
-    with_cache(
-        _cache_entry(file, key, config),
-        lambda folder: models.append(_compile_in(folder, file, config, features)),
-    )
-    return models[-1]
-
-
-def _compile_in(
-    folder: Path | None, file: Path, config: dict[str, str], features: FeatureOutput | None
-) -> Any:
-    """Return a compiled model; OpenVINO reads and writes what it compiled in a folder."""
-    core = openvino.Core()
-    model: Any = file
-    if not is_unicode(file):
-        weights = np.fromfile(file.with_suffix(".bin"), dtype=np.uint8)
-        model = core.read_model(file.read_bytes(), openvino.Tensor(weights))
-    if features is not None:
-        model = core.read_model(file) if model is file else model
-        model.add_outputs([(features.tensor, 0)])
-    in_cache = {} if folder is None else {"CACHE_DIR": str(folder)}
-    return core.compile_model(model, "CPU", {**config, **in_cache})
+        self._models = []
 
 
 def _create_request(model: Any) -> Request:

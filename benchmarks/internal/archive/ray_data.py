@@ -10,93 +10,20 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-import pyarrow as pa
 from pyarrow import parquet
 
 from ....runtime.archive.model import Model, open_model
-from ....runtime.archive.on_ray.cluster import BLOCK_FIELDS
-from ....runtime.archive.on_ray.pool import WorkerPool
-from ....runtime.archive.on_ray.worker import FieldWorker, Job, pack
+from ....runtime.archive.on_ray.worker import Job, pack
 from ....runtime.archive.options import ArchiveOptions
 from ....runtime.archive.sources.entries import Entry
-from ....runtime.ray_cluster import LOCAL, connect
+from .pipelines import FATAL, WAYS, run
 from .processes import pictures
-
-FATAL = "fatal.jpg"
-PART_ROWS = 4096
-BLOCK_ROWS = 4 * BLOCK_FIELDS
-
-
-class FragileWorker(FieldWorker):
-    """A worker that a certain field ends."""
-
-    def classify(self, entries: Any) -> pa.Table:
-        """Return the rows of a block of fields."""
-        if any(entry.path.endswith(FATAL) for entry in entries):
-            os._exit(1)
-        return super().classify(entries)
-
-
-class DataWorker:
-    """The same worker as a class of Ray Data."""
-
-    def __init__(self, job: Job) -> None:
-        self._worker = FragileWorker()
-        self._worker.load(job)
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        """Return the rows of a batch of fields."""
-        return self._worker.classify([Entry(**row) for row in batch.to_pylist()])
-
-
-def with_ray_data(ray: Any, job: Job, entries: list[Entry], workers: int) -> Iterator[pa.Table]:
-    """Yield the rows of a Ray Data pipeline."""
-    from ray import data
-
-    data.DataContext.get_current().enable_progress_bars = False
-    table = pa.Table.from_pylist([asdict(entry) for entry in entries])
-    blocks = [table.slice(start, BLOCK_ROWS) for start in range(0, len(table), BLOCK_ROWS)]
-    rows = data.from_arrow(blocks).map_batches(
-        DataWorker, fn_constructor_args=[job], batch_size=BLOCK_FIELDS, batch_format="pyarrow",
-        compute=data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
-        num_cpus=1, max_restarts=-1, max_task_retries=-1,
-    )  # fmt: skip
-    yield from rows.iter_batches(batch_size=None, batch_format="pyarrow")
-
-
-def with_actors(ray: Any, job: Job, entries: list[Entry], workers: int) -> Iterator[pa.Table]:
-    """Yield the rows of the workers of ``alledge archive --ray``."""
-    blocks = [entries[i : i + BLOCK_FIELDS] for i in range(0, len(entries), BLOCK_FIELDS)]
-    pool = WorkerPool(ray, job, 1, 0, lambda line: None, FragileWorker)
-    yield from pool.classify(iter(blocks))
-
-
-WAYS = {"Ray Data": with_ray_data, "actors": with_actors}
-
-
-def run(way: str, job: Job, entries: list[Entry], workers: int, out: str) -> None:
-    """Classify the fields in one way, and write Parquet parts."""
-    ray = connect(LOCAL, workers)
-    waiting: list[pa.Table] = []
-    part = 0
-    for table in WAYS[way](ray, job, entries, workers):
-        waiting.append(table)
-        if sum(map(len, waiting)) >= PART_ROWS:
-            parquet.write_table(pa.concat_tables(waiting), f"{out}/{part}.parquet")
-            waiting, part = [], part + 1
-    if waiting:
-        parquet.write_table(pa.concat_tables(waiting), f"{out}/{part}.parquet")
-    ray.shutdown()
 
 
 def timed(way: str, job: Job, entries: list[Entry], workers: int, limit: float) -> dict[str, Any]:
@@ -109,8 +36,7 @@ def timed(way: str, job: Job, entries: list[Entry], workers: int, limit: float) 
         process.join(limit)
         seconds = time.perf_counter() - before
         is_finished = process.exitcode is not None
-        with suppress(OSError):
-            process.kill()
+        process.kill()
         process.join()
         rows = sum(parquet.read_metadata(path).num_rows for path in Path(out).iterdir())
     return {"way": way, "seconds": round(seconds, 1), "finished": is_finished, "rows": rows}

@@ -19,6 +19,7 @@ GROUP_MS = 200  # events of this time are one
 REPORT_MS = 1000  # a source that works says so this often
 RETRY_S = 60.0  # after a failure: the limit of the system may leave room again
 PROBES, PROBE_S = 10, 0.3
+END_S = 2.0  # far more than STEP_MS; a network disk may hang
 MISSING = 'watchfiles is not installed (pip install "alledge[station]")'
 
 Identity = tuple[int, int]  # of a folder: another disk at the same place is another folder
@@ -114,15 +115,17 @@ class _Source:
         self._folder, self._recursive, self._notice = folder, recursive, notice
         self._begun_s = time.monotonic()
         self._ended = threading.Event()
-        threading.Thread(target=self._run, name="alledge-events", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="alledge-events", daemon=True)
+        self._thread.start()
 
     def is_outdated(self) -> bool:
         """Return whether it failed, and may be tried again."""
         return bool(self.problem) and time.monotonic() - self._begun_s >= RETRY_S
 
     def end(self) -> None:
-        """Have the thread end soon."""
+        """End the thread. One that is in the library when Python ends would abort the process."""
         self._ended.set()
+        self._thread.join(END_S)
 
     def _run(self) -> None:
         try:
@@ -139,7 +142,7 @@ class _Source:
         from watchfiles import watch
 
         for changes in watch(
-            self._folder, watch_filter=_is_news, debounce=GROUP_MS, step=STEP_MS,
+            self._folder, watch_filter=is_news, debounce=GROUP_MS, step=STEP_MS,
             stop_event=self._ended, rust_timeout=REPORT_MS, yield_on_timeout=True,
             force_polling=False, recursive=self._recursive,
             ignore_permission_denied=False,  # True would also hide that a limit is reached
@@ -149,7 +152,8 @@ class _Source:
                 self._notice(self._folder)
 
 
-def _is_news(change: int, path: str) -> bool:
+def is_news(change: int, path: str) -> bool:
+    """Return whether an event of the library may be of a picture that is new or was changed."""
     from watchfiles import Change
 
     return change != Change.deleted and not is_ignored(Path(path).name)

@@ -56,7 +56,7 @@ def test_every_backend_gives_all_threads_the_same_scores(
 
 
 @pytest.mark.parametrize(("copies_mib", "models"), [(64, 3), (0, 1)])
-def test_a_small_model_is_compiled_by_openvino_for_each_thread_that_computes(
+def test_a_small_model_is_compiled_by_openvino_for_each_thread(
     artifacts: Path,
     tiny: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
@@ -75,11 +75,10 @@ def test_a_small_model_is_compiled_by_openvino_for_each_thread_that_computes(
     )
     file = artifact(artifacts, "openvino")
     backend = load_backend("openvino", file, threads=1, requests=3)
-    assert len(compiled) == 1
+    assert len(compiled) == models
     order = RNG.integers(0, len(BATCHES), 50)
     with ThreadPoolExecutor(3) as pool:
         scores = list(pool.map(lambda i: backend.predict(BATCHES[i])[0, 1], order))
-    assert len(compiled) <= models
     assert scores == pytest.approx([tiny.expected(BATCHES[i][0]) for i in order], abs=1e-5)
 
 

@@ -8,10 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
+from PIL import Image
 
 from alledge.runtime.bundle.builtin import builtin_folder
 from alledge.runtime.bundle.bundle import Bundle
@@ -66,6 +69,27 @@ def test_a_result_is_in_the_history_before_it_is_answered(server: Server) -> Non
         picture = server.get(f"{answer.headers['location']}/{kind}")
         assert picture.headers["content-type"] == "image/jpeg"
         assert picture.body.startswith(b"\xff\xd8\xff"), longest
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"), [("TIFF", "RGB"), ("TIFF", "I;16"), ("PNG", "I;16"), ("HEIF", "RGB")]
+)
+def test_a_picture_that_no_browser_shows_has_a_jpeg_as_its_preview(
+    server: Server, form: str, mode: str
+) -> None:
+    if form == "HEIF":
+        heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+        heif.register_heif_opener()
+    picture, stream = Image.open(BytesIO(png(70))), BytesIO()
+    if mode == "I;16":
+        grey = np.asarray(picture.convert("L"), dtype=np.uint16) * 257
+        picture = Image.fromarray(grey)
+    picture.save(stream, form)
+    answer = server.ask("POST", "/v1/classify", stream.getvalue())
+    assert answer.status == 200, answer.body
+    for kind in ("thumbnail", "preview"):
+        preview = Image.open(BytesIO(server.get(f"{answer.headers['location']}/{kind}").body))
+        assert (preview.format, preview.size) == ("JPEG", (160, 120))
 
 
 @pytest.mark.parametrize("content", [b"no image at all", png(3)[:2000], png(4, (1600, 1200))])
@@ -230,10 +254,6 @@ def next_event(stream: object) -> int:
 
 
 def test_the_preview_of_a_watched_field_is_larger_than_what_the_model_saw(server: Server) -> None:
-    from io import BytesIO
-
-    from PIL import Image
-
     path = server.home.parent / "camera" / "large.png"
     path.write_bytes(png(60, (1000, 700)))
     while not (rows := server.get("/v1/history?search=large.png").json["entries"]):

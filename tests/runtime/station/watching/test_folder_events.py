@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from watchfiles import Change
 
 from alledge.runtime.station import network_disks
-from alledge.runtime.station.watching.folder_events import MISSING, FolderEvents
+from alledge.runtime.station.watching.folder_events import MISSING, FolderEvents, is_news
 from alledge.runtime.station.watching.folder_poll import FolderPoll
 from alledge.runtime.station.watching.folder_scans import FolderScans
 
@@ -33,7 +34,8 @@ class Scanned:
     """A folder that is listed once an hour, and after events."""
 
     def __init__(self, folder: Path, settle_s: float = 0.0, recursive: bool = False) -> None:
-        self.folder, self.lines, self.woken = folder, list[str](), threading.Event()
+        self.folder, self.lines, self.names = folder, list[str](), list[str]()
+        self.woken = threading.Event()
         self.poll = FolderPoll(settle_s, recursive=recursive)
         self.events = FolderEvents(recursive, self.woken.set)
         home = folder.parent / "home"
@@ -51,12 +53,11 @@ class Scanned:
         wait_until(lambda: self.reason is not None)
         return self
 
-    def names_after_an_event(self) -> list[str]:
-        """Wait for an event and list; return the names of finished files."""
-        assert self.woken.wait(TIMEOUT_S)
-        self.woken.clear()
+    def look(self) -> list[str]:
+        """List what is due; return the names of all files that were finished so far."""
         self.scans.list_due(time.monotonic())
-        return [Path(file.path).name for file in self.poll.take(time.monotonic(), 99)]
+        self.names += [Path(file.path).name for file in self.poll.take(time.monotonic(), 99)]
+        return self.names
 
 
 @pytest.fixture
@@ -76,9 +77,9 @@ def test_a_file_is_seen_before_the_turn_of_its_folder(scanned: Scanned) -> None:
     assert scanned.reason == ""
     (scanned.folder / ".a.jpg").write_bytes(b"a")
     (scanned.folder / ".a.jpg").rename(scanned.folder / "a.jpg")
-    while not (names := scanned.names_after_an_event()):
-        pass  # one event may come before the new name is in the folder
-    assert names == ["a.jpg"]
+    wait_until(scanned.look)
+    assert scanned.names == ["a.jpg"]
+    assert scanned.woken.is_set()
     (document,) = scanned.scans.documents()
     assert document == {"folder": str(scanned.folder), "events": True, "reason": None}
 
@@ -90,9 +91,7 @@ def test_events_of_a_file_that_grows_do_not_finish_it(folder: Path) -> None:
     for _ in range(4):
         with path.open("ab") as stream:
             stream.write(b"x" * 1000)
-        assert scanned.woken.wait(TIMEOUT_S)
-        scanned.woken.clear()
-        assert scanned.events.take() == {str(folder)}
+        wait_until(scanned.events.take)
         scanned.poll.scan([str(folder)], now_s, only=True)
         assert scanned.poll.take(now_s + 0.9 * settle_s, 9) == []
         now_s += settle_s
@@ -100,12 +99,17 @@ def test_events_of_a_file_that_grows_do_not_finish_it(folder: Path) -> None:
     scanned.scans.close()
 
 
-def test_hidden_and_removed_files_are_no_news(scanned: Scanned) -> None:
-    (scanned.folder / ".hidden.jpg").write_bytes(b"a")
-    (scanned.folder / ".hidden.jpg").unlink()
-    (scanned.folder / "last.jpg").write_bytes(b"a")
-    assert scanned.woken.wait(TIMEOUT_S)
-    wait_until(lambda: (scanned.folder / "last.jpg").exists() and scanned.events.take())
+@pytest.mark.parametrize(
+    ("change", "name", "expected"),
+    [
+        (Change.added, "a.jpg", True),
+        (Change.modified, "a.jpg", True),
+        (Change.deleted, "a.jpg", False),
+        (Change.added, ".a.jpg", False),
+    ],
+)
+def test_hidden_and_removed_files_are_no_news(change: Change, name: str, expected: bool) -> None:
+    assert is_news(change, str(Path("camera", name))) is expected
 
 
 def test_without_the_library_folders_are_listed_in_turn(
@@ -116,8 +120,7 @@ def test_without_the_library_folders_are_listed_in_turn(
     (folder / "a.jpg").write_bytes(b"a")
     assert scanned.reason == MISSING
     scanned.scans._next_s = 0.0  # the next turn
-    scanned.scans.list_due(time.monotonic())
-    assert [Path(file.path).name for file in scanned.poll.take(time.monotonic(), 9)] == ["a.jpg"]
+    assert scanned.look() == ["a.jpg"]
     assert scanned.scans.documents()[0]["reason"] == MISSING
     assert MISSING in scanned.lines[0]
     assert "listed every 3600 s" in scanned.lines[0]
