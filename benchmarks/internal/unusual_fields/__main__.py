@@ -6,7 +6,6 @@ memory is that of the whole process. The last row is a field in the eight orient
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from multiprocessing import get_context
@@ -16,7 +15,9 @@ from typing import Any
 import click
 from PIL import ExifTags, Image
 
+from ....errors import DataError
 from ....runtime.cells.field_rule import SMUDGE
+from ....runtime.json_documents import parse_json
 from ....train.phantom.cell_kinds import BLAST
 from ..paired_measurement import run_timed
 from .drawing import DRAWINGS, field_of, write_fields
@@ -48,7 +49,8 @@ def classify(paths: list[Path], bundle: str) -> tuple[list[dict[str, Any]], floa
     with tempfile.TemporaryFile() as output:
         _, peak_mib = run_timed([sys.executable, "-m", "alledge", *words], stdout=output)
         output.seek(0)
-        return [json.loads(line) for line in output], peak_mib
+        records = [parse_json(line, "a record", error=DataError) for line in output]
+    return records, peak_mib
 
 
 def row(name: str, record: dict[str, Any], peak_mib: float) -> str:
