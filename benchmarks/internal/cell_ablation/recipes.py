@@ -1,6 +1,6 @@
 """Compares recipes of fine-tuning on cells, with the blasts of one camera left out of training.
 
-``python -m alledge.benchmarks.internal.cell_ablation.recipes --data ALL_IDB1 --weights W --out DIR``.
+``python -m alledge.benchmarks.internal.cell_ablation.recipes --data ALL_IDB1 --weights W --out D``.
 Each recipe changes one thing of the default one. A command that was interrupted continues; the
 runs stay in the folder.
 """
