@@ -145,8 +145,8 @@ SWALLOW = """
 import os, signal, sys
 sys.argv[0] = "alledge"
 from alledge import cli
-from alledge.runtime import classifier
-load, seen = classifier.load_image, []
+from alledge.runtime import image_preparation
+load, seen = image_preparation.load_image, []
 def interrupted(source, settings):
     seen.append(source)
     if len(seen) == 3:
@@ -156,7 +156,7 @@ def interrupted(source, settings):
         except BaseException:
             pass
     return load(source, settings)
-classifier.load_image = interrupted
+image_preparation.load_image = interrupted
 cli.run()
 """
 

@@ -83,7 +83,7 @@ def test_an_image_that_cannot_be_read_in_time_is_an_error_and_the_others_are_ans
     never: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from alledge.runtime import classifier as module
+    from alledge.runtime import image_preparation as module
 
     load_image = module.load_image
 
@@ -206,12 +206,12 @@ def test_the_command_ends_although_an_image_hangs(bundle: Path, images: list[Pat
     code = (
         "import sys, time\n"
         "from alledge import cli\n"
-        "from alledge.runtime import classifier\n"
-        "load = classifier.load_image\n"
+        "from alledge.runtime import image_preparation\n"
+        "load = image_preparation.load_image\n"
         "def slow(source, settings):\n"
         "    if source.endswith('1.png'): time.sleep(1000)\n"
         "    return load(source, settings)\n"
-        "classifier.load_image = slow\n"
+        "image_preparation.load_image = slow\n"
         "cli.run()\n"
     )
     command = [sys.executable, "-c", code, "classify", *map(str, images[:3]), "--json"]

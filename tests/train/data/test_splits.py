@@ -158,7 +158,7 @@ def test_zero_folds_are_refused(examples: Examples) -> None:
 
 
 def test_unknown_split_names_the_existing_ones(examples: Examples) -> None:
-    allowed = r"no split 'groupd'(.|\n)*grouped, paper, subject, camera, given, FILE\.csv"
+    allowed = r"no split 'groupd'(.|\n)*grouped, paper, subject, camera, source, given, FILE\.csv"
     with pytest.raises(UsageError, match=allowed):
         make_split(examples, "groupd", 5, seed=0)
 
