@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from ..runtime.machine import memory_mib, usable_cores
 from .convert.conversion import Conversion
-from .convert.jobs import MEMORY_BUDGET_MIB
+from .convert.jobs import MEMORY_BUDGET_MIB, JobRunner
 from .convert.quantization_recipes import ladder
 from .gate.fold_artifacts import FoldArtifacts
 from .options import ExportOptions
@@ -20,7 +18,11 @@ TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
 
 
 def convert_ahead(
-    options: ExportOptions, conversion: Conversion, folds: FoldArtifacts | None, artifacts: Path
+    options: ExportOptions,
+    jobs: JobRunner,
+    conversion: Conversion,
+    folds: FoldArtifacts | None,
+    artifacts: Path,
 ) -> Callable[[], None]:
     """Convert by the first recipes in a thread, if memory suffices: the folds, or the model.
 
@@ -34,7 +36,7 @@ def convert_ahead(
         return lambda: None
     if folds is not None:
         name = options.formats[0]
-        return run_in_background(
+        return jobs.run_in_background(
             partial(folds.scores, name, first[name], fold) for fold in options.run.fold_numbers
         )
     tasks = {
@@ -42,11 +44,11 @@ def convert_ahead(
         for name, recipe in first.items()
     }
     if "tflite" in tasks:
-        run_in_background([tasks.pop("tflite")])
+        jobs.run_in_background([tasks.pop("tflite")])
     corrected = "tflite" in first and first["tflite"].correction
     # TFLite waits for the same step, which measures the float graph for the other formats too.
     shared = conversion.corrected_biases if corrected else conversion.float_tflite
-    run_in_background([shared, *tasks.values()])
+    jobs.run_in_background([shared, *tasks.values()])
     return lambda: None
 
 
@@ -56,30 +58,3 @@ def folds_at_once(model: Path) -> int:
     needed_mib = TENSORFLOW_MIB + MEMORY_PER_SIZE * size_mib
     available_mib = min(MEMORY_BUDGET_MIB, memory_mib() or MEMORY_BUDGET_MIB)
     return max(1, min(usable_cores(), int(available_mib // needed_mib)))
-
-
-def run_in_background(tasks: Iterable[Callable[[], object]]) -> Callable[[], None]:
-    """Run tasks one after the other in a thread.
-
-    Parameters
-    ----------
-    tasks : iterable of callable
-        A task keeps its result. Its errors are ignored: whoever needs the result repeats the task
-        and gets the error.
-
-    Returns
-    -------
-    callable
-        After it is called, no further task is begun. The task that runs is finished.
-    """
-    stopped = threading.Event()
-
-    def work() -> None:
-        for task in tasks:
-            if stopped.is_set():
-                return
-            with contextlib.suppress(Exception):  # also what fails because the export has ended
-                task()
-
-    threading.Thread(target=work, daemon=True).start()
-    return stopped.set

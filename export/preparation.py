@@ -129,7 +129,7 @@ def prepare(
         at_once = folds_at_once(run.model_path)
         gate = Gate(predictions, folds.scores, precision, options.budget, at_once)
     cells = cell_settings(run) if is_cell_run(run) else None
-    stop_ahead = convert_ahead(options, conversion, folds, folder / ARTIFACTS)
+    stop_ahead = convert_ahead(options, jobs, conversion, folds, folder / ARTIFACTS)
     pool = reference_pool(settings, options.reference, cells)
     images = choose_references(
         conversion, rule, labels, positives, pool, generated=options.reference is None

@@ -37,6 +37,7 @@ from .preparation import MODEL_TITLE, Preparation, prepare
 from .types import Artifact, StepRecord
 
 WORK_FOLDER = "alledge-export-"  # prefix of the temporary folder that holds calibration images
+DELETE_TRIES, DELETE_PAUSE_S = 50, 0.1
 EXIT_TERMINATED = 128 + 15  # the exit code that shells give a process ended by SIGTERM
 
 
@@ -140,11 +141,21 @@ def _work_folder() -> Iterator[Path]:
         match = re.match(rf"{WORK_FOLDER}(\d+)-", leftover.name)
         if match and has_ended(match[1]) and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
-    with (
-        tempfile.TemporaryDirectory(prefix=f"{WORK_FOLDER}{os.getpid()}-") as folder,
-        on_end(lambda: shutil.rmtree(folder, ignore_errors=True)),
-    ):
-        yield Path(folder)
+    folder = Path(tempfile.mkdtemp(prefix=f"{WORK_FOLDER}{os.getpid()}-"))
+    with on_end(lambda: shutil.rmtree(folder, ignore_errors=True)):
+        try:
+            yield folder
+        finally:
+            _delete(folder)
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder; a step that is being ended may still write a file into it."""
+    for _ in range(DELETE_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(DELETE_PAUSE_S)
 
 
 @contextmanager

@@ -5,9 +5,10 @@ A crash in a converter fails one step only. The log holds the seconds and the me
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from .worker_pool import WorkerPool
 
 MEMORY_BUDGET_MIB = 8192
 TAIL_LINES = 3
+THREAD_END_S = 10.0  # for a task of the background whose step was ended
 
 
 @dataclass
@@ -51,17 +53,51 @@ class JobRunner:
     def __post_init__(self) -> None:
         self._workers = WorkerPool(self.folder)
         self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._ended = threading.Event()
 
     def __enter__(self) -> JobRunner:
         self._workers.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
         self._workers.__exit__(None, None, None)
+        for thread in self._threads:  # until they end, they write into the folder
+            thread.join(THREAD_END_S)
 
     def close(self) -> None:
         """End all processes, and with them the steps that still run."""
+        self._ended.set()
         self._workers.close()
+
+    def run_in_background(self, tasks: Iterable[Callable[[], object]]) -> Callable[[], None]:
+        """Run tasks one after the other in a thread.
+
+        Parameters
+        ----------
+        tasks : iterable of callable
+            A task keeps its result. Its errors are ignored: whoever needs the result repeats the
+            task and gets the error.
+
+        Returns
+        -------
+        callable
+            After it is called, no further task is begun. The task that runs is finished.
+        """
+        stopped = threading.Event()
+
+        def work() -> None:
+            for task in tasks:
+                if stopped.is_set() or self._ended.is_set():
+                    return
+                with contextlib.suppress(Exception):  # also what fails because the export has ended
+                    task()
+
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return stopped.set
 
     @property
     def peak_mib(self) -> int:

@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 
-from alledge.export.ahead import run_in_background
 from alledge.export.convert.jobs import JobRunner
 from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.fold_artifacts import FoldArtifacts
@@ -15,7 +14,7 @@ def test_a_fold_that_was_scored_ahead_is_not_converted_again(tiny_run, tmp_path)
     run_images = read_run_images(tiny_run)
     with JobRunner(tmp_path) as jobs:
         folds = FoldArtifacts(tiny_run, run_images, jobs, tmp_path / "folds", "float32")
-        end = run_in_background(
+        end = jobs.run_in_background(
             partial(folds.scores, "tflite", Recipe(), fold) for fold in tiny_run.fold_numbers
         )
         first = folds.scores("tflite", Recipe(), tiny_run.fold_numbers[0])
