@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,9 +61,14 @@ class Conversion:
             self._calibration = folder / "calibration.npy"
             with replace_file(self._calibration) as partial, partial.open("wb") as stream:
                 np.save(stream, calibration)
-        self._locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+        self._lock, self._locks = threading.Lock(), dict[Path, threading.Lock]()
         # what each file was last converted by, and the result
         self._results: dict[Path, tuple[str, Recipe, ConversionResult]] = {}
+
+    def _lock_of(self, out: Path) -> threading.Lock:
+        """Return the lock of a file, which only one thread makes."""
+        with self._lock:
+            return self._locks.setdefault(out, threading.Lock())
 
     def artifact(
         self, format_name: str, precision: str, recipe: Recipe, folder: Path
@@ -90,7 +94,7 @@ class Conversion:
             If a step fails.
         """
         out = folder / ARTIFACTS[format_name]
-        with self._locks[out]:
+        with self._lock_of(out):
             *latest, result = self._results.get(out, (None, None, None))
             if latest != [precision, recipe] or result is None:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +131,7 @@ class Conversion:
     def float_tflite(self) -> Path:
         """Return the float32 TFLite graph, the source of the ONNX and OpenVINO graphs."""
         out = self._folder / FLOAT_TFLITE
-        with self._locks[out]:
+        with self._lock_of(out):
             if not out.is_file():
                 self._jobs.run(
                     f"{self._title}: float graph",
@@ -144,7 +148,7 @@ class Conversion:
     def _float_onnx(self) -> Path:
         """Return the float32 ONNX graph."""
         source, out = self.float_tflite(), self._folder / FLOAT_ONNX
-        with self._locks[out]:
+        with self._lock_of(out):
             if not out.is_file():
                 self._jobs.run(f"{self._title}: ONNX graph", "float onnx", source=source, out=out)
         return out
@@ -155,7 +159,7 @@ class Conversion:
         The step also measures for ONNX and OpenVINO what the float graph computes.
         """
         source, out = self._float_onnx(), self._folder / BIASES
-        with self._locks[out]:
+        with self._lock_of(out):
             if not out.is_file():
                 self._jobs.run(
                     f"{self._title}: corrected biases",

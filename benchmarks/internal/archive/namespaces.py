@@ -70,21 +70,20 @@ def kill_all(name: str) -> None:
 
 @contextmanager
 def ray_nodes() -> Iterator[list[subprocess.Popen[str]]]:
-    """Begin a Ray node of one CPU in each namespace, each with a folder for sockets of its own."""
+    """Begin a Ray node of one CPU in each namespace."""
     nodes: list[subprocess.Popen[str]] = []
     with ExitStack() as undo:
         for name, address in NODES.items():
-            folder = undo.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-"))
-            role = ["--head", f"--port={PORT}", "--include-dashboard=false"]
-            if name == NODE:
-                role = [f"--address={NODES[HEAD]}:{PORT}"]
+            role = [f"--address={NODES[HEAD]}:{PORT}"]
+            if name == HEAD:
+                folder = undo.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-"))
+                role = ["--head", f"--port={PORT}", "--include-dashboard=false"]
+                role.append(f"--temp-dir={folder}")
             undo.callback(kill_all, name)
             command = [
                 *RAY, "start", *role, "--block", "--num-cpus=1", f"--node-ip-address={address}",
                 f"--object-store-memory={256 << 20}", "--disable-usage-stats",
             ]  # fmt: skip
-            if name == HEAD:
-                command.append(f"--temp-dir={folder}")
             nodes.append(start(["ip", "netns", "exec", name, *command]))
             wait_for_node(len(nodes))
         yield nodes
