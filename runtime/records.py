@@ -122,11 +122,6 @@ class Result:
     preview: Preview | None = field(default=None, repr=False, compare=False)
     measurements: Measurements | None = field(default=None, repr=False, compare=False)
 
-    @property
-    def probability_of_label(self) -> float | None:
-        """The calibrated probability of the label; None without a label."""
-        return self.scores[self.label] if self.scores and self.label else None
-
     def to_json(self) -> dict[str, Any]:
         """Return the record as `alledge classify --json` prints it."""
         return {

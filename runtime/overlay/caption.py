@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,9 +67,23 @@ def unit_of(width: int) -> int:
     return max(width, LEAST_PIXELS) // 40
 
 
-def verdict_text(result: Result) -> str:
-    """Return the label and its probability."""
-    return f"{printable(str(result.label))}  {result.probability_of_label:.1%}"
+def verdict_text(result: Result, positive: Collection[str]) -> str:
+    """Return the label and the probability of a blast, the number that `classify` prints.
+
+    Parameters
+    ----------
+    result : Result
+        With a label and a probability.
+    positive : collection of str
+        The labels that mean a blast.
+
+    Returns
+    -------
+    str
+        Such as ``healthy  25.4% probability of blast``.
+    """
+    name = printable(", ".join(sorted(positive)))
+    return f"{printable(str(result.label))}  {result.probability:.1%} probability of {name}"
 
 
 def record_lines(result: Result, notes: Iterable[str] = ()) -> tuple[Line, Line]:
@@ -96,7 +110,8 @@ def with_caption(
     picture : PIL.Image.Image, RGB
     heading : str
     result : Result
-        Its status gives the colour of the heading. A bar shows the probability of its label.
+        Its status gives the colour of the heading. A bar shows the probability of a blast, with a
+        line at the threshold.
     lines : iterable of Line
         Below the heading.
     above : bool
@@ -123,19 +138,21 @@ def with_caption(
 
 
 def _draw_heading(page: Image.Image, top: int, heading: str, result: Result) -> None:
-    """Draw the heading, and a bar with the probability of the label beside it."""
+    """Draw the heading, and a bar with the probability of a blast and the threshold beside it."""
     unit, pen = unit_of(page.width), ImageDraw.Draw(page)
     colour, font = STATUS_COLOURS[result.status], font_of(unit * LARGE)
     right = page.width - unit
     heading = fitted(heading, font, right - unit)
     pen.text((unit, top), heading, fill=colour, font=font)
     start = unit * 2 + round(pen.textlength(heading, font=font))
-    if result.probability_of_label is None or right - start <= 4 * unit:
+    if result.label is None or result.probability is None or right - start <= 4 * unit:
         return
-    line = top + unit
+    line, length = top + unit, right - start
     pen.rectangle((start, line - unit // 4, right, line + unit // 4), fill=BAR_GREY)
-    end = start + (right - start) * result.probability_of_label
+    end = start + length * result.probability
     pen.rectangle((start, line - unit // 4, end, line + unit // 4), fill=colour)
+    limit = start + length * result.threshold
+    pen.line((limit, line - unit // 2, limit, line + unit // 2), fill="black", width=unit // 8 + 1)
 
 
 def _draw_row(page: Image.Image, top: int, row: Sequence[Part], colour: Colour) -> None:

@@ -17,9 +17,11 @@ LABELS_SHOWN = 4  # of one verdict, in the legend
 TEXT_COLOUR = (40, 40, 40)
 
 
-def field_heading(result: Result) -> str:
+def field_heading(result: Result, positive: Collection[str]) -> str:
     """Return the verdict on the field, or that it has no leucocyte and what it has instead."""
-    return no_leucocyte_text(result.cells or ()) if result.label is None else verdict_text(result)
+    if result.label is None:
+        return no_leucocyte_text(result.cells or ())
+    return verdict_text(result, positive)
 
 
 def caption_lines(result: Result, positive: Collection[str]) -> list[Line]:

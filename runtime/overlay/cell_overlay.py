@@ -72,7 +72,7 @@ def draw_cells(
     missing = len(cells) - len(labels)
     notes = [f"{missing} of {len(cells)} cells have no room for a label"] if missing else []
     lines = [*caption_lines(result, positive), *record_lines(result, notes)]
-    return with_caption(picture, field_heading(result), result, lines)
+    return with_caption(picture, field_heading(result, positive), result, lines)
 
 
 def _load(source: ImageSource) -> tuple[Image.Image, float]:

@@ -135,7 +135,7 @@ def draw_gallery(
         sheet = draw_sheet(rgb, own, Counter(tile.group for tile in tiles), side / reduction)
         notes = [f"sheet {number + 1} of {count}"] if count > 1 else []
         lines = [*caption_lines(result, positive), *record_lines(result, notes)]
-        yield with_caption(sheet, field_heading(result), result, lines, above=True)
+        yield with_caption(sheet, field_heading(result, positive), result, lines, above=True)
 
 
 def _sorted_tiles(

@@ -182,13 +182,15 @@ class Overlays:
         evidence = evidence_map(scorer, rgb, index)
         if alone := float(evidence.max()) < LEAST_EVIDENCE:
             evidence = evidence_map(scorer, rgb, index, alone=True)
-        return draw(source, evidence, result, self._geometry, alone=alone)
+        heading = verdict_text(result, self._positive)
+        return draw(source, evidence, result, heading, self._geometry, alone=alone)
 
 
 def draw(
     source: ImageSource,
     evidence: Map,
     result: Result,
+    heading: str,
     geometry: str = "squash",
     *,
     alone: bool = False,
@@ -201,6 +203,7 @@ def draw(
     evidence : (S, S) ndarray of float32
         As `evidence_map` returns it.
     result : Result
+    heading : str
     geometry : {"squash", "crop"}
         Of the bundle's image settings: which part of the image the model sees.
     alone : bool
@@ -230,7 +233,7 @@ def draw(
         note = f"outlined: what {'alone would carry' if alone else 'carries'} the answer"
     else:
         note = "no single region carries the answer"
-    return with_caption(picture, verdict_text(result), result, record_lines(result, [note]))
+    return with_caption(picture, heading, result, record_lines(result, [note]))
 
 
 def _resize_map(heat: Map, size: tuple[int, int], geometry: str) -> Map:

@@ -117,9 +117,15 @@ def test_a_field_without_a_cell_is_the_plain_picture_and_says_so() -> None:
     result = field_result([])
     drawn = draw_cells(field, result)
     assert np.array_equal(pixels_of(drawn)[: SIZE[1]], pixels_of(field))
-    assert field_heading(result) == "no leucocyte found"
+    assert field_heading(result, POSITIVE) == "no leucocyte found"
     instead = "no leucocyte found, only smudge cells and cells called other"
-    assert field_heading(field_result([KINDS[2], KINDS[3]])) == instead
+    assert field_heading(field_result([KINDS[2], KINDS[3]]), POSITIVE) == instead
+
+
+def test_the_heading_has_the_probability_that_the_terminal_prints() -> None:
+    """Of a healthy field too, it is that of a blast."""
+    result = replace(field_result(KINDS), label="healthy", probability=0.254)
+    assert field_heading(result, POSITIVE) == "healthy  25.4% probability of blast"
 
 
 def test_labels_without_room_are_counted_in_the_caption(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ export function showVerdict(entry) {
     const reasons = record.flags.map((flag) => element("li", {}, text(`flag_${flag}`)));
     parts.push(element("ul", { class: "reasons" }, ...reasons));
   }
-  if (record.counts) parts.push(element("p", { class: "counts" }, countsText(record.counts)));
+  if (record.counts) parts.push(element("p", { class: "counts" }, countsText(record.counts, record.cells ?? [])));
   const person = personOf(entry, null);
   if (person !== null) {
     const same = person === record.label ? "person_agrees" : "person_says";
@@ -55,12 +55,20 @@ export function showVerdict(entry) {
   place.replaceChildren(...parts);
 }
 
-function countsText(counts) {
+function countsText(counts, cells) {
   const values = { blasts: counts.blasts, leucocytes: counts.leucocytes };
-  if (!counts.leucocytes) return text("no_leucocytes");
+  if (!counts.leucocytes) return text(insteadOfLeucocytes(cells));
   const [low, high] = counts.interval;
   const interval = { share: percent(counts.blast_percent), low: percent(low), high: percent(high) };
   return text("counts", { ...values, ...interval });
+}
+
+// What a field without a leucocyte has instead, as `alledge classify` says it.
+function insteadOfLeucocytes(cells) {
+  const smudges = cells.filter((cell) => cell.flags.includes("smudge")).length;
+  if (!cells.length) return "no_leucocytes";
+  if (!smudges) return "only_others";
+  return smudges === cells.length ? "only_smudges" : "only_smudges_others";
 }
 
 export function showFacts(entry) {
