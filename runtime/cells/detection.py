@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .background import background_colour, optical_density
+from .body_joining import join_bodies
 from .detection_settings import DetectionSettings
 from .erythrocyte_scale import clear_diameter, erythrocyte_diameter, mean_of_nine
 from .nuclear_stain import (
@@ -27,7 +28,7 @@ from .nuclear_stain import (
     typical_stain,
     with_surroundings,
 )
-from .nuclei import find_nuclei
+from .nuclei import Nuclei, find_nuclei
 from .nucleus_measures import NucleusMeasures, measure_nuclei
 from .nucleus_verdict import is_nucleus, is_smudge
 from .types import Cell, Detection, ScaleSource
@@ -41,6 +42,10 @@ UNIT = 16.0  # pixels of an erythrocyte in the image in which nuclei are searche
 NUCLEUS_DIAMETER = 1.35
 LARGEST_BODY = 1.6  # diameter of a purple erythrocyte, in median diameters of purple bodies
 TOUCHING = 3.0  # diameter of a body over its width; a nucleus with lobes has up to 2.9
+# A crop of one cell: its shorter side is below this many diameters of a nucleus, and nuclei with
+# their surroundings cover this share of it. There the edges of lobes and granules vote too, so only
+# clear circles are erythrocytes.
+CROP_SIDE, CROP_COVERED = 8.0, 0.25
 IMAGE_SHARE = 0.05  # of the longer side, where nothing tells the scale
 WINDOW = 320  # pixels on the sides of a window of it
 # Most pixels of an erythrocyte in a window; the overview would show a larger one.
@@ -56,6 +61,28 @@ class _Scale:
 
     unit: float
     source: ScaleSource
+
+
+@dataclass(frozen=True)
+class StainedBodies:
+    """The stained bodies of a field in the image in which they are searched.
+
+    Parameters
+    ----------
+    nuclei : Nuclei
+    measures : NucleusMeasures
+    plane : (H, W) ndarray of float32
+        Nuclear stain.
+    searched : (H, W, 3) ndarray of uint8
+    unit : float
+        Diameter of an erythrocyte in its pixels.
+    """
+
+    nuclei: Nuclei
+    measures: NucleusMeasures
+    plane: NDArray[np.float32]
+    searched: NDArray[np.uint8]
+    unit: float
 
 
 def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = None) -> Detection:
@@ -80,18 +107,15 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
     ()
     """
     settings = settings or DetectionSettings()
-    image = Image.fromarray(rgb)
-    stain, scale, overview, step = _measure_field(image)
-    if min(image.size) < MIN_SIDE:
-        return Detection((), scale.unit, scale.source, stain.background)
-    factor = min(UNIT / scale.unit, 1.0, (MAX_PIXELS / (image.width * image.height)) ** 0.5)
-    width, height = (max(1, round(side * factor)) for side in image.size)
-    source = overview if factor * step <= 1 else image
-    searched = np.asarray(source.resize((width, height), Image.Resampling.BILINEAR))
-    plane = mean_of_nine(nuclear_stain(searched, stain))
-    nuclei = find_nuclei(plane, scale.unit * factor, settings.min_stain)
-    measures = measure_nuclei(nuclei, plane, searched, stain.background, scale.unit * factor)
-    cells = _cells(measures, settings, (image.width / width, image.height / height), scale.unit)
+    stain, scale, bodies = _search(Image.fromarray(rgb), settings.min_stain)
+    cells: list[Cell] = []
+    if bodies is not None:
+        candidates = np.flatnonzero(is_nucleus(bodies.measures, settings))
+        joined = join_bodies(bodies.nuclei, bodies.measures, candidates, bodies.unit)
+        if joined.count < bodies.nuclei.count:
+            bodies = _measured(joined, bodies.plane, bodies.searched, stain, bodies.unit)
+        pitch = (rgb.shape[1] / bodies.plane.shape[1], rgb.shape[0] / bodies.plane.shape[0])
+        cells = _cells(bodies.measures, settings, pitch, scale.unit)
     return Detection(
         cells=tuple(cells[: settings.max_cells]),
         unit=scale.unit,
@@ -99,6 +123,44 @@ def detect_cells(rgb: NDArray[np.uint8], settings: DetectionSettings | None = No
         background=stain.background,
         more=max(0, len(cells) - settings.max_cells),
     )
+
+
+def stained_bodies(rgb: NDArray[np.uint8]) -> StainedBodies | None:
+    """Return the stained bodies of a field, lobes joined, those of one cell not; None if too small.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) ndarray of uint8
+    """
+    return _search(Image.fromarray(rgb), DetectionSettings().min_stain)[2]
+
+
+def _search(
+    image: Image.Image, min_stain: float
+) -> tuple[FieldStain, _Scale, StainedBodies | None]:
+    """Return the colours, the scale and the stained bodies of a field."""
+    stain, scale, overview, step = _measure_field(image)
+    if min(image.size) < MIN_SIDE:
+        return stain, scale, None
+    factor = min(UNIT / scale.unit, 1.0, (MAX_PIXELS / (image.width * image.height)) ** 0.5)
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    source = overview if factor * step <= 1 else image
+    searched = np.asarray(source.resize((width, height), Image.Resampling.BILINEAR))
+    plane = mean_of_nine(nuclear_stain(searched, stain))
+    unit = scale.unit * factor
+    nuclei = find_nuclei(plane, unit, min_stain)
+    return stain, scale, _measured(nuclei, plane, searched, stain, unit)
+
+
+def _measured(
+    nuclei: Nuclei,
+    plane: NDArray[np.float32],
+    searched: NDArray[np.uint8],
+    stain: FieldStain,
+    unit: float,
+) -> StainedBodies:
+    measures = measure_nuclei(nuclei, plane, searched, stain.background, unit)
+    return StainedBodies(nuclei, measures, plane, searched, unit)
 
 
 def _measure_field(image: Image.Image) -> tuple[FieldStain, _Scale, Image.Image, int]:
@@ -159,6 +221,10 @@ def _measure_overview(
     diameter = None
     if min(overview.shape[:2]) >= MIN_SIDE:
         hidden = with_surroundings(nuclei, bodies.width) if bodies else nuclei
+        if bodies and measure is erythrocyte_diameter:
+            is_small = min(overview.shape[:2]) < CROP_SIDE * bodies.diameter
+            if is_small and hidden.mean() > CROP_COVERED:
+                measure = clear_diameter
         diameter = measure(density[1], hidden, stain.density)
         if diameter is None and step == 1 and are_erythrocytes(nuclei, density[1]):
             nuclei = np.zeros_like(nuclei)

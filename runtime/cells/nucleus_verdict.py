@@ -33,7 +33,12 @@ def is_nucleus(measures: NucleusMeasures, settings: DetectionSettings) -> Mask:
 
 
 def is_smudge(measures: NucleusMeasures) -> Mask:
-    """Return which nuclei are broken, by their hue and their stain beside the field's others."""
+    """Return which nuclei are broken, by their hue and their stain beside the field's others.
+
+    Where there is no other nucleus, none is: a magenta stain alone does not make a smudge.
+    """
+    if np.count_nonzero(_gives_reference(measures)) < 2:
+        return np.zeros(len(measures.hue), bool)
     return np.asarray(measures.hue * relative_stain(measures) < SMUDGE_HUE)
 
 

@@ -46,3 +46,8 @@ PALE_LEUCOCYTE = (0.89, 2.81, 0.18, 0.32, 0.1)
 def test_a_pale_leucocyte_alone_or_beside_a_drawn_arrow_is_no_smudge() -> None:
     assert not is_smudge(measures(PALE_LEUCOCYTE)).any()
     assert not is_smudge(measures(PALE_LEUCOCYTE, BLACK_ARROW))[0]
+
+
+def test_a_nucleus_without_others_beside_it_is_no_smudge() -> None:
+    assert is_smudge(measures(SMUDGE, PLATELET)).tolist() == [False, False]
+    assert is_smudge(measures(SMUDGE, BLAST)).tolist() == [True, False]
