@@ -19,6 +19,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "benchmarks": {"benchmarks", "devices", "runtime"},
     # measures how networks are trained, on frozen bases
     "benchmarks/internal/cell_ablation": {"benchmarks", "train", "runtime"},
+    # trains a network on fields with known bodies, of which some are drawn
+    "benchmarks/internal/learned_detection": {"benchmarks", "train", "runtime"},
     # reads the images and the networks of a run
     "benchmarks/internal/adoption": {"benchmarks", "train", "export", "runtime"},
     "benchmarks/internal/feature_guards": {"benchmarks", "train", "export", "runtime"},

@@ -33,6 +33,8 @@ class Truth:
         Centres of nuclei, where there are no boxes.
     leucocytes : (M, 2) ndarray of float
         Centres of further leucocytes, which are neither sought nor false.
+    others : (K, 2) ndarray of float
+        Centres of stained bodies that are no leucocytes: smudges, platelets and deposits.
     mask : Path, optional
         The one cell of the field, not 0 in its pixels.
     is_complete : bool
@@ -44,18 +46,19 @@ class Truth:
     boxes: Floats = field(default_factory=lambda: np.zeros((0, 4)))
     points: Floats = field(default_factory=lambda: np.zeros((0, 2)))
     leucocytes: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    others: Floats = field(default_factory=lambda: np.zeros((0, 2)))
     mask: Path | None = None
     is_complete: bool = True
 
 
 def all_idb1(root: Path) -> Iterator[Truth]:
     """Yield the fields of ALL-IDB1: blasts of .xyc, other leucocytes of docs/all-idb1-cells.csv."""
-    others: dict[str, list[tuple[float, float]]] = {}
+    named: dict[tuple[str, str], list[tuple[float, float]]] = {}
     table = Path(__file__).parents[2] / "docs" / "all-idb1-cells.csv"
     lines = [line for line in table.read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
     for row in csv.DictReader(lines):
-        if row["label"] == "leucocyte":
-            others.setdefault(row["image"], []).append((float(row["x"]), float(row["y"])))
+        place = (float(row["x"]), float(row["y"]))
+        named.setdefault((row["image"], row["label"]), []).append(place)
     for image in sorted((root / "im").glob("*.jpg")):
         text = (root / "xyc" / f"{image.stem}.xyc").read_text(encoding="utf-8").split()
         with Image.open(image) as opened:
@@ -65,7 +68,8 @@ def all_idb1(root: Path) -> Iterator[Truth]:
             image,
             f"{camera}, {kind}",
             points=np.array(text, float).reshape(-1, 2),
-            leucocytes=np.array(others.get(image.name, [])).reshape(-1, 2),
+            leucocytes=np.array(named.get((image.name, "leucocyte"), [])).reshape(-1, 2),
+            others=np.array(named.get((image.name, "other"), [])).reshape(-1, 2),
         )
 
 

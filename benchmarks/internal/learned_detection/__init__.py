@@ -1,0 +1,1 @@
+"""Measures a learned detection of leucocytes beside the classical one."""

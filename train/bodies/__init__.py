@@ -1,0 +1,1 @@
+"""A small fully convolutional network that marks the bodies of leucocytes."""
