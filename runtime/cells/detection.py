@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from PIL import Image
 from .background import background_colour, optical_density
 from .body_joining import join_bodies
 from .detection_settings import DetectionSettings
-from .erythrocyte_scale import clear_diameter, erythrocyte_diameter, mean_of_nine
+from .erythrocyte_scale import CLEAR, clear_diameter, erythrocyte_diameter, mean_of_nine
 from .nuclear_stain import (
     FieldStain,
     are_erythrocytes,
@@ -224,7 +225,7 @@ def _measure_overview(
         if bodies and measure is erythrocyte_diameter:
             is_small = min(overview.shape[:2]) < CROP_SIDE * bodies.diameter
             if is_small and hidden.mean() > CROP_COVERED:
-                measure = clear_diameter
+                measure = partial(erythrocyte_diameter, least=CLEAR)
         diameter = measure(density[1], hidden, stain.density)
         if diameter is None and step == 1 and are_erythrocytes(nuclei, density[1]):
             nuclei = np.zeros_like(nuclei)

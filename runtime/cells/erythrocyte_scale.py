@@ -46,7 +46,10 @@ class Edges:
 
 
 def erythrocyte_diameter(
-    density: Floats, nuclei: NDArray[np.bool_], erythrocyte_density: float
+    density: Floats,
+    nuclei: NDArray[np.bool_],
+    erythrocyte_density: float,
+    least: float = MIN_PROMINENCE,
 ) -> float | None:
     """Return the diameter of a field's erythrocytes.
 
@@ -58,6 +61,8 @@ def erythrocyte_diameter(
         What is not an erythrocyte.
     erythrocyte_density : float
         Typical density of an erythrocyte, > 0.
+    least : float
+        Least prominence of the circles.
 
     Returns
     -------
@@ -67,7 +72,7 @@ def erythrocyte_diameter(
     best, reduction, clearest = None, 1, 0.0
     while reduction == 1 or min(density.shape) >= SMALLEST_COPY:
         diameter, prominence = _clearest_diameter(density, nuclei, erythrocyte_density)
-        if prominence >= max(clearest, MIN_PROMINENCE if reduction == 1 else MIN_REDUCED):
+        if prominence >= max(clearest, least, 0 if reduction == 1 else MIN_REDUCED):
             best, clearest = diameter * reduction, prominence
         if clearest >= CLEAR:
             break
