@@ -17,8 +17,7 @@ Reals = NDArray[np.float64]
 REACH = 1.6  # distance of two nuclei of one body, in erythrocyte diameters
 # A logistic regression of the distance in erythrocyte diameters, the logarithms of the smaller and
 # the larger radius and the difference of the hues, and its constant. It was fitted on lobes of
-# single cells of the Barcelona set (the half for development) and on neighbours of ALL-IDB1;
-# `benchmarks.internal.learned_detection pairs` repeats it.
+# single cells of the Barcelona set (the half for development) and on neighbours of ALL-IDB1.
 WEIGHTS = np.array([-8.1, -3.3, -5.8, -33.3])
 CONSTANT = 7.2
 LEAST = 2.0  # of the sum, for one body

@@ -33,7 +33,7 @@ from .single_cells import development_half, tight_window
 Reals = NDArray[np.float64]
 
 CENTRAL = 1.1  # erythrocyte diameters from the middle of a picture that belong to its one cell
-LIMITS = (1.0, LEAST, 2.0, 3.0)
+LIMITS = (1.0, 1.5, LEAST, 3.0)
 INVERSE_PENALTY = 1.0
 FEATURES = ("distance", "log smaller radius", "log larger radius", "difference of hues")
 
