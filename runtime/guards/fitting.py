@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging import UNKNOWN_CAMERA
-from .guards import SCHEMA_VERSION, SIZE_TOLERANCE, mahalanobis_distances
+from .guards import SCHEMA_VERSION, SIZE_TOLERANCE, bright_limit, mahalanobis_distances
 from .image_statistics import CAMERA, EXPOSURE, MICROSCOPE, SIZE, SMEAR, STAIN, image_statistics
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ LEAST_DEVIATION = 0.05
 CLIPPED_SHARE = 0.05  # of the pixels: this many more than in any training image
 FLAT_SHARE = 0.1  # of the neighbouring pixels: JPEG files of quality 50 have so many more
 BORDER_FACTOR = 0.2  # of the least range along a side of a training image
-BRIGHT_MARGIN, LEAST_BRIGHT_MARGIN = 0.1, 0.02  # of the range of the training images; of white
 # At most this share of the training images may have a size of their own. By the estimate of Good
 # and Turing, it is the probability that the next image has a size that no training image has.
 UNSEEN_SIZES = 0.05
@@ -180,8 +179,7 @@ def _usual_range(name: str, values: Floats) -> list[float | None]:
         return [None, _rounded(highest + CLIPPED_SHARE)]
     lowest = _lower_limit(values, DARK_DEVIATIONS)
     if name == "brightness":
-        margin = max(BRIGHT_MARGIN * (highest - float(values.min())), LEAST_BRIGHT_MARGIN)
-        return [lowest, _rounded(highest + margin)]
+        return [lowest, bright_limit(values.tolist())]
     return [lowest, None]
 
 

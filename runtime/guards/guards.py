@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 LARGEST_NUMBER = 1e12  # of a record: float64 squares it without an overflow
 SIZE_TOLERANCE = 0.05  # of a side: so much smaller or larger cells make no difference
+BRIGHT_MARGIN, LEAST_BRIGHT_MARGIN = 0.1, 0.02  # of the range of the images; of white
 
 
 class Guards:
@@ -53,6 +54,7 @@ class Guards:
             self._cameras = _cameras(record["cameras"], record["images"])
             self._blurred = _Ranges(record["blurred"], ("sharpness",))
             self._exposure = _Ranges(record["exposure"], EXPOSURE)
+            self._brightest = record["exposure"]["brightness"][1]
             self._frame = _Ranges(record["frame"], FRAME)
             self._sizes = _Sizes(record["sizes"])
             self._stain = _Ranges(record["stain"], STAIN)
@@ -81,10 +83,11 @@ class Guards:
         if not self.active:
             return ()
         size = statistics.get(SIZE)
+        is_brighter = _is_outside(float(statistics["brightness"]), (None, self._brightest))
         flags = []
         if self._blurred.is_outside(statistics):
             flags.append("blurred")
-        if self._exposure.is_outside(statistics):
+        if self._exposure.is_outside(statistics, but_above="brightness"):
             flags.append("exposure")
         if size is not None and self._sizes.is_too_small(*size):
             flags.append("too_small")
@@ -95,7 +98,8 @@ class Guards:
         ):
             flags.append("off_domain")
         elif (
-            self._microscope.is_above_limit(statistics)
+            is_brighter  # a bright light that clips nothing belongs to the microscope
+            or self._microscope.is_above_limit(statistics)
             or self._is_other_camera(statistics)
             or (size is not None and self._sizes.is_unusual(*size))
         ):
@@ -105,6 +109,19 @@ class Guards:
     def _is_other_camera(self, statistics: Statistics) -> bool:
         camera = statistics[CAMERA]
         return bool(self._cameras) and camera != UNKNOWN_CAMERA and camera not in self._cameras
+
+
+def bright_limit(brightness: Sequence[float]) -> float:
+    """Return the mean value above which an image is brighter than some images, in shares of white.
+
+    Parameters
+    ----------
+    brightness : sequence of float
+        The statistic ``brightness`` of each image, in [0, 1].
+    """
+    highest = max(brightness)
+    margin = max(BRIGHT_MARGIN * (highest - min(brightness)), LEAST_BRIGHT_MARGIN)
+    return round(float(highest + margin), 6)
 
 
 def is_current(record: GuardsRecord | None) -> bool:
@@ -138,8 +155,12 @@ class _Ranges:
             if not _is_range(*limits):
                 raise ValueError(f"{name} from {limits[0]} to {limits[1]}")
 
-    def is_outside(self, statistics: Statistics) -> bool:
-        return any(_is_outside(float(statistics[n]), limits) for n, limits in self._limits.items())
+    def is_outside(self, statistics: Statistics, *, but_above: str | None = None) -> bool:
+        """Return whether a statistic is unusual; one of them may be above its upper limit."""
+        return any(
+            _is_outside(float(statistics[name]), (low, None if name == but_above else high))
+            for name, (low, high) in self._limits.items()
+        )
 
 
 class _Sizes:

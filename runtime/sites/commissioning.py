@@ -39,8 +39,7 @@ MOST_FLAGGED, MOST_UNFAMILIAR, MOST_UNFAMILIAR_END = 0.2, 0.1, 0.2
 FOREIGN = 0.5  # share of fields that are no smears of this stain
 BY_HAND = {
     "blurred": "focus the microscope, and clean the optics and the slide",
-    "exposure": "set the exposure so that the background is bright and not white; if it is so, the "
-    "light differs from that of training",
+    "exposure": "set the exposure so that the background is bright and not white",
     "too_small": "save the files of the camera at full size",
 }
 STAIN = ("depth_50", "depth_75", "depth_95", "red_depth", "blue_depth")

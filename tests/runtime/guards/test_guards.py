@@ -22,6 +22,7 @@ from alledge.errors import BundleError
 from alledge.runtime.guards.fitting import MIN_IMAGES, fit_guards
 from alledge.runtime.guards.guards import Guards
 from alledge.runtime.guards.image_statistics import image_statistics, percentiles
+from alledge.runtime.guards.site_setup import site_setup, with_setup
 from alledge.runtime.imaging import Header, load_image, load_rgb
 from alledge.runtime.types import RGB
 
@@ -77,6 +78,29 @@ def test_a_blurred_image_is_flagged(guards: Guards) -> None:
 def test_a_dark_or_clipped_image_is_flagged_for_its_exposure(guards: Guards, gain: float) -> None:
     pixels = np.clip(smear(1) * gain, 0, 255).astype(np.uint8)
     assert "exposure" in guards.flags(image_statistics(pixels, CANON))
+
+
+def brighter(seed: int) -> RGB:
+    """Draw a field whose background is bright and not white."""
+    return np.clip(smear(seed) * 1.12, 0, 245).astype(np.uint8)
+
+
+def test_a_brighter_image_that_is_not_clipped_is_of_an_unfamiliar_microscope(
+    guards: Guards,
+) -> None:
+    for seed in range(1000, 1005):
+        assert guards.flags(image_statistics(brighter(seed), CANON)) == ("unfamiliar_microscope",)
+
+
+def test_a_site_knows_its_own_brightness(record: dict[str, Any]) -> None:
+    usual = image_statistics(smear(1), CANON)
+    bright = {**usual, "brightness": record["exposure"]["brightness"][1] + 0.01}
+    known = Guards(with_setup(record, site_setup([bright] * 10)))  # type: ignore[arg-type]
+    assert Guards(record).flags(bright) == ("unfamiliar_microscope",)
+    assert known.flags(bright) == known.flags(usual) == ()
+    assert known.flags({**bright, "brightness": 0.99}) == ("unfamiliar_microscope",)
+    assert known.flags({**bright, "white": 0.5}) == ("exposure",)
+    assert known.flags({**usual, "brightness": 0.1}) == ("exposure",)
 
 
 # the untouched half is for measuring (benchmarks/internal/guard_evaluation.py): whoever mended the
