@@ -138,12 +138,16 @@ def _directions(directions: Sequence[Json], unit: str = "images") -> list[str]:
     rows = [[f"positive {unit} of", "trained on those of", "", "AUC", "sensitivity", "specificity"]]
     if unit == "fields":
         rows[0].append("at specificity 0.95")
+    elif unit == "cells":
+        rows[0].append("AUC, healthy fields")
     for row in directions:
         for name in ("model", "probe"):
             if figures := row[name]:
                 shown = [figures[key] for key in ("auc", "sensitivity", "specificity")]
                 if unit == "fields":
                     shown.append(figures["sensitivity_at_95"])
+                elif unit == "cells":
+                    shown.append(figures.get("certain_auc"))
                 trained = ", ".join(row["trained"])
                 rows.append([row["tested"], trained, name, *map(_with_interval, shown)])
     which = {"images": "each image", "cells": "each cell", "fields": "each field"}[unit]

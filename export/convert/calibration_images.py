@@ -17,6 +17,7 @@ from ...runtime.cells.settings import CellSettings
 from ...runtime.data.class_folders import smear_images
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import UNKNOWN_CAMERA, load_image
+from ...train.fitting.augmentation import Augmentation, augment
 from ..types import Images
 from .cell_files import read_cell_file
 
@@ -57,6 +58,26 @@ def choose_balanced(
     rounds = zip_longest(*(queues[key] for key in sorted(queues, key=repr)), fillvalue=_NOTHING)
     chosen = [item for items in rounds for item in items if item is not _NOTHING]
     return chosen[:MAX_IMAGES]  # type: ignore[return-value]
+
+
+def augmented_copies(images: Images, limits: Augmentation) -> Images:
+    """Return a copy of each image, changed at random as in training.
+
+    Parameters
+    ----------
+    images : (N, S, S, 3) ndarray of uint8
+    limits : Augmentation
+
+    Returns
+    -------
+    (N, S, S, 3) ndarray of uint8
+        The same for the same images.
+    """
+    copies = [
+        augment(image, limits, seed=0, epoch=0, sample=number)
+        for number, image in enumerate(images)
+    ]
+    return np.stack(copies)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...runtime.cells.field_rule import FieldRule
-from ...runtime.metrics.decisions import is_positive, positive_score
+from ...runtime.metrics.decisions import is_positive
 from ...runtime.metrics.field_metrics import summarize_fields
-from ...runtime.metrics.intervals import auc, bootstrap_auc
 from ...runtime.metrics.metrics import Json
 from ..data.cells.types import CellExamples
 from ..data.split_types import Split
+from .camera_directions import positive_auc
 from .cross_fitting import CrossFit, FittedRule
 from .field_directions import field_directions
 from .field_fitting import CrossFittedFields, cross_fit_fields, fit_field_judge
@@ -111,19 +112,18 @@ def auc_of_certain_cells(
         ``{"value", "low", "high", "n"}``; None if there are no fields of both kinds.
     """
     labels, positive = examples.dataset.labels, examples.dataset.positive
+    chosen = predictions.select(np.flatnonzero(certain_cells(predictions, examples)))
+    return positive_auc(chosen, labels, positive, seed=seed)
+
+
+def certain_cells(predictions: Predictions, examples: CellExamples) -> NDArray[np.bool_]:
+    """Return which cells are named blasts, or cells of fields without a blast, (N,)."""
+    labels, positive = examples.dataset.labels, examples.dataset.positive
     healthy = {
         name
         for name, field in zip(examples.names, examples.field_index.tolist(), strict=True)
         if field >= 0 and examples.fields[field].label not in positive
     }
     is_blast = is_positive(labels, positive)[predictions.truth]
-    rows = is_blast | np.array([name in healthy for name in predictions.images])
-    if predictions.known is not None:
-        rows &= predictions.known
-    if not (rows & is_blast).any() or not (rows & ~is_blast).any():
-        return None
-    chosen = predictions.select(np.flatnonzero(rows))
-    score = positive_score(chosen.scores, labels, positive)
-    truth = is_blast[rows]
-    low, high = bootstrap_auc(truth, score, chosen.groups, seed=seed)
-    return {"value": auc(truth, score), "low": low, "high": high, "n": int(rows.sum())}
+    rows = is_blast | np.array([name in healthy for name in predictions.images], dtype=bool)
+    return np.asarray(rows if predictions.known is None else rows & predictions.known)

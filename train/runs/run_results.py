@@ -12,7 +12,7 @@ from ..data.split_types import Split
 from ..fitting.types import FoldResult
 from .camera_directions import directions
 from .cross_fitting import FittedRule, cross_fit, fit_decision_rule
-from .field_results import FieldResults, field_results
+from .field_results import FieldResults, certain_cells, field_results
 from .options import TrainOptions
 from .predictions import Predictions
 from .run_metrics import decision_record, gather_predictions, run_metrics
@@ -85,7 +85,10 @@ def run_results(
     rule = fit_decision_rule(once, labels, positive, options.sensitivity)
     calibrated = cross_fit(once, labels, positive, rule, options.sensitivity)
     metrics = run_metrics(known, calibrated, labels, positive, folds, options.seed)
-    metrics["directions"] = directions(known, split, labels, positive, options.seed)
+    certain = certain_cells(known, examples) if isinstance(examples, CellExamples) else None
+    metrics["directions"] = directions(
+        known, split, labels, positive, options.seed, certain=certain
+    )
     fields = None
     if isinstance(examples, CellExamples):
         fields = field_results(predictions, examples, split, rule, calibrated, options)

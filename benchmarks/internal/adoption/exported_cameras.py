@@ -1,7 +1,10 @@
 """Judges the cells and fields of a camera that was left out, by the exported networks of the folds.
 
 python -m alledge.benchmarks.internal.adoption.exported_cameras RUN [--precision int8]
-    [--formats tflite,onnx,openvino]
+    [--formats tflite,onnx,openvino] [--calibration augmented] [--cells DIR]
+
+``--calibration`` names other calibration cells than the training cells (`calibration_sources`),
+and may be repeated; ``other-microscopes`` takes cells of the folders that ``--cells`` names.
 
 The gate of ``alledge export`` scores the same cells with the same artifacts, but pools the
 directions. What an export of the run converted is in its cache and not converted again. Each
@@ -27,16 +30,19 @@ from ....export.gate.fold_artifacts import FoldArtifacts
 from ....export.source_cells import read_cells
 from ....export.source_run import RunImages, read_run_images
 from ....runtime.metrics.metrics import Json, positive_score
+from ....train.data.cells.types import CellExamples
 from ....train.data.split_types import CAMERA, Fold, Split
 from ....train.runs.camera_directions import directions
 from ....train.runs.field_directions import field_directions
+from ....train.runs.field_results import certain_cells
 from ....train.runs.field_table import field_table
 from ....train.runs.predictions import Predictions
 from ....train.runs.run_folder import Run, load_run
+from .calibration_sources import EXPORT, SOURCES, Halves, calibration_halves
 from .unseen_cameras import unseen_cells
 
 FLOAT = "float32, Keras"
-CELL_FIGURES = ("auc", "sensitivity", "specificity")
+CELL_FIGURES = ("auc", "certain_auc", "sensitivity", "specificity")
 FIELD_FIGURES = ("auc", "sensitivity_at_95", "sensitivity", "specificity")
 
 
@@ -46,6 +52,8 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--precision", default="int8")
     parser.add_argument("--formats", default="tflite,onnx,openvino")
+    parser.add_argument("--calibration", action="append", choices=SOURCES)
+    parser.add_argument("--cells", action="append", type=Path)
     arguments = parser.parse_args()
     run = load_run(arguments.run)
     if run.record["task"] != "cell" or run.record["split"]["kind"] != CAMERA:
@@ -53,46 +61,69 @@ def main() -> None:
     images = read_run_images(run)
     titles = (
         *("trained on blasts of", "tested on those of", "network"),
-        *("mean, max Δp of cells", "cell AUC", "sensitivity", "specificity"),
+        *(
+            "mean, max Δp of cells",
+            "cell AUC",
+            "against healthy fields",
+            "sensitivity",
+            "specificity",
+        ),
         *("field AUC", "sensitivity at specificity 0.95", "sensitivity", "specificity"),
     )
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
     formats = arguments.formats.split(",")
-    for name, predictions in exported_predictions(run, images, arguments.precision, formats):
-        for row in table_rows(name, predictions, run, images):
-            print(row, flush=True)
+    examples = read_cells(run)
+    for row in table_rows(FLOAT, images.predictions, run, images, examples):
+        print(row, flush=True)
+    for source in arguments.calibration or (EXPORT,):
+        halves = calibration_halves(source, run, images, arguments.cells or ())
+        name = f"{arguments.precision}, {source} cells"
+        for format_name in formats:
+            exported = exported_predictions(run, images, arguments.precision, format_name, halves)
+            for row in table_rows(f"{name}, {format_name}", exported, run, images, examples):
+                print(row, flush=True)
 
 
 def exported_predictions(
-    run: Run, images: RunImages, precision: str, formats: list[str]
-) -> Iterator[tuple[str, Predictions]]:
-    """Yield the out-of-fold predictions of the float networks, and those of their artifacts."""
-    yield FLOAT, images.predictions
+    run: Run, images: RunImages, precision: str, format_name: str, halves: Halves
+) -> Predictions:
+    """Return the out-of-fold predictions of the artifacts of the networks of the folds.
+
+    Parameters
+    ----------
+    run : Run
+    images : RunImages
+    precision, format_name : str
+    halves : callable
+        From `calibration_halves`.
+    """
+    recipe = ladder(format_name, precision)[0]
+    scores = np.empty_like(images.predictions.scores)
     with (
         tempfile.TemporaryDirectory() as folder,
         JobRunner(Path(folder), cache=StepCache()) as jobs,
     ):
-        artifacts = FoldArtifacts(run, images, jobs, Path(folder), precision)
-        for format_name in formats:
-            recipe = ladder(format_name, precision)[0]
-            scores = np.empty_like(images.predictions.scores)
-            for fold in run.fold_numbers:
-                rows = images.predictions.folds == fold
-                scores[rows] = artifacts.scores(format_name, recipe, fold)
-            exported = replace(images.predictions, scores=scores, probe=None)
-            yield f"{precision}, {format_name}", exported
+        for fold in run.fold_numbers:
+            rows = np.flatnonzero(images.predictions.folds == fold)
+            for number, (tested, calibration) in enumerate(halves(fold)):
+                place = Path(folder) / f"half{number}"
+                artifacts = FoldArtifacts(run, images, jobs, place, precision, calibration)
+                scores[rows[tested]] = artifacts.scores(format_name, recipe, fold)[tested]
+    return replace(images.predictions, scores=scores, probe=None)
 
 
-def table_rows(name: str, predictions: Predictions, run: Run, images: RunImages) -> Iterator[str]:
+def table_rows(
+    name: str, predictions: Predictions, run: Run, images: RunImages, examples: CellExamples
+) -> Iterator[str]:
     """Yield a row for each camera whose blasts were left out."""
     split = camera_split(run, images)
     seed, sensitivity = run.record["seed"], run.record["sensitivity"]
     known = predictions.with_truth()
-    of_cells = directions(known, split, run.labels, run.positive, seed)
+    certain = certain_cells(known, examples)
+    of_cells = directions(known, split, run.labels, run.positive, seed, certain=certain)
     of_fields = field_directions(
-        predictions, split, field_table(read_cells(run)), run.labels, run.positive, sensitivity,
-        seed=seed,
-    )  # fmt: skip
+        predictions, split, field_table(examples), run.labels, run.positive, sensitivity, seed=seed
+    )
     for cells, fields in zip(of_cells, of_fields, strict=True):
         moved = moved_scores(predictions, run, images, split, cells["tested"])
         values = [f"{moved.mean():.4f}, {moved.max():.3f}"]

@@ -164,6 +164,27 @@ def test_a_camera_split_reports_cells_and_fields_of_each_direction(camera_run: R
         assert row["probe"]["auc"]["n"] == row["model"]["auc"]["n"]
 
 
+def test_the_certain_auc_of_a_direction_is_of_its_own_cells(camera_run: Run) -> None:
+    labels = {row["field"]: row["label"] for row in rows(camera_run.path / "fields.csv")}
+    predicted = rows(camera_run.path / "fold-predictions.csv")
+    for direction in camera_run.record["directions"]:
+        folds = {
+            row["fold"]
+            for row in predicted
+            if row["label"] == "blast" and row["camera"] == direction["tested"]
+        }
+        scores: dict[bool, list[float]] = {True: [], False: []}
+        for row in predicted:
+            if row["fold"] in folds and row["known"] == "1":
+                is_blast = row["label"] == "blast"
+                if is_blast or labels[row["image"].partition("#")[0]] == "healthy":
+                    scores[is_blast].append(float(row["score_blast"]))
+        figure = direction["model"]["certain_auc"]
+        assert figure["n"] == len(scores[True]) + len(scores[False])
+        wins = [(a > b) + (a == b) / 2 for a in scores[True] for b in scores[False]]
+        assert figure["value"] == pytest.approx(np.mean(wins), abs=1e-6)
+
+
 def test_the_table_on_the_screen_has_cells_and_fields(cell_run: Run, camera_run: Run) -> None:
     text = run_table(cell_run)
     assert "cells out of fold, 2 folds" in text
