@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,8 @@ def judge_cells(
     positive: Sequence[str],
     thresholds: Thresholds,
     unfamiliar: Sequence[bool] | None = None,
+    *,
+    least_other: float = 0.0,
 ) -> tuple[CellResult, ...]:
     """Return the result of each cell.
 
@@ -109,6 +111,10 @@ def judge_cells(
         Of cells.
     unfamiliar : sequence of bool, optional
         Which cells the guards do not know.
+    least_other : float
+        Least probability of ``other`` with which a cell has this label. Below it, a cell that
+        would have it gets the likeliest label of a leucocyte that is not positive, and the flag
+        ``unfamiliar``.
 
     Returns
     -------
@@ -117,8 +123,16 @@ def judge_cells(
     """
     if not cells:
         return ()
-    verdicts = decide(scores, labels, positive, thresholds)
-    strange = [False] * len(cells) if unfamiliar is None else unfamiliar
+    table = np.asarray(scores, dtype=np.float64)
+    verdicts = decide(table, labels, positive, thresholds)
+    strange = [False] * len(cells) if unfamiliar is None else list(unfamiliar)
+    if OTHER in labels and least_other > 0:
+        negative = [n for n, name in enumerate(labels) if name not in (OTHER, *positive)]
+        for number, verdict in enumerate(verdicts):
+            if verdict.label == OTHER and table[number, labels.index(OTHER)] < least_other:
+                likeliest = labels[max(negative, key=table[number].__getitem__)]
+                verdicts[number] = replace(verdict, label=likeliest)
+                strange[number] = True
     return tuple(
         CellResult(
             cell.x,

@@ -16,13 +16,17 @@ from PIL import Image
 from alledge.benchmarks.internal.unusual_fields.__main__ import stored_with
 from alledge.errors import BackendError, BundleError, UsageError
 from alledge.runtime.bundle.bundle import Bundle
+from alledge.runtime.cells.cell_task import CellTask, PreparedCells
 from alledge.runtime.cells.field_cells import find_cells
-from alledge.runtime.cells.field_rule import CellCounts
+from alledge.runtime.cells.field_rule import CellCounts, FieldRule
 from alledge.runtime.cells.results import CellResult
+from alledge.runtime.cells.settings import CellSettings
 from alledge.runtime.cells.single_cell import find_image_cells
+from alledge.runtime.cells.types import Cell
 from alledge.runtime.classifier import MODES, Classifier, Mode
 from alledge.runtime.guards.cell_guards import field_statistics
 from alledge.runtime.guards.fitting import fit_cell_guards, fit_guards
+from alledge.runtime.metrics.decisions import Thresholds
 from alledge.runtime.records import Result
 from support.cell_pictures import one_cell
 
@@ -268,6 +272,22 @@ def test_guards_know_the_training_fields_and_flag_what_is_no_smear(
         for image in (blurred, noise, black, make_picture(), make_picture(200, 200)):
             assert classifier.classify(image).status == "review"
             assert classifier.classify(image, taken_as="cell").status == "review"
+
+
+@pytest.mark.parametrize(
+    ("flags", "label"),
+    [((), "other"), (("blurred",), "other"), (("unfamiliar_microscope",), "healthy")],
+)
+def test_on_an_unfamiliar_microscope_the_detector_decides_what_is_a_leucocyte(
+    flags: tuple[str, ...], label: str
+) -> None:
+    labels, rule = ("healthy", "other", "blast"), FieldRule()
+    task = CellTask(CellSettings(), labels, ("blast",), Thresholds(), rule)
+    prepared = PreparedCells("field", (Cell(9, 9, 5),) * 2, np.zeros((2, 8, 8, 3), np.uint8), flags)
+    cells, verdict = task.judge(prepared, [[0.2, 0.6, 0.2], [0.1, 0.8, 0.1]])
+    assert [cell.label for cell in cells] == [label, "other"]
+    assert verdict.counts.leucocytes == (label != "other")
+    assert ("unfamiliar" in cells[0].flags) == (label != "other")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,22 @@ def test_a_cell_keeps_the_flags_of_the_detector_and_gets_those_of_model_and_guar
     assert judge_cells([], [], LABELS, POSITIVE, Thresholds()) == ()
 
 
+def test_other_below_its_least_probability_is_a_leucocyte_with_a_flag() -> None:
+    labels = ("lymphocyte", "monocyte", "blast", "other")
+    scores = [
+        [0.1, 0.2, 0.1, 0.6],
+        [0.1, 0.1, 0.1, 0.7],
+        [0.1, 0.0, 0.6, 0.3],
+        [0.5, 0.1, 0.1, 0.3],
+    ]
+    cells = [Cell(1, 2, 3)] * 4
+    results = judge_cells(cells, scores, labels, POSITIVE, Thresholds(), least_other=0.7)
+    assert [row.label for row in results] == ["monocyte", "other", "blast", "lymphocyte"]
+    assert [row.flags for row in results] == [("unfamiliar",), (), (), ()]
+    assert [row.probability for row in results] == [0.1, 0.1, 0.6, 0.1]
+    assert [row.is_leucocyte for row in results] == [True, False, True, True]
+
+
 def test_other_cells_and_smudge_cells_decide_nothing() -> None:
     cells = [cell("healthy", 0.2), cell("other", 0.45), cell("blast", 0.99, "smudge")]
     verdict = judge_field(cells, FieldRule(), LABELS, POSITIVE)
