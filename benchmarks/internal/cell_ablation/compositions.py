@@ -54,7 +54,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class _Cells:
+class Cells:
     """The cells of all sets that may be trained on or judged.
 
     Parameters
@@ -104,7 +104,7 @@ def main(
     datasets = read_cell_datasets([all_idb1, pbc])
     examples = read_cell_examples(datasets, CellSettings(), groups, cells_file=table)
     features = BaseFeatures(weights, FeatureCache(), lambda text: echo(text, err=True))
-    cells = _cells(examples, features.passes(examples.pixels, MODEL, CELL_AUGMENTATION))
+    cells = of_examples(examples, features.passes(examples.pixels, MODEL, CELL_AUGMENTATION))
     echo(
         "| trained on | judged | leucocytes called other | blasts called other "
         "| other called leucocyte | healthy called blast | AUC, blasts against leucocytes |"
@@ -129,12 +129,13 @@ def main(
         _print_row(name, "ALL-IDB1, in folds", cells, there, scores, first)
 
 
-def _cells(examples: CellExamples, passes: list[Floats]) -> _Cells:
+def of_examples(examples: CellExamples, passes: list[Floats]) -> Cells:
+    """Return the cells of ALL-IDB1 and PBC, with features of each pass."""
     single = examples.field_index < 0
     in_folder = np.array([sample.path.parent.name for sample in examples.dataset.samples])
     is_pbc = single & np.isin(in_folder, COMPOSITIONS["all of PBC"])
     cameras = np.array([sample.camera for sample in examples.dataset.samples])
-    return _Cells(
+    return Cells(
         passes=passes,
         truth=examples.truth,
         labels=examples.dataset.labels,
@@ -146,29 +147,29 @@ def _cells(examples: CellExamples, passes: list[Floats]) -> _Cells:
     )
 
 
-def _of_kinds(cells: _Cells, name: str, kinds: tuple[str, ...]) -> Mask:
+def _of_kinds(cells: Cells, name: str, kinds: tuple[str, ...]) -> Mask:
     chosen: Mask = np.zeros(len(cells.kind), dtype=bool)
     for kind in kinds:
         chosen[np.flatnonzero(cells.kind == kind)[:: 5 if name.startswith(FIFTH) else 1]] = True
     return chosen
 
 
-def _left_out(cells: _Cells, trained: Mask, judged: Mask) -> Floats:
+def _left_out(cells: Cells, trained: Mask, judged: Mask) -> Floats:
     scores = np.full((len(cells.truth), len(cells.labels)), np.nan, np.float32)
-    scores[judged] = _fit(cells, trained)(cells.passes[0][judged])
+    scores[judged] = fit_probe(cells, trained)(cells.passes[0][judged])
     return scores
 
 
-def _in_folds(cells: _Cells, trained: Mask, seed: int) -> Floats:
+def _in_folds(cells: Cells, trained: Mask, seed: int) -> Floats:
     part = group_folds(cells.truth, cells.groups.tolist(), FOLDS, seed)
     scores = np.full((len(cells.truth), len(cells.labels)), np.nan, np.float32)
     for number in np.unique(part):
         test = part == number
-        scores[test] = _fit(cells, trained & ~test)(cells.passes[0][test])
+        scores[test] = fit_probe(cells, trained & ~test)(cells.passes[0][test])
     return scores
 
 
-def _fit(cells: _Cells, trained: Mask) -> Callable[[Floats], NDArray[np.float64]]:
+def fit_probe(cells: Cells, trained: Mask) -> Callable[[Floats], NDArray[np.float64]]:
     """Fit a logistic regression with balanced labels and the fixed penalty of the ablation."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -187,7 +188,7 @@ def _fit(cells: _Cells, trained: Mask) -> Callable[[Floats], NDArray[np.float64]
 
 
 def _print_row(
-    name: str, where: str, cells: _Cells, there: Mask, scores: Floats, first: dict[str, Scores]
+    name: str, where: str, cells: Cells, there: Mask, scores: Floats, first: dict[str, Scores]
 ) -> None:
     """Print a row; `first` has the blast probabilities of the first row of each place."""
     healthy, blast, other = (cells.labels.index(label) for label in (HEALTHY, BLAST, OTHER))

@@ -15,6 +15,7 @@ from alledge.benchmarks.internal.cell_ablation.figures import (
     sensitivity_at,
     weighted_auc,
 )
+from alledge.benchmarks.internal.cell_ablation.least_other import called_other
 from alledge.benchmarks.internal.cell_ablation.probe import fit_blast_probe
 from alledge.benchmarks.internal.cell_ablation.row_store import (
     EVERY_CELL_A_BLAST,
@@ -37,6 +38,13 @@ def test_rows_are_unique_and_begin_with_the_reference() -> None:
     assert len({(row.group, row.name) for row in rows}) == len(rows)
     assert rows[0].name.startswith("reference")
     assert {row.unit for row in rows} == {"cell", "field", "camera", "count"}
+
+
+def test_a_limit_keeps_the_label_other_for_sure_cells_only() -> None:
+    scores = np.array([[0.2, 0.6, 0.2], [0.1, 0.8, 0.1], [0.0, 0.45, 0.55], [0.5, 0.4, 0.1]])
+    labels = ("healthy", "other", "blast")
+    assert called_other(scores, labels, 0.0).tolist() == [True, True, False, False]
+    assert called_other(scores, labels, 0.7).tolist() == [False, True, False, False]
 
 
 def test_the_weighted_auc_is_that_of_repeated_examples() -> None:

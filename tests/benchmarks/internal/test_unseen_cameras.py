@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alledge.benchmarks.internal.adoption import checked_fields, commissioned_fields, turned_cells
+from alledge.benchmarks.internal.adoption import (
+    calibration_sources,
+    checked_fields,
+    commissioned_fields,
+    turned_cells,
+)
+from alledge.errors import UsageError
 
 
 def test_the_eight_views_are_turns_and_mirrored_turns() -> None:
@@ -21,6 +27,42 @@ def test_the_eight_views_are_turns_and_mirrored_turns() -> None:
     assert len({view.tobytes() for view in views}) == 8
     assert (views[0] == pixels).all()
     assert (views[4] == pixels[:, :, ::-1]).all()
+
+
+def test_calibration_images_of_two_sources_take_turns() -> None:
+    first, second = (np.full((count, 2, 2, 3), count, np.uint8) for count in (5, 3))
+    mixed = calibration_sources.in_turn(first, second)
+    assert mixed[:, 0, 0, 0].tolist() == [5, 3] * 3
+
+
+def test_a_source_of_other_microscopes_needs_a_folder() -> None:
+    run: Any = SimpleNamespace(record={"recipe": {"augmentation": {}}})
+    with pytest.raises(UsageError, match="without a folder"):
+        calibration_sources.calibration_halves("other-microscopes", run, SimpleNamespace())  # type: ignore[arg-type]
+
+
+def test_cells_of_a_commissioned_camera_calibrate_other_groups_than_their_own() -> None:
+    names = [f"field{number // 2}#{number}" for number in range(12)]
+    groups = [f"group{number // 2}" for number in range(12)]
+    truth = np.arange(12) % 3 == 0
+    images: Any = SimpleNamespace(
+        names=names,
+        groups=groups,
+        cameras=["Olympus"] * 12,
+        labels=np.where(truth, "blast", "healthy").tolist(),
+        images=np.arange(12, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3),
+        trained_by=[frozenset()] * 12,
+        known=None,
+        tested_images=lambda fold: np.arange(12),
+        calibration_images=lambda fold: SimpleNamespace(images=np.full((9, 1, 1, 3), 99, np.uint8)),
+    )
+    run: Any = SimpleNamespace(positive=("blast",))
+    halves = calibration_sources.commissioned_halves(run, images, 1)
+    assert (halves[0][0] ^ halves[1][0]).all()
+    for scored, calibration in halves:
+        used = set(calibration[1::2, 0, 0, 0].tolist())
+        assert used
+        assert not {groups[n] for n in used} & {groups[n] for n in np.flatnonzero(scored)}
 
 
 def test_the_gain_of_a_mean_is_paired() -> None:
