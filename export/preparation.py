@@ -22,6 +22,7 @@ from .convert.jobs import JobRunner
 from .gate.accuracy_gate import Gate
 from .gate.fold_artifacts import FoldArtifacts
 from .gate.out_of_fold import OutOfFoldPredictions
+from .generated_cells import GENERATED
 from .options import ExportOptions, default_place
 from .scored_references import choose_references, reference_pool, scored_references
 from .shipped_check import ShippedCheck, check_images
@@ -211,6 +212,8 @@ def _calibration_source(
     if precision != "int8" or calibration is None:
         return None
     source = "training images" if given is None else "given"
+    if given is None and GENERATED in calibration.labels:
+        source = "training images and generated smears"
     return {
         "source": source,
         "images": len(calibration.images),

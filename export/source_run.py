@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import AlledgeError, ExportError
+from ..runtime.cells.settings import CellSettings
 from ..runtime.data.datasets import Sample
 from ..runtime.guards.fitting import fit_guards
 from ..runtime.guards.guards import is_current
@@ -21,6 +22,7 @@ from ..train.runs.predictions import TRAIN_AGAIN, Predictions, SplitRow
 from ..train.runs.run_folder import Run
 from .convert.calibration_images import MAX_IMAGES, CalibrationImages, choose_balanced
 from .gate.field_units import NO_FIELD, FieldUnits
+from .generated_cells import draw_calibration_cells, with_generated
 from .source_cells import is_cell_run, read_cells
 from .source_data import changed_error, unchanged_dataset
 from .types import Images, Indices, Mask
@@ -48,6 +50,8 @@ class RunImages:
         Only of a cell run: whether the label of each field is positive.
     known : (N,) ndarray of bool, optional
         Only of a cell run: whether the truth of each cell is known. Others were not trained on.
+    cell_settings : CellSettings, optional
+        Only of a cell run: how its cells were found and cut out.
     """
 
     images: Images
@@ -60,6 +64,7 @@ class RunImages:
     fields: Indices | None = None
     positive_fields: Mask | None = None
     known: Mask | None = None
+    cell_settings: CellSettings | None = None
 
     def calibration_images(self, fold: int | None = None) -> CalibrationImages:
         """Return the images that int8 ranges are measured on.
@@ -74,7 +79,8 @@ class RunImages:
         -------
         CalibrationImages
             Images that this network was trained on, as many of every label and camera as there
-            are. None of them shares a group with an image that tests the fold.
+            are. None of them shares a group with an image that tests the fold. Of a cell run,
+            every other one is a cell of generated smears.
         """
         usable = self._known_images()
         if fold is not None:
@@ -84,6 +90,12 @@ class RunImages:
                 for index in usable
                 if fold in self.trained_by[index] and self.groups[index] not in tested
             ]
+        own = self._trained_images(usable)
+        if self.cell_settings is None:
+            return own
+        return with_generated(own, draw_calibration_cells(self.cell_settings))
+
+    def _trained_images(self, usable: list[int]) -> CalibrationImages:
         chosen = self._choose_balanced(usable)
         return CalibrationImages(
             self.images[chosen],
@@ -194,6 +206,7 @@ def _cell_images(run: Run) -> RunImages:
         fields=np.where(counted_cells(cells), cells.field_index, NO_FIELD)[order],
         positive_fields=np.array([field.label in run.positive for field in cells.fields], bool),
         known=known_cells(cells)[order],
+        cell_settings=cells.settings,
     )
 
 

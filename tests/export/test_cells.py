@@ -11,8 +11,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from alledge.errors import BundleError, DataError, ExportError, RunError
-from alledge.export.convert.calibration_images import load_cell_folder
+from alledge.export.convert.calibration_images import CalibrationImages, load_cell_folder
 from alledge.export.gate.reference_cells import REFERENCES, load_reference_cells
+from alledge.export.generated_cells import GENERATED, draw_calibration_cells, with_generated
 from alledge.export.options import ExportOptions, default_place
 from alledge.export.process import export_run
 from alledge.export.source_cells import cell_settings
@@ -57,7 +58,23 @@ def test_the_images_of_a_cell_run_are_its_cells(tiny_cell_run):
     assert len(units.unit) == len(run_images.predictions.images)
     assert set(units.is_positive.tolist()) == {False, True}
     calibration = run_images.calibration_images(1)
-    assert set(calibration.labels) == {"healthy", "blast"}
+    assert set(calibration.labels) == {"healthy", "blast", GENERATED}
+
+
+def test_every_other_calibration_cell_is_generated(tiny_cell_run):
+    run_images = read_run_images(tiny_cell_run)
+    calibration = run_images.calibration_images(1)
+    assert calibration.labels[1::2] == (GENERATED,) * (len(calibration.labels) // 2)
+    assert GENERATED not in calibration.labels[::2]
+    drawn = draw_calibration_cells(cell_settings(tiny_cell_run))
+    assert np.array_equal(calibration.images[1::2], drawn[: len(calibration.images) // 2])
+    trained = replace(run_images, cell_settings=None).calibration_images(1)
+    assert np.array_equal(calibration.images[::2], trained.images[: len(calibration.images) // 2])
+
+
+def test_settings_that_find_no_generated_cell_leave_the_own_ones():
+    own = CalibrationImages(np.zeros((3, 8, 8, 3), np.uint8), ("a", "b", "c"), ("x",) * 3)
+    assert with_generated(own, np.empty((0, 8, 8, 3), np.uint8)) is own
 
 
 def test_a_bundle_of_cells_says_how_cells_are_found_and_fields_judged(

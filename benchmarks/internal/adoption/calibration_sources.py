@@ -6,6 +6,7 @@ Every choice gives as many cells as an export would. No label is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,13 @@ from ....train.fitting.augmentation import Augmentation
 from ....train.runs.run_folder import Run
 from .unseen_cameras import unseen_cells
 
-EXPORT, AUGMENTED, HALF = "training", "augmented", "half-augmented"
+EXPORT, TRAINING = "export", "training"
+AUGMENTED, HALF, WIDE = "augmented", "half-augmented", "widely-augmented"
 OTHERS, COMMISSIONED = "other-microscopes", "commissioned"
-SOURCES = (EXPORT, AUGMENTED, HALF, OTHERS, COMMISSIONED)
+SOURCES = (EXPORT, TRAINING, AUGMENTED, HALF, WIDE, OTHERS, COMMISSIONED)
+# Of ``widely-augmented``, how many times as far as in training each change may go.
+WIDER = 2
+CHANGES = ("scale", "brightness", "stain", "blur", "white_point")
 
 # From the number of a fold to parts of the cells that test it, and what each is calibrated on.
 Halves = Callable[[int], list[tuple[Mask, Images]]]
@@ -40,8 +45,9 @@ def calibration_halves(
     Parameters
     ----------
     name : str
-        Of `SOURCES`. ``commissioned``: half of the cells are cells of the camera that the fold
-        tests, of groups of fields other than those that are scored.
+        Of `SOURCES`. ``export``: as an export calibrates. ``commissioned``: half of the cells are
+        cells of the camera that the fold tests, of groups of fields other than those that are
+        scored.
     run : Run
     images : RunImages
     folders : sequence of Path
@@ -52,6 +58,9 @@ def calibration_halves(
     UsageError
         If ``other-microscopes`` has no folder.
     """
+    if name == EXPORT:
+        return lambda fold: [(_all_tested(images, fold), images.calibration_images(fold).images)]
+    images = replace(images, cell_settings=None)
     if name == COMMISSIONED:
         return lambda fold: commissioned_halves(run, images, fold)
     limits = Augmentation(**run.record["recipe"]["augmentation"])
@@ -68,9 +77,12 @@ def calibration_halves(
             cells = in_turn(cells, others)
         elif name == AUGMENTED:
             cells = augmented_copies(cells, limits)
+        elif name == WIDE:
+            wider = {change: WIDER * getattr(limits, change) for change in CHANGES}
+            cells = augmented_copies(cells, replace(limits, **wider))
         elif name == HALF:
             cells = in_turn(cells[::2], augmented_copies(cells, limits)[1::2])
-        return [(np.ones(len(images.tested_images(fold)), dtype=bool), cells)]
+        return [(_all_tested(images, fold), cells)]
 
     return whole
 
@@ -91,6 +103,10 @@ def commissioned_halves(run: Run, images: RunImages, fold: int) -> list[tuple[Ma
         own = images.calibration_images(fold).images
         halves.append((half, in_turn(own, images.images[np.array(chosen, dtype=np.int64)])))
     return halves
+
+
+def _all_tested(images: RunImages, fold: int) -> Mask:
+    return np.ones(len(images.tested_images(fold)), dtype=bool)
 
 
 def in_turn(first: Images, second: Images) -> Images:
