@@ -9,13 +9,12 @@ import numpy as np
 from ..runtime.cells.field_cells import find_cells
 from ..runtime.cells.settings import CellSettings
 from ..train.phantom.smears import draw_field
-from .convert.calibration_images import MAX_IMAGES, CalibrationImages
+from .convert.calibration_images import GENERATED, MAX_IMAGES, CalibrationImages
 from .types import Images
 
 SEED = 20_211  # not that of the references of a bundle
 FIELDS, FIELD_PX = 24, 640
 CELLS = MAX_IMAGES // 2
-GENERATED = "generated"  # label and camera of generated cells
 CELLS_A_FIELD = 2  # so that every kind, stain and light of the smears is among them
 
 

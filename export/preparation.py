@@ -15,14 +15,18 @@ from ..runtime.json_values import InvalidValueError
 from ..runtime.types import GuardsRecord
 from ..train.runs.run_folder import Run
 from .ahead import convert_ahead, folds_at_once
-from .convert.calibration_images import CalibrationImages, load_cell_folder, load_folder
+from .convert.calibration_images import (
+    GENERATED,
+    CalibrationImages,
+    load_cell_folder,
+    load_folder,
+)
 from .convert.capabilities import GATED
 from .convert.conversion import Conversion
 from .convert.jobs import JobRunner
 from .gate.accuracy_gate import Gate
 from .gate.fold_artifacts import FoldArtifacts
 from .gate.out_of_fold import OutOfFoldPredictions
-from .generated_cells import GENERATED
 from .options import ExportOptions, default_place
 from .scored_references import choose_references, reference_pool, scored_references
 from .shipped_check import ShippedCheck, check_images

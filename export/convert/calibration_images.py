@@ -23,6 +23,7 @@ from .cell_files import read_cell_file
 
 # More images make every conversion of every fold slower.
 MAX_IMAGES = 64
+GENERATED = "generated"  # label and camera of cells of generated smears
 ENOUGH_IMAGES = 16  # fewer distinct images are named in a warning
 
 T = TypeVar("T")
@@ -88,7 +89,8 @@ class CalibrationImages:
     ----------
     images : (N, S, S, 3) ndarray of uint8
     labels : tuple of str
-        Of each image; of a folder that the user named, the folder that holds the image.
+        Of each image; of a folder that the user named, the folder that holds the image; of a cell
+        of a generated smear, `GENERATED`.
     cameras : tuple of str
         Of each image.
     """
@@ -100,13 +102,16 @@ class CalibrationImages:
     def warnings(self) -> list[str]:
         """Return why ranges measured on these images may be wrong; empty where nothing is known.
 
+        Generated cells do not count: they say nothing about the images that the model is for.
+
         Examples
         --------
         >>> one = np.zeros((20, 8, 8, 3), np.uint8)
         >>> CalibrationImages(one, ("blast",) * 20, ("unknown",) * 20).warnings()
         ['the 20 calibration images are copies of one image']
         """
-        count, distinct = len(self.images), len({image.tobytes() for image in self.images})
+        own = [row for row, label in enumerate(self.labels) if label != GENERATED]
+        count, distinct = len(own), len({self.images[row].tobytes() for row in own})
         if distinct == 1 and count > 1:
             return [f"the {count} calibration images are copies of one image"]
         warnings = []
@@ -118,8 +123,8 @@ class CalibrationImages:
         if count > distinct:
             warnings.append(f"{count - distinct} of {count} calibration images are copies")
         for name, values in (("label", self.labels), ("camera", self.cameras)):
-            kinds = set(values) - {UNKNOWN_CAMERA}
-            if len(kinds) == 1 and UNKNOWN_CAMERA not in values:
+            kinds = {values[row] for row in own}
+            if len(kinds) == 1 and UNKNOWN_CAMERA not in kinds:
                 warnings.append(f"all calibration images have the {name} {kinds.pop()!r}")
         return warnings
 

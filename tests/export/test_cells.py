@@ -11,9 +11,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from alledge.errors import BundleError, DataError, ExportError, RunError
-from alledge.export.convert.calibration_images import CalibrationImages, load_cell_folder
+from alledge.export.convert.calibration_images import (
+    GENERATED,
+    CalibrationImages,
+    load_cell_folder,
+)
 from alledge.export.gate.reference_cells import REFERENCES, load_reference_cells
-from alledge.export.generated_cells import GENERATED, draw_calibration_cells, with_generated
+from alledge.export.generated_cells import draw_calibration_cells, with_generated
 from alledge.export.options import ExportOptions, default_place
 from alledge.export.process import export_run
 from alledge.export.source_cells import cell_settings
@@ -70,6 +74,15 @@ def test_every_other_calibration_cell_is_generated(tiny_cell_run):
     assert np.array_equal(calibration.images[1::2], drawn[: len(calibration.images) // 2])
     trained = replace(run_images, cell_settings=None).calibration_images(1)
     assert np.array_equal(calibration.images[::2], trained.images[: len(calibration.images) // 2])
+
+
+def test_generated_cells_hide_no_warning_about_the_own_ones():
+    own = CalibrationImages(
+        np.arange(4 * 192, dtype=np.uint8).reshape(4, 8, 8, 3), ("blast",) * 4, ("Canon",) * 4
+    )
+    drawn = np.arange(40 * 192).astype(np.uint8).reshape(40, 8, 8, 3)
+    assert with_generated(own, drawn).warnings() == own.warnings()
+    assert any("camera 'Canon'" in warning for warning in own.warnings())
 
 
 def test_settings_that_find_no_generated_cell_leave_the_own_ones():
