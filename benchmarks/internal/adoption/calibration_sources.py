@@ -58,6 +58,8 @@ def calibration_halves(
     UsageError
         If ``other-microscopes`` has no folder.
     """
+    if name == OTHERS and not folders:
+        raise UsageError(f"{OTHERS} without a folder", fix="--cells DIR")
     if name == EXPORT:
         return lambda fold: [(_all_tested(images, fold), images.calibration_images(fold).images)]
     images = replace(images, cell_settings=None)
@@ -66,8 +68,6 @@ def calibration_halves(
     limits = Augmentation(**run.record["recipe"]["augmentation"])
     others: Images | None = None
     if name == OTHERS:
-        if not folders:
-            raise UsageError(f"{OTHERS} without a folder", fix="--cells DIR")
         parts = [load_cell_folder(folder, cell_settings(run)).images for folder in folders]
         others = np.concatenate([part[: MAX_IMAGES // 2 // len(parts)] for part in parts])
 
