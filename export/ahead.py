@@ -1,8 +1,10 @@
-"""Converts in a thread while the references are chosen: those results are needed next."""
+"""Converts in threads before the results are needed; whoever needs a result waits for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,39 +19,102 @@ from .options import ExportOptions
 TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
 
 
+class ConversionsAhead:
+    """Conversions by the first recipes, in the order in which the gate asks for them.
+
+    One thread begins with them while the references are chosen, which needs a converter too. Errors
+    are ignored: whoever needs the result repeats the conversion and gets the error.
+
+    Parameters
+    ----------
+    jobs : JobRunner, optional
+        Needed if there are tasks.
+    tasks : sequence of (str, callable)
+        The format of each task, and the task.
+    at_once : int
+        Number of tasks that may run at the same time.
+    """
+
+    def __init__(
+        self,
+        jobs: JobRunner | None = None,
+        tasks: tuple[tuple[str, Callable[[], object]], ...] = (),
+        at_once: int = 1,
+    ) -> None:
+        self._jobs, self._at_once = jobs, at_once
+        self._waiting = deque(tasks)
+        self._unfinished = Counter(name for name, _ in tasks)
+        self._changed = threading.Condition()
+        self._start_threads(1)
+
+    def use_all_threads(self) -> None:
+        """Do as many tasks at once as allowed from now on."""
+        self._start_threads(self._at_once - 1)
+
+    def wait(self, format_name: str | None = None) -> None:
+        """Wait until the tasks of a format are finished; those of all formats for None."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._count(format_name))
+
+    def _count(self, format_name: str | None) -> int:
+        unfinished = self._unfinished
+        return unfinished.total() if format_name is None else unfinished[format_name]
+
+    def _start_threads(self, count: int) -> None:
+        if self._jobs is not None and self._waiting:
+            for _ in range(count):
+                self._jobs.run_in_background(self._tasks())
+
+    def _tasks(self) -> Iterator[Callable[[], object]]:
+        """Yield what one thread does next; several threads have one of these each."""
+        while True:
+            try:
+                name, task = self._waiting.popleft()
+            except IndexError:
+                return
+            yield partial(self._do, name, task)
+
+    def _do(self, name: str, task: Callable[[], object]) -> None:
+        try:
+            task()
+        finally:
+            with self._changed:
+                self._unfinished[name] -= 1
+                self._changed.notify_all()
+
+
 def convert_ahead(
     options: ExportOptions,
     jobs: JobRunner,
     conversion: Conversion,
     folds: FoldArtifacts | None,
     artifacts: Path,
-) -> Callable[[], None]:
-    """Convert by the first recipes in a thread, if memory suffices: the folds, or the model.
-
-    Returns
-    -------
-    callable
-        After it is called, no further fold is begun: the gate converts them side by side.
-    """
+) -> ConversionsAhead:
+    """Begin to convert by the first recipes, if memory suffices: folds and model, or the model."""
     first = {name: ladder(name, options.precision)[0] for name in options.formats}
-    if folds_at_once(options.run.model_path) == 1:
-        return lambda: None
-    if folds is not None:
-        name = options.formats[0]
-        return jobs.run_in_background(
-            partial(folds.scores, name, first[name], fold) for fold in options.run.fold_numbers
-        )
-    tasks = {
+    at_once = folds_at_once(options.run.model_path)
+    if at_once == 1:
+        return ConversionsAhead()
+    model = {
         name: partial(conversion.artifact, name, options.precision, recipe, artifacts / name)
         for name, recipe in first.items()
     }
-    if "tflite" in tasks:
-        jobs.run_in_background([tasks.pop("tflite")])
+    if folds is not None:
+        tasks: list[tuple[str, Callable[[], object]]] = []
+        for name, recipe in first.items():
+            tasks += [
+                (name, partial(folds.scores, name, recipe, fold))
+                for fold in options.run.fold_numbers
+            ]
+            tasks.append((name, model[name]))
+        return ConversionsAhead(jobs, tuple(tasks), at_once)
+    if "tflite" in model:
+        jobs.run_in_background([model.pop("tflite")])
     corrected = "tflite" in first and first["tflite"].correction
     # TFLite waits for the same step, which measures the float graph for the other formats too.
     shared = conversion.corrected_biases if corrected else conversion.float_tflite
-    jobs.run_in_background([shared, *tasks.values()])
-    return lambda: None
+    jobs.run_in_background([shared, *model.values()])
+    return ConversionsAhead()
 
 
 def folds_at_once(model: Path) -> int:

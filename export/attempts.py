@@ -138,6 +138,8 @@ def try_recipe(prepared: Preparation, format_name: str, recipe: Recipe) -> Attem
     """Assess a recipe with the gate, convert the model by it, and check the artifact."""
     assessment = None
     if prepared.gate is not None:
+        is_first = recipe == ladder(format_name, prepared.options.precision)[0]
+        prepared.ahead.wait(format_name if is_first else None)
         try:
             assessment = prepared.gate.assess(
                 format_name, recipe, beside=lambda: _artifact(prepared, format_name, recipe)

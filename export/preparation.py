@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from ..errors import ExportError
 from ..runtime.bundle.validation import validate_labels
@@ -14,7 +12,7 @@ from ..runtime.image_settings import ImageSettings
 from ..runtime.json_values import InvalidValueError
 from ..runtime.types import GuardsRecord
 from ..train.runs.run_folder import Run
-from .ahead import convert_ahead, folds_at_once
+from .ahead import ConversionsAhead, convert_ahead, folds_at_once
 from .convert.calibration_images import (
     GENERATED,
     CalibrationImages,
@@ -28,7 +26,12 @@ from .gate.accuracy_gate import Gate
 from .gate.fold_artifacts import FoldArtifacts
 from .gate.out_of_fold import OutOfFoldPredictions
 from .options import ExportOptions, default_place
-from .scored_references import choose_references, reference_pool, scored_references
+from .scored_references import (
+    choose_references,
+    reference_pool,
+    scored_references,
+    scores_of_float_model,
+)
 from .shipped_check import ShippedCheck, check_images
 from .source_cells import cell_settings, is_cell_run
 from .source_run import RunImages, current_guards, read_run_images
@@ -65,6 +68,8 @@ class Preparation:
         Why the gate is not evaluated although the precision needs it.
     shipped_check : ShippedCheck, optional
         None for float32, and where no real image is at hand.
+    ahead : ConversionsAhead
+        The conversions that were begun before their results are needed.
     """
 
     options: ExportOptions
@@ -80,6 +85,7 @@ class Preparation:
     gate: Gate | None = None
     no_gate_reason: str | None = None
     shipped_check: ShippedCheck | None = None
+    ahead: ConversionsAhead = field(default_factory=ConversionsAhead)
 
 
 def prepare(
@@ -106,6 +112,11 @@ def prepare(
     run, precision = options.run, options.precision
     _check_labels(run)
     settings = ImageSettings.from_json(run.record["image_path"])
+    name = default_place(run, precision).name
+    conversion = Conversion(
+        jobs, run.model_path, folder / "model", MODEL_TITLE, labels=run.labels, name=name
+    )
+    jobs.run_in_background([conversion.float_tflite])  # it needs no image
     guards = current_guards(run)
     run_images, reason = _run_images(options)
     given = _given_images(options, settings)
@@ -115,16 +126,8 @@ def prepare(
     no_gate_reason = _no_gate_reason(options, run_images, reason)
     if no_gate_reason is not None:
         say(f"gate not evaluated: {no_gate_reason}")
-    name = default_place(run, precision).name
-    conversion = Conversion(
-        jobs,
-        run.model_path,
-        folder / "model",
-        MODEL_TITLE,
-        None if calibration is None else calibration.images,
-        labels=run.labels,
-        name=name,
-    )
+    if calibration is not None:
+        conversion.calibrate_on(calibration.images)
     rule, labels, positives = DecisionRule.from_run(run), list(run.labels), list(run.positive)
     gate, folds = None, None
     if run_images is not None and no_gate_reason is None:
@@ -134,7 +137,7 @@ def prepare(
         at_once = folds_at_once(run.model_path)
         gate = Gate(predictions, folds.scores, precision, options.budget, at_once)
     cells = cell_settings(run) if is_cell_run(run) else None
-    stop_ahead = convert_ahead(options, jobs, conversion, folds, folder / ARTIFACTS)
+    ahead = convert_ahead(options, jobs, conversion, folds, folder / ARTIFACTS)
     pool = reference_pool(settings, options.reference, cells)
     images = choose_references(
         conversion, rule, labels, positives, pool, generated=options.reference is None
@@ -142,12 +145,13 @@ def prepare(
     chosen = None
     if precision in GATED:
         chosen = check_images(run, run_images, given, gated=gate is not None)
-    float_scores = conversion.float_scores(
-        images if chosen is None else np.concatenate([images, chosen.images])
+    float_scores, scores_of_chosen = scores_of_float_model(
+        conversion, images, None if chosen is None else chosen.images
     )
+    ahead.use_all_threads()
     references = scored_references(
         images,
-        float_scores[: len(images)],
+        float_scores,
         rule,
         labels,
         positives,
@@ -157,9 +161,8 @@ def prepare(
     if not references.coverage["informative"]:
         say("the references do not cover both labels and the threshold: not informative")
     check = None
-    if chosen is not None:
-        check = ShippedCheck(chosen, float_scores[len(images) :], rule, labels, positives)
-    stop_ahead()
+    if chosen is not None and scores_of_chosen is not None:
+        check = ShippedCheck(chosen, scores_of_chosen, rule, labels, positives)
     return Preparation(
         options=options,
         name=name,
@@ -174,6 +177,7 @@ def prepare(
         gate=gate,
         no_gate_reason=no_gate_reason,
         shipped_check=check,
+        ahead=ahead,
     )
 
 

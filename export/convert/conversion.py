@@ -56,14 +56,19 @@ class Conversion:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._jobs, self._model, self._folder, self._title = jobs, model, folder, title
-        self._labels, self._name, self._calibration = labels, name, None
+        self._labels, self._name = labels, name
+        self._calibration: Path | None = None
         if calibration is not None:
-            self._calibration = folder / "calibration.npy"
-            with replace_file(self._calibration) as partial, partial.open("wb") as stream:
-                np.save(stream, calibration)
+            self.calibrate_on(calibration)
         self._lock, self._locks = threading.Lock(), dict[Path, threading.Lock]()
         # what each file was last converted by, and the result
         self._results: dict[Path, tuple[str, Recipe, ConversionResult]] = {}
+
+    def calibrate_on(self, images: Images) -> None:
+        """Take the calibration images, before the first int8 artifact is asked for."""
+        self._calibration = self._folder / "calibration.npy"
+        with replace_file(self._calibration) as partial, partial.open("wb") as stream:
+            np.save(stream, images)
 
     def _lock_of(self, out: Path) -> threading.Lock:
         """Return the lock of a file, which only one thread makes."""

@@ -1,4 +1,4 @@
-"""TFLite metadata: labels and descriptions that MediaPipe and other tools read.
+"""TFLite metadata: labels, descriptions and the signature that MediaPipe and other tools read.
 
 Needs flatbuffers and ai-edge-litert. No maintained package contains the generated Python code of
 the metadata schema, so the few tables needed are written by their field numbers.
@@ -16,7 +16,9 @@ from typing import Any
 
 from ...runtime.tflite_graph import IDENTIFIER as MODEL_IDENTIFIER
 from ...runtime.tflite_graph import load_schema
+from .serving_graph import INPUT_NAME, OUTPUT_NAME
 
+SIGNATURE = "serving_default"  # the key that TensorFlow's converter writes
 NAME, IDENTIFIER = "TFLITE_METADATA", b"M001"
 LABELS_FILE = "labels.txt"
 MINIMUM_PARSER = "1.0.0"
@@ -36,7 +38,7 @@ RGB = 1  # ColorSpaceType
 
 
 def with_metadata(content: bytes, name: str) -> bytes:
-    """Return a TFLite model with metadata about its input and its outputs.
+    """Return a TFLite model with a signature and metadata about its input and its outputs.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def with_metadata(content: bytes, name: str) -> bytes:
     bytes
         The flatbuffer with a metadata buffer, which names the file of `labels_archive`.
     """
-    return _with_buffer(content, _metadata(name))
+    return _with_buffer_and_signature(content, _metadata(name))
 
 
 def labels_archive(labels: list[str]) -> bytes:
@@ -69,7 +71,7 @@ def labels_archive(labels: list[str]) -> bytes:
     return archive.getvalue()
 
 
-def _with_buffer(content: bytes, metadata: bytes) -> bytes:
+def _with_buffer_and_signature(content: bytes, metadata: bytes) -> bytes:
     import flatbuffers
     import numpy as np
 
@@ -81,9 +83,20 @@ def _with_buffer(content: bytes, metadata: bytes) -> bytes:
     row = schema.MetadataT()
     row.name, row.buffer = NAME, len(model.buffers) - 1
     model.metadata = [*(model.metadata or []), row]
+    graph, signature = model.subgraphs[0], schema.SignatureDefT()
+    signature.signatureKey = SIGNATURE
+    signature.inputs = [_tensor_of_signature(INPUT_NAME, graph.inputs[0])]
+    signature.outputs = [_tensor_of_signature(OUTPUT_NAME, graph.outputs[0])]
+    model.signatureDefs = [signature]
     builder = flatbuffers.Builder(len(content) + len(metadata) + 4096)
     builder.Finish(model.Pack(builder), file_identifier=MODEL_IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _tensor_of_signature(name: str, number: int) -> Any:
+    row = load_schema().TensorMapT()
+    row.name, row.tensorIndex = name, number
+    return row
 
 
 def _metadata(name: str) -> bytes:

@@ -6,6 +6,7 @@ A process does many steps. It loads a converter when the first step needs it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -21,7 +22,7 @@ from typing import Any, TextIO
 from ...errors import AlledgeError, ExportError
 from ...runtime.files import replace_file, write_json
 from ...runtime.json_documents import read_json
-from ...runtime.process_memory import peak_mib
+from ...runtime.process_memory import peak_mib, return_free_memory
 from ..types import FeatureLayer, Json
 from .bias_correction import LOGITS, read_biases, read_logits
 from .quantization_recipes import Recipe
@@ -92,6 +93,8 @@ def main(job_file: str) -> int:
     job = read_json(job_file, error=ExportError, file_names=True)
     result = perform(job)
     _reset_names()
+    gc.collect()
+    return_free_memory()  # otherwise a process that converted a large network is replaced
     write_json(Path(job["result"]), result)
     return 1 if "error" in result else 0
 

@@ -1,7 +1,7 @@
 """Processes that do the steps of an export; each loads its converter once and does many steps.
 
-A crash in a converter fails one step: the next step starts another process. A process that has
-used much memory is replaced after its step, because converters do not free all of it.
+A crash in a converter fails one step: the next step starts another process. A process that still
+uses much memory after its step is replaced, because converters do not free all of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...runtime.interrupts import on_end
 from ...runtime.process_memory import current_mib, peak_mib
 
 COMMAND = ("-m", f"{__package__}.worker")
-REPLACE_MIB = 2048  # a process whose memory has reached this does no further step
+REPLACE_MIB = 2048  # a process that uses so much after a step does no further one
 WATCH_S = 0.2  # seconds between two readings of the memory
 END_S = 5.0  # seconds that an idle process has to end
 # A fixed hash seed: converters number tensors in the order of sets of strings. No banners.
@@ -115,11 +115,11 @@ class WorkerPool:
         except BaseException:
             self._drop(worker)
             raise
-        worker.measure()
+        used_mib = worker.measure()
         peak = int(worker.peak_mib) or None
         if code is None:
             return self._drop(worker), peak
-        if worker.peak_mib >= REPLACE_MIB:
+        if used_mib >= REPLACE_MIB:
             self._drop(worker)
         else:
             with self._lock:
