@@ -113,6 +113,8 @@ class Conversion:
         source: Path | None = None
         if format_name != "tflite":
             source = self._float_onnx()
+            with self._lock_of(self._folder / BIASES):
+                pass  # a step that corrects the biases keeps what this one would measure again
         elif precision in ("float32", "int8"):
             source = self.float_tflite()
         row = self._jobs.run(
