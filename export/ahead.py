@@ -102,11 +102,11 @@ def convert_ahead(
     if folds is not None:
         tasks: list[tuple[str, Callable[[], object]]] = []
         for name, recipe in first.items():
+            tasks.append((name, model[name]))  # first: other formats wait for what it measures
             tasks += [
                 (name, partial(folds.scores, name, recipe, fold))
                 for fold in options.run.fold_numbers
             ]
-            tasks.append((name, model[name]))
         return ConversionsAhead(jobs, tuple(tasks), at_once)
     if "tflite" in model:
         jobs.run_in_background([model.pop("tflite")])
