@@ -20,7 +20,7 @@ TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
 
 
 class ConversionsAhead:
-    """Conversions by the first recipes, in the order in which the gate asks for them.
+    """Conversions by the first recipes, whose results the gate asks for later.
 
     One thread begins with them while the references are chosen, which needs a converter too. Errors
     are ignored: whoever needs the result repeats the conversion and gets the error.
@@ -100,12 +100,11 @@ def convert_ahead(
         for name, recipe in first.items()
     }
     if folds is not None:
-        tasks: list[tuple[str, Callable[[], object]]] = []
-        for name, recipe in first.items():
-            tasks.append((name, model[name]))  # first: other formats wait for what it measures
+        # One network after the other: the formats of a network wait for the same float graph.
+        tasks: list[tuple[str, Callable[[], object]]] = list(model.items())
+        for fold in options.run.fold_numbers:
             tasks += [
-                (name, partial(folds.scores, name, recipe, fold))
-                for fold in options.run.fold_numbers
+                (name, partial(folds.scores, name, recipe, fold)) for name, recipe in first.items()
             ]
         return ConversionsAhead(jobs, tuple(tasks), at_once)
     if "tflite" in model:

@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import ExportError
 from ..runtime.files import write_json
 from ..runtime.interrupts import on_end
+from .ahead import folds_at_once
 from .attempts import FormatOutcome, convert_format
 from .bundle.assembly import FLOAT_DECISION, OWN_DECISION, assemble, bundle_record, format_entry
 from .bundle.writer import (
@@ -92,6 +93,8 @@ def export_run(
             cache=StepCache(),
         ) as jobs,
     ):
+        # Without a gate there is one network, and one process that has it loaded is faster.
+        jobs.limit(folds_at_once(options.run.model_path) if options.gate else 1)
         try:
             prepared = prepare(options, jobs, folder, say)
             on_plan(planned_steps(prepared, steps_of_references(jobs.log)))

@@ -99,6 +99,10 @@ class JobRunner:
         thread.start()
         return stopped.set
 
+    def limit(self, at_most: int) -> None:
+        """Have at most so many processes of one toolkit from now on."""
+        self._workers.at_most = at_most
+
     @property
     def peak_mib(self) -> int:
         """The most memory that all processes have used together, in MiB."""

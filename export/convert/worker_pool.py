@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from types import TracebackType
 
@@ -41,6 +41,9 @@ class WorkerPool:
     ----------
     folder : Path
         For what the processes print before their first step.
+    at_most : int, optional
+        Number of processes of one toolkit; a step waits for one of them. By default it waits for
+        none.
 
     Attributes
     ----------
@@ -48,10 +51,12 @@ class WorkerPool:
         The most memory that all processes have used together, in MiB.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, at_most: int | None = None) -> None:
         self.peak_mib = 0.0
+        self.at_most = at_most
         self._folder = folder
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._busy = Counter[str]()
         self._idle: dict[str, list[_Worker]] = defaultdict(list)
         self._workers: set[_Worker] = set()
         self._started = 0
@@ -76,6 +81,7 @@ class WorkerPool:
         """End all processes; a step that still runs is killed, and `run` returns."""
         self._closed.set()
         with self._lock:
+            self._lock.notify_all()
             workers = list(self._workers)
             self._idle.clear()
         for worker in workers:
@@ -111,6 +117,14 @@ class WorkerPool:
         """
         worker = self._take(toolkit)
         try:
+            return self._do(worker, toolkit, job, output)
+        finally:
+            with self._lock:
+                self._busy[toolkit] -= 1
+                self._lock.notify_all()
+
+    def _do(self, worker: _Worker, toolkit: str, job: Path, output: Path) -> tuple[int, int | None]:
+        try:
             code = worker.do(job, output)
         except BaseException:
             self._drop(worker)
@@ -132,18 +146,29 @@ class WorkerPool:
             worker.kill()
 
     def _take(self, toolkit: str) -> _Worker:
-        """Return an idle process of a toolkit, or start one."""
+        """Return an idle process of a toolkit, or start one; wait for one if there are enough."""
         with self._lock:
+            self._lock.wait_for(
+                lambda: (
+                    self._closed.is_set()
+                    or self.at_most is None
+                    or self._busy[toolkit] < self.at_most
+                )
+            )
             if self._closed.is_set():
                 raise ExportError("the export was ended")
-            if self._idle[toolkit]:
-                return self._idle[toolkit].pop()
-            self._started += 1
-            worker = _Worker(self._folder / f"worker{self._started}.log")
-            self._workers.add(worker)
-            if self._watcher is None:
-                self._watcher = threading.Thread(target=self._watch, daemon=True)
-                self._watcher.start()
+            worker = self._idle[toolkit].pop() if self._idle[toolkit] else self._start()
+            self._busy[toolkit] += 1
+        return worker
+
+    def _start(self) -> _Worker:
+        """Start a process; the lock is held."""
+        self._started += 1
+        worker = _Worker(self._folder / f"worker{self._started}.log")
+        self._workers.add(worker)
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, daemon=True)
+            self._watcher.start()
         return worker
 
     def _drop(self, worker: _Worker) -> int:
