@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from .options import ExportOptions
 # Memory to convert a network: what TensorFlow and the converters need, and a multiple of the file.
 TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
 
+Tasks = tuple[tuple[str, Callable[[], object]], ...]  # the format of each task, and the task
+
 
 class ConversionsAhead:
     """Conversions by the first recipes, whose results the gate asks for later.
@@ -29,26 +31,26 @@ class ConversionsAhead:
     ----------
     jobs : JobRunner, optional
         Needed if there are tasks.
-    tasks : sequence of (str, callable)
-        The format of each task, and the task.
+    networks : sequence of sequence of (str, callable)
+        The tasks of each network, with the format of each. A network has one thread.
     at_once : int
-        Number of tasks that may run at the same time.
+        Number of networks that may be converted at the same time.
     """
 
     def __init__(
         self,
         jobs: JobRunner | None = None,
-        tasks: tuple[tuple[str, Callable[[], object]], ...] = (),
+        networks: Sequence[Tasks] = (),
         at_once: int = 1,
     ) -> None:
         self._jobs, self._at_once = jobs, at_once
-        self._waiting = deque(tasks)
-        self._unfinished = Counter(name for name, _ in tasks)
+        self._waiting = deque(networks)
+        self._unfinished = Counter(name for tasks in networks for name, _ in tasks)
         self._changed = threading.Condition()
         self._start_threads(1)
 
     def use_all_threads(self) -> None:
-        """Do as many tasks at once as allowed from now on."""
+        """Convert as many networks at once as allowed from now on."""
         self._start_threads(self._at_once - 1)
 
     def wait(self, format_name: str | None = None) -> None:
@@ -69,10 +71,11 @@ class ConversionsAhead:
         """Yield what one thread does next; several threads have one of these each."""
         while True:
             try:
-                name, task = self._waiting.popleft()
+                tasks = self._waiting.popleft()
             except IndexError:
                 return
-            yield partial(self._do, name, task)
+            for name, task in tasks:
+                yield partial(self._do, name, task)
 
     def _do(self, name: str, task: Callable[[], object]) -> None:
         try:
@@ -100,13 +103,12 @@ def convert_ahead(
         for name, recipe in first.items()
     }
     if folds is not None:
-        # One network after the other: the formats of a network wait for the same float graph.
-        tasks: list[tuple[str, Callable[[], object]]] = list(model.items())
-        for fold in options.run.fold_numbers:
-            tasks += [
-                (name, partial(folds.scores, name, recipe, fold)) for name, recipe in first.items()
-            ]
-        return ConversionsAhead(jobs, tuple(tasks), at_once)
+        # A thread converts a network to all formats, which need the same float graph.
+        of_folds: list[Tasks] = [
+            tuple((name, partial(folds.scores, name, first[name], fold)) for name in first)
+            for fold in options.run.fold_numbers
+        ]
+        return ConversionsAhead(jobs, [tuple(model.items()), *of_folds], at_once)
     if "tflite" in model:
         jobs.run_in_background([model.pop("tflite")])
     corrected = "tflite" in first and first["tflite"].correction

@@ -22,7 +22,7 @@ def test_waiting_for_a_format_waits_for_its_tasks_only(jobs):
         done.append("onnx")
 
     tasks = (("tflite", lambda: done.append("tflite")), ("onnx", onnx))
-    ahead = ConversionsAhead(jobs, tasks)
+    ahead = ConversionsAhead(jobs, [tasks])
     ahead.wait("tflite")
     assert done == ["tflite"]
     onnx_may_go.set()
@@ -36,15 +36,15 @@ def test_a_task_that_fails_is_finished_and_the_others_are_done(jobs):
     def fail():
         raise ValueError("no such graph")
 
-    ahead = ConversionsAhead(jobs, (("tflite", fail), ("tflite", lambda: done.append(1))))
+    ahead = ConversionsAhead(jobs, [(("tflite", fail), ("tflite", lambda: done.append(1)))])
     ahead.wait("tflite")
     assert done == [1]
 
 
-def test_all_threads_take_tasks_from_one_queue(jobs):
+def test_two_networks_are_converted_at_once(jobs):
     both = threading.Barrier(2)
-    tasks = (("tflite", both.wait), ("tflite", both.wait), ("onnx", lambda: None))
-    ahead = ConversionsAhead(jobs, tasks, at_once=2)
+    networks = [(("tflite", both.wait), ("onnx", lambda: None)), (("tflite", both.wait),)]
+    ahead = ConversionsAhead(jobs, networks, at_once=2)
     ahead.use_all_threads()
     ahead.wait()
     assert not both.broken
