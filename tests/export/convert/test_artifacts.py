@@ -134,3 +134,13 @@ def test_benchmark_app_runs_the_ir(int8_bundle):
     )
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     assert "Throughput" in result.stdout
+
+
+def test_the_tflite_has_a_signature_with_the_names_of_input_and_output(int8_bundle, float32_bundle):
+    from ai_edge_litert.interpreter import Interpreter
+
+    for bundle in (int8_bundle, float32_bundle):
+        interpreter = Interpreter(model_path=str(bundle.path / "model.tflite"))
+        assert interpreter.get_signature_list() == {
+            "serving_default": {"inputs": ["image"], "outputs": ["probabilities"]}
+        }

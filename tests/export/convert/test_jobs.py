@@ -128,6 +128,22 @@ def test_steps_of_several_threads_have_their_own_processes_and_logs(jobs):
 
 
 @pytest.mark.usefixtures("simple_worker")
+def test_steps_wait_for_a_process_if_there_are_enough_of_their_toolkit(jobs):
+    jobs.limit(1)
+    pids = []
+    threads = [
+        threading.Thread(target=lambda: pids.append(jobs.run("a title", "run")["pid"]))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(pids) == 4
+    assert len(set(pids)) == 1
+
+
+@pytest.mark.usefixtures("simple_worker")
 def test_closing_ends_every_process_and_no_step_starts_after_it(jobs):
     jobs.run("a title", "run")
     workers = list(jobs._workers._workers)
