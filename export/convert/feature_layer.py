@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ...runtime.bundle.feature_output import FeatureOutput
 from ...runtime.tflite_graph import load_schema
 from ..types import FeatureLayer
-from .tflite_ranges import ALIGNMENT, SUBGRAPH_OUTPUTS
 
+SUBGRAPH_OUTPUTS = 8  # the place of a subgraph's outputs in its table (tensorflow's schema.fbs)
+ALIGNMENT = 4  # bytes, of a vector of integers in a flatbuffer
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,13 @@ from .kept_network import kept_network
 from .last_layer import LastLayer, refit
 from .layer_names import match_layer
 from .quantization_recipes import Recipe
-from .tflite_ranges import activation_ranges
 
 FLOAT, CALIBRATED, RANKED = "float.tflite", "calibrated.tflite", "ranked-tflite.json"
 # More make the conversion slower and no nearer to the float model (docs/export.md).
 RANGE_IMAGES = 32
 RANKING_IMAGES = 8
 DENSE = "FULLY_CONNECTED"
-WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE})
-LAYERS = WEIGHTED | frozenset({"ADD", "MUL", "CONCATENATION", "MEAN"})
+LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE, "ADD", "MUL", "CONCATENATION", "MEAN"})
 
 
 def convert(
@@ -144,7 +141,7 @@ def _integer(
         with replace_file(file) as partial:
             partial.write_bytes(content)
     calibrated = file.read_bytes()
-    last, chosen = [*_scaling(calibrated), *_last_layer(calibrated)], list[str]()
+    last, chosen = _last_layer(calibrated), []
     if recipe.float_layers:
         ranked = json_cache.cached_json(
             sources / RANKED, lambda: _costliest(calibrated, last, calibration)
@@ -233,28 +230,8 @@ def _calibrated(float_graph: bytes, calibration: Images) -> bytes:
     """Return a float graph with the range of every tensor on the calibration images."""
     from tensorflow.lite.python.optimize.calibrator import Calibrator
 
-    def images(count: int) -> Iterator[list[Images]]:
-        return ([image[None]] for image in calibration[:count])
-
-    calibrator = Calibrator(float_graph)
-    if _adds_layers(float_graph):
-        # A tensor that an addition overwrites in place gets the range of the sum, too. Scores are
-        # nearer to the float model's with it (docs/export.md), and only the calibrator sees it.
-        return bytes(calibrator.calibrate(lambda: images(len(calibration))))
-    # The calibrator has slow kernels. It makes the fields, which then take the ranges by XNNPACK.
-    calibrated = bytearray(calibrator.calibrate(lambda: images(1)))
-    graph = load_schema().Model.GetRootAs(calibrated, 0).Subgraphs(0)
-    for number, limits in activation_ranges(float_graph, calibration).items():
-        stored = graph.Tensors(number).Quantization()
-        stored.MinAsNumpy()[0], stored.MaxAsNumpy()[0] = limits[0], max(limits[1], 0.0)
-    return bytes(calibrated)
-
-
-def _adds_layers(content: bytes) -> bool:
-    """Return whether a graph adds the outputs of layers; the scaling of the pixels does not."""
-    scaling = set(_scaling(content))
-    return any(
-        kind == "ADD" and not scaling.issuperset(names) for kind, names in _operations(content)
+    return bytes(
+        Calibrator(float_graph).calibrate(lambda: ([image[None]] for image in calibration))
     )
 
 
@@ -271,13 +248,6 @@ def _last_layer(content: bytes) -> list[str]:
     operations = _operations(content)
     start = max(index for index, (kind, _) in enumerate(operations) if kind == DENSE)
     return [name for _, outputs in operations[start:] for name in outputs]
-
-
-def _scaling(content: bytes) -> list[str]:
-    """Return the tensors before the first layer with weights, which always stay in float."""
-    operations = _operations(content)
-    end = min(index for index, (kind, _) in enumerate(operations) if kind in WEIGHTED)
-    return [name for _, outputs in operations[:end] for name in outputs]
 
 
 def _costliest(calibrated: bytes, in_float: list[str], calibration: Images) -> list[str]:
