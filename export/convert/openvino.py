@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ExportError
+from ...runtime.backends.openvino_kernels import leave_amx_out
 from ..types import Floats, Images, Scores
 from .last_layer import LastLayer, refit
 from .onnx import float_logits
@@ -111,6 +112,7 @@ def _features(model: Any, images: Images) -> Scores:
     """Return the input of the last dense layer for each image, (N, D)."""
     import openvino
 
+    leave_amx_out()
     observed = model.clone()
     dense, _ = dense_nodes(observed)
     number = len(observed.outputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..caches import with_cache
 from ..files import is_unicode
 from ..first_use import FirstUse
 from .feature_outputs import no_features
+from .openvino_kernels import VARIABLE, leave_amx_out
 from .pool import Pool
 
 # If the copies together are no larger than this, each thread gets its own compiled model and
@@ -43,6 +45,7 @@ class OpenvinoBackend:
         cache_key: str | None,
         features: FeatureOutput | None = None,
     ) -> None:
+        leave_amx_out()
         self._features = features
         self.engine = f"openvino {openvino.__version__.split('-')[0]}"
         models = requests if requests * _mib(file.with_suffix(".bin")) <= COPIES_MIB else 1
@@ -126,6 +129,7 @@ def _describe(array: NDArray[Any]) -> str:
 def _cache_entry(file: Path, cache_key: str, config: dict[str, str]) -> str:
     """Return the name of the cache entry; OpenVINO's own key is the file's path and time."""
     status = file.stat()
-    parts = (cache_key, openvino.__version__, sorted(config.items()), file.resolve())
+    instructions = os.environ.get(VARIABLE)
+    parts = (cache_key, openvino.__version__, instructions, sorted(config.items()), file.resolve())
     key = repr((*parts, status.st_mtime_ns, status.st_size))
     return f"openvino-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
