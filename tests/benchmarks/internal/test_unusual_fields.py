@@ -14,6 +14,7 @@ from alledge.benchmarks.internal.unusual_fields.__main__ import classify, row
 from alledge.benchmarks.internal.unusual_fields.smudge_verdicts import smudge_cells
 from alledge.errors import RunError
 from alledge.runtime.bundle.builtin import builtin_folder
+from alledge.runtime.cells import cell_task
 from alledge.runtime.cells.tables import counts_text
 from alledge.runtime.classifier import Classifier
 from alledge.train.runs.predictions import Predictions
@@ -30,13 +31,30 @@ def classifier() -> Iterator[Classifier]:
 
 
 @needs_builtin
-def test_a_field_of_smudge_cells_only_has_no_leucocyte(classifier: Classifier) -> None:
+def test_a_field_of_smudge_cells_only_goes_to_review_and_few_are_counted(
+    classifier: Classifier,
+) -> None:
+    """The microscope is unfamiliar, so that `other` needs a probability of 0.7."""
+    result = classifier.classify(drawing.pale_smudges())
+    assert result.status == "review"
+    assert "unfamiliar_microscope" in result.flags
+    assert result.counts is not None
+    assert result.cells is not None
+    assert len(result.cells) == len(drawing.GRID)
+    assert result.counts.leucocytes <= len(drawing.GRID) // 3
+    assert result.counts.blasts == 0
+
+
+@needs_builtin
+def test_the_model_calls_smudge_cells_other(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell_task, "LEAST_OTHER", 0.0)
     result = classifier.classify(drawing.pale_smudges())
     assert (result.status, result.label, result.probability) == ("review", None, None)
     assert "too_few_cells" in result.flags
     assert result.counts is not None
     assert result.cells is not None
-    assert len(result.cells) == len(drawing.GRID)
     text = counts_text(result.counts, result.cells)
     assert text == "no leucocyte found, only smudge cells and cells called other"
 
