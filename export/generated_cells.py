@@ -9,7 +9,7 @@ import numpy as np
 from ..runtime.cells.field_cells import find_cells
 from ..runtime.cells.settings import CellSettings
 from ..train.phantom.smears import draw_field
-from .convert.calibration_images import GENERATED, MAX_IMAGES, CalibrationImages
+from .convert.calibration_images import GENERATED, MAX_IMAGES, CalibrationImages, in_turn
 from .types import Images
 
 SEED = 20_211  # not that of the references of a bundle
@@ -61,12 +61,12 @@ def with_generated(own: CalibrationImages, cells: Images) -> CalibrationImages:
     CalibrationImages
         As many of both, together at most `MAX_IMAGES`; `own` if there are no cells.
     """
-    count = min(len(own.images), len(cells), MAX_IMAGES // 2)
+    mixed = in_turn(own.images, cells)
+    count = len(mixed) // 2
     if not count:
         return own
-    mixed = np.stack([own.images[:count], cells[:count]], axis=1)
     return CalibrationImages(
-        mixed.reshape(-1, *cells.shape[1:]),
+        mixed,
         tuple(label for name in own.labels[:count] for label in (name, GENERATED)),
         tuple(camera for name in own.cameras[:count] for camera in (name, GENERATED)),
     )

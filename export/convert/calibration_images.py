@@ -17,7 +17,6 @@ from ...runtime.cells.settings import CellSettings
 from ...runtime.data.class_folders import smear_images
 from ...runtime.image_settings import ImageSettings
 from ...runtime.imaging import UNKNOWN_CAMERA, load_image
-from ...train.fitting.augmentation import Augmentation, augment
 from ..types import Images
 from .cell_files import read_cell_file
 
@@ -61,24 +60,11 @@ def choose_balanced(
     return chosen[:MAX_IMAGES]  # type: ignore[return-value]
 
 
-def augmented_copies(images: Images, limits: Augmentation) -> Images:
-    """Return a copy of each image, changed at random as in training.
-
-    Parameters
-    ----------
-    images : (N, S, S, 3) ndarray of uint8
-    limits : Augmentation
-
-    Returns
-    -------
-    (N, S, S, 3) ndarray of uint8
-        The same for the same images.
-    """
-    copies = [
-        augment(image, limits, seed=0, epoch=0, sample=number)
-        for number, image in enumerate(images)
-    ]
-    return np.stack(copies)
+def in_turn(first: Images, second: Images) -> Images:
+    """Return the first images of both in turn, at most `MAX_IMAGES`."""
+    count = min(MAX_IMAGES // 2, len(first), len(second))
+    mixed: Images = np.stack([first[:count], second[:count]], axis=1)
+    return mixed.reshape(-1, *first.shape[1:])
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class JobRunner:
         self._ended.set()
         self._workers.close()
 
-    def run_in_background(self, tasks: Iterable[Callable[[], object]]) -> Callable[[], None]:
+    def run_in_background(self, tasks: Iterable[Callable[[], object]]) -> None:
         """Run tasks one after the other in a thread.
 
         Parameters
@@ -79,17 +79,11 @@ class JobRunner:
         tasks : iterable of callable
             A task keeps its result. Its errors are ignored: whoever needs the result repeats the
             task and gets the error.
-
-        Returns
-        -------
-        callable
-            After it is called, no further task is begun. The task that runs is finished.
         """
-        stopped = threading.Event()
 
         def work() -> None:
             for task in tasks:
-                if stopped.is_set() or self._ended.is_set():
+                if self._ended.is_set():
                     return
                 with contextlib.suppress(Exception):  # also what fails because the export has ended
                     task()
@@ -97,7 +91,6 @@ class JobRunner:
         thread = threading.Thread(target=work, daemon=True)
         self._threads.append(thread)
         thread.start()
-        return stopped.set
 
     def limit(self, at_most: int) -> None:
         """Have at most so many processes of one toolkit from now on."""

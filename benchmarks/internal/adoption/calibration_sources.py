@@ -14,14 +14,14 @@ import numpy as np
 from ....errors import UsageError
 from ....export.convert.calibration_images import (
     MAX_IMAGES,
-    augmented_copies,
     choose_balanced,
+    in_turn,
     load_cell_folder,
 )
 from ....export.source_cells import cell_settings
 from ....export.source_run import RunImages
 from ....export.types import Images, Mask
-from ....train.fitting.augmentation import Augmentation
+from ....train.fitting.augmentation import Augmentation, augment
 from ....train.runs.run_folder import Run
 from .unseen_cameras import unseen_cells
 
@@ -109,8 +109,21 @@ def _all_tested(images: RunImages, fold: int) -> Mask:
     return np.ones(len(images.tested_images(fold)), dtype=bool)
 
 
-def in_turn(first: Images, second: Images) -> Images:
-    """Return the first images of both in turn, at most `MAX_IMAGES`."""
-    count = min(MAX_IMAGES // 2, len(first), len(second))
-    mixed: Images = np.stack([first[:count], second[:count]], axis=1)
-    return mixed.reshape(-1, *first.shape[1:])
+def augmented_copies(images: Images, limits: Augmentation) -> Images:
+    """Return a copy of each image, changed at random as in training.
+
+    Parameters
+    ----------
+    images : (N, S, S, 3) ndarray of uint8
+    limits : Augmentation
+
+    Returns
+    -------
+    (N, S, S, 3) ndarray of uint8
+        The same for the same images.
+    """
+    copies = [
+        augment(image, limits, seed=0, epoch=0, sample=number)
+        for number, image in enumerate(images)
+    ]
+    return np.stack(copies)

@@ -101,10 +101,7 @@ def main(
     rows: str,
 ) -> None:
     """Print a Markdown table with a row for each composition and microscope."""
-    datasets = read_cell_datasets([all_idb1, pbc])
-    examples = read_cell_examples(datasets, CellSettings(), groups, cells_file=table)
-    features = BaseFeatures(weights, FeatureCache(), lambda text: echo(text, err=True))
-    cells = of_examples(examples, features.passes(examples.pixels, MODEL, CELL_AUGMENTATION))
+    cells = read_cells(all_idb1, pbc, groups, table, weights)
     echo(
         "| trained on | judged | leucocytes called other | blasts called other "
         "| other called leucocyte | healthy called blast | AUC, blasts against leucocytes |"
@@ -127,6 +124,16 @@ def main(
     for name, trained in trained_on.items():
         scores = _in_folds(cells, trained, seed)
         _print_row(name, "ALL-IDB1, in folds", cells, there, scores, first)
+
+
+def read_cells(
+    all_idb1: Path, pbc: Path, groups: Path | None, table: Path | None, weights: Path
+) -> Cells:
+    """Return the cells of ALL-IDB1 and PBC with features of a base, as the options name them."""
+    datasets = read_cell_datasets([all_idb1, pbc])
+    examples = read_cell_examples(datasets, CellSettings(), groups, cells_file=table)
+    features = BaseFeatures(weights, FeatureCache(), lambda text: echo(text, err=True))
+    return of_examples(examples, features.passes(examples.pixels, MODEL, CELL_AUGMENTATION))
 
 
 def of_examples(examples: CellExamples, passes: list[Floats]) -> Cells:

@@ -16,16 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....runtime.cells.field_rule import OTHER
-from ....runtime.cells.settings import CellSettings
 from ....runtime.metrics.intervals import wilson
 from ....runtime.terminal import echo
-from ....train.data.cells.reading import read_cell_examples
-from ....train.data.cells.sources import read_cell_datasets
-from ....train.fitting.augmentation import CELL_AUGMENTATION
-from ....train.fitting.feature_cache import FeatureCache
-from .base_features import BaseFeatures
-from .compositions import BLAST, EVEN, HEALTHY, LEUCOCYTES, Cells, fit_probe, of_examples
-from .variants import MODEL
+from .compositions import BLAST, EVEN, HEALTHY, LEUCOCYTES, Cells, fit_probe, read_cells
 
 LIMITS = (0.0, 0.6, 0.7, 0.8, 0.9)  # 0: the likeliest label
 Mask = NDArray[np.bool_]
@@ -39,10 +32,7 @@ Mask = NDArray[np.bool_]
 @click.option("--weights", required=True, type=click.Path(path_type=Path, exists=True))
 def main(all_idb1: Path, pbc: Path, groups: Path | None, table: Path | None, weights: Path) -> None:
     """Print a Markdown table with a row for each microscope that is left out, and each limit."""
-    datasets = read_cell_datasets([all_idb1, pbc])
-    examples = read_cell_examples(datasets, CellSettings(), groups, cells_file=table)
-    features = BaseFeatures(weights, FeatureCache(), lambda text: echo(text, err=True))
-    cells = of_examples(examples, features.passes(examples.pixels, MODEL, CELL_AUGMENTATION))
+    cells = read_cells(all_idb1, pbc, groups, table, weights)
     echo(
         "| trained on | left out | limit | leucocytes called other | blasts called other "
         "| smudges called other | other bodies called other |"

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....runtime.cells.types import Cell, Detection
+from ....train.bodies.network import PITCH
 from .planes import Floats
 
-PITCH = 2.0  # pixels of a plane per pixel of a map
 NEAR = 3  # pixels of a map: two peaks of one body are not nearer than that
 NUCLEUS = 0.675  # radius of a nucleus in erythrocyte diameters, where it was not measured
 PEAK = 0.3  # least score of a body that is a cell by itself

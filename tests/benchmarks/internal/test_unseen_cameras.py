@@ -19,6 +19,8 @@ from alledge.benchmarks.internal.adoption import (
     turned_cells,
 )
 from alledge.errors import UsageError
+from alledge.export.convert.calibration_images import in_turn
+from alledge.train.fitting.augmentation import CELL_AUGMENTATION, NO_AUGMENTATION
 
 
 def test_the_eight_views_are_turns_and_mirrored_turns() -> None:
@@ -31,7 +33,7 @@ def test_the_eight_views_are_turns_and_mirrored_turns() -> None:
 
 def test_calibration_images_of_two_sources_take_turns() -> None:
     first, second = (np.full((count, 2, 2, 3), count, np.uint8) for count in (5, 3))
-    mixed = calibration_sources.in_turn(first, second)
+    mixed = in_turn(first, second)
     assert mixed[:, 0, 0, 0].tolist() == [5, 3] * 3
 
 
@@ -127,3 +129,13 @@ def test_checked_cells_and_other_fields_share_no_field(
     assert not checked & others
     assert len(checked | others) == 8
     assert ("Im001_1.jpg" in checked) == ("Im003_1.jpg" in checked)
+
+
+def test_augmented_copies_are_changed_and_the_same_again() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
+    copies = calibration_sources.augmented_copies(images, CELL_AUGMENTATION)
+    assert copies.shape == images.shape
+    assert copies.dtype == np.uint8
+    assert all((copy != image).any() for copy, image in zip(copies, images, strict=True))
+    assert np.array_equal(copies, calibration_sources.augmented_copies(images, CELL_AUGMENTATION))
+    assert np.array_equal(images, calibration_sources.augmented_copies(images, NO_AUGMENTATION))

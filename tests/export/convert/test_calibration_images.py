@@ -12,7 +12,6 @@ from alledge.errors import DataError, ExportError
 from alledge.export.convert.calibration_images import (
     MAX_IMAGES,
     CalibrationImages,
-    augmented_copies,
     choose_balanced,
     load_folder,
 )
@@ -21,7 +20,6 @@ from alledge.export.gate.fold_artifacts import FoldArtifacts
 from alledge.export.source_run import read_run_images
 from alledge.runtime.image_settings import ImageSettings
 from alledge.runtime.imaging import load_rgb
-from alledge.train.fitting.augmentation import CELL_AUGMENTATION, NO_AUGMENTATION
 
 
 @given(st.permutations([(f"{kind}{number}", kind) for kind in "abc" for number in range(40)]))
@@ -36,16 +34,6 @@ def test_a_rare_kind_is_chosen_whole():
     chosen = choose_balanced(items, lambda item: f"{item}", lambda item: item[0])
     assert len(chosen) == MAX_IMAGES
     assert sum(kind == "rare" for kind, _ in chosen) == 5
-
-
-def test_augmented_copies_are_changed_and_the_same_again():
-    images = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
-    copies = augmented_copies(images, CELL_AUGMENTATION)
-    assert copies.shape == images.shape
-    assert copies.dtype == np.uint8
-    assert all((copy != image).any() for copy, image in zip(copies, images, strict=True))
-    assert np.array_equal(copies, augmented_copies(images, CELL_AUGMENTATION))
-    assert np.array_equal(images, augmented_copies(images, NO_AUGMENTATION))
 
 
 def test_a_folder_of_any_layout_is_read_by_the_image_loader_of_the_device(tmp_path):

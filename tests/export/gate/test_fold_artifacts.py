@@ -14,11 +14,10 @@ def test_a_fold_that_was_scored_ahead_is_not_converted_again(tiny_run, tmp_path)
     run_images = read_run_images(tiny_run)
     with JobRunner(tmp_path) as jobs:
         folds = FoldArtifacts(tiny_run, run_images, jobs, tmp_path / "folds", "float32")
-        end = jobs.run_in_background(
+        jobs.run_in_background(
             partial(folds.scores, "tflite", Recipe(), fold) for fold in tiny_run.fold_numbers
         )
         first = folds.scores("tflite", Recipe(), tiny_run.fold_numbers[0])
-        end()
         for fold in tiny_run.fold_numbers:
             scores = folds.scores("tflite", Recipe(), fold)
             assert len(scores) == len(run_images.tested_images(fold))

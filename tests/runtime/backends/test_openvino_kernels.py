@@ -13,22 +13,23 @@ from alledge.runtime.backends.openvino_kernels import NEWEST_INSTRUCTIONS, VARIA
 from alledge.runtime.bundle.finding import builtin_folder
 
 PRIMITIVES = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import openvino
 from alledge.runtime.backends.openvino import OpenvinoBackend
 backend = OpenvinoBackend(Path(sys.argv[1]), 1, 1, None)
+assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX512_CORE_FP16"
 nodes = backend._models[0].get_runtime_model().get_ordered_ops()
 sys.stdout.write(json.dumps([node.get_rt_info()["primitiveType"].astype(str) for node in nodes]))
 """
 
 
-def primitives(**environment: str) -> list[str]:
+def primitives() -> list[str]:
     """Return the kernels of the built-in int8 artifact, in a new process."""
     variables = {name: value for name, value in os.environ.items() if name != VARIABLE}
     command = [sys.executable, "-c", PRIMITIVES, str(builtin_folder() / "model.xml")]
     output = subprocess.run(
-        command, env=variables | environment, capture_output=True, check=True, encoding="utf-8"
+        command, env=variables, capture_output=True, check=True, encoding="utf-8"
     ).stdout
     names: list[str] = json.loads(output)
     return names
