@@ -111,7 +111,7 @@ def export_run(
             }
             _write_bundle(prepared, artifacts)
         finally:
-            _write_log(options.out, jobs.log)
+            jobs.report_log()
     return ExportOutcome(options, artifacts, jobs.log, time.monotonic() - began, jobs.peak_mib)
 
 

@@ -92,6 +92,11 @@ class JobRunner:
         self._threads.append(thread)
         thread.start()
 
+    def report_log(self) -> None:
+        """Call `on_log` once more; a step of another thread that ends now waits for it."""
+        with self._lock:
+            self.on_log(self.log)
+
     def limit(self, at_most: int) -> None:
         """Have at most so many processes of one toolkit from now on."""
         self._workers.at_most = at_most

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import psutil
@@ -259,3 +260,21 @@ def test_a_worker_ends_during_its_step_if_the_export_is_killed(tmp_path):
     assert done.returncode == -9
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(int(done.stdout)).wait(timeout=30)
+
+
+def test_the_log_is_reported_by_one_thread_at_a_time(tmp_path):
+    inside, most = [], []
+
+    def on_log(log):
+        inside.append(log)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+
+    with JobRunner(tmp_path, on_log=on_log) as jobs:
+        threads = [threading.Thread(target=jobs.report_log) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert most == [1] * 8
