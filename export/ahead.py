@@ -18,7 +18,7 @@ from .options import ExportOptions
 # Memory to convert a network: what TensorFlow and the converters need, and a multiple of the file.
 TENSORFLOW_MIB, MEMORY_PER_SIZE = 1500, 16
 
-Tasks = tuple[tuple[str, Callable[[], object]], ...]  # the format of each task, and the task
+Task = tuple[str, Callable[[], object]]  # the format of a task, and the task
 
 
 class ConversionsAhead:
@@ -31,26 +31,23 @@ class ConversionsAhead:
     ----------
     jobs : JobRunner, optional
         Needed if there are tasks.
-    networks : sequence of sequence of (str, callable)
-        The tasks of each network, with the format of each. A network has one thread.
+    tasks : sequence of (str, callable)
+        In the order in which they begin, with the format of each.
     at_once : int
-        Number of networks that may be converted at the same time.
+        Number of tasks that may be done at the same time.
     """
 
     def __init__(
-        self,
-        jobs: JobRunner | None = None,
-        networks: Sequence[Tasks] = (),
-        at_once: int = 1,
+        self, jobs: JobRunner | None = None, tasks: Sequence[Task] = (), at_once: int = 1
     ) -> None:
         self._jobs, self._at_once = jobs, at_once
-        self._waiting = deque(networks)
-        self._unfinished = Counter(name for tasks in networks for name, _ in tasks)
+        self._waiting = deque(tasks)
+        self._unfinished = Counter(name for name, _ in tasks)
         self._changed = threading.Condition()
         self._start_threads(1)
 
     def use_all_threads(self) -> None:
-        """Convert as many networks at once as allowed from now on."""
+        """Do as many tasks at once as allowed from now on."""
         self._start_threads(self._at_once - 1)
 
     def wait(self, format_name: str | None = None) -> None:
@@ -71,11 +68,10 @@ class ConversionsAhead:
         """Yield what one thread does next; several threads have one of these each."""
         while True:
             try:
-                tasks = self._waiting.popleft()
+                name, task = self._waiting.popleft()
             except IndexError:
                 return
-            for name, task in tasks:
-                yield partial(self._do, name, task)
+            yield partial(self._do, name, task)
 
     def _do(self, name: str, task: Callable[[], object]) -> None:
         try:
@@ -98,17 +94,18 @@ def convert_ahead(
     at_once = folds_at_once(options.run.model_path)
     if at_once == 1:
         return ConversionsAhead()
-    model = {
+    model: dict[str, Callable[[], object]] = {
         name: partial(conversion.artifact, name, options.precision, recipe, artifacts / name)
         for name, recipe in first.items()
     }
     if folds is not None:
-        # A thread converts a network to all formats, which need the same float graph.
-        of_folds: list[Tasks] = [
-            tuple((name, partial(folds.scores, name, first[name], fold)) for name in first)
-            for fold in options.run.fold_numbers
-        ]
-        return ConversionsAhead(jobs, [tuple(model.items()), *of_folds], at_once)
+        # TFLite first: it takes longest, and measures what the other formats need too.
+        tasks: list[Task] = []
+        for name, recipe in first.items():
+            tasks.append((name, model[name]))
+            for fold in options.run.fold_numbers:
+                tasks.append((name, partial(folds.scores, name, recipe, fold)))
+        return ConversionsAhead(jobs, tasks, at_once)
     if "tflite" in model:
         jobs.run_in_background([model.pop("tflite")])
     corrected = "tflite" in first and first["tflite"].correction

@@ -242,8 +242,8 @@ def _band(gate: Json) -> str:
         return ""
     return (
         f"\n\nThe conversion moves calibrated scores near the threshold by up to "
-        f"{band['shift']:.3f} (0.95 quantile). The indeterminate band reaches so far from the "
-        f"threshold: {band['to_review']} of {gate['images']} images go to a person, "
-        f"{band['to_review_fitted']} with the fitted band alone, {band['to_review_float']} with "
-        "the float model."
+        f"{band['shift']:.3f} (0.95 quantile of the nearest images). The indeterminate band "
+        f"reaches so far from the threshold: {band['to_review']} of {gate['images']} images go "
+        f"to a person, {band['to_review_fitted']} with the fitted band alone, "
+        f"{band['to_review_float']} with the float model."
     )

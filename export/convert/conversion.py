@@ -1,7 +1,8 @@
-"""Converts one network and scores images with it; every step runs in a new process."""
+"""Converts one network and scores images with it; worker processes do the steps."""
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any, cast
@@ -199,8 +200,9 @@ class Conversion:
         }
 
     def _score(self, images: Images, title: str, step: str, **job: Any) -> Scores:
-        images_file, scores_file = self._folder / "images.npy", self._folder / "scores.npy"
-        np.save(images_file, images)
-        self._jobs.run(title, step, images=images_file, out=scores_file, **job)
-        scores: Scores = np.load(scores_file)
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            images_file, scores_file = Path(folder) / "images.npy", Path(folder) / "scores.npy"
+            np.save(images_file, images)
+            self._jobs.run(title, step, images=images_file, out=scores_file, **job)
+            scores: Scores = np.load(scores_file)
         return scores

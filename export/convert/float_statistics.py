@@ -19,8 +19,8 @@ from ..types import Images
 from .serving_graph import INPUT_NAME
 
 DENSE = ("MatMul", "Gemm")
-# The means of channels need fewer images than the ranges of activations.
-BIAS_IMAGES = 24
+# The means of channels need fewer images than the ranges of activations (docs/export.md).
+BIAS_IMAGES = 8
 CHANNEL_AXES = (0, 2, 3)  # the axes of NCHW that the mean of a channel is taken over
 
 Floats32 = NDArray[np.float32]
@@ -35,7 +35,7 @@ class FloatStatistics:
     ranges : dict of str to (2,) ndarray of float32
         The lowest and the highest value of each activation, by the name of its tensor.
     means : dict of str to (C,) ndarray of float32
-        The mean of each output channel of a convolution on the first 24 images, by the name of its
+        The mean of each output channel of a convolution on the first 8 images, by the name of its
         node.
     features : (N, D) ndarray of float32
         The input of the last dense layer for each image.

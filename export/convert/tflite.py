@@ -23,13 +23,13 @@ from .kept_network import kept_network
 from .last_layer import LastLayer, refit
 from .layer_names import match_layer
 from .quantization_recipes import Recipe
+from .tflite_ranges import with_ranges
 
 FLOAT, CALIBRATED, RANKED = "float.tflite", "calibrated.tflite", "ranked-tflite.json"
-# More make the conversion slower and no nearer to the float model (docs/export.md).
-RANGE_IMAGES = 32
 RANKING_IMAGES = 8
-DENSE = "FULLY_CONNECTED"
-LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE, "ADD", "MUL", "CONCATENATION", "MEAN"})
+DENSE, POOLED = "FULLY_CONNECTED", "MEAN"
+WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", DENSE})
+LAYERS = WEIGHTED | {"ADD", "MUL", "CONCATENATION", POOLED}
 
 
 def convert(
@@ -137,17 +137,17 @@ def _integer(
     file = sources / CALIBRATED
     if not file.is_file():
         corrected, _ = correct_tflite((sources / FLOAT).read_bytes(), biases)
-        content = _calibrated(corrected, calibration[:RANGE_IMAGES])
+        content = with_ranges(corrected, calibration)
         with replace_file(file) as partial:
             partial.write_bytes(content)
     calibrated = file.read_bytes()
-    last, chosen = _last_layer(calibrated), []
+    in_float, chosen = _in_float(calibrated), []
     if recipe.float_layers:
         ranked = json_cache.cached_json(
-            sources / RANKED, lambda: _costliest(calibrated, last, calibration)
+            sources / RANKED, lambda: _costliest(calibrated, in_float, calibration)
         )
         chosen = ranked[: recipe.float_layers]
-    content = bytes(mlir_quantize(calibrated, denylisted_nodes=last + chosen))
+    content = bytes(mlir_quantize(calibrated, denylisted_nodes=in_float + chosen))
     if logits is None and (layer := _dense_layer(bytearray((sources / FLOAT).read_bytes()))):
         logits = layer.logits(layer.features(calibration))
     return _refitted(content, logits, calibration), chosen
@@ -226,15 +226,6 @@ def _features(content: bytearray, images: Images) -> Scores:
     return np.asarray(rows, dtype=np.float32)
 
 
-def _calibrated(float_graph: bytes, calibration: Images) -> bytes:
-    """Return a float graph with the range of every tensor on the calibration images."""
-    from tensorflow.lite.python.optimize.calibrator import Calibrator
-
-    return bytes(
-        Calibrator(float_graph).calibrate(lambda: ([image[None]] for image in calibration))
-    )
-
-
 def _operations(content: bytes) -> list[tuple[str, list[str]]]:
     """Return the kind and the names of the output tensors of every operation, in order."""
     return [
@@ -243,11 +234,18 @@ def _operations(content: bytes) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _last_layer(content: bytes) -> list[str]:
-    """Return the tensors from the last dense layer on, which always stay in float."""
+def _in_float(content: bytes) -> list[str]:
+    """Return the tensors that always stay in float, as in ONNX: those at both ends of the graph.
+
+    Those before the first layer with weights scale the pixels, those after the last convolution
+    average its output.
+    """
     operations = _operations(content)
-    start = max(index for index, (kind, _) in enumerate(operations) if kind == DENSE)
-    return [name for _, outputs in operations[start:] for name in outputs]
+    weighted = [place for place, (kind, _) in enumerate(operations) if kind in WEIGHTED]
+    dense = max(place for place, (kind, _) in enumerate(operations) if kind == DENSE)
+    pooled = [place for place, (kind, _) in enumerate(operations) if kind == POOLED]
+    places = [*range(weighted[0]), *pooled, *range(dense, len(operations))]
+    return [name for place in places for name in operations[place][1]]
 
 
 def _costliest(calibrated: bytes, in_float: list[str], calibration: Images) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,7 @@ class FoldArtifacts:
         self._precision, self._given, self._say = precision, given, say
         self._conversions: dict[int, Conversion] = {}
         self._scores: dict[tuple[str, Recipe, int], Scores] = {}
-        self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: defaultdict[Hashable, threading.Lock] = defaultdict(threading.Lock)
 
     def scores(self, format_name: str, recipe: Recipe, fold: int) -> Scores:
         """Return the raw scores that a fold's artifact gives the images that test the fold.
@@ -68,8 +68,9 @@ class FoldArtifacts:
         """
         key = (format_name, recipe, fold)
         with self._locks[fold]:
+            conversion = self._conversion(fold)
+        with self._locks[format_name, fold]:
             if key not in self._scores:
-                conversion = self._conversion(fold)
                 folder = self._folder / f"fold{fold}" / "artifact"
                 artifact, _ = conversion.artifact(format_name, self._precision, recipe, folder)
                 images = self._run_images.images[self._run_images.tested_images(fold)]

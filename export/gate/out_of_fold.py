@@ -21,8 +21,9 @@ from ..types import DecisionRule, Floats, Indices, Mask, Scores
 from .field_units import FieldUnits, field_thresholds
 
 NEAR = 0.25  # calibrated probability
-MIN_NEAR = 8  # images; fewer near the threshold say little
+MIN_NEAR = 20  # images; of fewer, no difference would be above their 0.95 quantile
 SHIFT_QUANTILE = 0.95
+SMALLEST = 1e-6  # a probability of 0 has no log-odds
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,13 @@ class OutOfFoldPredictions:
         """Return an artifact's rule with a wider indeterminate band, and the reach of the band.
 
         The band reaches at least as far from the threshold as the conversion moves scores there,
-        so that an image which the float model puts on the other side goes to a person.
+        so that an image which the float model puts on the other side goes to a person. Its reach
+        is the farther of both distances, as a probability.
         """
         float_p = self.calibrated(self.float_scores[rows], self.float_rule)
         artifact_p = self.calibrated(artifact_scores, rule)
-        shift = score_shift(float_p, artifact_p, rule.thresholds.threshold)
+        threshold = rule.thresholds.threshold
+        shift = odds_shift(float_p, artifact_p, threshold)
         thresholds, field = _reaching(rule.thresholds, shift), rule.field
         if self.fields is not None and field is not None and self.float_rule.field is not None:
             float_cells = self.leucocytes(self.float_scores[rows], self.float_rule)
@@ -165,9 +168,11 @@ class OutOfFoldPredictions:
             artifact_cells = self.leucocytes(artifact_scores, rule)
             after = self.fields.probabilities(rows, artifact_cells, field)
             if len(after):
-                moved = score_shift(before, after, field.threshold)
+                moved = odds_shift(before, after, field.threshold)
                 field = replace(field, band=_reaching(field_thresholds(field), moved).band)
-        return DecisionRule(rule.temperature, thresholds, field), shift
+        low, high = _reach(threshold, shift)
+        reach = max(threshold - low, high - threshold)
+        return DecisionRule(rule.temperature, thresholds, field), reach
 
     def in_band(self, scores: Scores, rule: DecisionRule) -> int:
         """Return how many images are in the indeterminate band of a rule."""
@@ -207,15 +212,29 @@ def leucocyte_probabilities(
 
 
 def _reaching(thresholds: Thresholds, shift: float) -> Thresholds:
-    """Return a threshold whose band reaches at least so far to both sides."""
-    threshold, (low, high) = thresholds.threshold, thresholds.band
+    """Return a threshold whose band reaches at least so far to both sides, in log-odds."""
+    (low, high), ends = thresholds.band, _reach(thresholds.threshold, shift)
     # the fitted band may lie on one side of the threshold
-    band = (max(min(low, threshold - shift), 0.0), min(max(high, threshold + shift), 1.0))
-    return Thresholds(threshold, band)
+    return Thresholds(thresholds.threshold, (min(low, ends[0]), max(high, ends[1])))
 
 
-def score_shift(float_p: Floats, artifact_p: Floats, threshold: float) -> float:
-    """Return how far a conversion moves calibrated scores near the threshold, in [0, 1].
+def _reach(threshold: float, shift: float) -> tuple[float, float]:
+    """Return the probabilities that are so many log-odds below and above a threshold."""
+    odds = _log_odds(np.asarray(threshold))
+    low, high = 1 / (1 + np.exp(shift - odds)), 1 / (1 + np.exp(-shift - odds))
+    return float(low), float(high)
+
+
+def _log_odds(p: Floats) -> Floats:
+    inside = np.clip(p, SMALLEST, 1 - SMALLEST)
+    return np.log(inside / (1 - inside))
+
+
+def odds_shift(float_p: Floats, artifact_p: Floats, threshold: float) -> float:
+    """Return how far a conversion moves scores near the threshold, in log-odds.
+
+    A probability near 0 or 1 hardly moves, whatever a conversion does to the logits. So images far
+    from the threshold say nothing about the probabilities near it, and something about log-odds.
 
     Parameters
     ----------
@@ -228,10 +247,11 @@ def score_shift(float_p: Floats, artifact_p: Floats, threshold: float) -> float:
     -------
     float
         The 0.95 quantile of the differences of images that either model puts within 0.25 of the
-        threshold; of all images where fewer than 8 are so near. Of 20 images or fewer it is the
-        largest difference.
+        threshold; of the 20 nearest where fewer are so near. Of 20 images it is the largest
+        difference.
     """
-    moved = np.abs(float_p - artifact_p)
-    near = np.minimum(np.abs(float_p - threshold), np.abs(artifact_p - threshold)) <= NEAR
-    chosen = moved[near] if np.sum(near) >= MIN_NEAR else moved
-    return float(np.quantile(chosen, SHIFT_QUANTILE, method="higher"))
+    distance = np.minimum(np.abs(float_p - threshold), np.abs(artifact_p - threshold))
+    near = max(int(np.sum(distance <= NEAR)), MIN_NEAR)
+    chosen = np.argsort(distance, kind="stable")[:near]
+    moved = np.abs(_log_odds(float_p[chosen]) - _log_odds(artifact_p[chosen]))
+    return float(np.quantile(moved, SHIFT_QUANTILE, method="higher"))

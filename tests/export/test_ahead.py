@@ -21,8 +21,7 @@ def test_waiting_for_a_format_waits_for_its_tasks_only(jobs):
         onnx_may_go.wait()
         done.append("onnx")
 
-    tasks = (("tflite", lambda: done.append("tflite")), ("onnx", onnx))
-    ahead = ConversionsAhead(jobs, [tasks])
+    ahead = ConversionsAhead(jobs, [("tflite", lambda: done.append("tflite")), ("onnx", onnx)])
     ahead.wait("tflite")
     assert done == ["tflite"]
     onnx_may_go.set()
@@ -36,15 +35,15 @@ def test_a_task_that_fails_is_finished_and_the_others_are_done(jobs):
     def fail():
         raise ValueError("no such graph")
 
-    ahead = ConversionsAhead(jobs, [(("tflite", fail), ("tflite", lambda: done.append(1)))])
+    ahead = ConversionsAhead(jobs, [("tflite", fail), ("tflite", lambda: done.append(1))])
     ahead.wait("tflite")
     assert done == [1]
 
 
-def test_two_networks_are_converted_at_once(jobs):
-    both = threading.Barrier(2)
-    networks = [(("tflite", both.wait), ("onnx", lambda: None)), (("tflite", both.wait),)]
-    ahead = ConversionsAhead(jobs, networks, at_once=2)
+def test_two_tasks_are_done_at_once(jobs):
+    both = threading.Barrier(2, timeout=20)
+    tasks = [("tflite", both.wait), ("onnx", both.wait), ("openvino", lambda: None)]
+    ahead = ConversionsAhead(jobs, tasks, at_once=2)
     ahead.use_all_threads()
     ahead.wait()
     assert not both.broken

@@ -12,6 +12,7 @@ from alledge.runtime.backends import load_backend
 # The operations between float and integer tensors.
 CONVERSIONS = {"CAST", "QUANTIZE", "DEQUANTIZE"}
 INTEGERS = {"int8", "int32"}  # biases, axes and shapes have 32 bits
+WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 HALF_RANGE = 64  # of an 8-bit weight, so that the sum of two products fits into 16 bits
 
 
@@ -20,7 +21,7 @@ def references(bundle):
         return archive["inputs"]
 
 
-def test_int8_tflite_has_its_last_layer_in_float_and_the_rest_in_integers(int8_bundle):
+def test_int8_tflite_has_both_ends_in_float_and_the_rest_in_integers(int8_bundle):
     from ai_edge_litert.interpreter import Interpreter
 
     content = (int8_bundle.path / "model.tflite").read_bytes()
@@ -30,13 +31,17 @@ def test_int8_tflite_has_its_last_layer_in_float_and_the_rest_in_integers(int8_b
     assert interpreter.get_output_details()[0]["dtype"] == np.float32
     kinds = {row["index"]: np.dtype(row["dtype"]).name for row in interpreter.get_tensor_details()}
     operations = [row for row in interpreter._get_ops_details() if row["op_name"] != "DELEGATE"]
-    last = max(n for n, row in enumerate(operations) if row["op_name"] == "FULLY_CONNECTED")
-    for row in operations[:last]:
+    weighted = [n for n, row in enumerate(operations) if row["op_name"] in WEIGHTED]
+    pooled = [n for n, row in enumerate(operations) if row["op_name"] == "MEAN"]
+    first, last = weighted[0], weighted[-1]
+    for number, row in enumerate(operations):
         if row["op_name"] not in CONVERSIONS:
             used = {kinds[index] for index in (*row["inputs"], *row["outputs"]) if index >= 0}
-            assert used <= INTEGERS, row
-    for row in operations[last:]:
-        assert {kinds[index] for index in row["outputs"]} == {"float32"}
+            at_an_end = number < first or number in pooled or number >= last
+            if at_an_end:
+                assert {kinds[index] for index in row["outputs"]} == {"float32"}, row
+            else:
+                assert used <= INTEGERS, row
     scores = np.concatenate(
         [
             load_backend("tflite", int8_bundle.path / "model.tflite").predict(i[None])

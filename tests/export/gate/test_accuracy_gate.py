@@ -8,7 +8,7 @@ import pytest
 from alledge.errors import ExportError
 from alledge.export.convert.quantization_recipes import Recipe
 from alledge.export.gate.accuracy_gate import HOLDOUT, Budget, Gate, lost_rate
-from alledge.export.gate.out_of_fold import OutOfFoldPredictions, score_shift
+from alledge.export.gate.out_of_fold import OutOfFoldPredictions, odds_shift
 from alledge.export.types import DecisionRule
 from alledge.runtime.metrics.decisions import Thresholds
 
@@ -230,18 +230,39 @@ def test_the_band_that_ships_reaches_as_far_as_scores_moved_and_the_figures_do_n
     rows = np.arange(len(predictions.truth))
     fitted = predictions.fit_rule(rows, moved).thresholds
     assert band["shift"] > 0.01
-    low, high = max(rule.threshold - band["shift"], 0), min(rule.threshold + band["shift"], 1)
+    float_p = predictions.calibrated(predictions.float_scores, predictions.float_rule)
+    artifact_p = predictions.calibrated(moved, assessment.rule)
+    shift = odds_shift(float_p, artifact_p, rule.threshold)
+    odds = log_odds(np.array(rule.threshold))
+    low, high = 1 / (1 + np.exp(shift - odds)), 1 / (1 + np.exp(-shift - odds))
     assert rule.band[0] == pytest.approx(min(fitted.band[0], low), abs=1e-5)
     assert rule.band[1] == pytest.approx(max(fitted.band[1], high), abs=1e-5)
+    assert band["shift"] == pytest.approx(max(high - rule.threshold, rule.threshold - low))
     assert rule.band != fitted.band
     assert band["to_review"] > band["to_review_fitted"]
 
 
-def test_a_shift_is_measured_near_the_threshold_if_enough_images_are_there():
-    float_p = np.concatenate([np.full(10, 0.5), np.full(90, 0.01)])
-    artifact_p = np.concatenate([np.full(10, 0.6), np.full(90, 0.02)])
-    assert score_shift(float_p, artifact_p, 0.5) == pytest.approx(0.1)
-    assert score_shift(float_p[7:], artifact_p[7:], 0.5) == pytest.approx(0.01)
+def test_a_shift_is_measured_on_the_images_near_the_threshold():
+    float_p = np.concatenate([np.full(30, 0.5), np.full(90, 0.01)])
+    artifact_p = np.concatenate([np.full(30, 0.6), np.full(90, 0.2)])
+    assert odds_shift(float_p, artifact_p, 0.5) == pytest.approx(log_odds(0.6))
+
+
+def test_a_shift_of_few_images_near_the_threshold_is_the_largest_of_the_nearest():
+    float_p = np.concatenate([np.full(3, 0.5), np.full(17, 0.1), np.full(90, 0.001)])
+    artifact_p = np.concatenate([np.full(3, 0.55), np.full(17, 0.05), np.full(90, 0.1)])
+    moved = log_odds(0.1) - log_odds(0.05)
+    assert odds_shift(float_p, artifact_p, 0.5) == pytest.approx(moved)
+
+
+def test_a_shift_of_saturated_scores_is_not_taken_for_none():
+    float_p, artifact_p = np.full(20, 0.9999), np.full(20, 0.9998)
+    assert np.abs(float_p - artifact_p).max() < 0.001
+    assert odds_shift(float_p, artifact_p, 0.5) == pytest.approx(0.693, abs=0.001)
+
+
+def log_odds(p):
+    return np.log(p / (1 - p))
 
 
 @pytest.mark.parametrize(("lost", "positives"), [(0, 39), (1, 39), (0, 0)])
