@@ -37,7 +37,9 @@ CAPABILITIES: dict[tuple[str, str], Capability] = {
         "weights int8, activations quantized at run time, by the older quantizer: the newer one "
         "writes FULLY_CONNECTED version 12, which tflite-runtime 2.14 cannot load"
     ),
-    ("tflite", "int8"): Capability("full integer, the last dense layer and its softmax in float"),
+    ("tflite", "int8"): Capability(
+        "integer; the scaling of the pixels, the average and the last dense layer in float"
+    ),
     ("onnx", "float32"): Capability("float32 throughout"),
     ("onnx", "float16"): Capability("weights and activations float16, input and output unchanged"),
     ("onnx", "dynamic"): Capability(

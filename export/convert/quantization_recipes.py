@@ -65,7 +65,7 @@ QUANTIZED_ONNX = (
     Recipe(correction="bias", float_layers=12),
 )
 INT8_LADDERS: dict[str, tuple[Recipe, ...]] = {
-    # TFLite's calibrator measures minima and maxima only.
+    # `tflite_ranges` measures minima and maxima only.
     "tflite": (
         Recipe(correction="bias"),
         Recipe(correction="bias", float_layers=4),
