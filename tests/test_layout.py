@@ -24,13 +24,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     # reads the images and the networks of a run
     "benchmarks/internal/adoption": {"benchmarks", "train", "export", "runtime"},
     "benchmarks/internal/feature_guards": {"benchmarks", "train", "export", "runtime"},
+    # converts the networks of a run in other ways than an export
+    "benchmarks/internal/converters": {"benchmarks", "train", "export", "runtime"},
     # draws generated cells, and reads the predictions of a run
     "benchmarks/internal/unusual_fields": {"benchmarks", "train", "runtime"},
 }
 PACKAGES = {folder.partition("/")[0] for folder in MAY_IMPORT}
 NOT_INSTALLED = {"benchmarks/internal", "benchmarks/suite"}
 TENSORFLOW = {"tensorflow", "keras"}
-USE_TENSORFLOW = {"train", "export"}
+USE_TENSORFLOW = {"train", "export", "benchmarks/internal/converters"}
 
 FILES = [
     path
@@ -84,7 +86,7 @@ def test_a_package_imports_only_the_packages_it_may(path: Path) -> None:
     allowed = next(MAY_IMPORT[folder] for folder in folders if folder in MAY_IMPORT)
     imported = {module.split(".")[1] for module in modules_imported_by(path) if "." in module}
     assert imported & PACKAGES <= allowed
-    if inside.parts[0] not in USE_TENSORFLOW:
+    if not USE_TENSORFLOW & set(folders):
         assert not {module.split(".")[0] for module, _ in imports_of(path)} & TENSORFLOW
 
 

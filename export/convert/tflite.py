@@ -141,19 +141,19 @@ def _integer(
         with replace_file(file) as partial:
             partial.write_bytes(content)
     calibrated = file.read_bytes()
-    in_float, chosen = _in_float(calibrated), []
+    ends, chosen = in_float(calibrated), []
     if recipe.float_layers:
         ranked = json_cache.cached_json(
-            sources / RANKED, lambda: _costliest(calibrated, in_float, calibration)
+            sources / RANKED, lambda: _costliest(calibrated, ends, calibration)
         )
         chosen = ranked[: recipe.float_layers]
-    content = bytes(mlir_quantize(calibrated, denylisted_nodes=in_float + chosen))
+    content = bytes(mlir_quantize(calibrated, denylisted_nodes=ends + chosen))
     if logits is None and (layer := _dense_layer(bytearray((sources / FLOAT).read_bytes()))):
         logits = layer.logits(layer.features(calibration))
-    return _refitted(content, logits, calibration), chosen
+    return refitted(content, logits, calibration), chosen
 
 
-def _refitted(content: bytes, logits: Floats | None, calibration: Images) -> bytes:
+def refitted(content: bytes, logits: Floats | None, calibration: Images) -> bytes:
     """Return an int8 model whose last dense layer is refitted to the float graph's logits."""
     quantized = bytearray(content)
     layer, stored = _dense_layer(quantized), _stored_layer(quantized)
@@ -234,7 +234,7 @@ def _operations(content: bytes) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _in_float(content: bytes) -> list[str]:
+def in_float(content: bytes) -> list[str]:
     """Return the tensors that always stay in float, as in ONNX: those at both ends of the graph.
 
     Those before the first layer with weights scale the pixels, those after the last convolution
@@ -248,7 +248,7 @@ def _in_float(content: bytes) -> list[str]:
     return [name for place in places for name in operations[place][1]]
 
 
-def _costliest(calibrated: bytes, in_float: list[str], calibration: Images) -> list[str]:
+def _costliest(calibrated: bytes, ends: list[str], calibration: Images) -> list[str]:
     """Return the layers by the noise of quantization relative to their signal, largest first."""
     import tensorflow as tf
     from tensorflow.lite.python.convert import mlir_quantize
@@ -257,7 +257,7 @@ def _costliest(calibrated: bytes, in_float: list[str], calibration: Images) -> l
         difference = values - scale * (quantized.astype(np.int32) - zero_point)
         return float(np.mean(difference**2) / (np.mean(values**2) + 1e-12))
 
-    debugged = mlir_quantize(calibrated, enable_numeric_verify=True, denylisted_nodes=in_float)
+    debugged = mlir_quantize(calibrated, enable_numeric_verify=True, denylisted_nodes=ends)
     debugger = tf.lite.experimental.QuantizationDebugger(
         quant_debug_model_content=debugged,
         debug_dataset=lambda: ([image[None]] for image in calibration[:RANKING_IMAGES]),

@@ -90,7 +90,7 @@ def test_a_tflite_model_gets_the_logits_of_its_float_graph_back(float32_bundle, 
     bias[:] += np.float32(1)
     original = tflite._dense_layer(bytearray(content))
     before = logit_error(tflite._dense_layer(changed), original, fields)
-    refitted = bytearray(tflite._refitted(bytes(changed), float_logits(original, fields), fields))
+    refitted = bytearray(tflite.refitted(bytes(changed), float_logits(original, fields), fields))
     assert logit_error(tflite._dense_layer(refitted), original, fields) < before / 5
 
 
