@@ -87,9 +87,16 @@ def table_row(name: str, run: Run, reference: Run) -> str:
 @click.option("--groups", type=click.Path(path_type=Path), help="CSV file with image,group.")
 @click.option("--cells", type=click.Path(path_type=Path), help="CSV file with image,x,y,label.")
 @click.option("--recipes", default=",".join(RECIPES), show_default=True)
+@click.option("--seed", default=0, show_default=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
 def main(
-    data: Path, weights: str, groups: Path | None, cells: Path | None, recipes: str, out: Path
+    data: Path,
+    weights: str,
+    groups: Path | None,
+    cells: Path | None,
+    recipes: str,
+    seed: int,
+    out: Path,
 ) -> None:
     """Train a run for each recipe, and print a Markdown table of those that are finished."""
     runs: dict[str, Run] = {}
@@ -98,7 +105,7 @@ def main(
         if not (folder / RECORD).is_file():
             options = TrainOptions(
                 model=MODEL, data=data, recipe=RECIPES[name], weights=weights, split=CAMERA,
-                folds=2, groups=groups, out=folder, task="cell", cells_file=cells,
+                folds=2, groups=groups, out=folder, task="cell", cells_file=cells, seed=seed,
             )  # fmt: skip
             train(options, resume=folder.exists())
         runs[name] = load_run(folder)
