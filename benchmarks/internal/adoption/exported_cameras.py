@@ -59,6 +59,22 @@ def main() -> None:
     if run.record["task"] != "cell" or run.record["split"]["kind"] != CAMERA:
         raise RunError(f"{run.path} is no run of cells with a camera split")
     images = read_run_images(run)
+    print_head()
+    formats = arguments.formats.split(",")
+    examples = read_cells(run)
+    for row in table_rows(FLOAT, images.predictions, run, images, examples):
+        print(row, flush=True)
+    for source in arguments.calibration or (EXPORT,):
+        halves = calibration_halves(source, run, images, arguments.cells or ())
+        name = f"{arguments.precision}, {source} cells"
+        for format_name in formats:
+            exported = exported_predictions(run, images, arguments.precision, format_name, halves)
+            for row in table_rows(f"{name}, {format_name}", exported, run, images, examples):
+                print(row, flush=True)
+
+
+def print_head() -> None:
+    """Print the head of the table."""
     titles = (
         *("trained on blasts of", "tested on those of", "network"),
         *(
@@ -71,17 +87,6 @@ def main() -> None:
         *("field AUC", "sensitivity at specificity 0.95", "sensitivity", "specificity"),
     )
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
-    formats = arguments.formats.split(",")
-    examples = read_cells(run)
-    for row in table_rows(FLOAT, images.predictions, run, images, examples):
-        print(row, flush=True)
-    for source in arguments.calibration or (EXPORT,):
-        halves = calibration_halves(source, run, images, arguments.cells or ())
-        name = f"{arguments.precision}, {source} cells"
-        for format_name in formats:
-            exported = exported_predictions(run, images, arguments.precision, format_name, halves)
-            for row in table_rows(f"{name}, {format_name}", exported, run, images, examples):
-                print(row, flush=True)
 
 
 def exported_predictions(
