@@ -18,13 +18,13 @@ from ....runtime.json_documents import read_json
 from ....runtime.metrics.decisions import is_positive
 from ....runtime.metrics.metrics import Json
 from ....train.data.split_types import CAMERA
-from ....train.fitting.augmentation import CELL_AUGMENTATION, NO_AUGMENTATION
+from ....train.fitting.augmentation import NO_AUGMENTATION
 from ....train.fitting.recipe import CELL_FINE_TUNING, Recipe
 from ....train.runs.options import TrainOptions
 from ....train.runs.run_folder import METRICS, RECORD, Run, load_run
 from ....train.runs.session import train
 from .figures import Scores, measure_difference, weighted_auc
-from .variants import GEOMETRY
+from .variants import JITTERED
 
 MODEL = "mobilenetv2"
 DEFAULT = "default"
@@ -36,9 +36,12 @@ RECIPES: dict[str, Recipe] = {
     ),
     "weights-not-averaged": replace(CELL_FINE_TUNING, averaged_epochs=0.0),
     "no-augmentation": replace(CELL_FINE_TUNING, augmentation=NO_AUGMENTATION),
-    "turned-mirrored-shifted": replace(CELL_FINE_TUNING, augmentation=GEOMETRY),
-    "noise-and-jpeg": replace(
-        CELL_FINE_TUNING, augmentation=replace(CELL_AUGMENTATION, noise=0.03, jpeg=60)
+    "jittered": replace(CELL_FINE_TUNING, augmentation=JITTERED),
+    "jittered-noise-and-jpeg": replace(
+        CELL_FINE_TUNING, augmentation=replace(JITTERED, noise=0.03, jpeg=60)
+    ),
+    "jittered-weights-not-averaged": replace(
+        CELL_FINE_TUNING, augmentation=JITTERED, averaged_epochs=0.0
     ),
 }
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ....runtime.cells.crop_settings import CropSettings
-from ....train.fitting.augmentation import CELL_AUGMENTATION, NO_AUGMENTATION, Augmentation
+from ....train.fitting.augmentation import CELL_AUGMENTATION, Augmentation
 
 CELL, FIELD, CAMERA, COUNT = "cell", "field", "camera", "count"
 MODEL = "mobilenetv2"
 MODELS = "model"  # the group of rows that are repeated for every model
 FIELD_SIZE = 224  # pixels of a whole field, as in the study of fields
 CROP = CropSettings()
-GEOMETRY = replace(NO_AUGMENTATION, flip=True, rotation=180.0, shift=0.04)
+GEOMETRY = CELL_AUGMENTATION
+JITTERED = replace(GEOMETRY, scale=0.15, stain=0.2, blur=0.008, white_point=0.05)
 # One change of colour, focus or size at a time, on top of rotated and mirrored copies.
 JITTERS: dict[str, dict[str, Any]] = {
     "stain jitter": {"stain": 0.3},
@@ -107,8 +108,8 @@ def _augmentation_rows() -> list[Variant]:
     return [
         row("rotation, mirroring, shift", GEOMETRY),
         *(row(f"… + {name}", replace(GEOMETRY, **change)) for name, change in JITTERS.items()),
-        row("default", CELL_AUGMENTATION),
-        row("default, no white balance", CELL_AUGMENTATION, crop=plain),
+        row("stain, white point, blur and size jitter", JITTERED),
+        row("… no white balance", JITTERED, crop=plain),
     ]
 
 
@@ -117,19 +118,19 @@ def _model_rows(model: str) -> list[Variant]:
     extended = replace(
         cell,
         name=f"{model}: cells, augmented, extra negatives",
-        augmentation=CELL_AUGMENTATION,
+        augmentation=JITTERED,
         negatives=True,
     )
     return [
         replace(cell, name=f"{model}: whole field", unit=FIELD),
         cell,
-        replace(cell, name=f"{model}: cells, augmented", augmentation=CELL_AUGMENTATION),
+        replace(cell, name=f"{model}: cells, augmented", augmentation=JITTERED),
         extended,
         replace(extended, name=f"{extended.name}, balanced by source", balanced=True),
         replace(
             cell,
             name=f"{model}: cells, augmented, random base",
-            augmentation=CELL_AUGMENTATION,
+            augmentation=JITTERED,
             random_base=True,
         ),
     ]
