@@ -1,6 +1,6 @@
 """Measures the ranges of a float TFLite graph, which TFLite's quantizer reads from the file.
 
-TFLite's own calibrator is not used, for two reasons. It computes without XNNPACK, and takes four
+TFLite's own calibrator is not used, for two reasons. It computes without XNNPACK, and takes three
 times as long for VGG16. And where an operation writes its result in the place of its input, it
 records both as the range of the input: the term of a sum gets the range of the sum, too.
 """
