@@ -1,8 +1,8 @@
 """Trains, exports and puts into the package the built-in bundle; ``make builtin`` runs it.
 
 ``python -m alledge.export.builtin --all-idb1 ALL_IDB1 --pbc PBC`` continues after an interruption.
-The training and the export are the commands that a user types. The base stays frozen: no gain of
-fine-tuning was shown on ALL-IDB1 (docs/cells.md).
+The training and the export are the commands that a user types. The base stays frozen. That
+fine-tuning is better on ALL-IDB1 was shown after the bundle was made (docs/cells.md).
 """
 
 from __future__ import annotations
