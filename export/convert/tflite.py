@@ -23,7 +23,7 @@ from .kept_network import kept_network
 from .last_layer import LastLayer, refit
 from .layer_names import match_layer
 from .quantization_recipes import Recipe
-from .tflite_ranges import with_ranges
+from .tflite_ranges import run_images, with_ranges
 
 FLOAT, CALIBRATED, RANKED = "float.tflite", "calibrated.tflite", "ranked-tflite.json"
 RANKING_IMAGES = 8
@@ -94,21 +94,11 @@ def scores_without_xnnpack(artifact: Path, images: Images) -> Scores:
     Its integer kernels round differently. tflite-runtime 2.14 has no XNNPACK for int8 and gives
     the same scores to 1e-6.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    from ai_edge_litert.interpreter import OpResolverType
 
-    interpreter = Interpreter(
-        model_path=str(artifact),
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    interpreter.allocate_tensors()
-    input_index = interpreter.get_input_details()[0]["index"]
-    output_index = interpreter.get_output_details()[0]["index"]
-    scores = []
-    for image in images:
-        interpreter.set_tensor(input_index, image[None])
-        interpreter.invoke()
-        scores.append(np.array(interpreter.get_tensor(output_index), dtype=np.float32))
-    return np.concatenate(scores)
+    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    rows = run_images(artifact.read_bytes(), images, experimental_op_resolver_type=kernels)
+    return np.concatenate([scores for (scores,) in rows]).astype(np.float32)
 
 
 def _converter(model: Path) -> Any:
@@ -209,20 +199,10 @@ def producer(model: Any, tensor: int, kind: str) -> Any | None:
 
 def _features(content: bytearray, images: Images) -> Scores:
     """Return the input of the last dense layer for each image, (N, D)."""
-    from ai_edge_litert.interpreter import Interpreter
-
     copy = bytearray(content)
     model, operator = last_dense(copy)
     model.Subgraphs(0).OutputsAsNumpy()[0] = operator.InputsAsNumpy()[0]
-    interpreter = Interpreter(model_content=bytes(copy))
-    interpreter.allocate_tensors()
-    input_index = interpreter.get_input_details()[0]["index"]
-    output_index = interpreter.get_output_details()[0]["index"]
-    rows = []
-    for image in images:
-        interpreter.set_tensor(input_index, image[None])
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(output_index).ravel().copy())
+    rows = [features.ravel() for features, *_ in run_images(bytes(copy), images)]
     return np.asarray(rows, dtype=np.float32)
 
 

@@ -14,9 +14,9 @@ import io
 import zipfile
 from typing import Any
 
-from ...runtime.tflite_graph import IDENTIFIER as MODEL_IDENTIFIER
 from ...runtime.tflite_graph import load_schema
 from .serving_graph import INPUT_NAME, OUTPUT_NAME
+from .tflite_ranges import packed
 
 SIGNATURE = "serving_default"  # the key that TensorFlow's converter writes
 NAME, IDENTIFIER = "TFLITE_METADATA", b"M001"
@@ -72,7 +72,6 @@ def labels_archive(labels: list[str]) -> bytes:
 
 
 def _with_buffer_and_signature(content: bytes, metadata: bytes) -> bytes:
-    import flatbuffers
     import numpy as np
 
     schema = load_schema()
@@ -88,9 +87,7 @@ def _with_buffer_and_signature(content: bytes, metadata: bytes) -> bytes:
     signature.inputs = [_tensor_of_signature(INPUT_NAME, graph.inputs[0])]
     signature.outputs = [_tensor_of_signature(OUTPUT_NAME, graph.outputs[0])]
     model.signatureDefs = [signature]
-    builder = flatbuffers.Builder(len(content) + len(metadata) + 4096)
-    builder.Finish(model.Pack(builder), file_identifier=MODEL_IDENTIFIER)
-    return bytes(builder.Output())
+    return packed(model, len(content))
 
 
 def _tensor_of_signature(name: str, number: int) -> Any:

@@ -7,9 +7,11 @@ records both as the range of the input: the term of a sum gets the range of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...runtime.tflite_graph import IDENTIFIER, load_schema
 from ..types import Images
@@ -37,16 +39,29 @@ def with_ranges(float_graph: bytes, calibration: Images) -> bytes:
     ]
     outputs, signatures = graph.outputs, model.signatureDefs
     graph.outputs, model.signatureDefs = np.asarray(computed, np.int32), None
-    lowest, highest = _extremes(_packed(model, len(float_graph)), calibration)
+    observed = packed(model, len(float_graph))
+    extremes = np.asarray([
+        [(float(values.min()), float(values.max())) for values in row]
+        for row in run_images(observed, calibration, num_threads=1)
+    ])  # fmt: skip
+    lowest, highest = extremes[..., 0].min(axis=0), extremes[..., 1].max(axis=0)
     graph.outputs, model.signatureDefs = outputs, signatures
     for number, low, high in zip(computed, lowest, highest, strict=True):
         tensor = graph.tensors[number]
         tensor.quantization = tensor.quantization or schema.QuantizationParametersT()
-        tensor.quantization.min, tensor.quantization.max = [low], [high]
-    return _packed(model, len(float_graph))
+        tensor.quantization.min, tensor.quantization.max = [float(low)], [float(high)]
+    return packed(model, len(float_graph))
 
 
-def _packed(model: Any, size: int) -> bytes:
+def packed(model: Any, size: int) -> bytes:
+    """Return the flatbuffer of a model of the object API, `ModelT`.
+
+    Parameters
+    ----------
+    model : ModelT
+    size : int
+        Of the flatbuffer that it was read from, in bytes.
+    """
     import flatbuffers
 
     builder = flatbuffers.Builder(size + SPACE)
@@ -54,20 +69,24 @@ def _packed(model: Any, size: int) -> bytes:
     return bytes(builder.Output())
 
 
-def _extremes(graph: bytes, images: Images) -> tuple[list[float], list[float]]:
-    """Return the lowest and the highest value of each output of a graph over the images."""
+def run_images(content: bytes, images: Images, **options: Any) -> Iterator[list[NDArray[Any]]]:
+    """Yield the outputs of a TFLite model for each image.
+
+    Parameters
+    ----------
+    content : bytes
+        The flatbuffer.
+    images : (N, S, S, 3) ndarray of uint8
+    **options
+        Of the interpreter.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=graph, num_threads=1)
+    interpreter = Interpreter(model_content=content, **options)
     interpreter.allocate_tensors()
     input_index = interpreter.get_input_details()[0]["index"]
     outputs = [details["index"] for details in interpreter.get_output_details()]
-    lowest, highest = [np.inf] * len(outputs), [-np.inf] * len(outputs)
     for image in images:
         interpreter.set_tensor(input_index, image[None])
         interpreter.invoke()
-        for place, index in enumerate(outputs):
-            values = interpreter.get_tensor(index)
-            lowest[place] = min(lowest[place], float(values.min()))
-            highest[place] = max(highest[place], float(values.max()))
-    return lowest, highest
+        yield [interpreter.get_tensor(index) for index in outputs]

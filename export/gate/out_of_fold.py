@@ -220,12 +220,13 @@ def _reaching(thresholds: Thresholds, shift: float) -> Thresholds:
 
 def _reach(threshold: float, shift: float) -> tuple[float, float]:
     """Return the probabilities that are so many log-odds below and above a threshold."""
-    odds = _log_odds(np.asarray(threshold))
+    odds = log_odds(np.asarray(threshold))
     low, high = 1 / (1 + np.exp(shift - odds)), 1 / (1 + np.exp(-shift - odds))
     return float(low), float(high)
 
 
-def _log_odds(p: Floats) -> Floats:
+def log_odds(p: Floats) -> Floats:
+    """Return the log-odds of probabilities, those of 0 and 1 as of `SMALLEST` from them."""
     inside = np.clip(p, SMALLEST, 1 - SMALLEST)
     return np.log(inside / (1 - inside))
 
@@ -253,5 +254,5 @@ def odds_shift(float_p: Floats, artifact_p: Floats, threshold: float) -> float:
     distance = np.minimum(np.abs(float_p - threshold), np.abs(artifact_p - threshold))
     near = max(int(np.sum(distance <= NEAR)), MIN_NEAR)
     chosen = np.argsort(distance, kind="stable")[:near]
-    moved = np.abs(_log_odds(float_p[chosen]) - _log_odds(artifact_p[chosen]))
+    moved = np.abs(log_odds(float_p[chosen]) - log_odds(artifact_p[chosen]))
     return float(np.quantile(moved, SHIFT_QUANTILE, method="higher"))

@@ -13,8 +13,7 @@ MODEL = "mobilenetv2"
 MODELS = "model"  # the group of rows that are repeated for every model
 FIELD_SIZE = 224  # pixels of a whole field, as in the study of fields
 CROP = CropSettings()
-GEOMETRY = CELL_AUGMENTATION
-JITTERED = replace(GEOMETRY, scale=0.15, stain=0.2, blur=0.008, white_point=0.05)
+JITTERED = replace(CELL_AUGMENTATION, scale=0.15, stain=0.2, blur=0.008, white_point=0.05)
 # One change of colour, focus or size at a time, on top of rotated and mirrored copies.
 JITTERS: dict[str, dict[str, Any]] = {
     "stain jitter": {"stain": 0.3},
@@ -106,8 +105,11 @@ def _augmentation_rows() -> list[Variant]:
 
     plain = replace(CROP, white_balance=False)
     return [
-        row("rotation, mirroring, shift", GEOMETRY),
-        *(row(f"… + {name}", replace(GEOMETRY, **change)) for name, change in JITTERS.items()),
+        row("rotation, mirroring, shift", CELL_AUGMENTATION),
+        *(
+            row(f"… + {name}", replace(CELL_AUGMENTATION, **change))
+            for name, change in JITTERS.items()
+        ),
         row("stain, white point, blur and size jitter", JITTERED),
         row("… no white balance", JITTERED, crop=plain),
     ]

@@ -25,6 +25,7 @@ from ....export.convert.jobs import JobRunner
 from ....export.convert.quantization_recipes import ladder
 from ....export.convert.step_cache import StepCache
 from ....export.convert.tflite_ranges import with_ranges
+from ....export.gate.out_of_fold import log_odds
 from ....export.source_run import read_run_images
 from ....export.types import Floats, Images, Scores
 from ....runtime.backends import load_backend
@@ -33,7 +34,6 @@ from ....runtime.tflite_graph import parse_operators
 from ....train.runs.run_folder import Run, load_run
 
 PRECISION = "int8"
-SMALLEST = 1e-7  # a float32 probability of 0 has no log-odds
 
 
 def calibrated(float_graph: bytes, images: Images) -> bytes:
@@ -110,13 +110,6 @@ def predict(kind: str, artifact: Path, images: Images) -> Scores:
 def blast(run: Run, scores: Scores) -> Floats:
     """Return the probability of any positive label, (N,)."""
     return positive_score(scores.astype(np.float64), list(run.labels), list(run.positive))
-
-
-def log_odds(p: Floats) -> Floats:
-    """Return the log-odds of probabilities."""
-    inside = np.clip(p, SMALLEST, 1 - SMALLEST)
-    odds: Floats = np.log(inside / (1 - inside))
-    return odds
 
 
 def main() -> None:
