@@ -49,7 +49,9 @@ cells_file_option = click.option(
     help="Cells: the true cells of fields; columns image,x,y,label.",
 )
 force_option = click.option(
-    "--force", is_flag=True, help="Train although the same picture has two labels."
+    "--force",
+    is_flag=True,
+    help="Train although the same picture has two labels, or the base knows a picture.",
 )
 seed_option = click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1)

@@ -1,8 +1,7 @@
 """Trains, exports and puts into the package the built-in bundle; ``make builtin`` runs it.
 
 ``python -m alledge.export.builtin --all-idb1 ALL_IDB1 --pbc PBC`` continues after an interruption.
-The training and the export are the commands that a user types. The base stays frozen. That
-fine-tuning is better on ALL-IDB1 was shown after the bundle was made (docs/cells.md).
+The training and the export are the commands that a user types, with the default recipe of cells.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def _make(all_idb1: Path, pbc: Path, weights: str, seed: int, work: Path) -> Pat
     if not (run / "run.json").is_file():
         data = ("--data", str(all_idb1), "--data", str(pbc))
         truth = ("--groups", str(OVERLAPS), "--cells", str(CELLS))
-        start = ("--weights", weights, "--epochs", "0", "--seed", str(seed), "--out", str(run))
+        start = ("--weights", weights, "--seed", str(seed), "--out", str(run))
         resume = ("--resume",) if run.is_dir() else ()
         _run("train", "--task", "cell", "--model", MODEL, *data, *truth, *start, *resume)
     if not (bundle / RECORD).is_file():

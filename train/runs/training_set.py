@@ -26,6 +26,7 @@ from ..data.overlaps.search import find_overlaps
 from ..data.split_types import GIVEN, GROUPED, PAPER, Split
 from ..data.splits import make_split
 from ..progress import TrainingProgress
+from .base_images import refuse_images_of_bases
 from .options import TrainOptions
 from .run_metrics import seen_images
 from .types import CELL
@@ -99,21 +100,24 @@ def read_training_set(
     Raises
     ------
     DataError
-        If an image is damaged, or labels, groups or split cannot be used.
+        If an image is damaged, labels, groups or split cannot be used, or the base was trained on
+        an image before.
     UsageError
         As `make_split`.
     """
     paths = [sample.path for dataset in datasets for sample in dataset.samples]
     progress.stage(f"reading {len(paths)} images")
+    bases = (options.weights,)
+    notes = refuse_images_of_bases(bases, paths, force=options.force, say=progress.say)
     overlaps = find_overlaps(paths, progress.overlap_search)
     given = all(dataset.has_given_split for dataset in datasets)
     kind = options.split or (GIVEN if given else GROUPED)
     fingerprint = "\n".join(dataset.fingerprint() for dataset in datasets)
     if options.task == CELL:
-        return _read_cells(options, datasets, overlaps, kind, fingerprint, progress)
+        return _read_cells(options, datasets, overlaps, kind, fingerprint, notes, progress)
     pairs = [(overlap.a, overlap.b) for overlap in overlaps]
     examples = read_examples(datasets[0], options.image_settings, options.groups, overlaps=pairs)
-    notes = refuse_contradictions(examples, overlaps, force=options.force, say=progress.say)
+    notes += refuse_contradictions(examples, overlaps, force=options.force, say=progress.say)
     split = make_split(examples, kind, options.folds, options.seed)
     split = _with_notes(split, examples, notes, progress)
     _say_overlaps(overlaps, len(paths), kind, progress)
@@ -128,6 +132,7 @@ def _read_cells(
     overlaps: Sequence[Overlap],
     kind: str,
     fingerprint: str,
+    notes: tuple[str, ...],
     progress: TrainingProgress,
 ) -> TrainingSet:
     samples = [sample for dataset in datasets for sample in dataset.samples]
@@ -140,7 +145,7 @@ def _read_cells(
         progress=progress.count,
     )
     _refuse_no_cells(examples)
-    notes = refuse_cell_contradictions(examples, force=options.force, say=progress.say)
+    notes += refuse_cell_contradictions(examples, force=options.force, say=progress.say)
     split = split_cells(examples, kind, options.folds, options.seed)
     split = _with_notes(split, examples, (*notes, *cell_notes(examples)), progress)
     _say_overlaps(overlaps, len(samples), kind, progress)

@@ -24,6 +24,7 @@ from ..fitting.augmentation import PAPER_AUGMENTATION, Augmentation
 from ..fitting.feature_cache import AugmentationPass, weights_digest
 from ..fitting.recipe import CELL_FINE_TUNING, FINE_TUNING, FROM_SCRATCH, Recipe
 from ..networks.base_weights import NONE
+from ..runs.base_images import refuse_images_of_bases
 from .options import StudyOptions, check_files, check_names
 from .study_data import make_splits, read_sources, read_study_examples, with_default_splits
 from .types import HeadParameters
@@ -210,10 +211,15 @@ def make_plan(
         model: weights_digest(model, options.weights[model], options.seed)
         for model in options.models
     }
-    overlaps = find_overlaps([sample.path for _, sample in all_samples(datasets)], progress)
+    paths = [sample.path for _, sample in all_samples(datasets)]
+    bases = [options.weights[model] for model in options.models]
+    notes = refuse_images_of_bases(bases, paths, force=options.force, say=lambda line: None)
+    overlaps = find_overlaps(paths, progress)
     examples = read_study_examples(options, datasets, overlaps, progress)
     same_images = () if options.cells else overlaps
-    notes = refuse_contradictions(examples, same_images, force=options.force, say=lambda line: None)
+    notes += refuse_contradictions(
+        examples, same_images, force=options.force, say=lambda line: None
+    )
     splits, left_out = make_splits(examples, options)
     settings = (
         _settings(options, datasets, examples, splits, digests)

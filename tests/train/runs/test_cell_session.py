@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alledge.errors import AllImagesSeenError, RunError, UsageError
+from alledge.errors import AllImagesSeenError, DataError, RunError, UsageError
+from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.seen_images import FILE_SETTINGS, TrainingImageHashes
 from alledge.runtime.cells.crop_settings import CropSettings
 from alledge.runtime.cells.field_rule import FieldRule
@@ -25,6 +26,7 @@ from alledge.train.data.cells.reading import read_cell_examples
 from alledge.train.fitting.training_loop import predict
 from alledge.train.networks.tensorflow_import import keras
 from alledge.train.phantom.smears import generate
+from alledge.train.runs.base_images import refuse_images_of_bases
 from alledge.train.runs.cross_fitting import FittedRule
 from alledge.train.runs.field_fitting import fit_field_judge
 from alledge.train.runs.field_table import read_fields
@@ -277,3 +279,27 @@ def test_the_training_figures_of_a_field_are_those_of_the_device(
     ours, theirs = document["fields"], cell_run.record["fields"]
     assert ours["missed_blasts"] == theirs["missed_blasts"]
     assert ours["counts"]["true"] == theirs["counts"]["true"]
+
+
+def test_a_base_that_knows_the_images_is_refused(
+    int8_cell_bundle: Bundle, tiny_cell_run: Run
+) -> None:
+    weights = str(int8_cell_bundle.path / "model.tflite")
+    root = Path(tiny_cell_run.record["data"]["root"])
+    known = [sample.path for sample in read_dataset(root).samples]
+    said: list[str] = []
+    with pytest.raises(DataError, match=rf"was trained on {len(known)} of these images"):
+        refuse_images_of_bases([weights], known, force=False, say=said.append)
+    assert not said
+    notes = refuse_images_of_bases(["none", weights], known, force=True, say=said.append)
+    assert list(notes) == said
+    assert len(said) == 1
+
+
+def test_a_base_that_does_not_know_the_images_is_taken(
+    int8_cell_bundle: Bundle, tmp_path: Path
+) -> None:
+    weights = str(int8_cell_bundle.path / "model.tflite")
+    others = generate(tmp_path / "others", images=4, size=400, seed=77)
+    paths = [sample.path for sample in read_dataset(others).samples]
+    assert not refuse_images_of_bases([weights, "imagenet"], paths, force=False, say=print)
