@@ -102,11 +102,7 @@ def main(
 ) -> None:
     """Print a Markdown table with a row for each composition and microscope."""
     cells = read_cells(all_idb1, pbc, groups, table, weights)
-    echo(
-        "| trained on | judged | leucocytes called other | blasts called other "
-        "| other called leucocyte | healthy called blast | AUC, blasts against leucocytes |"
-    )
-    echo("|---|---|---|---|---|---|---|")
+    print_head()
     trained_on = {
         name: cells.known & ((cells.kind == "") | _of_kinds(cells, name, kinds))
         for name, kinds in COMPOSITIONS.items()
@@ -119,11 +115,11 @@ def main(
                 continue  # without it, all compositions are the last one
             there = cells.microscope == microscope
             scores = _left_out(cells, trained & ~there, there)
-            _print_row(name, f"{microscope}, left out", cells, there, scores, first)
+            print_row(name, f"{microscope}, left out", cells, there, scores, first)
     there = cells.kind == ""
     for name, trained in trained_on.items():
         scores = _in_folds(cells, trained, seed)
-        _print_row(name, "ALL-IDB1, in folds", cells, there, scores, first)
+        print_row(name, "ALL-IDB1, in folds", cells, there, scores, first)
 
 
 def read_cells(
@@ -194,10 +190,32 @@ def fit_probe(cells: Cells, trained: Mask) -> Callable[[Floats], NDArray[np.floa
     return scores
 
 
-def _print_row(
+def print_head() -> None:
+    """Print the head of the table."""
+    echo(
+        "| trained on | judged | leucocytes called other | blasts called other "
+        "| other called leucocyte | healthy called blast | AUC, blasts against leucocytes |"
+    )
+    echo("|---|---|---|---|---|---|---|")
+
+
+def print_row(
     name: str, where: str, cells: Cells, there: Mask, scores: Floats, first: dict[str, Scores]
 ) -> None:
-    """Print a row; `first` has the blast probabilities of the first row of each place."""
+    """Print a row; `first` has the blast probabilities of the first row of each place.
+
+    Parameters
+    ----------
+    name, where : str
+        What was trained on, and what is judged.
+    cells : Cells
+    there : (N,) ndarray of bool
+        The cells that are judged.
+    scores : (N, C) ndarray
+        Only those of the judged cells are read.
+    first : dict
+        Filled by the first row of each place; later rows have the difference from it.
+    """
     healthy, blast, other = (cells.labels.index(label) for label in (HEALTHY, BLAST, OTHER))
     judged = cells.counted & there
     with np.errstate(invalid="ignore"):

@@ -1,0 +1,100 @@
+"""Fine-tunes networks on the cells of all microscopes but one, which judge the cells of that one.
+
+``python -m alledge.benchmarks.internal.cell_ablation.left_out --all-idb1 ALL_IDB1 --pbc PBC
+--weights FILE --out DIR``. What `compositions` asks linear probes is asked whole networks: what the
+cells of PBC cost on a camera that was left out. The recipe is the default one of cells, for all its
+epochs. A command that was interrupted continues: the scores stay in the folder. No cell of BCCD,
+JTSC or CellaVision is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+
+from ....runtime.cells.settings import CellSettings
+from ....runtime.files import replace_file
+from ....train.data.cells.reading import read_cell_examples
+from ....train.data.cells.sources import read_cell_datasets
+from ....train.data.cells.types import CellExamples
+from ....train.data.split_types import Fold, Split
+from ....train.fitting.recipe import CELL_FINE_TUNING
+from ....train.fitting.task import TrainingTask
+from ....train.progress import TrainingProgress
+from .base_features import Floats
+from .compositions import PBC, Cells, Mask, of_examples, print_head, print_row
+from .figures import Scores
+from .variants import MODEL
+
+RECIPE = replace(CELL_FINE_TUNING, choose_epoch=False, whole_folds=False)
+WITHOUT, WITH = "the other camera", "the other camera, PBC"
+BOTH = "both cameras"
+
+
+@click.command()
+@click.option("--all-idb1", required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--pbc", required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--groups", type=click.Path(path_type=Path), help="CSV file with image,group.")
+@click.option("--cells", "table", type=click.Path(path_type=Path), help="Truth of the cells.")
+@click.option("--weights", required=True, help="As `alledge train --weights`.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
+def main(
+    all_idb1: Path,
+    pbc: Path,
+    groups: Path | None,
+    table: Path | None,
+    weights: str,
+    seed: int,
+    out: Path,
+) -> None:
+    """Print a Markdown table with a row for each microscope that is left out."""
+    datasets = read_cell_datasets([all_idb1, pbc])
+    examples = read_cell_examples(datasets, CellSettings(), groups, cells_file=table)
+    cells = of_examples(examples, [])
+    out.mkdir(parents=True, exist_ok=True)
+    print_head()
+    first: dict[str, Scores] = {}
+    for name, microscope in rows(cells):
+        trained, there = parts(cells, name, microscope)
+        file = out / f"{name}, without {microscope}, seed {seed}.npy"
+        if not file.is_file():
+            scores = fine_tuned(examples, trained, there, weights, seed, out / "fit")
+            with replace_file(file) as beside, beside.open("wb") as stream:
+                np.save(stream, scores)
+        print_row(name, f"{microscope}, left out", cells, there, np.load(file), first)
+
+
+def rows(cells: Cells) -> list[tuple[str, str]]:
+    """Return what is trained on and which microscope is left out, for each row."""
+    cameras = [str(name) for name in np.unique(cells.microscope) if name != PBC]
+    return [(name, camera) for camera in cameras for name in (WITHOUT, WITH)] + [(BOTH, PBC)]
+
+
+def parts(cells: Cells, name: str, microscope: str) -> tuple[Mask, Mask]:
+    """Return the cells that are trained on and those that are judged in a row, (N,) each."""
+    there = cells.microscope == microscope
+    return cells.known & ~there & ((cells.kind == "") | (name == WITH)), there
+
+
+def fine_tuned(
+    examples: CellExamples, trained: Mask, judged: Mask, weights: str, seed: int, folder: Path
+) -> Floats:
+    """Train a network on some cells, and return its scores of others, (N, C); NaN elsewhere."""
+    from ....train.fitting.fold_training import fit_fold
+
+    fold = Fold(1, np.flatnonzero(trained), np.flatnonzero(judged))
+    split = Split("left out", (fold,), judged.astype(np.int64), tuple(examples.groups))
+    task = TrainingTask(MODEL, "gap", weights, seed, RECIPE, examples, split, folder)
+    with TrainingProgress() as progress:
+        result = fit_fold(task, fold, progress)
+    scores = np.full((len(judged), len(examples.dataset.labels)), np.nan, np.float32)
+    scores[result["images"]] = result["scores"]
+    return scores
+
+
+if __name__ == "__main__":
+    main()
