@@ -16,6 +16,7 @@ from alledge.benchmarks.internal.adoption import (
     calibration_sources,
     checked_fields,
     commissioned_fields,
+    recoloured_cells,
     turned_cells,
 )
 from alledge.errors import UsageError
@@ -139,3 +140,18 @@ def test_augmented_copies_are_changed_and_the_same_again() -> None:
     assert all((copy != image).any() for copy, image in zip(copies, images, strict=True))
     assert np.array_equal(copies, calibration_sources.augmented_copies(images, CELL_AUGMENTATION))
     assert np.array_equal(images, calibration_sources.augmented_copies(images, NO_AUGMENTATION))
+
+
+def test_a_colour_map_gives_cells_the_second_moment_of_others_and_keeps_white() -> None:
+    random = np.random.default_rng(3)
+    ours = random.integers(60, 256, (4, 20, 20, 3), dtype=np.uint8)
+    theirs = np.clip(ours * np.array([0.9, 0.6, 0.8]), 0, 255).astype(np.uint8)
+    source, target = (recoloured_cells.second_moment(cells) for cells in (ours, theirs))
+    mapping = recoloured_cells.colour_map(source, target)
+    assert np.allclose(mapping @ source @ mapping, target)
+    white = np.full((1, 2, 2, 3), 255, np.uint8)
+    assert (recoloured_cells.recoloured(white, mapping) == 255).all()
+    moved = recoloured_cells.recoloured(ours, mapping)
+    away = np.abs(recoloured_cells.second_moment(moved) - target).max()
+    assert away < np.abs(source - target).max() / 4
+    assert (recoloured_cells.recoloured(ours, np.eye(3)) == ours).all()
