@@ -5,6 +5,8 @@
 cells of PBC cost on a camera that was left out. The recipe is the default one of cells, for all its
 epochs. A command that was interrupted continues: the scores stay in the folder. No cell of BCCD,
 JTSC or CellaVision is used.
+
+The row of a mean averages the probabilities of the networks of all seeds.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ BOTH = "both cameras"
 @click.option("--groups", type=click.Path(path_type=Path), help="CSV file with image,group.")
 @click.option("--cells", "table", type=click.Path(path_type=Path), help="Truth of the cells.")
 @click.option("--weights", required=True, help="As `alledge train --weights`.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seeds", default="0,1,2", show_default=True, help="A network for each.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
 def main(
     all_idb1: Path,
@@ -48,10 +50,10 @@ def main(
     groups: Path | None,
     table: Path | None,
     weights: str,
-    seed: int,
+    seeds: str,
     out: Path,
 ) -> None:
-    """Print a Markdown table with a row for each microscope that is left out."""
+    """Print a Markdown table with rows for each microscope that is left out."""
     datasets = read_cell_datasets([all_idb1, pbc])
     examples = read_cell_examples(datasets, CellSettings(), groups, cells_file=table)
     cells = of_examples(examples, [])
@@ -60,12 +62,16 @@ def main(
     first: dict[str, Scores] = {}
     for name, microscope in rows(cells):
         trained, there = parts(cells, name, microscope)
-        file = out / f"{name}, without {microscope}, seed {seed}.npy"
-        if not file.is_file():
-            scores = fine_tuned(examples, trained, there, weights, seed, out / "fit")
-            with replace_file(file) as beside, beside.open("wb") as stream:
-                np.save(stream, scores)
-        print_row(name, f"{microscope}, left out", cells, there, np.load(file), first)
+        where, every = f"{microscope}, left out", []
+        for seed in seeds.split(","):
+            file = out / f"{name}, without {microscope}, seed {seed}.npy"
+            if not file.is_file():
+                scores = fine_tuned(examples, trained, there, weights, int(seed), out / "fit")
+                with replace_file(file) as beside, beside.open("wb") as stream:
+                    np.save(stream, scores)
+            every.append(np.load(file))
+            print_row(f"{name}, seed {seed}", where, cells, there, every[-1], first)
+        print_row(f"{name}, mean", where, cells, there, np.mean(every, axis=0), first)
 
 
 def rows(cells: Cells) -> list[tuple[str, str]]:

@@ -62,14 +62,23 @@ def test_scores_stay_in_the_folder(
         return scores
 
     monkeypatch.setattr(left_out, "fine_tuned", fit)
-    words = ["--all-idb1", str(sets[0]), "--pbc", str(sets[1]), "--weights", "none"]
+    words = [
+        "--all-idb1",
+        str(sets[0]),
+        "--pbc",
+        str(sets[1]),
+        "--weights",
+        "none",
+        "--seeds",
+        "0,1",
+    ]
     results = [
         CliRunner().invoke(left_out.main, [*words, "--out", str(tmp_path)]) for _ in range(2)
     ]
     assert [result.exit_code for result in results] == [0, 0], results[0].output
-    assert len(fitted) == 5
-    assert fitted[1] > fitted[0]
-    assert fitted[3] > fitted[2]
+    assert len(fitted) == 10
+    assert fitted[2] > fitted[0]
+    assert fitted[6] > fitted[4]
     assert results[0].output == results[1].output
-    assert results[0].output.count("| 1.000 |") == 2
-    assert results[0].output.count("| 1.000 (+0.000 to +0.000) |") == 2
+    assert results[0].output.count("| 1.000 |") == 2  # the first rows of both cameras
+    assert results[0].output.count("| 1.000 (+0.000 to +0.000) |") == 10
