@@ -2,16 +2,15 @@
 
 ``python -m alledge.benchmarks.internal.cell_ablation.left_out --all-idb1 ALL_IDB1 --pbc PBC
 --weights FILE --out DIR``. What `compositions` asks linear probes is asked whole networks: what the
-cells of PBC cost on a camera that was left out. The recipe is the default one of cells, for all its
-epochs. A command that was interrupted continues: the scores stay in the folder. No cell of BCCD,
-JTSC or CellaVision is used.
+cells of PBC cost on a camera that was left out. The recipe is the default one of cells. A command
+that was interrupted continues: the scores stay in the folder. No cell of BCCD, JTSC or CellaVision
+is used.
 
 The row of a mean averages the probabilities of the networks of all seeds.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -31,7 +30,6 @@ from .compositions import PBC, Cells, Mask, of_examples, print_head, print_row
 from .figures import Scores
 from .variants import MODEL
 
-RECIPE = replace(CELL_FINE_TUNING, choose_epoch=False, whole_folds=False)
 WITHOUT, WITH = "the other camera", "the other camera, PBC"
 BOTH = "both cameras"
 
@@ -94,7 +92,7 @@ def fine_tuned(
 
     fold = Fold(1, np.flatnonzero(trained), np.flatnonzero(judged))
     split = Split("left out", (fold,), judged.astype(np.int64), tuple(examples.groups))
-    task = TrainingTask(MODEL, "gap", weights, seed, RECIPE, examples, split, folder)
+    task = TrainingTask(MODEL, "gap", weights, seed, CELL_FINE_TUNING, examples, split, folder)
     with TrainingProgress() as progress:
         result = fit_fold(task, fold, progress)
     scores = np.full((len(judged), len(examples.dataset.labels)), np.nan, np.float32)

@@ -34,6 +34,7 @@ RECIPES: dict[str, Recipe] = {
     "batch-normalization-trained": replace(
         CELL_FINE_TUNING, freeze_norm=False, averaged_epochs=0.0
     ),
+    "epoch-chosen": replace(CELL_FINE_TUNING, choose_epoch=True),
     "weights-not-averaged": replace(CELL_FINE_TUNING, averaged_epochs=0.0),
     "no-augmentation": replace(CELL_FINE_TUNING, augmentation=NO_AUGMENTATION),
     "jittered": replace(CELL_FINE_TUNING, augmentation=JITTERED),
