@@ -121,7 +121,11 @@ def audit(
     metavar="imagenet|none|builtin|FILE",
     help="Weights that the base starts with; builtin: those of the bundle in alledge, for cells.",
 )
-@click.option("--epochs", type=Count(0), help="At most.  [default: 12; 40 with --weights none]")
+@click.option(
+    "--epochs",
+    type=Count(0),
+    help="At most; all of them for cells.  [default: 12; 40 with --weights none]",
+)
 @click.option("--batch-size", type=Count(), help="Images per step.  [default: 16]")
 @click.option(
     "--lr",
