@@ -74,7 +74,7 @@ def test_a_field_is_answered_by_a_process_of_its_own(tmp_path: Path) -> None:
     [record], peak_mib = classify([path], "builtin")
     assert record["as"] == "field"
     assert peak_mib > 0
-    assert row("crop", record, 99.6).startswith("| crop | review | none | 0 | 0 | 0 | 1 |")
+    assert row("crop", record, 99.6).startswith("| crop | review | healthy | 1 | 0 | 0 | 0 |")
 
 
 def test_smudge_cells_of_a_run_are_known_and_not_counted() -> None:
