@@ -124,7 +124,7 @@ def audit(
 @click.option(
     "--epochs",
     type=Count(0),
-    help="At most; all of them for cells.  [default: 12; 40 with --weights none]",
+    help="At most; all for cells with trained weights.  [default: 12; 40 with --weights none]",
 )
 @click.option("--batch-size", type=Count(), help="Images per step.  [default: 16]")
 @click.option(

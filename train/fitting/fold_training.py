@@ -125,7 +125,8 @@ class Trainer:
         return self._fit_and_score(fold, name)
 
     def _epochs_per_fold(self) -> int:
-        return sum(self.phases.values()) * (2 if self.task.recipe.whole_folds else 1)
+        recipe = self.task.recipe
+        return sum(self.phases.values()) * (1 + (recipe.choose_epoch and recipe.whole_folds))
 
     def _read_result(self, number: int, test: Ints | None) -> FitResult | None:
         """Return the result of a finished fold. None if it is not finished, or damaged."""

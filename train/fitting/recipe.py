@@ -33,6 +33,7 @@ class Recipe:
     whole_folds : bool
         True fits a fold again on all its training images, for as many epochs as were best. The
         exported network is fitted in the same way, so the figures of the folds apply to it.
+        Without `choose_epoch` all images are fitted in any case.
     averaged_epochs : float
         Memory of the moving average of the weights, in epochs. 0 does not average.
     freeze_norm : bool

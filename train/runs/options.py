@@ -31,7 +31,7 @@ class TrainOptions:
     read_options : ReadOptions
         How the data set is read.
     force : bool
-        Train although the same pixels have several labels.
+        Train although the same pixels have several labels, or the base knows an image.
     split : str, optional
         As `make_split`. By default the split that the data set comes with, else grouped folds.
     folds : int

@@ -52,7 +52,7 @@ class StudyOptions:
     read_options : ReadOptions
         How the data set is read.
     force : bool
-        Train although the same pixels have several labels.
+        Train although the same pixels have several labels, or a base knows an image.
     groups : Path, optional
         CSV file with images that stay together.
     image_settings : ImageSettings

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....errors import RunError
 from ....export.source_run import RunImages, read_run_images
 from ....runtime.metrics.decisions import is_positive
 from ....train.networks.saved_network import load_network
@@ -27,6 +28,7 @@ from .unseen_cameras import unseen_cells
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
+CAMERAS = 2
 STAINED = 0.3  # least sum of the three optical densities of a pixel that is no background
 
 
@@ -59,6 +61,8 @@ def scores_by_camera(run: Run, images: RunImages) -> dict[str, dict[int, list[Fl
         ]
         for camera in {name for name, _ in unseen.values()}
     }
+    if len(pixels_of) != CAMERAS:
+        raise RunError(f"the run leaves out {len(pixels_of)} cameras", allowed=f"{CAMERAS}")
     moments = {camera: second_moment(pixels) for camera, pixels in pixels_of.items()}
     scores: dict[str, dict[int, list[Floats]]] = defaultdict(lambda: defaultdict(list))
     for fold, (camera, cells) in unseen.items():

@@ -11,17 +11,20 @@ The row of a mean averages the probabilities of the networks of all seeds.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 import numpy as np
 
 from ....runtime.cells.settings import CellSettings
+from ....runtime.digests import sha256
 from ....runtime.files import replace_file
 from ....train.data.cells.reading import read_cell_examples
 from ....train.data.cells.sources import read_cell_datasets
 from ....train.data.cells.types import CellExamples
 from ....train.data.split_types import Fold, Split
+from ....train.fitting.feature_cache import weights_digest
 from ....train.fitting.recipe import CELL_FINE_TUNING
 from ....train.fitting.task import TrainingTask
 from ....train.progress import TrainingProgress
@@ -55,6 +58,7 @@ def main(
     datasets = read_cell_datasets([all_idb1, pbc])
     examples = read_cell_examples(datasets, CellSettings(), groups, cells_file=table)
     cells = of_examples(examples, [])
+    inputs = digest_of(examples, weights)
     out.mkdir(parents=True, exist_ok=True)
     print_head()
     first: dict[str, Scores] = {}
@@ -62,9 +66,11 @@ def main(
         trained, there = parts(cells, name, microscope)
         where, every = f"{microscope}, left out", []
         for seed in seeds.split(","):
-            file = out / f"{name}, without {microscope}, seed {seed}.npy"
+            file = out / f"{name}, without {microscope}, seed {seed}, {inputs}.npy"
             if not file.is_file():
-                scores = fine_tuned(examples, trained, there, weights, int(seed), out / "fit")
+                scores = fine_tuned(
+                    examples, trained, there, weights, int(seed), file.with_suffix("")
+                )
                 with replace_file(file) as beside, beside.open("wb") as stream:
                     np.save(stream, scores)
             every.append(np.load(file))
@@ -76,6 +82,13 @@ def rows(cells: Cells) -> list[tuple[str, str]]:
     """Return what is trained on and which microscope is left out, for each row."""
     cameras = [str(name) for name in np.unique(cells.microscope) if name != PBC]
     return [(name, camera) for camera in cameras for name in (WITHOUT, WITH)] + [(BOTH, PBC)]
+
+
+def digest_of(examples: CellExamples, weights: str) -> str:
+    """Return a short hash of all that scores depend on, apart from the row and the seed."""
+    recipe = json.dumps(CELL_FINE_TUNING.to_json(), sort_keys=True)
+    text = f"{weights_digest(MODEL, weights, 0)} {recipe} {examples.truth_digest()}"
+    return str(sha256(examples.pixels.tobytes() + text.encode()).hexdigest()[:8])
 
 
 def parts(cells: Cells, name: str, microscope: str) -> tuple[Mask, Mask]:

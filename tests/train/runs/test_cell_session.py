@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alledge.errors import AllImagesSeenError, DataError, RunError, UsageError
+from alledge.errors import AllImagesSeenError, BundleError, DataError, RunError, UsageError
 from alledge.runtime.bundle.bundle import Bundle
 from alledge.runtime.bundle.seen_images import FILE_SETTINGS, TrainingImageHashes
 from alledge.runtime.cells.crop_settings import CropSettings
@@ -26,13 +26,15 @@ from alledge.train.data.cells.reading import read_cell_examples
 from alledge.train.fitting.training_loop import predict
 from alledge.train.networks.tensorflow_import import keras
 from alledge.train.phantom.smears import generate
-from alledge.train.runs.base_images import refuse_images_of_bases
+from alledge.train.progress import TrainingProgress
+from alledge.train.runs.base_images import UNKNOWN, refuse_images_of_bases
 from alledge.train.runs.cross_fitting import FittedRule
 from alledge.train.runs.field_fitting import fit_field_judge
 from alledge.train.runs.field_table import read_fields
 from alledge.train.runs.run_evaluation import evaluate_run
 from alledge.train.runs.run_folder import Run, load_run
 from alledge.train.runs.session import TrainOptions, train
+from alledge.train.runs.training_set import read_sources, read_training_set
 from alledge.train.tables import run_table
 
 CELLS = CellSettings(crop=CropSettings(size=32))
@@ -281,25 +283,53 @@ def test_the_training_figures_of_a_field_are_those_of_the_device(
     assert ours["counts"]["true"] == theirs["counts"]["true"]
 
 
-def test_a_base_that_knows_the_images_is_refused(
-    int8_cell_bundle: Bundle, tiny_cell_run: Run
+@pytest.fixture
+def base_of_bundle(int8_cell_bundle: Bundle, tmp_path: Path) -> Path:
+    """The artifact of a bundle that was trained on the images of the small run of cells."""
+    return Path(shutil.copytree(int8_cell_bundle.path, tmp_path / "bundle")) / "model.tflite"
+
+
+def test_a_run_refuses_images_that_its_base_knows(
+    cell_order: TrainOptions, tiny_cell_run: Run, base_of_bundle: Path
 ) -> None:
-    weights = str(int8_cell_bundle.path / "model.tflite")
-    root = Path(tiny_cell_run.record["data"]["root"])
-    known = [sample.path for sample in read_dataset(root).samples]
-    said: list[str] = []
-    with pytest.raises(DataError, match=rf"was trained on {len(known)} of these images"):
-        refuse_images_of_bases([weights], known, force=False, say=said.append)
-    assert not said
-    notes = refuse_images_of_bases(["none", weights], known, force=True, say=said.append)
-    assert list(notes) == said
-    assert len(said) == 1
+    data = Path(tiny_cell_run.record["data"]["root"])
+    order = replace(cell_order, data=data, weights=str(base_of_bundle))
+    with TrainingProgress(quiet=True) as progress:
+        datasets = read_sources(order, progress)
+        with pytest.raises(DataError, match=f"trained on {len(datasets[0].samples)} of these"):
+            read_training_set(order, datasets, progress)
+        notes = read_training_set(replace(order, force=True), datasets, progress).split.notes
+    [note] = [note for note in notes if "the base is that of the bundle" in note]
+    assert str(base_of_bundle.parent) not in note
 
 
 def test_a_base_that_does_not_know_the_images_is_taken(
-    int8_cell_bundle: Bundle, tmp_path: Path
+    base_of_bundle: Path, fields: Dataset
 ) -> None:
-    weights = str(int8_cell_bundle.path / "model.tflite")
-    others = generate(tmp_path / "others", images=4, size=400, seed=77)
-    paths = [sample.path for sample in read_dataset(others).samples]
-    assert not refuse_images_of_bases([weights, "imagenet"], paths, force=False, say=print)
+    paths = [sample.path for sample in fields.samples]
+    bases = ["imagenet", "none", str(base_of_bundle)]
+    assert refuse_images_of_bases(bases, paths, force=False, say=print) == ()
+
+
+@pytest.mark.parametrize("change", ["no record", "another file"])
+def test_the_images_of_an_artifact_without_its_record_are_said_to_be_unknown(
+    base_of_bundle: Path, fields: Dataset, change: str
+) -> None:
+    base = base_of_bundle
+    if change == "no record":
+        base.with_name("bundle.json").unlink()
+    else:
+        base = base.rename(base.with_name("other.tflite"))
+    said: list[str] = []
+    paths = [sample.path for sample in fields.samples]
+    assert refuse_images_of_bases([str(base)], paths, force=False, say=said.append) == (UNKNOWN,)
+    assert said == [UNKNOWN]
+
+
+def test_a_damaged_record_beside_a_base_is_an_error(base_of_bundle: Path, fields: Dataset) -> None:
+    record = base_of_bundle.parent / "bundle.json"
+    record.write_bytes(record.read_bytes().replace(b'"int8"', b'"int9"', 1))
+    with pytest.raises(BundleError):
+        refuse_images_of_bases(
+            [str(base_of_bundle)], [fields.samples[0].path], force=True, say=print
+        )
