@@ -21,6 +21,7 @@ from ....runtime.files import write_json
 from ....runtime.metrics.decisions import is_positive
 from ....runtime.metrics.intervals import auc, wilson
 from ....runtime.metrics.metrics import Json, brier, ece
+from ....runtime.sites.examples import LEAST_GROUPS
 from ....runtime.sites.judgement import answers, cross_validated, judge_refit
 from ....runtime.sites.refit import SiteHead, fit_head
 from ....runtime.sites.solver import Examples
@@ -107,8 +108,9 @@ def trials(
     Returns
     -------
     dict or None
-        `auc_range` is the smallest and the largest AUC of a refitted layer. None if in no trial
-        both parts have cells of both sides.
+        `auc_range` is the smallest and the largest AUC of a refitted layer. A trial whose cells
+        `alledge adopt` refuses, because too few fields have a side, does not count. None if no
+        trial counts.
     """
     sides, rows, adopted = is_positive(labels, positive), [], 0
     for camera in networks:
@@ -116,7 +118,7 @@ def trials(
             chosen = _chosen(camera.examples, size, seed)
             part = _take(camera.examples, chosen)
             rest = _take(camera.examples, ~np.isin(camera.examples.groups, part.groups))
-            if any(len({*sides[row.truth].tolist()}) < 2 for row in (part, rest)):
+            if _groups(part, sides) < LEAST_GROUPS or _groups(rest, sides) < 1:
                 continue
             adopted += judge_refit(part, camera.shipped, labels, positive).adopted
             head = fit_head(part, camera.shipped, labels, positive)
@@ -200,6 +202,12 @@ def _chosen(examples: Examples, size: int, seed: int) -> NDArray[np.int64]:
         if len(chosen) >= size:
             break
     return np.array(chosen[:size])
+
+
+def _groups(examples: Examples, sides: NDArray[np.bool_]) -> int:
+    """Return how many groups have the side of the diagnosis that fewer groups have."""
+    is_ill = sides[examples.truth]
+    return min(len(np.unique(examples.groups[side])) for side in (is_ill, ~is_ill))
 
 
 def _take(examples: Examples, rows: NDArray[np.generic]) -> Examples:
