@@ -30,7 +30,6 @@ ENVIRONMENT = {
     "PYTHONIOENCODING": "utf-8",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "-1",  # conversion has to give the same bytes on every machine
-    "OPENVINO_TELEMETRY_OPT_OUT": "1",
 }
 
 

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import sys
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,11 @@ class BackendSpec:
     packages: tuple[tuple[str, str], ...]
     extra: str
 
+
+# OpenVINO sends an event to Google Analytics whenever it is imported, by a forked process that can
+# hang, and keeps a number for the client in the home folder. Where this package cannot be imported,
+# in this process only, it takes a stub that does nothing.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 BACKENDS: dict[str, BackendSpec] = {
     "tflite": BackendSpec(
