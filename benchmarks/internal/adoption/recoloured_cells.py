@@ -23,7 +23,7 @@ from ....export.source_run import RunImages, read_run_images
 from ....runtime.metrics.decisions import is_positive
 from ....train.networks.saved_network import load_network
 from ....train.runs.run_folder import Run, load_run
-from .turned_cells import figures
+from .turned_cells import CellScores, print_rows
 from .unseen_cameras import unseen_cells
 
 Floats = NDArray[np.float64]
@@ -41,15 +41,10 @@ def main() -> None:
     print(
         "| camera | cells | as they are | in the colours of the other camera |\n|---|---:|---|---|"
     )
-    for camera, rows in scores_by_camera(run, images).items():
-        cells = sorted(rows)
-        truth = np.array([images.labels[cell] in run.positive for cell in cells])
-        groups = [images.groups[cell] for cell in cells]
-        means = np.array([np.mean(rows[cell], axis=0) for cell in cells])
-        print(f"| {camera} | {len(cells)} | {figures(truth, means, groups)} |", flush=True)
+    print_rows(run, images, scores_by_camera(run, images))
 
 
-def scores_by_camera(run: Run, images: RunImages) -> dict[str, dict[int, list[Floats]]]:
+def scores_by_camera(run: Run, images: RunImages) -> CellScores:
     """Return for each camera and cell the two probabilities of each network that judges it."""
     from ....train.fitting.training_loop import forward
 
@@ -64,7 +59,7 @@ def scores_by_camera(run: Run, images: RunImages) -> dict[str, dict[int, list[Fl
     if len(pixels_of) != CAMERAS:
         raise RunError(f"the run leaves out {len(pixels_of)} cameras", allowed=f"{CAMERAS}")
     moments = {camera: second_moment(pixels) for camera, pixels in pixels_of.items()}
-    scores: dict[str, dict[int, list[Floats]]] = defaultdict(lambda: defaultdict(list))
+    scores: CellScores = defaultdict(lambda: defaultdict(list))
     for fold, (camera, cells) in unseen.items():
         [other] = set(moments) - {camera}
         pixels, network = images.images[cells], load_network(run.fold_model_path(fold))

@@ -23,6 +23,8 @@ from ....train.runs.run_folder import Run, load_run
 from .unseen_cameras import unseen_cells
 
 Floats = NDArray[np.float64]
+# For each camera and cell, the probabilities of each network that judges it, one for each view.
+CellScores = dict[str, dict[int, list[Floats]]]
 
 
 def main() -> None:
@@ -33,7 +35,12 @@ def main() -> None:
     images = read_run_images(run)
     print("| camera | cells | as they are | 4 turns | 8 turns and mirrored |")
     print("|---|---:|---|---|---|")
-    for camera, rows in scores_by_camera(run, images).items():
+    print_rows(run, images, scores_by_camera(run, images))
+
+
+def print_rows(run: Run, images: RunImages, scores: CellScores) -> None:
+    """Print a row for each camera: the number of its cells, and the figures of each view."""
+    for camera, rows in scores.items():
         cells = sorted(rows)
         truth = np.array([images.labels[cell] in run.positive for cell in cells])
         groups = [images.groups[cell] for cell in cells]
@@ -41,12 +48,12 @@ def main() -> None:
         print(f"| {camera} | {len(cells)} | {figures(truth, means, groups)} |", flush=True)
 
 
-def scores_by_camera(run: Run, images: RunImages) -> dict[str, dict[int, list[Floats]]]:
+def scores_by_camera(run: Run, images: RunImages) -> CellScores:
     """Return for each camera and cell the three probabilities of each network that judges it."""
     from ....train.fitting.training_loop import forward
 
     sides = is_positive(run.labels, run.positive)
-    scores: dict[str, dict[int, list[Floats]]] = defaultdict(lambda: defaultdict(list))
+    scores: CellScores = defaultdict(lambda: defaultdict(list))
     for fold in run.fold_numbers:
         camera, cells = unseen_cells(images, run, fold)
         network = load_network(run.fold_model_path(fold))
