@@ -75,7 +75,8 @@ def main(
                     np.save(stream, scores)
             every.append(np.load(file))
             print_row(f"{name}, seed {seed}", where, cells, there, every[-1], first)
-        print_row(f"{name}, mean", where, cells, there, np.mean(every, axis=0), first)
+        if len(every) > 1:
+            print_row(f"{name}, mean", where, cells, there, np.mean(every, axis=0), first)
 
 
 def rows(cells: Cells) -> list[tuple[str, str]]:
